@@ -1,0 +1,1 @@
+"""The laptop cloud: everything the template needs that is not on AWS."""

@@ -1,0 +1,174 @@
+"""AWS on this machine: ministack, our Custom Labels service, and the means to deploy a template to them."""
+
+import contextlib
+import fcntl
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+import httpx
+from botocore.config import Config
+
+from local.cloud.mail import Mail, read_mails
+from local.cloud.processes import ChildProcess, bare_environment, free_port, inherited_environment
+from local.cloud.sam import CREDENTIALS, NO_USER_CONFIG, PACKAGES_BUCKET, REGION, ROOT, VENVS, Sam, runtime_parameters
+
+STATE = ROOT / "build" / "cloud"
+LAUNCHER = Path(__file__).with_name("ministack_launcher.py")
+READY_SECONDS = 60.0
+
+
+class CloudInUseError(RuntimeError):
+    """Another local cloud works in the same state folder."""
+
+
+class LocalCloud:
+    """A context manager: everything it starts ends with it, and with this process, however that ends.
+
+    `state` holds logs, e-mails, the build and the models; it is emptied at each start. `custom_labels` False leaves
+    out the Custom Labels service, for tests that need no models.
+    """
+
+    def __init__(
+        self, state: Path = STATE, *, template: Path = ROOT / "template.yaml", custom_labels: bool = True
+    ) -> None:
+        self.state, self.template = state.resolve(), template.resolve()
+        self.endpoint = ""
+        self.rekognition_endpoint = ""
+        self._custom_labels = custom_labels
+        self._running = contextlib.ExitStack()
+
+    def start(self) -> Self:
+        """Start all services and wait until they answer.
+
+        Raises CloudInUseError, or ProcessFailedError with the end of the log of the service that failed.
+        """
+        with contextlib.ExitStack() as starting:
+            starting.enter_context(_exclusive(self.state))
+            port = free_port()
+            self.endpoint = f"http://127.0.0.1:{port}"
+            if self._custom_labels:
+                starting.enter_context(self._start_custom_labels())
+            starting.enter_context(self._start_emulator(port))
+            self.client("s3").create_bucket(Bucket=PACKAGES_BUCKET)
+            self._running = starting.pop_all()
+        return self
+
+    def stop(self) -> None:
+        """End every process. Safe to call again."""
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def outbox(self) -> Path:
+        return self.state / "outbox"
+
+    def mails(self) -> list[Mail]:
+        """The e-mails that SNS would have sent, oldest first."""
+        return read_mails(self.outbox)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the local cloud."""
+        return boto3.client(
+            service,
+            endpoint_url=self.rekognition_endpoint if service == "rekognition" else self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(proxies={}, s3={"addressing_style": "path"}),
+        )
+
+    def sam_build(self) -> None:
+        """Run `sam build`; raises ProcessFailedError with the end of its output."""
+        self._sam.build()
+
+    def deploy(self, stack_name: str, parameters: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Run `sam deploy` on the last build and return the outputs of the stack.
+
+        `parameters` win over those of this machine, and those over samconfig.toml's section [local].
+        Raises ProcessFailedError with the end of sam's output.
+        """
+        endpoint = {"RekognitionEndpoint": self.rekognition_endpoint} if self._custom_labels else {}
+        self._sam.deploy(stack_name, runtime_parameters() | endpoint | dict(parameters or {}))
+        stack = self.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    @property
+    def _sam(self) -> Sam:
+        return Sam(self.template, self.state, self.endpoint)
+
+    def _start_custom_labels(self) -> ChildProcess:
+        where = ["--port", "0", "--state", str(self.state / "rekognition"), "--s3-endpoint", self.endpoint]
+        service = ChildProcess(
+            "The Custom Labels service",
+            [sys.executable, "-m", "local.rekognition", *where],
+            log=self.state / "logs" / "rekognition.log",
+            env=inherited_environment() | CREDENTIALS | NO_USER_CONFIG | {"PYTHONUNBUFFERED": "1"},
+            cwd=ROOT,
+        )
+        with _stop_on_error(service):
+            self.rekognition_endpoint = service.wait_until(lambda: _listening_address(service.log), READY_SECONDS)
+        return service
+
+    def _start_emulator(self, port: int) -> ChildProcess:
+        where = ["--port", str(port), "--outbox", str(self.outbox)]
+        if self.rekognition_endpoint:
+            where += ["--rekognition-endpoint", self.rekognition_endpoint]
+        emulator = ChildProcess(
+            "The AWS emulator",
+            [str(VENVS / "cloud/bin/python"), "-P", str(LAUNCHER), *where],
+            log=self.state / "logs" / "aws.log",
+            env=bare_environment() | CREDENTIALS | NO_USER_CONFIG | {"AWS_EC2_METADATA_DISABLED": "true"},
+            cwd=self.state,
+        )
+        with _stop_on_error(emulator):
+            emulator.wait_until(lambda: _is_healthy(self.endpoint), READY_SECONDS)
+        return emulator
+
+
+@contextlib.contextmanager
+def _exclusive(state: Path) -> Any:
+    """Empty the state folder and keep other clouds out of it until the end, even if we are killed."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state.parent / f"{state.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CloudInUseError(f"Another local cloud runs in {state}. End it first: make down") from None
+        for entry in state.iterdir():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        yield
+
+
+@contextlib.contextmanager
+def _stop_on_error(process: ChildProcess) -> Any:
+    try:
+        yield
+    except BaseException:
+        process.stop()
+        raise
+
+
+def _listening_address(log: Path) -> str | None:
+    found = re.search(r"listening on (http://\S+)", log.read_text(encoding="utf-8", errors="replace"))
+    return found[1] if found else None
+
+
+def _is_healthy(endpoint: str) -> bool | None:
+    try:
+        answer = httpx.get(f"{endpoint}/_ministack/health", trust_env=False, timeout=2)
+    except httpx.TransportError:
+        return None
+    return True if answer.is_success else None

@@ -1,0 +1,381 @@
+"""Start ministack with what it lacks for this system, each addition in one function named `install_...`.
+
+Runs on the interpreter of `.venvs/cloud`, which has nothing else of the project: only the standard library, ministack
+and boto3 may be imported here, and those two inside functions, so that the module can be read without them.
+The additions replace private functions of ministack. `CONTRACT` holds a digest of the source of each function they
+replace or lean on; a ministack with other sources is refused at start instead of failing in the middle of a run.
+"""
+
+import argparse
+import contextlib
+import contextvars
+import hashlib
+import importlib
+import inspect
+import json
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+import types
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+CONTRACT: Mapping[str, str] = {
+    "ministack.core.lambda_runtime:Worker._spawn": "c55febf956565c5e",
+    "ministack.core.lambda_runtime:_worker_key": "0537100beb43da29",
+    "ministack.services.cloudformation.provisioners:_delete_resource": "9e9ba54fb4281d65",
+    "ministack.services.cloudformation.provisioners:_provision_resource": "3b8f01fb187141b6",
+    "ministack.services.cloudformation.provisioners:_update_resource": "21b9b1207f59a864",
+    "ministack.services.eventbridge:_dispatch_to_lambda": "1f95adbaed3a966a",
+    "ministack.services.eventbridge:_dispatch_to_sqs": "eb75981283a29783",
+    "ministack.services.eventbridge:_invoke_target": "550e304af0809563",
+    "ministack.services.eventbridge:_pattern_event_view": "a472224bb7b0d436",
+    "ministack.services.lambda_svc:_event_invoke_config": "aeeb62079ef21907",
+    "ministack.services.lambda_svc:_execute_function": "3ceb16d6480a2161",
+    "ministack.services.lambda_svc:_execution_record_for_config": "632acaa44892bdae",
+    "ministack.services.lambda_svc:_get_func_record_for_ref": "492b4efe8f903a0f",
+    "ministack.services.lambda_svc:_probe_peak_memory_mb": "545001066205e4d5",
+    "ministack.services.lambda_svc:_resolve_name_and_qualifier": "8c65f22c59e03249",
+    "ministack.services.lambda_svc:_run_sqs_batch": "f9bf630aabf3d1b9",
+    "ministack.services.lambda_svc:invoke_async_with_retry": "289fe4d3cbd4089b",
+    "ministack.services.sns:_fanout": "984cdd91d64aa056",
+    "ministack.services.sns:_matches_filter_policy": "16fce5e70fec3494",
+    "ministack.services.sns:_resolve_message_for_protocol": "ce24ef525ae48496",
+    "ministack.services.sns:_topic_by_arn_any_scope": "419963ad2e7d9a6b",
+    "ministack.services.sqs:_queue_by_arn": "b4981875c8186c19",
+}
+
+ENVIRONMENT = {
+    "AUTH": "true",  # role policies are enforced, as on AWS
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "BIND_HOST": "127.0.0.1",
+    "IOT_MTLS_ENABLED": "0",
+    "MINISTACK_HOST": "localhost",
+}
+
+Handler = Callable[..., Any]
+
+
+# --- The contract with the pinned ministack ---------------------------------------------------------------------------
+
+
+def source_digest(name: str) -> str:
+    """Digest of the source of `module:attribute`, or "missing"."""
+    module_name, _, path = name.partition(":")
+    found: Any = importlib.import_module(module_name)
+    for attribute in path.split("."):
+        found = getattr(found, attribute, None)
+    return hashlib.sha256(inspect.getsource(found).encode()).hexdigest()[:16] if found else "missing"
+
+
+def broken_contracts(contract: Mapping[str, str] = CONTRACT) -> list[str]:
+    """What differs from the ministack these additions were written for, one sentence each."""
+    found = {name: source_digest(name) for name in contract}
+    return [
+        f"{name}: expected source {contract[name]}, found {digest}"
+        for name, digest in found.items()
+        if digest != contract[name]
+    ]
+
+
+def require_contract() -> None:
+    """Refuse to start on a ministack whose private functions are not the known ones."""
+    if broken := broken_contracts():
+        sys.exit(
+            "This ministack is not the one that requirements/cloud.txt pins; its private functions changed:\n  "
+            + "\n  ".join(broken)
+            + "\nInstall the pinned version, or adapt local/cloud/ministack_launcher.py and renew CONTRACT."
+        )
+
+
+# --- Asynchronous delivery --------------------------------------------------------------------------------------------
+
+_in_background: contextvars.ContextVar[bool] = contextvars.ContextVar("in_background", default=False)
+
+
+def install_asynchronous_delivery() -> None:
+    """EventBridge and Scheduler invoke functions asynchronously: retries, then the OnFailure destination.
+
+    An event whose target is gone ends in the dead-letter queue of the rule's target.
+    """
+    from ministack.services import eventbridge
+
+    invoke_target = eventbridge._invoke_target
+
+    def invoke_or_dead_letter(target: dict[str, Any], event: dict[str, Any], rule: Any, view: Any = None) -> None:
+        dead_letter_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+        if dead_letter_arn and not _target_exists(target["Arn"]):
+            body = eventbridge._pattern_event_view(event).event_with_detail()
+            eventbridge._dispatch_to_sqs(eventbridge.parse_arn(dead_letter_arn), json.dumps(body))
+        else:
+            invoke_target(target, event, rule, view)
+
+    eventbridge._invoke_target = invoke_or_dead_letter
+    eventbridge._dispatch_to_lambda = _invoke_asynchronously
+
+
+def _target_exists(arn: str) -> bool:
+    from ministack.services import lambda_svc, sqs
+
+    service = arn.split(":")[2]
+    if service == "lambda":
+        return bool(lambda_svc._get_func_record_for_ref(arn)[0])
+    return service != "sqs" or bool(sqs._queue_by_arn(arn))
+
+
+def _invoke_asynchronously(arn: str, payload: str) -> None:
+    from ministack.services import lambda_svc
+
+    function, config, _ = lambda_svc._get_func_record_for_ref(arn)
+    if not function or not config:
+        return
+    _, qualifier = lambda_svc._resolve_name_and_qualifier(arn)
+    record = lambda_svc._execution_record_for_config(function, config)
+    invoke_config = lambda_svc._event_invoke_config(function, qualifier or "$LATEST")
+    lambda_svc.invoke_async_with_retry(
+        record | ({"event_invoke_config": invoke_config} if invoke_config else {}), json.loads(payload)
+    )
+
+
+def install_background_limit(limit: int) -> None:
+    """At most `limit` functions run at once for events and queues; the rest wait.
+
+    A burst of uploads would otherwise start one process for each event. Callers who wait for an answer (HTTP, Invoke)
+    never queue: a function that waits for another one must not wait for its own slot.
+    """
+    from ministack.services import lambda_svc
+
+    slots, execute = threading.BoundedSemaphore(limit), lambda_svc._execute_function
+
+    def execute_in_turn(function: dict[str, Any], event: Any) -> Any:
+        if not _in_background.get():
+            return execute(function, event)
+        with slots, _background(False):  # execute() calls itself once more, in the account of the function
+            return execute(function, event)
+
+    lambda_svc._execute_function = execute_in_turn
+    lambda_svc.invoke_async_with_retry = _as_background(lambda_svc.invoke_async_with_retry)
+    lambda_svc._run_sqs_batch = _as_background(lambda_svc._run_sqs_batch)
+
+
+@contextlib.contextmanager
+def _background(state: bool) -> Iterator[None]:
+    token = _in_background.set(state)
+    try:
+        yield
+    finally:
+        _in_background.reset(token)
+
+
+def _as_background(call: Handler) -> Handler:
+    def run(*args: Any) -> Any:
+        with _background(True):
+            return call(*args)
+
+    return run
+
+
+# --- Function packages and memory -------------------------------------------------------------------------------------
+
+
+def install_shared_packages(folder: Path) -> None:
+    """Unpack a package or layer once per content, and link it into every worker that needs it."""
+    from ministack.core import lambda_runtime
+
+    one_at_a_time = threading.Lock()
+
+    class SharedZipFile(zipfile.ZipFile):
+        def extractall(self, path: Any = None, *args: Any) -> None:
+            with one_at_a_time:
+                unpacked = self._unpacked()
+            for entry in unpacked.iterdir():
+                (Path(path) / entry.name).symlink_to(entry)
+            Path(str(self.filename)).unlink()  # each worker's copy of the archive; nobody reads it again
+
+        def _unpacked(self) -> Path:
+            with Path(str(self.filename)).open("rb") as archive:
+                unpacked = folder / hashlib.file_digest(archive, "sha256").hexdigest()
+            if not unpacked.exists():
+                staging = Path(tempfile.mkdtemp(dir=folder))
+                super().extractall(staging)
+                staging.rename(unpacked)
+            return unpacked
+
+    lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedZipFile})
+
+
+def install_memory_report() -> None:
+    """`Max Memory Used` in the REPORT line is the peak of the function's own workers, where the system tells it.
+
+    ministack reports the largest child it ever had, whichever function that was.
+    """
+    from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc
+
+    largest_child = lambda_svc._probe_peak_memory_mb
+
+    def peak_memory_mb(function: dict[str, Any]) -> int:
+        config = function.get("config") or function
+        key = lambda_runtime._worker_key(config["FunctionName"], config, config.get("Version", "$LATEST"))
+        processes = [worker._proc for worker in lambda_runtime._workers.get(key, [])]
+        peaks = [_peak_resident_mb(process.pid) for process in processes if process]
+        return max(peaks, default=0) or largest_child(function)
+
+    lambda_svc._probe_peak_memory_mb = peak_memory_mb
+
+
+def _peak_resident_mb(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) // 1024 if found else 0
+
+
+# --- E-mail -----------------------------------------------------------------------------------------------------------
+
+
+def install_outbox(folder: Path, port: int) -> None:
+    """Write each e-mail that SNS would send as one JSON file, with its message also with links to this machine."""
+    from ministack.services import sns
+
+    fan_out = sns._fanout
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def fan_out_with_mail(
+        topic_arn: str,
+        message_id: str,
+        message: str,
+        subject: str,
+        message_structure: str = "",
+        message_attributes: dict[str, Any] | None = None,
+        *rest: Any,
+        **options: Any,
+    ) -> None:
+        fan_out(topic_arn, message_id, message, subject, message_structure, message_attributes, *rest, **options)
+        body = sns._resolve_message_for_protocol(message, message_structure, "email")
+        topic = sns._topic_by_arn_any_scope(topic_arn) or {"subscriptions": []}
+        for subscription in topic["subscriptions"]:
+            wanted = subscription.get("confirmed") and subscription.get("protocol") in ("email", "email-json")
+            if wanted and sns._matches_filter_policy(subscription, message_attributes or {}, body):
+                _post(folder, port, subscription["endpoint"], topic_arn, subject, body)
+
+    sns._fanout = fan_out_with_mail
+
+
+def _post(folder: Path, port: int, recipient: str, topic_arn: str, subject: str, message: str) -> None:
+    mail = {
+        "sent_at": datetime.now(UTC).isoformat(),
+        "to": recipient,
+        "topic_arn": topic_arn,
+        "subject": subject or "AWS Notification Message",
+        "message": message,
+        "local_message": with_local_links(message, port),
+    }
+    staging = Path(tempfile.mkstemp(dir=folder, prefix=".")[1])
+    staging.write_text(json.dumps(mail, ensure_ascii=False, indent=1), encoding="utf-8")
+    staging.rename(folder / f"{time.time_ns()}.json")  # readers only ever see whole mails
+
+
+def with_local_links(text: str, port: int) -> str:
+    """`text` with the addresses of HTTP APIs and function URLs replaced by those of this machine."""
+    local = f"http://127.0.0.1:{port}/_aws"
+    text = re.sub(r"https://([a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com", rf"{local}/execute-api/\1", text)
+    return re.sub(r"https://([a-z0-9]+)\.lambda-url\.[a-z0-9-]+\.on\.aws", rf"{local}/lambda-url/\1", text)
+
+
+# --- AWS::Rekognition::Project ----------------------------------------------------------------------------------------
+
+
+def install_rekognition_projects(endpoint: str) -> None:
+    """`AWS::Rekognition::Project` creates and deletes projects of the Custom Labels service at `endpoint`."""
+    from ministack.services.cloudformation import provisioners
+
+    projects = RekognitionProjects(endpoint)
+    provisioners._RESOURCE_HANDLERS["AWS::Rekognition::Project"] = {
+        "create": projects.create,
+        "update": projects.update,
+        "delete": projects.delete,
+    }
+
+
+class RekognitionProjects:
+    """The resource handler: as on AWS, `Ref` is the project's name and `Arn` its attribute."""
+
+    def __init__(self, endpoint: str) -> None:
+        import boto3
+
+        self._client = boto3.client("rekognition", endpoint_url=endpoint, region_name="us-east-1")
+
+    def create(self, logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:
+        name = properties["ProjectName"]
+        tags = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
+        created = self._client.create_project(ProjectName=name, **({"Tags": tags} if tags else {}))
+        return name, {"Arn": created["ProjectArn"]}
+
+    def update(
+        self, name: str, old: dict[str, Any], new: dict[str, Any], stack_name: str
+    ) -> tuple[str, dict[str, str]]:
+        if new["ProjectName"] == name:  # what else may change, the tags, nothing here reads
+            return name, {"Arn": str(self._arn(name))}
+        replacement = self.create("", new, stack_name)
+        self.delete(name, old)
+        return replacement
+
+    def delete(self, name: str, properties: dict[str, Any]) -> None:
+        if arn := self._arn(name):
+            self._client.delete_project(ProjectArn=arn)
+
+    def _arn(self, name: str) -> str | None:
+        found = self._client.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
+        return found[0]["ProjectArn"] if found else None
+
+
+# --- Start ------------------------------------------------------------------------------------------------------------
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="ministack for this project's template")
+    parser.add_argument("--check", action="store_true", help="only compare ministack with what is expected of it")
+    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--outbox", type=Path, default=Path("outbox"), help="folder for e-mails")
+    parser.add_argument("--rekognition-endpoint", help="where the Custom Labels service listens")
+    parser.add_argument("--background-limit", type=int, default=max(4, 2 * (os.cpu_count() or 1)))
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    os.environ.update(ENVIRONMENT, GATEWAY_PORT=str(options.port))
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # functions would compile all they import at every cold start
+    sys.argv = sys.argv[:1]
+    require_contract()
+    if not options.check:
+        start(options)
+
+
+def start(options: argparse.Namespace) -> None:
+    """Install everything and serve until told to stop."""
+    from ministack import app
+
+    install_background_limit(options.background_limit)
+    install_asynchronous_delivery()
+    install_memory_report()
+    install_outbox(options.outbox, options.port)
+    if options.rekognition_endpoint:
+        install_rekognition_projects(options.rekognition_endpoint)
+    with tempfile.TemporaryDirectory(prefix="packages-", ignore_cleanup_errors=True) as packages:
+        install_shared_packages(Path(packages))
+        app.main()
+
+
+if __name__ == "__main__":
+    main()
