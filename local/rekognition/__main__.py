@@ -1,0 +1,112 @@
+"""The command line: `python -m local.rekognition --port 4567`."""
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import fields
+from pathlib import Path
+
+from local.rekognition.lifecycle import Lifecycle
+from local.rekognition.server import listen, serve
+from local.rekognition.service import Service
+from local.rekognition.settings import Quotas, Settings
+from local.rekognition.store import ModelFiles, Store
+from local.rekognition.wire import create_app
+
+_QUOTA_SWITCHES = {
+    "trainings": ("--max-trainings", "trainings at once"),
+    "running_models": ("--max-running-models", "models running at once"),
+    "inference_units": ("--max-inference-units", "inference units of one model"),
+    "projects": ("--max-projects", "projects"),
+    "versions_per_project": ("--max-versions", "model versions in one project"),
+}
+
+
+def main() -> None:
+    """Run the service until it is told to stop."""
+    options = _parser().parse_args()
+    logging.basicConfig(level=options.log_level.upper(), format="%(levelname)s %(name)s %(message)s")
+    try:
+        listener = listen(options.host, options.port)
+    except OSError as error:
+        sys.exit(f"cannot listen on {options.host}:{options.port}: {error}")
+    with ExitStack() as stack:
+        state = options.state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="custom-labels-")))
+        settings = _settings(options, state)
+        serve(create_app(_service(settings)), listener)
+
+
+def _service(settings: Settings) -> Service:
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    store = Store(settings.state_dir / "state.sqlite3")
+    return Service(store, Lifecycle(store, ModelFiles(settings.state_dir), settings), settings)
+
+
+def _settings(options: argparse.Namespace, state: Path) -> Settings:
+    return Settings(
+        state_dir=state.resolve(),
+        account=options.account,
+        s3_endpoint=options.s3_endpoint or _endpoint_from_environment(),
+        transition_seconds=options.transition_seconds,
+        tps_per_unit=options.tps_per_unit,
+        quotas=Quotas(**{field.name: getattr(options, field.name) for field in fields(Quotas)}),
+        engine=options.engine,
+        row_normalized_confusion=options.row_normalized_confusion,
+    )
+
+
+def _endpoint_from_environment() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.rekognition",
+        description="A local Amazon Rekognition Custom Labels service that really trains.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=4567, help="port to listen on; 0 takes a free one")
+    parser.add_argument(
+        "--state", type=Path, help="folder that keeps projects and models; without it they go with the process"
+    )
+    parser.add_argument(
+        "--s3-endpoint", help="where S3 is; default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, then AWS itself"
+    )
+    _add_behaviour(parser)
+    for name, (switch, what) in _QUOTA_SWITCHES.items():
+        default = getattr(Quotas(), name)
+        parser.add_argument(switch, dest=name, type=int, default=default, metavar="N", help=f"quota: {what}")
+    return parser
+
+
+def _add_behaviour(parser: argparse.ArgumentParser) -> None:
+    defaults = Settings(Path())
+    parser.add_argument(
+        "--account", default=defaults.account, help="account of callers whose access key id is no account"
+    )
+    parser.add_argument(
+        "--transition-seconds",
+        type=float,
+        default=defaults.transition_seconds,
+        help="least time any passing state lasts",
+    )
+    parser.add_argument(
+        "--tps-per-unit", type=float, default=defaults.tps_per_unit, help="calls a second that one inference unit takes"
+    )
+    parser.add_argument("--engine", default=defaults.engine, help="dotted name of the module that trains and predicts")
+    parser.add_argument(
+        "--row-normalized-confusion",
+        action="store_true",
+        help="divide the confusion matrix by its rows, not as documented",
+    )
+    parser.add_argument(
+        "--log-level", default="warning", choices=["debug", "info", "warning", "error"], help="log to stderr"
+    )
+
+
+if __name__ == "__main__":
+    main()

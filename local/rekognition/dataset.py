@@ -1,0 +1,167 @@
+"""A training or testing set: its lines, their pictures, and whether the service would train on it."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from local.rekognition import limits
+from local.rekognition.failures import BUCKET_PERMISSIONS, FILE_INVALID, FILE_TOO_LARGE, ManifestFileError, finding
+from local.rekognition.images import check_image
+from local.rekognition.manifest import ManifestLine, Source, manifest_text, parse_manifest
+from local.rekognition.storage import ObjectStorage, Reason, StorageError
+
+_PARALLEL_READS = 8
+_FILE_ERRORS = {
+    Reason.MISSING: FILE_INVALID,
+    Reason.DENIED: BUCKET_PERMISSIONS,
+    Reason.TOO_LARGE: FILE_TOO_LARGE,
+    Reason.UNAVAILABLE: BUCKET_PERMISSIONS,
+}
+
+DecodeCheck = Callable[[bytes], object]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The lines of one manifest, the bucket that holds it, and the bytes of each picture once they are loaded."""
+
+    manifest_bucket: str
+    lines: tuple[ManifestLine, ...]
+    images: Mapping[Source, bytes] = field(default_factory=dict)
+
+    @property
+    def valid_lines(self) -> list[ManifestLine]:
+        """Return the lines to train on or test with."""
+        return [line for line in self.lines if line.is_valid]
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Return every label of a valid line."""
+        return frozenset().union(*(line.label_set for line in self.valid_lines))
+
+    @property
+    def images_per_label(self) -> Counter[str]:
+        """Count the pictures that carry each label."""
+        return Counter(label for line in self.valid_lines for label in line.label_set)
+
+    @property
+    def buckets(self) -> frozenset[str]:
+        """Return the buckets of the pictures."""
+        return frozenset(line.source.bucket for line in self.lines if line.source is not None)
+
+
+def read_dataset(storage: ObjectStorage, bucket: str, key: str, version: str | None = None) -> Dataset:
+    """Read and parse a manifest. Raises ManifestFileError with the service's sentence."""
+    try:
+        data = storage.read(bucket, key, limits.MANIFEST_BYTES, version)
+    except StorageError as error:
+        raise ManifestFileError(_FILE_ERRORS[error.reason]) from error
+    return Dataset(bucket, parse_manifest(manifest_text(key, data)))
+
+
+def can_split(dataset: Dataset) -> bool:
+    """Tell whether every label has pictures for both sides of a split."""
+    return all(count >= limits.MIN_IMAGES_PER_LABEL_TO_SPLIT for count in dataset.images_per_label.values())
+
+
+def split(dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """Split into 80 % training and 20 % testing lines, label by label, always the same way for the same pictures."""
+    testing = set(_testing_sources(dataset))
+    sides = [line.is_valid and line.source in testing for line in dataset.lines]
+    training_lines = tuple(line for line, tested in zip(dataset.lines, sides, strict=True) if not tested)
+    testing_lines = tuple(line for line, tested in zip(dataset.lines, sides, strict=True) if tested)
+    return replace(dataset, lines=training_lines), replace(dataset, lines=testing_lines)
+
+
+def _testing_sources(dataset: Dataset) -> Iterator[Source | None]:
+    counts = dataset.images_per_label
+    groups: dict[str, list[ManifestLine]] = {}
+    for line in dataset.valid_lines:
+        rarest = min(line.label_set, key=lambda label: (counts[label], label))
+        groups.setdefault(rarest, []).append(line)
+    for lines in groups.values():
+        share = round(limits.TESTING_SHARE * len(lines))
+        size = max(share, 1) if len(lines) >= limits.MIN_IMAGES_PER_LABEL_TO_SPLIT else 0
+        yield from (line.source for line in sorted(lines, key=_shuffled)[:size])
+
+
+def _shuffled(line: ManifestLine) -> bytes:
+    return hashlib.sha256(repr(line.source).encode("utf-8", "surrogatepass")).digest()
+
+
+def bucket_codes(dataset: Dataset, storage: ObjectStorage) -> Iterator[str]:
+    """Name what is wrong with where the pictures lie."""
+    if len(dataset.buckets) > 1:
+        yield "ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS"
+        return
+    for bucket in dataset.buckets:
+        try:
+            storage.check_bucket(bucket)
+            if bucket != dataset.manifest_bucket and storage.owner(bucket) != storage.owner(dataset.manifest_bucket):
+                yield "ERROR_INVALID_IMAGES_S3_BUCKET_OWNER"
+        except StorageError:
+            yield "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET"
+
+
+def line_codes(dataset: Dataset) -> Iterator[str]:
+    """Name what is wrong with the lines as a whole."""
+    invalid = sum(line.is_invalid for line in dataset.lines)
+    if invalid > limits.INVALID_LINE_SHARE * len(dataset.lines):
+        yield "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST"
+
+
+def label_codes(dataset: Dataset, *, usable: bool) -> Iterator[str]:
+    """Name what is wrong with the labels; `usable` once the lines without a good picture are out."""
+    if len(dataset.labels) < limits.MIN_LABELS:
+        yield "ERROR_MANIFEST_TOO_FEW_USABLE_LABELS" if usable else "ERROR_MANIFEST_TOO_FEW_LABELS"
+    if len(dataset.labels) > limits.MAX_LABELS:
+        yield "ERROR_MANIFEST_TOO_MANY_LABELS"
+
+
+def testing_size_codes(testing: Dataset) -> Iterator[str]:
+    """Name what is wrong with the size of a testing set."""
+    if any(count > limits.TESTING_IMAGES_PER_LABEL for count in testing.images_per_label.values()):
+        yield "ERROR_TOO_MANY_RECORDS_IN_ERROR"
+
+
+def overlap_codes(training: Dataset, testing: Dataset, *, usable: bool) -> Iterator[str]:
+    """Name what is wrong between the two sets: too few of the training labels are tested."""
+    shared = len(training.labels & testing.labels)
+    if 100 * shared < limits.LABEL_OVERLAP_PERCENT * len(training.labels):
+        yield "ERROR_INSUFFICIENT_USABLE_LABEL_OVERLAP" if usable else "ERROR_INSUFFICIENT_LABEL_OVERLAP"
+
+
+def with_images(dataset: Dataset, storage: ObjectStorage, decode: DecodeCheck) -> Dataset:
+    """Load the picture of every valid line; a line whose picture is missing or bad becomes invalid.
+
+    Raises StorageError when S3 itself fails.
+    """
+    with ThreadPoolExecutor(_PARALLEL_READS) as pool:
+        loaded = list(pool.map(lambda line: _image(line, storage, decode), dataset.lines))
+    images = {line.source: data for line, data in zip(dataset.lines, loaded, strict=True) if data and line.source}
+    return replace(dataset, lines=_without_bad_images(dataset.lines, loaded), images=images)
+
+
+def _without_bad_images(lines: Sequence[ManifestLine], loaded: Sequence[bytes | None]) -> tuple[ManifestLine, ...]:
+    return tuple(
+        line.rejected(finding("ERROR_INVALID_IMAGE")) if line.is_valid and data is None else line
+        for line, data in zip(lines, loaded, strict=True)
+    )
+
+
+def _image(line: ManifestLine, storage: ObjectStorage, decode: DecodeCheck) -> bytes | None:
+    if line.source is None or not line.is_valid:
+        return None
+    try:
+        data = storage.read(line.source.bucket, line.source.key, limits.OBJECT_IMAGE_BYTES)
+        check_image(data)
+        decode(data)
+    except StorageError as error:
+        if error.reason is Reason.UNAVAILABLE:
+            raise
+        return None
+    except ValueError:
+        return None
+    return data

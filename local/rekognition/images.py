@@ -1,0 +1,42 @@
+"""Which pictures the service takes, decided from the header so that a hostile file is never decoded."""
+
+import io
+
+from PIL import Image
+
+from local.rekognition import limits
+
+
+class UnsupportedFormatError(ValueError):
+    """Not a PNG or JPEG file that can be read."""
+
+
+class ImageTooSmallError(ValueError):
+    """A side is too short, or one side is too many times the other."""
+
+
+class ImageTooLargeError(ValueError):
+    """A side is too long."""
+
+
+def check_image(data: bytes) -> None:
+    """Raise one of this module's ValueErrors unless the header shows a PNG or JPEG within the documented limits."""
+    width, height = _size(data)
+    short, long = sorted((width, height))
+    if long > limits.MAX_SIDE:
+        raise ImageTooLargeError(f"The image is {width} x {height} pixels; a side has at most {limits.MAX_SIDE}.")
+    if short < limits.MIN_SIDE:
+        raise ImageTooSmallError(f"The image is {width} x {height} pixels; a side has at least {limits.MIN_SIDE}.")
+    if long > limits.MAX_ASPECT_RATIO * short:
+        ratio = limits.MAX_ASPECT_RATIO
+        raise ImageTooSmallError(f"The image is {width} x {height} pixels; one side is over {ratio} times the other.")
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+            return image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLargeError(f"The image has too many pixels: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UnsupportedFormatError(f"The image is not a readable PNG or JPEG file: {error}") from error

@@ -1,0 +1,119 @@
+"""Read both manifests of a training and decide whether the service would train on them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from local.rekognition import dataset as rules
+from local.rekognition.dataset import Dataset, DecodeCheck, read_dataset
+from local.rekognition.failures import Finding, ManifestFileError, finding
+from local.rekognition.manifest import has_boxes
+from local.rekognition.storage import ObjectStorage, StorageError
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Both sets, and the codes of what is wrong with each of them or between them."""
+
+    training: Dataset
+    testing: Dataset
+    training_codes: tuple[str, ...] = ()
+    testing_codes: tuple[str, ...] = ()
+    shared_codes: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Return what forbids to train, each once."""
+        codes = dict.fromkeys(self.shared_codes + self.training_codes + self.testing_codes)
+        return [finding(code) for code in codes]
+
+    def summary_document(self) -> dict[str, Any]:
+        """Write the ManifestSummary."""
+        return {
+            "errors": [finding(code).document() for code in self.shared_codes],
+            "statistics": {
+                "training": _statistics(self.training, self.training_codes),
+                "testing": _statistics(self.testing, self.testing_codes),
+            },
+        }
+
+
+def inspect(
+    training_input: Mapping[str, Any], testing_input: Mapping[str, Any], storage: ObjectStorage, decode: DecodeCheck
+) -> Inspection:
+    """Read and check the manifests, then the pictures; pictures are only read when the manifests are in order.
+
+    Raises ManifestFileError when a manifest cannot be used at all.
+    """
+    training = _read_asset(training_input, storage)
+    if not training.labels and any(has_boxes(line) for line in training.lines):
+        raise ManifestFileError("The manifest has bounding boxes only; this local service trains classifiers only.")
+    if not testing_input.get("AutoCreate"):
+        found = Inspection(training, _read_asset(testing_input, storage))
+    elif rules.can_split(training):
+        found = Inspection(*rules.split(training))
+    else:
+        codes = (*rules.line_codes(training), "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_AUTOSPLIT")
+        return Inspection(training, Dataset(training.manifest_bucket, ()), training_codes=codes)
+    found = _with_manifest_codes(found, storage)
+    return found if found.findings else _with_image_codes(found, storage, decode)
+
+
+def validation_manifest(dataset: Dataset) -> str:
+    """Write every line of a manifest with its findings."""
+    return "".join(f"{json.dumps(line.annotated())}\n" for line in dataset.lines)
+
+
+def usable_manifest(dataset: Dataset) -> str:
+    """Write the lines that were used, as they were given."""
+    return "".join(f"{json.dumps(line.document)}\n" for line in dataset.valid_lines)
+
+
+def _read_asset(data: Mapping[str, Any], storage: ObjectStorage) -> Dataset:
+    manifest = data["Assets"][0]["GroundTruthManifest"]["S3Object"]
+    return read_dataset(storage, manifest["Bucket"], manifest["Name"], manifest.get("Version"))
+
+
+def _with_manifest_codes(found: Inspection, storage: ObjectStorage) -> Inspection:
+    def codes(dataset: Dataset) -> tuple[str, ...]:
+        labels = rules.label_codes(dataset, usable=False)
+        return (*rules.line_codes(dataset), *rules.bucket_codes(dataset, storage), *labels)
+
+    return replace(
+        found,
+        training_codes=codes(found.training),
+        testing_codes=codes(found.testing) + tuple(rules.testing_size_codes(found.testing)),
+        shared_codes=tuple(rules.overlap_codes(found.training, found.testing, usable=False)),
+    )
+
+
+def _with_image_codes(found: Inspection, storage: ObjectStorage, decode: DecodeCheck) -> Inspection:
+    try:
+        training = rules.with_images(found.training, storage, decode)
+        testing = rules.with_images(found.testing, storage, decode)
+    except StorageError:
+        return replace(found, shared_codes=("ERROR_FAILED_IMAGES_S3_COPY",))
+    return Inspection(training, testing, _usable_codes(training), _usable_codes(testing), _overlap(training, testing))
+
+
+def _usable_codes(dataset: Dataset) -> tuple[str, ...]:
+    return (*rules.line_codes(dataset), *rules.label_codes(dataset, usable=True))
+
+
+def _overlap(training: Dataset, testing: Dataset) -> tuple[str, ...]:
+    return tuple(rules.overlap_codes(training, testing, usable=True))
+
+
+def _statistics(dataset: Dataset, codes: tuple[str, ...]) -> dict[str, Any]:
+    valid = sum(line.is_valid for line in dataset.lines)
+    invalid = [number for number, line in enumerate(dataset.lines, start=1) if line.is_invalid]
+    return {
+        "use_case": "IMAGE_LEVEL_LABELS" if valid else "NOT_DETERMINED",
+        "total_json_lines": len(dataset.lines),
+        "valid_json_lines": valid,
+        "invalid_json_lines": len(invalid),
+        "ignored_json_lines": len(dataset.lines) - valid - len(invalid),
+        "error_json_line_indices": invalid,
+        "errors": [finding(code).document() for code in codes],
+    }

@@ -1,0 +1,237 @@
+"""What happens after an operation was answered: training, copying, starting, stopping and deleting.
+
+Every passing state lasts at least `transition_seconds`. One asyncio task carries each; nothing polls.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from local.rekognition.failures import ManifestFileError
+from local.rekognition.identity import scope_of_arn
+from local.rekognition.inference import RunningModel, load_model
+from local.rekognition.records import Project, ProjectVersion, VersionStatus
+from local.rekognition.settings import Settings
+from local.rekognition.storage import ObjectStorage
+from local.rekognition.store import ModelFiles, Store
+from local.rekognition.throttle import TokenBucket
+from local.rekognition.training import READY, TrainingJob, TrainingOutcome, output_key, write_outputs
+from local.rekognition.worker import WorkOrder, read_outcome
+
+Changes = Mapping[str, Any]
+
+_INTERRUPTED = "The service stopped while the model was being trained. Train it again under a new version name."
+_PACKAGE_ROOT = Path(__file__).parents[2]
+_log = logging.getLogger(__name__)
+
+
+class Lifecycle:
+    """Carries projects and versions through their passing states; used from the event loop's thread only."""
+
+    def __init__(self, store: Store, files: ModelFiles, settings: Settings) -> None:
+        self._store = store
+        self._files = files
+        self._settings = settings
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[str, RunningModel] = {}
+        self.storage: Callable[[str], ObjectStorage] = cache(lambda r: ObjectStorage(r, settings.s3_endpoint))
+
+    async def resume(self) -> None:
+        """Take up where the last process left off, however it ended."""
+        versions = self._store.everywhere(ProjectVersion)
+        self._files.prepare({version.created_ms for version in versions})
+        for version in versions:
+            if version.status is VersionStatus.RUNNING:
+                self._update(version.arn, await self._loaded(version))
+            elif version.status in self._continuations:
+                self._continuations[version.status](version)
+        for project in self._store.everywhere(Project):
+            if project.status == "DELETING":
+                self.delete_project(project)
+
+    async def close(self) -> None:
+        """End every task, and with them the workers."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def running(self, arn: str) -> RunningModel | None:
+        """Return the model of a version that is RUNNING."""
+        return self._running.get(arn)
+
+    def train(self, version: ProjectVersion) -> None:
+        """Train a version that is TRAINING_IN_PROGRESS."""
+        self._carry(version.arn, self._trained(version), VersionStatus.TRAINING_FAILED)
+
+    def copy(self, version: ProjectVersion) -> None:
+        """Copy the model of `source_version_arn` to a version that is COPYING_IN_PROGRESS."""
+        self._carry(version.arn, self._copied(version), VersionStatus.COPYING_FAILED)
+
+    def start(self, version: ProjectVersion) -> None:
+        """Load the model of a version that is STARTING."""
+        self._carry(version.arn, self._loaded(version), VersionStatus.FAILED)
+
+    def stop(self, version: ProjectVersion) -> None:
+        """Unload the model of a version that is STOPPING."""
+        self._running.pop(version.arn, None)
+        self._carry(version.arn, _unloaded(), VersionStatus.FAILED)
+
+    def delete(self, version: ProjectVersion) -> None:
+        """Remove a version that is DELETING."""
+        self._spawn(self._delete_version(version))
+
+    def delete_project(self, project: Project) -> None:
+        """Remove a project that is DELETING."""
+        self._spawn(self._delete_project(project))
+
+    @property
+    def _continuations(self) -> Mapping[VersionStatus, Callable[[ProjectVersion], None]]:
+        return {
+            VersionStatus.TRAINING_IN_PROGRESS: self._fail_interrupted,
+            VersionStatus.COPYING_IN_PROGRESS: self.copy,
+            VersionStatus.STARTING: self.start,
+            VersionStatus.STOPPING: self.stop,
+            VersionStatus.DELETING: self.delete,
+        }
+
+    def _fail_interrupted(self, version: ProjectVersion) -> None:
+        ended = {"training_ended_ms": _now_ms()}
+        self._update(version.arn, {"status": VersionStatus.TRAINING_FAILED, "status_message": _INTERRUPTED, **ended})
+
+    def _carry(self, arn: str, work: Coroutine[Any, Any, Changes], failed: VersionStatus) -> None:
+        self._spawn(self._carried(arn, work, failed))
+
+    async def _carried(self, arn: str, work: Awaitable[Changes], failed: VersionStatus) -> None:
+        visible = asyncio.create_task(asyncio.sleep(self._settings.transition_seconds))
+        try:
+            changes = await work
+        except Exception as error:
+            _log.exception("%s: %s", arn, failed)
+            changes = {"status": failed, "status_message": f"The local service failed ({error!r}); see its log."}
+        await visible
+        self._update(arn, changes)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _update(self, arn: str, changes: Changes) -> None:
+        # The record is read again, because tags may have changed since the work began.
+        version = self._store.get(ProjectVersion, arn)
+        assert version is not None, f"{arn} was removed while it was busy"
+        _log.info("%s: %s -> %s", arn, version.status, changes["status"])
+        self._store.put(replace(version, **changes))
+
+    async def _delete_version(self, version: ProjectVersion) -> None:
+        await asyncio.sleep(self._settings.transition_seconds)
+        await asyncio.to_thread(self._files.discard, version.created_ms)
+        self._store.delete(version.arn)
+
+    async def _delete_project(self, project: Project) -> None:
+        await asyncio.sleep(self._settings.transition_seconds)
+        self._store.delete(project.arn)
+
+    async def _loaded(self, version: ProjectVersion) -> Changes:
+        path = self._files.model(version.created_ms) / "model"
+        # Without automatic scaling, the units in service are the fewest asked for.
+        capacity = TokenBucket((version.min_units or 1) * self._settings.tps_per_unit)
+        try:
+            model = await asyncio.to_thread(load_model, self._settings.engine, path, version.thresholds, capacity)
+        except Exception as error:
+            _log.exception("%s: the model does not load", version.arn)
+            return {"status": VersionStatus.FAILED, "status_message": f"The model could not be loaded: {error}"}
+        self._running[version.arn] = model
+        return {"status": VersionStatus.RUNNING, "status_message": "The model is running."}
+
+    async def _copied(self, version: ProjectVersion) -> Changes:
+        source = self._store.get(ProjectVersion, version.source_version_arn or "")
+        if source is None:
+            return {"status": VersionStatus.COPYING_FAILED, "status_message": "The source version no longer exists."}
+        names = (version.output_prefix, version.project_name, version.name)
+        outputs = {kind: output_key(names[0], kind, *names[1:]) for kind in source.outputs}
+        try:
+            await asyncio.to_thread(self._copy_files, source, version, outputs)
+        except ManifestFileError as error:
+            return {"status": VersionStatus.COPYING_FAILED, "status_message": str(error)}
+        learned = {"thresholds": source.thresholds, "f1_score": source.f1_score, "outputs": outputs}
+        ended = {"training_ended_ms": source.training_ended_ms}
+        return {"status": VersionStatus.COPYING_COMPLETED, "status_message": READY, **learned, **ended}
+
+    def _copy_files(self, source: ProjectVersion, version: ProjectVersion, outputs: Mapping[str, str]) -> None:
+        work = self._files.new_work(version.created_ms) / "result"
+        shutil.copytree(self._files.model(source.created_ms), work)
+        storage = self.storage(scope_of_arn(version.arn).region)
+        write_outputs(storage, work / "outputs", version.output_bucket, outputs)
+        self._files.publish(work, version.created_ms)
+        self._files.discard_work(version.created_ms)
+
+    async def _trained(self, version: ProjectVersion) -> Changes:
+        started_ms = _now_ms()
+        folder = self._files.new_work(version.created_ms)
+        _work_order(version, self._settings).write(folder)
+        code = await _run_worker(folder)
+        outcome = read_outcome(folder)
+        if outcome is None:
+            message = f"The training process ended unexpectedly (exit code {code}). See the log of the service."
+            outcome = TrainingOutcome(succeeded=False, message=message)
+        if outcome.succeeded:
+            self._files.publish(folder / "result", version.created_ms)
+        await asyncio.to_thread(self._files.discard_work, version.created_ms)
+        return _training_changes(outcome, started_ms, _now_ms())
+
+
+def _training_changes(outcome: TrainingOutcome, started_ms: int, ended_ms: int) -> Changes:
+    status = VersionStatus.TRAINING_COMPLETED if outcome.succeeded else VersionStatus.TRAINING_FAILED
+    changes = {"status": status, "status_message": outcome.message, "outputs": outcome.outputs}
+    billable = max(1, round((ended_ms - started_ms) / 1000)) if outcome.succeeded else None
+    learned = {"f1_score": outcome.f1_score, "thresholds": outcome.thresholds}
+    return {**changes, **learned, "training_ended_ms": ended_ms, "billable_seconds": billable}
+
+
+def _work_order(version: ProjectVersion, settings: Settings) -> WorkOrder:
+    job = TrainingJob(
+        version_arn=version.arn,
+        project_name=version.project_name,
+        version_name=version.name,
+        output_bucket=version.output_bucket,
+        output_prefix=version.output_prefix,
+        training_input=version.training_input,
+        testing_input=version.testing_input,
+        normalize_rows=settings.row_normalized_confusion,
+    )
+    return WorkOrder(job, scope_of_arn(version.arn).region, settings.s3_endpoint, settings.engine)
+
+
+async def _run_worker(folder: Path) -> int:
+    search_path = os.pathsep.join([str(_PACKAGE_ROOT), *filter(None, sys.path)])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "local.rekognition.worker", str(folder)),
+        stdin=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": search_path},
+        start_new_session=True,
+    )
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+async def _unloaded() -> Changes:
+    return {"status": VersionStatus.STOPPED, "status_message": "The model is stopped."}
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -1,0 +1,25 @@
+"""The operations that the service performs."""
+
+from collections.abc import Awaitable, Callable
+
+from local.rekognition import detection, projects, tags, versions
+from local.rekognition.identity import Scope
+from local.rekognition.service import Answer, Request, Service
+
+Operation = Callable[[Service, Scope, Request], Answer | Awaitable[Answer]]
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateProject": projects.create_project,
+    "DescribeProjects": projects.describe_projects,
+    "DeleteProject": projects.delete_project,
+    "CreateProjectVersion": versions.create_project_version,
+    "DescribeProjectVersions": versions.describe_project_versions,
+    "StartProjectVersion": versions.start_project_version,
+    "StopProjectVersion": versions.stop_project_version,
+    "DeleteProjectVersion": versions.delete_project_version,
+    "CopyProjectVersion": versions.copy_project_version,
+    "DetectCustomLabels": detection.detect_custom_labels,
+    "TagResource": tags.tag_resource,
+    "UntagResource": tags.untag_resource,
+    "ListTagsForResource": tags.list_tags_for_resource,
+}

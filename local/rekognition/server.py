@@ -1,0 +1,51 @@
+"""The HTTP server: says when it is ready, sleeps when idle, ends cleanly on a signal."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+
+_GRACE_SECONDS = 5
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that waits for a signal instead of waking ten times a second, and that exits 0 after one."""
+
+    def __init__(self, app: Starlette) -> None:
+        options = {"log_config": None, "access_log": False, "server_header": False, "date_header": False}
+        super().__init__(uvicorn.Config(app, lifespan="on", timeout_graceful_shutdown=_GRACE_SECONDS, **options))
+        self._stopped = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen, then announce the address on standard output."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopped.set)
+        await super().startup(sockets=sockets)
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            print(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+
+    async def main_loop(self) -> None:
+        """Wait for a signal."""
+        await self._stopped.wait()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the event loop."""
+        yield
+
+
+def serve(app: Starlette, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    asyncio.run(Server(app).serve(sockets=[listener]))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open a listening socket; port 0 takes a free one. Raises OSError."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return socket.create_server(address[:2], family=family)

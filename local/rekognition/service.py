@@ -1,0 +1,71 @@
+"""What every operation works with."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from local.rekognition.errors import ServiceError, not_found
+from local.rekognition.identity import Scope, scope_of_arn
+from local.rekognition.lifecycle import Lifecycle
+from local.rekognition.records import Project, ProjectVersion
+from local.rekognition.settings import Settings
+from local.rekognition.store import Record, Store
+
+_PAGE_SIZE = 100
+
+
+@dataclass(frozen=True)
+class Service:
+    """The state of the service and what moves it."""
+
+    store: Store
+    lifecycle: Lifecycle
+    settings: Settings
+
+    def project(self, scope: Scope, arn: str) -> Project:
+        """Return a project of the caller. Raises ServiceError ResourceNotFoundException."""
+        return self._owned(Project, scope, arn)
+
+    def version(self, scope: Scope, arn: str) -> ProjectVersion:
+        """Return a version of the caller. Raises ServiceError ResourceNotFoundException."""
+        return self._owned(ProjectVersion, scope, arn)
+
+    def versions_of(self, project: Project) -> list[ProjectVersion]:
+        """List the versions of a project, newest first."""
+        versions = self.store.within(ProjectVersion, scope_of_arn(project.arn))
+        return [version for version in versions if version.project_arn == project.arn]
+
+    def _owned(self, kind: type[Record], scope: Scope, arn: str) -> Record:
+        record = self.store.get(kind, arn)
+        if record is None or scope_of_arn(arn) != scope:
+            raise not_found(arn)
+        return record
+
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+def page(
+    records: Sequence[Record], request: Request, member: str, describe: Callable[[Record], dict[str, Any]]
+) -> Answer:
+    """Answer one page of records that are sorted newest first; the token names the last record of the page before."""
+    token = request.get("NextToken")
+    if token:
+        before = _decode_token(token)
+        records = [record for record in records if record.created_ms < before]
+    size = request.get("MaxResults", _PAGE_SIZE)
+    answer: Answer = {member: [describe(record) for record in records[:size]]}
+    if len(records) > size:
+        answer["NextToken"] = base64.urlsafe_b64encode(str(records[size - 1].created_ms).encode()).decode()
+    return answer
+
+
+def _decode_token(token: str) -> int:
+    try:
+        return int(base64.urlsafe_b64decode(token.encode()).decode())
+    except (binascii.Error, ValueError) as error:
+        message = "Invalid Pagination Token. Pass the NextToken of the previous answer as it is."
+        raise ServiceError("InvalidPaginationTokenException", message) from error

@@ -1,0 +1,33 @@
+"""How one instance of the service is configured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """What one account may use in one region; the defaults are those of a new AWS account."""
+
+    trainings: int = 2
+    running_models: int = 2
+    inference_units: int = 5
+    projects: int = 100
+    versions_per_project: int = 100
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the command line decides.
+
+    `transition_seconds` is the least time any passing state lasts, so that a client polling faster than that
+    sees every state. `engine` is the dotted name of the module that trains and predicts.
+    """
+
+    state_dir: Path
+    account: str = "000000000000"
+    s3_endpoint: str | None = None
+    transition_seconds: float = 0.3
+    tps_per_unit: float = 5.0
+    quotas: Quotas = Quotas()
+    engine: str = "local.rekognition.engine"
+    row_normalized_confusion: bool = False

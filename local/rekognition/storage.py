@@ -1,0 +1,95 @@
+"""Amazon S3 as the service needs it: bounded reads, writes, and the three reasons why either fails."""
+
+import os
+from enum import Enum
+from typing import Any
+
+import boto3.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
+_DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "403", "NoSuchBucket", "InvalidAccessKeyId"})
+
+
+class Reason(Enum):
+    """Why S3 did not do as asked."""
+
+    MISSING = "missing"
+    DENIED = "denied"
+    TOO_LARGE = "too large"
+    UNAVAILABLE = "unavailable"
+
+
+class StorageError(Exception):
+    """S3 refused or failed; `reason` says which."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ObjectStorage:
+    """Objects in S3, in one region."""
+
+    def __init__(self, region: str, endpoint: str | None = None) -> None:
+        self._client = _client(region, endpoint)
+
+    def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> bytes:
+        """Return an object of at most `limit` bytes. Raises StorageError."""
+        selected = {"VersionId": version} if version else {}
+        try:
+            answer = self._client.get_object(Bucket=bucket, Key=key, **selected)
+            with answer["Body"] as body:
+                data = body.read(limit + 1)
+        except (ClientError, BotoCoreError) as error:
+            raise _translated(error, f"s3://{bucket}/{key}") from error
+        if len(data) > limit:
+            raise StorageError(Reason.TOO_LARGE, f"s3://{bucket}/{key} is larger than {limit} bytes")
+        return data
+
+    def write(self, bucket: str, key: str, data: bytes) -> None:
+        """Store a JSON object. Raises StorageError."""
+        try:
+            self._client.put_object(Bucket=bucket, Key=key, Body=data, ContentType="application/json")
+        except (ClientError, BotoCoreError) as error:
+            raise _translated(error, f"s3://{bucket}/{key}") from error
+
+    def check_bucket(self, bucket: str) -> None:
+        """Raise StorageError unless the bucket exists and is ours to use."""
+        try:
+            self._client.head_bucket(Bucket=bucket)
+        except (ClientError, BotoCoreError) as error:
+            # A HEAD answer has no body, hence no code: a missing bucket also shows as 404.
+            reason = _translated(error, "").reason
+            denied = Reason.DENIED if reason is Reason.MISSING else reason
+            raise StorageError(denied, f"s3://{bucket} cannot be used: {error}") from error
+
+    def owner(self, bucket: str) -> str:
+        """Return the canonical id of a bucket's owner. Raises StorageError."""
+        try:
+            return str(self._client.get_bucket_acl(Bucket=bucket)["Owner"]["ID"])
+        except (ClientError, BotoCoreError) as error:
+            raise _translated(error, f"s3://{bucket}") from error
+
+
+def _client(region: str, endpoint: str | None) -> Any:
+    options: dict[str, Any] = {"config": Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=20)}
+    if endpoint is not None:
+        # Bucket names are no host names on a loopback endpoint.
+        options["config"] = options["config"].merge(Config(s3={"addressing_style": "path"}))
+        options["endpoint_url"] = endpoint
+        options |= _root_of_a_local_cloud()
+    return boto3.session.Session().client("s3", region_name=region, **options)
+
+
+def _root_of_a_local_cloud() -> dict[str, str]:
+    if "AWS_ACCESS_KEY_ID" in os.environ or "AWS_PROFILE" in os.environ:
+        return {}
+    return {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
+def _translated(error: ClientError | BotoCoreError, what: str) -> StorageError:
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    reason = Reason.MISSING if code in _MISSING else Reason.DENIED if code in _DENIED else Reason.UNAVAILABLE
+    return StorageError(reason, f"{what}: {error}")

@@ -1,0 +1,190 @@
+"""Operations on project versions: train, copy, start, stop, delete, describe."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from local.rekognition.descriptions import describe_version
+from local.rekognition.errors import ServiceError, in_use, invalid_parameter, limit_exceeded
+from local.rekognition.identity import Scope, scope_of_arn
+from local.rekognition.records import (
+    DELETABLE,
+    STARTABLE,
+    TAKING_A_MODEL_SLOT,
+    TRAINED,
+    Project,
+    ProjectStatus,
+    ProjectVersion,
+    VersionStatus,
+)
+from local.rekognition.service import Answer, Request, Service, page
+
+
+def create_project_version(service: Service, scope: Scope, request: Request) -> Answer:
+    """CreateProjectVersion: train from the manifests of the request."""
+    if "FeatureConfig" in request:
+        raise invalid_parameter("FeatureConfig is for adapters, which this local service does not have: leave it out.")
+    _check_training_input(request)
+    project = service.project(scope, request["ProjectArn"])
+    _check_room_to_train(service, scope)
+    inputs = {"training_input": request["TrainingData"], "testing_input": request["TestingData"]}
+    description = request.get("VersionDescription")
+    version = _new_version(service, scope, project, request, VersionStatus.TRAINING_IN_PROGRESS)
+    version = replace(version, **inputs, description=description, status_message="The model is being trained.")
+    service.store.put(version)
+    service.lifecycle.train(version)
+    return {"ProjectVersionArn": version.arn}
+
+
+def copy_project_version(service: Service, scope: Scope, request: Request) -> Answer:
+    """CopyProjectVersion: within one account and region."""
+    source = _copy_source(service, scope, request)
+    destination = service.project(scope, request["DestinationProjectArn"])
+    version = _new_version(service, scope, destination, request, VersionStatus.COPYING_IN_PROGRESS)
+    inputs = {"training_input": source.training_input, "testing_input": source.testing_input}
+    described = {"description": source.description, "status_message": "The model is being copied."}
+    version = replace(version, source_version_arn=source.arn, **inputs, **described)
+    service.store.put(version)
+    service.lifecycle.copy(version)
+    return {"ProjectVersionArn": version.arn}
+
+
+def describe_project_versions(service: Service, scope: Scope, request: Request) -> Answer:
+    """DescribeProjectVersions: newest first; names that do not exist are absent."""
+    versions = service.versions_of(service.project(scope, request["ProjectArn"]))
+    if "VersionNames" in request:
+        versions = [version for version in versions if version.name in request["VersionNames"]]
+    return page(versions, request, "ProjectVersionDescriptions", describe_version)
+
+
+def start_project_version(service: Service, scope: Scope, request: Request) -> Answer:
+    """StartProjectVersion: load the model and keep it running until it is stopped."""
+    version = service.version(scope, request["ProjectVersionArn"])
+    _check_units(service, request)
+    if version.status not in STARTABLE:
+        raise in_use(f"The version {version.name} is {version.status}; only a trained, stopped model can be started.")
+    versions, quota = service.store.within(ProjectVersion, scope), service.settings.quotas.running_models
+    if sum(other.status in TAKING_A_MODEL_SLOT for other in versions) >= quota:
+        raise limit_exceeded(f"This account has {quota} running models, the most it may have. Stop one first.")
+    units = {"min_units": request["MinInferenceUnits"], "max_units": request.get("MaxInferenceUnits")}
+    starting = _enter(service, version, VersionStatus.STARTING, "The model is starting.", **units)
+    service.lifecycle.start(starting)
+    return {"Status": starting.status}
+
+
+def stop_project_version(service: Service, scope: Scope, request: Request) -> Answer:
+    """StopProjectVersion: it must be RUNNING."""
+    version = service.version(scope, request["ProjectVersionArn"])
+    if version.status is not VersionStatus.RUNNING:
+        raise in_use(f"The version {version.name} is {version.status}; only a RUNNING model can be stopped.")
+    stopping = _enter(service, version, VersionStatus.STOPPING, "The model is stopping.")
+    service.lifecycle.stop(stopping)
+    return {"Status": stopping.status}
+
+
+def delete_project_version(service: Service, scope: Scope, request: Request) -> Answer:
+    """DeleteProjectVersion: not while it trains, copies, starts, runs or stops, nor while it is being copied."""
+    version = service.version(scope, request["ProjectVersionArn"])
+    if version.status not in DELETABLE:
+        raise in_use(f"The version {version.name} is {version.status}. Wait for it to end, or stop it, then delete it.")
+    if any(_is_being_copied(version, other) for other in service.store.within(ProjectVersion, scope)):
+        raise in_use(f"The version {version.name} is being copied. Wait for the copy, then delete it.")
+    deleting = _enter(service, version, VersionStatus.DELETING, "The model is being deleted.")
+    service.lifecycle.delete(deleting)
+    return {"Status": deleting.status}
+
+
+def _enter(
+    service: Service, version: ProjectVersion, status: VersionStatus, message: str, **changes: Any
+) -> ProjectVersion:
+    changed = replace(version, status=status, status_message=message, **changes)
+    service.store.put(changed)
+    return changed
+
+
+def _is_being_copied(version: ProjectVersion, other: ProjectVersion) -> bool:
+    return other.source_version_arn == version.arn and other.status is VersionStatus.COPYING_IN_PROGRESS
+
+
+def _new_version(
+    service: Service, scope: Scope, project: Project, request: Request, status: VersionStatus
+) -> ProjectVersion:
+    _check_room_in_project(service, project, request["VersionName"])
+    output = request["OutputConfig"]
+    if "S3Bucket" not in output:
+        raise invalid_parameter("OutputConfig must name the S3Bucket that receives the training outputs.")
+    created_ms = service.store.new_creation_ms()
+    return ProjectVersion(
+        arn=scope.version_arn(project.name, request["VersionName"], created_ms),
+        project_arn=project.arn,
+        project_name=project.name,
+        name=request["VersionName"],
+        created_ms=created_ms,
+        status=status,
+        output_bucket=output["S3Bucket"],
+        output_prefix=output.get("S3KeyPrefix", ""),
+        kms_key_id=request.get("KmsKeyId"),
+        tags=request.get("Tags", {}),
+    )
+
+
+def _check_room_in_project(service: Service, project: Project, version_name: str) -> None:
+    if project.status is ProjectStatus.DELETING:
+        raise in_use(f"The project {project.name} is being deleted.")
+    versions, quota = service.versions_of(project), service.settings.quotas.versions_per_project
+    if any(version.name == version_name for version in versions):
+        raise in_use(f"The project {project.name} has a version named {version_name} already.")
+    if len(versions) >= quota:
+        raise limit_exceeded(f"The project {project.name} has {quota} models, the most it may have. Delete one first.")
+
+
+def _check_room_to_train(service: Service, scope: Scope) -> None:
+    versions, quota = service.store.within(ProjectVersion, scope), service.settings.quotas.trainings
+    if sum(version.status is VersionStatus.TRAINING_IN_PROGRESS for version in versions) >= quota:
+        raise limit_exceeded(f"This account is training {quota} models, the most it may at once. Wait for one to end.")
+
+
+def _check_units(service: Service, request: Request) -> None:
+    fewest, quota = request["MinInferenceUnits"], service.settings.quotas.inference_units
+    most = request.get("MaxInferenceUnits", fewest)
+    if most < fewest:
+        raise invalid_parameter("MaxInferenceUnits must not be less than MinInferenceUnits.")
+    if most > quota:
+        raise limit_exceeded(f"A model may have {quota} inference units at most, not {most}.")
+
+
+def _check_training_input(request: Request) -> None:
+    training, testing = request.get("TrainingData"), request.get("TestingData")
+    if training is None and testing is None:
+        raise invalid_parameter("The project has no datasets: pass TrainingData and TestingData.")
+    if training is None or testing is None:
+        raise invalid_parameter("TrainingData and TestingData must be passed together.")
+    _check_asset("TrainingData", training)
+    if not testing.get("AutoCreate"):
+        _check_asset("TestingData", testing)
+    elif testing.get("Assets"):
+        raise invalid_parameter("TestingData must have either Assets or AutoCreate, not both.")
+
+
+def _check_asset(name: str, data: Mapping[str, Any]) -> None:
+    assets = data.get("Assets", [])
+    if len(assets) != 1:
+        raise invalid_parameter(f"{name} must have exactly one asset, not {len(assets)}.")
+    if not {"Bucket", "Name"} <= assets[0].get("GroundTruthManifest", {}).get("S3Object", {}).keys():
+        raise invalid_parameter(f"{name} must name the Bucket and Name of a GroundTruthManifest.S3Object.")
+
+
+def _copy_source(service: Service, scope: Scope, request: Request) -> ProjectVersion:
+    source_scope = scope_of_arn(request["SourceProjectVersionArn"])
+    if source_scope.region != scope.region or scope_of_arn(request["DestinationProjectArn"]).region != scope.region:
+        raise invalid_parameter(f"Both projects must be in the Region of the request, {scope.region}.")
+    if source_scope.account != scope.account:
+        message = "The source project belongs to another account, and this local service has no project policies yet."
+        raise ServiceError("AccessDeniedException", message)
+    project = service.project(scope, request["SourceProjectArn"])
+    source = service.version(scope, request["SourceProjectVersionArn"])
+    if source.project_arn != project.arn:
+        raise invalid_parameter(f"The version {source.arn} does not belong to the project {project.arn}.")
+    if source.status not in TRAINED:
+        raise in_use(f"The version {source.name} is {source.status}; only a trained model can be copied.")
+    return source

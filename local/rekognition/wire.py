@@ -1,0 +1,114 @@
+"""AWS JSON 1.1 over HTTP: headers and bodies in, operations called, bodies and errors out."""
+
+import inspect
+import json
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from local.rekognition.errors import ServiceError, internal_error, invalid_parameter
+from local.rekognition.identity import scope_of_request
+from local.rekognition.operations import OPERATIONS
+from local.rekognition.service import Answer, Service
+from local.rekognition.validation import has_operation, parse_request
+
+_CONTENT_TYPE = "application/x-amz-json-1.1"
+_TARGET_PREFIX = "RekognitionService."
+# The largest blob of the service model in base64, and room for the rest of a request.
+_MAX_BODY_BYTES = 8 * 1024 * 1024
+_log = logging.getLogger(__name__)
+
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+
+def create_app(service: Service) -> Starlette:
+    """Return the HTTP application; it resumes the service when it starts and closes it when it stops."""
+
+    async def operation(request: Request) -> Response:
+        return await _answer(service, request)
+
+    routes = [Route("/", operation, methods=["POST"]), Route("/health", _health, methods=["GET"])]
+    return Starlette(routes=routes, lifespan=_lifespan(service))
+
+
+def _lifespan(service: Service) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await service.lifecycle.resume()
+        try:
+            yield
+        finally:
+            await service.lifecycle.close()
+            service.store.close()
+
+    return lifespan
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _answer(service: Service, request: Request) -> Response:
+    try:
+        return _response(200, await _perform(service, request))
+    except ServiceError as error:
+        return _error_response(error)
+    except Exception:
+        _log.exception("%s failed", request.headers.get("x-amz-target"))
+        return _error_response(internal_error())
+
+
+async def _perform(service: Service, request: Request) -> Answer:
+    name = _operation_name(request.headers.get("x-amz-target", ""))
+    scope = scope_of_request(request.headers.get("authorization", ""), service.settings.account)
+    parameters = parse_request(name, _json(await _body(request)))
+    answer = OPERATIONS[name](service, scope, parameters)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def _operation_name(target: str) -> str:
+    name = target.removeprefix(_TARGET_PREFIX)
+    if not target.startswith(_TARGET_PREFIX) or not has_operation(name):
+        raise ServiceError(
+            "UnknownOperationException", f"X-Amz-Target {target!r} names no Amazon Rekognition operation."
+        )
+    if name not in OPERATIONS:
+        raise invalid_parameter(f"This local service does not perform {name}; it performs {', '.join(OPERATIONS)}.")
+    return name
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise ServiceError("RequestEntityTooLargeException", f"The body is over {_MAX_BODY_BYTES} bytes.", 413)
+    return bytes(body)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body or b"{}", parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ServiceError("SerializationException", f"The body is not JSON: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _response(status: int, document: Answer) -> Response:
+    headers = {"x-amzn-RequestId": str(uuid.uuid4())}
+    return Response(json.dumps(document, allow_nan=False), status, headers, media_type=_CONTENT_TYPE)
+
+
+def _error_response(error: ServiceError) -> Response:
+    document = {"__type": error.code, "Code": error.code, "Logref": str(uuid.uuid4()), "Message": error.message}
+    return _response(error.status, document)

@@ -1,0 +1,53 @@
+"""Labelled pictures in S3, and the manifests that list them."""
+
+import json
+from typing import Any
+
+from tests.emulator.conftest import picture
+
+BUCKET = "parts"
+OUTPUT = "outputs"
+
+
+def line(key: str, *labels: str, bucket: str = BUCKET, **changes: Any) -> dict[str, Any]:
+    document: dict[str, Any] = {"source-ref": f"s3://{bucket}/{key}"}
+    for index, label in enumerate(labels):
+        document[f"tag{index}"] = index
+        document[f"tag{index}-metadata"] = {
+            "class-name": label,
+            "confidence": 1.0,
+            "type": "groundtruth/image-classification",
+            "human-annotated": "yes",
+            "creation-date": "2026-03-04T10:15:00.000Z",
+            **changes,
+        }
+    return document
+
+
+def put_manifest(s3: Any, key: str, lines: list[dict[str, Any] | str]) -> dict[str, Any]:
+    """Store a manifest; return the asset that names it."""
+    text = "".join(f"{entry if isinstance(entry, str) else json.dumps(entry)}\n" for entry in lines)
+    s3.put_object(Bucket=BUCKET, Key=key, Body=text.encode())
+    return {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}]}
+
+
+def put_pictures(s3: Any, folder: str, counts: dict[str, int], seed: int = 0) -> list[dict[str, Any]]:
+    """Store pictures of each label; return their lines."""
+    lines = []
+    for label, count in counts.items():
+        for number in range(count):
+            key = f"{folder}/{label}/{number}.png"
+            s3.put_object(Bucket=BUCKET, Key=key, Body=picture(label, seed + number))
+            lines.append(line(key, label))
+    return lines
+
+
+def training_request(s3: Any, name: str, training: list[Any], testing: list[Any] | None = None) -> dict[str, Any]:
+    """Store the manifests; return CreateProjectVersion's parameters without the project."""
+    split = {"AutoCreate": True}
+    return {
+        "VersionName": name,
+        "OutputConfig": {"S3Bucket": OUTPUT, "S3KeyPrefix": f"runs/{name}"},
+        "TrainingData": put_manifest(s3, f"manifests/{name}/train.manifest", training),
+        "TestingData": split if testing is None else put_manifest(s3, f"manifests/{name}/test.manifest", testing),
+    }

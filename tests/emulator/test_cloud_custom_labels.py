@@ -1,0 +1,55 @@
+"""`AWS::Rekognition::Project` in a template is a project of the Custom Labels service."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.cloud import LocalCloud
+
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Name: {Type: String}
+  PythonRuntime: {Type: String}
+  Architecture: {Type: String}
+  RekognitionEndpoint: {Type: String}
+Resources:
+  Project:
+    Type: AWS::Rekognition::Project
+    Properties: {ProjectName: !Ref Name}
+Outputs:
+  Name: {Value: !Ref Project}
+  Arn: {Value: !GetAtt Project.Arn}
+  Endpoint: {Value: !Ref RekognitionEndpoint}
+"""
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    with LocalCloud(tmp_path / "state", template=tmp_path / "template.yaml") as cloud:
+        cloud.sam_build()
+        yield cloud
+
+
+def projects(cloud: LocalCloud) -> list[dict[str, Any]]:
+    return cloud.client("rekognition").describe_projects()["ProjectDescriptions"]
+
+
+def test_project_lives_and_dies_with_its_stack(cloud: LocalCloud) -> None:
+    outputs = cloud.deploy("probe", {"Name": "line-a"})
+
+    assert outputs["Name"] == "line-a"
+    assert outputs["Endpoint"] == cloud.rekognition_endpoint
+    assert [project["ProjectArn"] for project in projects(cloud)] == [outputs["Arn"]]
+
+    renamed = cloud.deploy("probe", {"Name": "line-b"})
+    assert renamed["Name"] == "line-b"
+    assert [project["ProjectArn"] for project in projects(cloud)] == [renamed["Arn"]]
+
+    cloudformation = cloud.client("cloudformation")
+    cloudformation.delete_stack(StackName="probe")
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName="probe", WaiterConfig={"Delay": 1})
+    assert projects(cloud) == []

@@ -1,0 +1,70 @@
+"""Nothing of a local cloud outlives the process that started it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from local.cloud import CloudInUseError, LocalCloud
+from local.cloud.sam import ROOT
+
+HOLD = """
+import sys, signal
+from pathlib import Path
+from local.cloud import LocalCloud
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+with LocalCloud(Path(sys.argv[1]), custom_labels=False) as cloud:
+    print(cloud.endpoint, flush=True)
+    signal.pause()
+"""
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_listening(endpoint: str) -> bool:
+    try:
+        return httpx.get(f"{endpoint}/_ministack/health", trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_cloud_ends_and_cleans_up_when_its_holder_gets(number: signal.Signals, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "state")],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with holder:
+        endpoint = holder.stdout.readline().strip()
+        assert is_listening(endpoint)
+        assert list(scratch.iterdir())
+
+        holder.send_signal(number)
+        holder.wait(20)
+
+        eventually(lambda: not is_listening(endpoint))
+        eventually(lambda: not list(scratch.iterdir()))
+
+
+def test_second_cloud_in_the_same_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+    with LocalCloud(tmp_path / "state", custom_labels=False), pytest.raises(CloudInUseError, match="make down"):
+        LocalCloud(tmp_path / "state", custom_labels=False).start()
+
+    LocalCloud(tmp_path / "state", custom_labels=False).start().stop()
