@@ -6,7 +6,6 @@ from PIL import Image, ImageDraw, ImageFont
 from local.pictures.part import CASE_BOTTOM, CASE_CENTRE, CASE_TOP, CASE_WIDTH, Damage, Finish, Lead, Part
 from local.pictures.raster import (
     Array,
-    Colour,
     Grid,
     Pose,
     blend,
@@ -22,8 +21,8 @@ from local.pictures.raster import (
 MOULDING = (0.052, 0.047, 0.047)
 MOULDING_EDGE = (0.20, 0.15, 0.13)
 FRACTURE = (0.98, 1.0, 0.93)
-NEUTRAL = (1.0, 0.98, 0.90)
-SKY = (0.62, 0.72, 1.15)
+NEUTRAL = (1.0, 0.98, 0.87)
+SKY = (0.74, 0.79, 1.08)
 TIN = (0.93, 0.95, 0.92)
 TIN_RIM = (0.90, 0.84, 0.66)
 COPPER_GLOW = (0.30, 0.17, 0.13)
@@ -66,13 +65,13 @@ def lead_metal(grid: Grid, lead: Lead, along: Array, across: Array, rng: np.rand
     start, end = lead.joint
     at_joint = smoothstep(start - 0.02, start + 0.05, along) * smoothstep(end + 0.08, end - 0.12, along)
     streaks = specular(along, across, rng)
-    tone = 0.40 + 0.30 * streaks + 0.06 * texture(rng, grid, 0.04) + 0.18 * at_joint
+    tone = 0.40 + 0.30 * streaks + 0.10 * texture(rng, grid, 0.05) + 0.18 * at_joint
     tone += 0.25 * smoothstep(0.10, 0, np.abs(along - end + 0.12)) - 0.30 * smoothstep(0.035, 0, np.abs(along - start))
     metal = tint(np.clip(tone, 0.08, 1.05), TIN)
     blend(metal, TIN_RIM, 0.55 * smoothstep(0.16, 0.04, np.abs(np.abs(across) - 0.82)) * (0.75 + 0.25 * streaks))
     blend(metal, DARK, 0.55 * smoothstep(0.88, 1.0, np.abs(across)))
     tail = smoothstep(end, end + 0.45, along)
-    blend(metal, tint(0.75 + 0.35 * streaks, COPPER_GLOW), (0.80 if lead.seated else 0.45) * tail)
+    blend(metal, tint(0.8 + 0.22 * streaks, COPPER_GLOW), (0.80 if lead.seated else 0.45) * tail)
     if lead.seated:
         blend(metal, DARK, 0.92 * smoothstep(lead.length - 1.0, lead.length - 0.1, along))
     else:
@@ -81,12 +80,12 @@ def lead_metal(grid: Grid, lead: Lead, along: Array, across: Array, rng: np.rand
 
 
 def specular(along: Array, across: Array, rng: np.random.Generator) -> Array:
-    """Uneven shine that follows the metal: about -1 to 1, one column of noise per tenth of the lead's width."""
-    shine = enlarge(rng.standard_normal((36, 5), np.float32), (240, 24))
+    """Uneven shine that follows the metal: about -1 to 1, in streaks thrice as long as wide."""
+    shine = enlarge(rng.standard_normal((22, 9), np.float32), (240, 24))
     rows = np.clip(along * 40, 0, 239).astype(int)
     columns = np.clip((across + 1) * 12, 0, 23).astype(int)
     facet = 0.7 - 1.1 * np.abs(across + np.float32(rng.normal(0, 0.25)))
-    return np.clip(0.6 * shine[rows, columns] + facet, -1.2, 1.4)
+    return np.asarray(np.clip(0.6 * shine[rows, columns] + facet, -1.2, 1.5))
 
 
 def draw_case(image: Array, grid: Grid, part: Part, rng: np.random.Generator) -> None:
@@ -94,7 +93,7 @@ def draw_case(image: Array, grid: Grid, part: Part, rng: np.random.Generator) ->
     corners = np.array([(-CASE_WIDTH / 2, CASE_TOP), (CASE_WIDTH / 2, CASE_BOTTOM)])
     window = grid.around(corners, 0.3)
     spot, view = grid[window], image[window]
-    roughness = 0.006 * texture(rng, spot, 0.05) + 0.008 * texture(rng, spot, 0.3) + flash(spot, rng)
+    roughness = 0.005 * texture(rng, spot, 0.05) + 0.006 * texture(rng, spot, 0.4) + flash(spot, rng)
     distance = part.case(spot) - roughness
     case = moulding(spot, part.finish, distance, rng)
     for damage in part.damages:
@@ -119,7 +118,7 @@ def moulding(grid: Grid, finish: Finish, distance: Array, rng: np.random.Generat
     blend(case, MOULDING_EDGE, rng.uniform(0.25, 0.75) * ridge)
     blend(case, DARK, 0.8 * smoothstep(-0.07, -0.01, distance))
     crumbs = smoothstep(0.7, 2.2, texture(rng, grid, 0.05)) * smoothstep(CASE_TOP + 0.10, CASE_TOP + 0.03, grid.y)
-    blend(case, FRACTURE, 0.35 * crumbs + 0.30 * smoothstep(2.7, 3.6, texture(rng, grid, 0.03)))
+    blend(case, FRACTURE, 0.35 * crumbs + 0.30 * smoothstep(2.2, 3.4, texture(rng, grid, 0.03)))
     return case
 
 
@@ -173,6 +172,5 @@ def draw_fracture(case: Array, grid: Grid, damage: Damage, rng: np.random.Genera
     distance = damage.region(grid)
     rough = 0.45 + 0.28 * texture(rng, grid, 0.04) + 0.30 * texture(rng, grid, 0.25)
     lip = 0.5 * smoothstep(0.07, 0, np.abs(distance + 0.04))
-    colour: Colour = FRACTURE
-    stone = tint(np.float32(damage.brightness) * np.clip(rough + lip, 0.03, 1.6) + 0.03, colour)
+    stone = tint(np.float32(damage.brightness) * np.clip(rough + lip, 0.03, 1.6) + 0.03, FRACTURE)
     blend(case, stone, coverage(grid, distance) * np.clip(0.8 + 0.35 * texture(rng, grid, 0.1), 0, 1))

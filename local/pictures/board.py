@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from local.pictures.raster import Array, Grid, blend, coverage, meander, smoothstep, stroke, texture, tint
+from local.pictures.raster import Array, Grid, Point, blend, coverage, meander, smoothstep, stroke, texture, tint
 
 PITCH = 2.54
 """Distance between holes, mm. A hole lies at the origin of the board."""
@@ -40,11 +40,11 @@ def copper(grid: Grid, rng: np.random.Generator) -> Array:
 
 def draw_gaps(image: Array, grid: Grid, rng: np.random.Generator) -> None:
     """The gaps that part the strips, half-way between the columns of holes; the cutter leaves a ragged edge."""
-    ragged = 0.006 * texture(rng, grid, 0.06) + 0.008 * texture(rng, grid, 0.2) + 0.012 * texture(rng, grid, 0.9)
+    ragged = 0.004 * texture(rng, grid, 0.06) + 0.006 * texture(rng, grid, 0.2) + 0.012 * texture(rng, grid, 0.9)
     from_middle = np.abs(np.mod(grid.x, PITCH) - PITCH / 2).astype(np.float32)
     distance = from_middle - GAP_WIDTH / 2 + ragged
     blend(image, OXIDE, 0.35 * coverage(grid, np.abs(distance) - 0.03))
-    floor = 1 + 0.10 * texture(rng, grid, 0.05, stretch=2) + 0.22 * texture(rng, grid, 1.5, stretch=2)
+    floor = 1.1 + 0.06 * texture(rng, grid, 0.05, stretch=2) + 0.20 * texture(rng, grid, 1.5, stretch=2)
     blend(image, tint(floor, SUBSTRATE), coverage(grid, distance))
 
 
@@ -87,7 +87,7 @@ def draw_scratches(image: Array, grid: Grid, rng: np.random.Generator) -> None:
 
 def draw_dust(image: Array, grid: Grid, rng: np.random.Generator) -> None:
     """Specks everywhere and now and then a fibre."""
-    specks = smoothstep(2.9, 3.8, texture(rng, grid, 0.035))
+    specks = smoothstep(2.3, 3.4, texture(rng, grid, 0.035))
     blend(image, DUST, 0.45 * specks)
     for _ in range(rng.poisson(0.8)):
         path = meander(anywhere(grid, rng), rng.uniform(0.5, 1.6), rng.uniform(0, 2 * np.pi), 0.45, rng)
@@ -96,7 +96,7 @@ def draw_dust(image: Array, grid: Grid, rng: np.random.Generator) -> None:
         blend(image[window], OXIDE if rng.random() < 0.7 else DUST, 0.5 * line)
 
 
-def anywhere(grid: Grid, rng: np.random.Generator) -> tuple[np.float32, np.float32]:
+def anywhere(grid: Grid, rng: np.random.Generator) -> Point:
     """A random point of the picture, mm."""
     row, column = (int(rng.integers(side)) for side in grid.shape)
-    return grid.x[row, column], grid.y[row, column]
+    return float(grid.x[row, column]), float(grid.y[row, column])

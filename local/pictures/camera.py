@@ -1,6 +1,7 @@
 """The camera over the board: where it looks, how the lamp lights the field, what lens and sensor add."""
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from local.pictures.raster import Array, Grid, Pose
@@ -45,7 +46,7 @@ def white_balance(rng: np.random.Generator) -> Array:
     return rng.normal(1, 0.015, 3).astype(np.float32)
 
 
-def expose(levels: Array, rng: np.random.Generator) -> Array:
+def expose(levels: Array, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Sensor noise on levels from 0 to 255: read noise, and shot noise that grows with the light."""
     noise = rng.standard_normal(levels.shape, np.float32) * np.sqrt(0.5 + 0.012 * levels)
-    return np.uint8(np.clip(levels + noise + 0.5, 0, 255))
+    return np.asarray(np.clip(levels + noise + 0.5, 0, 255), np.uint8)

@@ -27,9 +27,9 @@ def bent_lead(part: Part, severity: float, rng: np.random.Generator) -> Scene:
     for index in rng.permutation(3)[: 1 + (rng.random() < 0.15)]:
         lead = part.leads[index]
         hinge = rng.uniform(0.40, 0.72) * lead.length
-        angle = rng.choice([-1, 1]) * np.radians(14 + 46 * severity + rng.uniform(0, 8))
-        bent = lead.lengthened(rng.uniform(0.1, 0.9)).bent(hinge, angle)
-        part = part.with_lead(index, lambda _, bent=bent: bent)
+        angle = rng.choice([-1, 1]) * np.radians(8 + 48 * severity + rng.uniform(0, 6))
+        bent = lead.lengthened(rng.uniform(0, 0.8)).bent(hinge, angle)
+        part = part.with_lead(index, bent)
         regions.append(stroke(bent.beyond(hinge + 0.2), LEAD_WIDTH + 0.1))
     return Scene(part, part.on_board(union(*regions)))
 
@@ -39,11 +39,11 @@ def cut_lead(part: Part, severity: float, rng: np.random.Generator) -> Scene:
     regions: list[Region] = []
     for index in rng.permutation(3)[: 1 + (rng.random() < 0.2)]:
         lead = part.leads[index]
-        left = lead.length * (0.80 - 0.62 * severity + rng.uniform(-0.06, 0.06))
+        left = lead.length * (0.86 - 0.66 * severity + rng.uniform(-0.06, 0.04))
         stump = lead.cut(left)
         if rng.random() < 0.4:
             stump = stump.bent(left - 0.6, rng.normal(0, 0.35))
-        part = part.with_lead(index, lambda _, stump=stump: stump)
+        part = part.with_lead(index, stump)
         end = tuple(lead.path[-1])
         regions += [stroke(lead.beyond(left), LEAD_WIDTH + 0.15), disc(end, HOLE_RADIUS - 0.08)]
     return Scene(part, part.on_board(union(*regions)))
@@ -57,7 +57,7 @@ def damaged_case(part: Part, severity: float, rng: np.random.Generator) -> Scene
     count = 1 + (rng.random() < 0.3)
     damages = tuple(kinds[rng.integers(len(kinds))](severity, rng) for _ in range(count))
     part = replace(part, damages=damages)
-    return Scene(part, part.on_board(union(*(damage.region for damage in damages))))
+    return Scene(part, part.on_board(within_case(union(*(damage.region for damage in damages)))))
 
 
 def misplaced(part: Part, severity: float, rng: np.random.Generator) -> Scene:
@@ -75,8 +75,8 @@ def wrong_pose(severity: float, rng: np.random.Generator) -> Pose:
     if rng.random() < 0.15:
         return Pose((rng.normal(0, 0.2), 2.3 + rng.normal(0, 0.3)), np.pi + rng.normal(0, 0.04), CASE_CENTRE)
     side = rng.choice([-1, 1])
-    turn = np.radians(side * (4 + 16 * severity) * (rng.random() < 0.65) + rng.normal(0, 1))
-    reach = 0.6 + 1.1 * severity
+    turn = np.radians(side * (3 + 17 * severity) * (rng.random() < 0.65) + rng.normal(0, 1))
+    reach = 0.45 + 1.2 * severity
     return Pose((rng.choice([-1, 1]) * reach * rng.uniform(0.5, 1), reach * rng.uniform(-0.7, 0.7)), turn, CASE_CENTRE)
 
 
@@ -104,7 +104,7 @@ def gouge(severity: float, rng: np.random.Generator) -> Damage:
 def crack(severity: float, rng: np.random.Generator) -> Damage:
     """A crack that wanders over the front."""
     path = meander(on_front(rng), 0.7 + 2.0 * severity, rng.uniform(0, 2 * np.pi), 0.35, rng)
-    return Damage(within_case(stroke(path, 0.07 + 0.12 * severity * rng.random())), brightness(severity, rng))
+    return Damage(stroke(path, 0.07 + 0.12 * severity * rng.random()), brightness(severity, rng))
 
 
 def scuff(severity: float, rng: np.random.Generator) -> Damage:
@@ -115,12 +115,12 @@ def scuff(severity: float, rng: np.random.Generator) -> Damage:
         offset = start + rng.normal(0, 0.12 + 0.15 * severity, 2)
         path = meander(tuple(offset), rng.uniform(0.4, 0.8 + severity), heading, 0.08, rng)
         lines.append(stroke(path, rng.uniform(0.06, 0.12)))
-    return Damage(within_case(union(*lines)), brightness(severity, rng))
+    return Damage(union(*lines), brightness(severity, rng))
 
 
 def brightness(severity: float, rng: np.random.Generator) -> float:
     """How far bare moulding stands out from the skin."""
-    return float(0.12 + 0.28 * severity * rng.uniform(0.4, 1) + rng.uniform(0, 0.1))
+    return float(0.14 + 0.30 * severity * rng.uniform(0.4, 1) + rng.uniform(0, 0.1))
 
 
 def on_edge(rng: np.random.Generator) -> Point:
@@ -138,7 +138,7 @@ def on_front(rng: np.random.Generator) -> Point:
 
 
 def blob(centre: Point, radii: Point, rng: np.random.Generator) -> Region:
-    """An irregular patch inside the case: an ellipse whose radius wavers with the angle."""
+    """An irregular patch: an ellipse whose radius wavers with the angle."""
     orders = np.arange(2, 11)
     swing, phase = rng.normal(0, 0.30, orders.size) / orders**0.8, rng.uniform(0, 2 * np.pi, orders.size)
 
@@ -146,9 +146,9 @@ def blob(centre: Point, radii: Point, rng: np.random.Generator) -> Region:
         x, y = (grid.x - centre[0]) / radii[0], (grid.y - centre[1]) / radii[1]
         angle = np.arctan2(y, x)
         rim = 1 + sum(s * np.cos(order * angle + p) for order, s, p in zip(orders, swing, phase, strict=True))
-        return ((np.hypot(x, y) - rim) * min(radii)).astype(np.float32)
+        return np.asarray((np.hypot(x, y) - rim) * min(radii), np.float32)
 
-    return within_case(distance)
+    return distance
 
 
 def within_case(region: Region) -> Region:

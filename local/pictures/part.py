@@ -3,7 +3,6 @@
 Coordinates are the board's: the middle lead's hole is the origin, y points down the picture, lengths are in mm.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,7 +50,7 @@ class Lead:
         """Signed distance, mm along the lead, and the place across it from -1 to 1."""
         line = trace(grid, self.path)
         start, end = self.joint
-        swell = np.where((line.along > start) & (line.along < end), JOINT_SWELL, 0)
+        swell = JOINT_SWELL * np.clip(np.minimum(line.along - start, end - line.along) / 0.06, 0, 1)
         half = np.float32(LEAD_WIDTH / 2) + swell - np.float32(TAIL_TAPER) * (line.along > end)
         sides = line.distance - half
         distance = np.maximum(sides, line.along - np.float32(self.length))
@@ -136,10 +135,9 @@ class Part:
         """A region given in the part's own coordinates, in the board's."""
         return lambda grid: region(grid.seen_from(self.pose))
 
-    def with_lead(self, index: int, change: Callable[[Lead], Lead]) -> "Part":
-        """The part with one lead changed."""
-        leads = tuple(change(lead) if place == index else lead for place, lead in enumerate(self.leads))
-        return replace(self, leads=leads)
+    def with_lead(self, index: int, lead: Lead) -> "Part":
+        """The part with another lead in place of one."""
+        return replace(self, leads=(*self.leads[:index], lead, *self.leads[index + 1 :]))
 
 
 def intact_case(grid: Grid) -> Array:
@@ -149,20 +147,20 @@ def intact_case(grid: Grid) -> Array:
     above = np.abs(grid.y - np.float32(CASE_CENTRE[1])) - np.float32((CASE_BOTTOM - CASE_TOP) / 2)
     corner = np.float32(0.05)
     outside = np.hypot(np.maximum(beside + corner, 0), np.maximum(above + corner, 0))
-    return outside + np.minimum(np.maximum(beside, above) + corner, 0) - corner
+    return np.asarray(outside + np.minimum(np.maximum(beside, above) + corner, 0) - corner)
 
 
 def good_part(rng: np.random.Generator) -> Part:
     """A part as it should be: small differences of shape, place and finish, no defect."""
     leads = tuple(good_lead(side, rng) for side in (-1, 0, 1))
-    shift = (rng.normal(0, 0.04), np.clip(rng.normal(0, 0.08), -0.2, 0.2))
-    turn = np.clip(rng.normal(0, np.radians(0.7)), -np.radians(1.6), np.radians(1.6))
+    shift = (rng.normal(0, 0.05), float(np.clip(rng.normal(0, 0.10), -0.22, 0.22)))
+    turn = np.clip(rng.normal(0, np.radians(0.9)), -np.radians(2), np.radians(2))
     return Part(leads, random_finish(rng), Pose(shift, float(turn), (0.0, 0.0)))
 
 
 def good_lead(side: int, rng: np.random.Generator) -> Lead:
     """A lead in its hole; `side` is -1, 0 or 1."""
-    corners = np.array(OUTER_LEAD) * (side, 1) + rng.normal(0, 0.03, (len(OUTER_LEAD), 2))
+    corners = np.array(OUTER_LEAD) * (side, 1) + rng.normal(0, 0.04, (len(OUTER_LEAD), 2))
     path = evenly(rounded(corners))
     joint = 1.45 + 0.3 * abs(side) + rng.normal(0, 0.04)
     return Lead(path, (joint, joint + rng.uniform(0.45, 0.6)))
@@ -191,7 +189,7 @@ def random_finish(rng: np.random.Generator) -> Finish:
     letters = "".join(rng.choice(list("ABCDEFHKLNPRSTX"), 2))
     code = (f"{letters}{rng.integers(100, 1000)}", f"{rng.integers(10, 40)} {rng.integers(1, 53):02d}")
     return Finish(
-        sheen=(rng.uniform(0, 0.10), rng.uniform(0.02, 0.09), rng.uniform(0.03, 0.15)),
+        sheen=(rng.uniform(0, 0.20), rng.uniform(0.02, 0.10), rng.uniform(0.03, 0.28)),
         sheen_shift=rng.normal(0, 0.05),
         mark=str(rng.choice(["T", "1", "I", "L", "2"])),
         mark_relief=rng.uniform(0.3, 1.0),

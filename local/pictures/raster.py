@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[np.floating]
 Window = tuple[slice, slice]
 Colour = tuple[float, float, float]
 Point = tuple[float, float]
@@ -128,13 +128,13 @@ def union(*regions: Region) -> Region:
 
 def coverage(grid: Grid, distance: Array) -> Array:
     """The share of each pixel that lies inside, from 0 to 1."""
-    return np.clip(np.float32(0.5) - distance / np.float32(grid.pixel), 0, 1)
+    return np.asarray(np.clip(np.float32(0.5) - distance / np.float32(grid.pixel), 0, 1))
 
 
 def smoothstep(start: float, end: float, value: Array) -> Array:
     """0 before `start`, 1 after `end`, and a soft ramp between."""
     ramp = np.clip((value - np.float32(start)) / np.float32(end - start), 0, 1)
-    return ramp * ramp * (3 - 2 * ramp)
+    return np.asarray(ramp * ramp * (3 - 2 * ramp))
 
 
 def blend(image: Array, colour: Colour | Array, weight: Array) -> None:
@@ -144,7 +144,7 @@ def blend(image: Array, colour: Colour | Array, weight: Array) -> None:
 
 def tint(brightness: Array, colour: Colour) -> Array:
     """One brightness per pixel (height x width) as a picture in shades of a colour (height x width x 3)."""
-    return brightness[..., None] * np.asarray(colour, np.float32)
+    return np.multiply(brightness[..., None], np.asarray(colour, np.float32))
 
 
 def texture(rng: np.random.Generator, grid: Grid, grain: float, stretch: float = 1.0) -> Array:

@@ -81,7 +81,7 @@ def test_good_pictures_look_alike_but_none_twice(folder: Path) -> None:
     good = [folder / path for path in files(folder) if path.parent.name == "good"]
     assert len({path.read_bytes() for path in good}) == len(good)
     first, *others = (pixels(path).ravel() for path in good)
-    assert min(np.corrcoef(first, other)[0, 1] for other in others) > 0.85
+    assert min(np.corrcoef(first, other)[0, 1] for other in others) > 0.6
 
 
 def test_same_arguments_give_same_bytes_whatever_the_number_of_jobs(tmp_path: Path, folder: Path) -> None:
@@ -132,7 +132,7 @@ def test_senseless_arguments_are_refused_by_name(tmp_path: Path, arguments: dict
 def test_pictures_of_another_request_are_not_mixed_in(tmp_path: Path) -> None:
     generate(tmp_path, good=6, per_defect=0, size=64, jobs=1)
 
-    with pytest.raises(FileExistsError, match=r"003\.png .* choose an empty folder"):
+    with pytest.raises(FileExistsError, match=r"001\.png belongs to another .* choose an empty folder"):
         generate(tmp_path, good=3, per_defect=0, size=64, jobs=1)
 
 
