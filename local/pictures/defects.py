@@ -56,17 +56,16 @@ def damaged_case(part: Part, severity: float, rng: np.random.Generator) -> Scene
         kinds.append(breakage)
     count = 1 + (rng.random() < 0.3)
     damages = tuple(kinds[rng.integers(len(kinds))](severity, rng) for _ in range(count))
-    part = replace(part, damages=damages)
-    return Scene(part, part.on_board(within_case(union(*(damage.region for damage in damages)))))
+    outline = within_case(union(*(damage.region for damage in damages)))
+    return Scene(replace(part, damages=damages), part.on_board(outline))
 
 
 def misplaced(part: Part, severity: float, rng: np.random.Generator) -> Scene:
     """Missing, turned, shifted or upside down; outlined both where the part is and where it should be."""
     if rng.random() < 0.2:
         return Scene(None, part.silhouette)
-    moved = replace(
-        part, leads=tuple(replace(lead, seated=False) for lead in part.leads), pose=wrong_pose(severity, rng)
-    )
+    unseated = tuple(replace(lead, seated=False) for lead in part.leads)
+    moved = replace(part, leads=unseated, pose=wrong_pose(severity, rng))
     return Scene(moved, union(part.silhouette, moved.silhouette))
 
 

@@ -8,7 +8,10 @@ from PIL import Image
 
 from local.pictures import generate
 from local.pictures.__main__ import main
+from local.pictures.camera import look
+from local.pictures.dataset import SMALLEST, outline
 from local.pictures.defects import DEFECTS
+from local.pictures.part import good_part
 
 SIZE = 128
 
@@ -60,6 +63,17 @@ def test_masks_are_black_and_white_and_mark_something(folder: Path) -> None:
         with Image.open(path) as mask:
             assert (mask.mode, mask.size) == ("L", (SIZE, SIZE)), path
             assert set(np.unique(np.asarray(mask))) == {0, 255}, path
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.parametrize("severity", [0.0, 1.0])
+def test_a_defect_of_any_severity_leaves_a_mask_even_on_the_smallest_picture(defect: str, severity: float) -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        grid = look(SMALLEST, rng)
+        scene = DEFECTS[defect](good_part(rng), severity, rng)
+        assert scene.defect is not None
+        assert np.asarray(outline(scene.defect, grid)).any(), seed
 
 
 def test_misplaced_masks_cover_more_than_masks_of_a_lead(folder: Path) -> None:
