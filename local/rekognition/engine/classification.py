@@ -1,0 +1,176 @@
+"""Image classification: the trained model and its training."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from local.rekognition.engine.features import ImageFeatures, extract_features
+from local.rekognition.engine.files import write_atomically
+from local.rekognition.engine.linear import Choice, Linear, choose
+from local.rekognition.engine.reference import MAX_REFERENCES, Deviation, Reference
+
+_FORMAT = "rekognition-mlops classification 1"
+_SEARCHES = {"aligned": True, "unaligned": False}
+_REFERENCE_PARTS = tuple(part.name for part in fields(Reference))
+_MIN_REFERENCES = 12
+_CACHED_IMAGES = 1000  # 0.3 MB each
+
+_Extract = Callable[[bytes], ImageFeatures]
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Keep linear algebra on one thread: sums in one order, so the same bits, and no waiting on other processes."""
+    return _thread_pools().limit(limits=1)
+
+
+@dataclass(frozen=True)
+class LabeledImage:
+    """A training image: its unique name, the PNG or JPEG file, and its labels (exactly one)."""
+
+    name: str
+    data: bytes
+    labels: tuple[str, ...]
+
+
+def _describe(
+    image: ImageFeatures, deviations: Mapping[str, Deviation], exclude: int | None = None
+) -> dict[str, np.ndarray]:
+    """Return the feature sets that a linear model can be fitted to, by name."""
+    described = {name: deviation.describe(image.cells, exclude) for name, deviation in deviations.items()}
+    return {"texture": image.texture, "content": image.content, **described}
+
+
+@dataclass(frozen=True)
+class ClassificationModel:
+    """Tells which of `labels` (sorted) an image shows."""
+
+    labels: tuple[str, ...]
+    choice: Choice
+    models: Mapping[str, Linear]
+    deviations: Mapping[str, Deviation]
+
+    def predict(self, images: Sequence[bytes]) -> np.ndarray:
+        """Return float32 (n, labels), each row the calibrated probabilities of the labels for one PNG or JPEG file.
+
+        Raises ValueError, with the position of the image, when one cannot be decoded.
+        """
+        with _one_thread():
+            rows = [self._probabilities(_extract(data, f"image {index}")) for index, data in enumerate(images)]
+        return np.stack(rows) if rows else np.empty((0, len(self.labels)), np.float32)
+
+    def _probabilities(self, image: ImageFeatures) -> np.ndarray:
+        described = _describe(image, self.deviations)
+        scores = {name: model.log_probabilities(described[name][None]) for name, model in self.models.items()}
+        return np.exp(self.choice.log_probabilities(scores)[0]).astype(np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write the model to one file, whole or not at all; the same model gives the same bytes."""
+        arrays = {"format": _FORMAT, "labels": self.labels, "temperature": self.choice.temperature}
+        arrays |= {"names": self.choice.names}
+        for name, model in self.models.items():
+            arrays |= {f"{name}.weights": model.weights, f"{name}.bias": model.bias}
+        for name, deviation in self.deviations.items():
+            arrays |= {f"{name}.center": deviation.center, f"{name}.spread": deviation.spread}
+            arrays |= {f"reference.{part}": getattr(deviation.reference, part) for part in _REFERENCE_PARTS}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        write_atomically(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> "ClassificationModel":
+        """Read a model that `save` wrote. Raises ValueError when the file holds something else."""
+        with np.load(path, allow_pickle=False) as file:
+            if "format" not in file or str(file["format"]) != _FORMAT:
+                raise ValueError(f"{path} is not a classification model of this version; train it again")
+            arrays = dict(file)
+        choice = Choice(tuple(arrays["names"].tolist()), float(arrays["temperature"]))
+        models = {name: Linear(arrays[f"{name}.weights"], arrays[f"{name}.bias"]) for name in choice.names}
+        return cls(tuple(arrays["labels"].tolist()), choice, models, _load_deviations(arrays, choice.names))
+
+
+def _load_deviations(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, Deviation]:
+    used = [name for name in names if name in _SEARCHES]
+    if not used:
+        return {}
+    reference = Reference(*(arrays[f"reference.{part}"] for part in _REFERENCE_PARTS))
+    return {
+        name: Deviation(reference, _SEARCHES[name], arrays[f"{name}.center"], arrays[f"{name}.spread"]) for name in used
+    }
+
+
+def train_classifier(images: Sequence[LabeledImage]) -> ClassificationModel:
+    """Train on labelled images in any order; the same images give the same model, bit for bit.
+
+    Raises ValueError, naming the image, when one cannot be decoded or has not exactly one label, and when there are
+    fewer than two labels.
+    """
+    ordered = sorted(images, key=lambda image: (image.name, image.labels, image.data))
+    labels, targets = _targets(ordered)
+    with _one_thread():
+        cached = lru_cache(_CACHED_IMAGES)(extract_features)
+        references = _references(ordered, targets, cached)
+        deviations = _fit_deviations(references, cached)
+        feature_sets = _feature_sets(ordered, deviations, references, cached)
+        choice = choose(feature_sets, targets)
+        models = {name: Linear.fit(feature_sets[name], targets) for name in choice.names}
+    used = {name: deviation for name, deviation in deviations.items() if name in choice.names}
+    return ClassificationModel(labels, choice, models, used)
+
+
+def _targets(images: Sequence[LabeledImage]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the labels, sorted, and for every image the index of its label."""
+    for image in images:
+        if len(image.labels) != 1:
+            raise ValueError(f"{image.name} has {len(image.labels)} labels; classification needs exactly one per image")
+    labels = sorted({image.labels[0] for image in images})
+    if len(labels) < 2:
+        raise ValueError(f"training needs images of at least two labels; there are {len(labels)}")
+    return tuple(labels), np.array([labels.index(image.labels[0]) for image in images])
+
+
+def _extract(data: bytes, name: str, extract: _Extract = extract_features) -> ImageFeatures:
+    try:
+        return extract(data)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _references(images: Sequence[LabeledImage], targets: np.ndarray, extract: _Extract) -> list[bytes]:
+    """Return distinct images of the label whose images are the most alike, or none where no label has enough."""
+    textures = np.stack([_extract(image.data, image.name, extract).texture for image in images])
+    textures /= textures.std(0) + 1e-6
+    members = {label: np.flatnonzero(targets == label) for label in np.unique(targets)}
+    distinct = {label: list(dict.fromkeys(images[index].data for index in own)) for label, own in members.items()}
+    eligible = [label for label, own in distinct.items() if len(own) >= _MIN_REFERENCES]
+    if not eligible:
+        return []
+    most_alike = distinct[min(eligible, key=lambda label: textures[members[label]].std(0).mean())]
+    chosen = np.random.default_rng(0).permutation(len(most_alike))[:MAX_REFERENCES]
+    return [most_alike[index] for index in sorted(chosen)]
+
+
+def _fit_deviations(references: Sequence[bytes], extract: _Extract) -> dict[str, Deviation]:
+    if not references:
+        return {}
+    reference = Reference.fit([extract(data).cells for data in references])
+    return {name: Deviation.fit(reference, aligned) for name, aligned in _SEARCHES.items()}
+
+
+def _feature_sets(
+    images: Sequence[LabeledImage], deviations: Mapping[str, Deviation], references: Sequence[bytes], extract: _Extract
+) -> dict[str, np.ndarray]:
+    """Return for each feature set float32 (n, features); an image is never its own reference."""
+    position = {data: index for index, data in enumerate(references)}
+    rows = [_describe(extract(image.data), deviations, position.get(image.data)) for image in images]
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
