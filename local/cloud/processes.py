@@ -101,4 +101,4 @@ def inherited_environment() -> dict[str, str]:
 
 def bare_environment() -> dict[str, str]:
     """What a function in the cloud may see of this machine."""
-    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TZ") if name in os.environ}
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ") if name in os.environ}

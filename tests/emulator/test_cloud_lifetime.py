@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -18,7 +18,8 @@ HOLD = """
 import sys, signal
 from pathlib import Path
 from local.cloud import LocalCloud
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: sys.exit(1))
 with LocalCloud(Path(sys.argv[1]), custom_labels=False) as cloud:
     print(cloud.endpoint, flush=True)
     signal.pause()
@@ -39,32 +40,39 @@ def is_listening(endpoint: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_cloud_ends_and_cleans_up_when_its_holder_gets(number: signal.Signals, tmp_path: Path) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    holder = subprocess.Popen(
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    (tmp_path / "scratch").mkdir()
+    with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path / "state")],
-        env={**os.environ, "TMPDIR": str(scratch)},
+        env={**os.environ, "TMPDIR": str(tmp_path / "scratch")},
         cwd=ROOT,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
-    )
-    with holder:
-        endpoint = holder.stdout.readline().strip()
-        assert is_listening(endpoint)
-        assert list(scratch.iterdir())
+    ) as process:
+        yield process
+        process.kill()
 
-        holder.send_signal(number)
-        holder.wait(20)
 
-        eventually(lambda: not is_listening(endpoint))
-        eventually(lambda: not list(scratch.iterdir()))
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_cloud_ends_and_cleans_up_when_its_holder_gets(
+    number: signal.Signals, holder: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    endpoint = holder.stdout.readline().strip()
+    assert is_listening(endpoint)
+    assert list((tmp_path / "scratch").iterdir())
+
+    holder.send_signal(number)
+    holder.wait(20)
+
+    eventually(lambda: not is_listening(endpoint))
+    eventually(lambda: not list((tmp_path / "scratch").iterdir()))
 
 
 def test_second_cloud_in_the_same_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
-    with LocalCloud(tmp_path / "state", custom_labels=False), pytest.raises(CloudInUseError, match="make down"):
-        LocalCloud(tmp_path / "state", custom_labels=False).start()
+    second = LocalCloud(tmp_path / "state", custom_labels=False)
 
-    LocalCloud(tmp_path / "state", custom_labels=False).start().stop()
+    with LocalCloud(tmp_path / "state", custom_labels=False), pytest.raises(CloudInUseError, match="make down"):
+        second.start()
+
+    second.start().stop()

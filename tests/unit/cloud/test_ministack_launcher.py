@@ -1,0 +1,58 @@
+"""The additions to ministack refuse a ministack they were not written for."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local.cloud import ministack_launcher as launcher
+from local.cloud.local_cloud import LAUNCHER
+from local.cloud.sam import VENVS
+
+NAME = "textwrap:dedent"
+
+
+def test_ministack_installed_is_the_one_the_additions_were_written_for() -> None:
+    command = [str(VENVS / "cloud/bin/python"), "-P", str(LAUNCHER), "--check"]
+
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_changed_function_is_named_with_both_digests() -> None:
+    found = launcher.source_digest(NAME)
+
+    assert launcher.broken_contracts({NAME: found}) == []
+    assert launcher.broken_contracts({NAME: "0000"}) == [f"{NAME}: expected source 0000, found {found}"]
+
+
+def test_function_that_went_away_is_reported_as_missing() -> None:
+    assert launcher.broken_contracts({"textwrap:gone": "0000"}) == [
+        "textwrap:gone: expected source 0000, found missing"
+    ]
+
+
+def test_start_is_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "broken_contracts", lambda: ["a: changed"])
+
+    with pytest.raises(SystemExit, match=r"(?s)requirements/cloud\.txt.*a: changed.*Install the pinned version"):
+        launcher.require_contract()
+
+
+@pytest.mark.parametrize(
+    ("sent", "local"),
+    [
+        ("https://ab12.execute-api.eu-central-1.amazonaws.com/x?t=1", "http://127.0.0.1:7/_aws/execute-api/ab12/x?t=1"),
+        ("https://ab12.lambda-url.us-east-1.on.aws/", "http://127.0.0.1:7/_aws/lambda-url/ab12/"),
+        ("see https://example.com/execute-api", "see https://example.com/execute-api"),
+    ],
+)
+def test_links_of_this_cloud_lead_to_this_machine(sent: str, local: str) -> None:
+    assert launcher.with_local_links(sent, 7) == local
+
+
+def test_mail_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    launcher._post(tmp_path, 7, "a@example.com", "arn:aws:sns:us-east-1:0:t", "", "text")
+
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
