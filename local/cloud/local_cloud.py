@@ -2,10 +2,11 @@
 
 import contextlib
 import fcntl
+import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +20,7 @@ from local.cloud.processes import ChildProcess, bare_environment, free_port, inh
 from local.cloud.sam import CREDENTIALS, NO_USER_CONFIG, PACKAGES_BUCKET, REGION, ROOT, VENVS, Sam, runtime_parameters
 
 STATE = ROOT / "build" / "cloud"
+PID_FILE = "cloud.pid"
 LAUNCHER = Path(__file__).with_name("ministack_launcher.py")
 READY_SECONDS = 60.0
 
@@ -90,6 +92,18 @@ class LocalCloud:
             config=Config(proxies={}, s3={"addressing_style": "path"}),
         )
 
+    def start_mailbox(self) -> str:
+        """Start the mailbox page and return its address; it ends with the cloud."""
+        mailbox = ChildProcess(
+            "The mailbox",
+            [sys.executable, "-m", "local.mailbox", "--outbox", str(self.outbox)],
+            log=self.state / "logs" / "mailbox.log",
+            env=bare_environment(),
+            cwd=ROOT,
+        )
+        self._running.enter_context(mailbox)
+        return mailbox.wait_until(lambda: listening_address(mailbox.log), READY_SECONDS)
+
     def sam_build(self) -> None:
         """Run `sam build`; raises ProcessFailedError with the end of its output."""
         self._sam.build()
@@ -119,7 +133,7 @@ class LocalCloud:
             cwd=ROOT,
         )
         with _stop_on_error(service):
-            self.rekognition_endpoint = service.wait_until(lambda: _listening_address(service.log), READY_SECONDS)
+            self.rekognition_endpoint = service.wait_until(lambda: listening_address(service.log), READY_SECONDS)
         return service
 
     def _start_emulator(self, port: int) -> ChildProcess:
@@ -138,22 +152,37 @@ class LocalCloud:
         return emulator
 
 
+def holder_of(state: Path = STATE) -> int | None:
+    """The process id of the local cloud that works in `state`, None when there is none."""
+    try:
+        with (state / PID_FILE).open() as pid:
+            fcntl.flock(pid, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return int((state / PID_FILE).read_text() or 0) or None
+    return None
+
+
 @contextlib.contextmanager
-def _exclusive(state: Path) -> Any:
+def _exclusive(state: Path) -> Iterator[None]:
     """Empty the state folder and keep other clouds out of it until the end, even if we are killed."""
     state.mkdir(parents=True, exist_ok=True)
-    with (state.parent / f"{state.name}.lock").open("w") as lock:
+    with (state / PID_FILE).open("a") as pid:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(pid, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CloudInUseError(f"Another local cloud runs in {state}. End it first: make down") from None
+        pid.truncate(0)
+        print(os.getpid(), file=pid, flush=True)
         for entry in state.iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            if entry.name != PID_FILE:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         yield
 
 
 @contextlib.contextmanager
-def _stop_on_error(process: ChildProcess) -> Any:
+def _stop_on_error(process: ChildProcess) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -161,7 +190,8 @@ def _stop_on_error(process: ChildProcess) -> Any:
         raise
 
 
-def _listening_address(log: Path) -> str | None:
+def listening_address(log: Path) -> str | None:
+    """The address a service says in its log that it listens on."""
     found = re.search(r"listening on (http://\S+)", log.read_text(encoding="utf-8", errors="replace"))
     return found[1] if found else None
 

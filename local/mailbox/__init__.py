@@ -1,0 +1,1 @@
+"""A web page with the e-mails that SNS would have sent."""

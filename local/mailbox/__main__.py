@@ -1,0 +1,50 @@
+"""`python -m local.mailbox --outbox FOLDER [--port 0]` serves the mailbox on the loopback interface."""
+
+import argparse
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from local.cloud.mail import read_mails
+from local.mailbox.page import render
+
+HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class MailboxHandler(BaseHTTPRequestHandler):
+    """Answers GET / with all mails of the outbox."""
+
+    def __init__(self, *connection: Any, outbox: Path) -> None:
+        self._outbox = outbox
+        super().__init__(*connection)
+
+    def do_GET(self) -> None:
+        if self.path != "/":
+            self.send_error(404)
+            return
+        body = render(read_mails(self._outbox)).encode()
+        self.send_response(200)
+        for name, value in {**HEADERS, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Show the e-mails of the local cloud")
+    parser.add_argument("--outbox", type=Path, required=True, help="folder with one JSON file per e-mail")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    options = parser.parse_args()
+    with ThreadingHTTPServer(("127.0.0.1", options.port), partial(MailboxHandler, outbox=options.outbox)) as server:
+        print(f"listening on http://127.0.0.1:{server.server_port}", flush=True)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Pictures for the demo, and their way into the data bucket."""
+
+import re
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+PARALLEL_UPLOADS = 8
+
+Progress = Callable[[int, int], None]
+
+
+class DatasetError(ValueError):
+    """A folder that cannot be used as a dataset."""
+
+
+def dataset_name(folder: Path) -> str:
+    """The folder's name in the alphabet of dataset names, [a-z0-9-]."""
+    name = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
+    if not name:
+        raise DatasetError(f"No dataset name can be made of {folder}: name the folder with letters a-z or digits.")
+    return name
+
+
+def images_in(folder: Path) -> list[Path]:
+    """All images and masks below `folder`, sorted; raises DatasetError when there are none."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    if not found:
+        raise DatasetError(f"There are no {', '.join(IMAGE_SUFFIXES)} images below {folder}.")
+    return found
+
+
+def upload(s3: Any, folder: Path, bucket: str, name: str, progress: Progress) -> None:
+    """Upload `folder` as datasets/<name>/ in its own layout; dataset.json last, which starts the run at once."""
+    images, prefix = images_in(folder), f"datasets/{name}"
+
+    def put(image: Path) -> None:
+        s3.upload_file(str(image), bucket, f"{prefix}/{image.relative_to(folder).as_posix()}")
+
+    with ThreadPoolExecutor(PARALLEL_UPLOADS) as pool:
+        _report(pool.map(put, images), len(images), progress)
+    settings = folder / "dataset.json"
+    s3.put_object(
+        Bucket=bucket, Key=f"{prefix}/dataset.json", Body=settings.read_bytes() if settings.exists() else b"{}"
+    )
+
+
+def download(s3: Any, bucket: str, prefix: str, folder: Path) -> int:
+    """Copy every object below `prefix` into `folder`, with the same keys; return how many."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    for key in keys:
+        target = folder / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file(bucket, key, str(target))
+    return len(keys)
+
+
+def _report(results: Iterable[None], total: int, progress: Progress) -> None:
+    for done, _ in enumerate(results, start=1):
+        progress(done, total)

@@ -1,0 +1,128 @@
+"""Reading runs: which stage is where, since when, and why."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+STAGES = (
+    ("ground_truth", "development"),
+    ("data_prepare", "development"),
+    ("training", "development"),
+    ("eval_metric", "development"),
+    ("inference_test", "development"),
+    ("approve2staging", "staging"),
+    ("inference_test", "staging"),
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run. `state` is IN_PROGRESS, WAITING, COMPLETED or FAILED."""
+
+    stage: str
+    environment: str
+    state: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    reasons: tuple[str, ...] = ()
+    waiting_for: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage} ({self.environment})"
+
+    def seconds(self, now: datetime) -> float:
+        """How long the stage took, or has taken until `now`."""
+        return ((self.finished_at or now) - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run with the stages it has begun, in the order of the pipeline."""
+
+    run_id: str
+    dataset: str
+    task: str
+    created_at: datetime
+    stages: tuple[Stage, ...]
+
+    @property
+    def failure(self) -> Stage | None:
+        return next((stage for stage in self.stages if stage.state == "FAILED"), None)
+
+    @property
+    def is_complete(self) -> bool:
+        completed = {(stage.stage, stage.environment) for stage in self.stages if stage.state == "COMPLETED"}
+        return completed.issuperset(STAGES)
+
+
+class RunTable:
+    """The application's table, as far as it tells about runs."""
+
+    def __init__(self, dynamodb: Any, table: str) -> None:
+        self._dynamodb, self._table = dynamodb, table
+
+    def runs_of(self, dataset: str) -> list[Run]:
+        """All runs of a dataset, oldest first."""
+        rows = self._query("dataset_key", f"DATASET#{dataset}", IndexName="runs-of-dataset")
+        return [run for row in rows if (run := self.read(row["run_id"]))]
+
+    def read(self, run_id: str) -> Run | None:
+        """One run, None when it does not exist (yet)."""
+        rows = {row["sk"]: row for row in self._query("pk", f"RUN#{run_id}", ConsistentRead=True)}
+        if "RUN" not in rows:
+            return None
+        run, stages = rows["RUN"], [_stage(row) for sk, row in rows.items() if sk.startswith("STAGE#")]
+        return Run(
+            run_id=run_id,
+            dataset=run["dataset"],
+            task=run["task"],
+            created_at=_time(run["created_at"]),
+            stages=tuple(sorted(stages, key=_place)),
+        )
+
+    def released(self, task: str, environment: str) -> str | None:
+        """The run whose version is the current one of an environment."""
+        key = {"pk": {"S": f"RELEASE#{task}#{environment}"}, "sk": {"S": "CURRENT"}}
+        item = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        return str(_plain(item)["run_id"]) if item else None
+
+    def _query(self, key: str, value: str, **options: Any) -> Iterator[dict[str, Any]]:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="#key = :value",
+            ExpressionAttributeNames={"#key": key},
+            ExpressionAttributeValues={":value": {"S": value}},
+            **options,
+        )
+        return (_plain(item) for page in pages for item in page["Items"])
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    deserializer = TypeDeserializer()
+    return {name: deserializer.deserialize(value) for name, value in item.items()}
+
+
+def _stage(row: Mapping[str, Any]) -> Stage:
+    return Stage(
+        stage=row["stage"],
+        environment=row["environment"],
+        state=row["state"],
+        started_at=_time(row["started_at"]),
+        finished_at=_time(row["finished_at"]) if row.get("finished_at") else None,
+        reasons=tuple(row.get("reasons") or ()),
+        waiting_for=row.get("waiting_for") or "",
+    )
+
+
+def _place(stage: Stage) -> tuple[int, datetime]:
+    known = (stage.stage, stage.environment) in STAGES
+    return (STAGES.index((stage.stage, stage.environment)) if known else len(STAGES), stage.started_at)
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
