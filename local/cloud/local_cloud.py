@@ -83,7 +83,8 @@ class LocalCloud:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the local cloud."""
-        return boto3.client(
+        connect: Any = boto3.client  # its stubs know services by literal names only
+        return connect(
             service,
             endpoint_url=self.rekognition_endpoint if service == "rekognition" else self.endpoint,
             region_name=REGION,

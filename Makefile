@@ -1,0 +1,71 @@
+# `make` shows what there is to make. Everything is made inside this folder: .venvs/ and build/.
+
+PYTHON ?= python3
+SEED ?= 7
+UV_VERSION := 0.13.9
+
+VENVS := .venvs
+RUN := $(VENVS)/project/bin/python
+STAMPS := $(foreach name,project cloud sam,$(VENVS)/$(name)/.filled)
+
+# Caches next to the environments: a home folder may be missing or read-only.
+export UV_CACHE_DIR ?= $(CURDIR)/$(VENVS)/cache/uv
+export PIP_CACHE_DIR ?= $(CURDIR)/$(VENVS)/cache/pip
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# uv does not read pip's settings.
+ifdef PIP_CERT
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_EXTRA_INDEX_URL
+export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
+endif
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMPS) ## Make the three Python environments in .venvs/ (the others do it when needed)
+
+demo: setup ## From pictures to a model in staging on this machine: make demo [DATASET=folder] [SEED=7]
+	@$(RUN) -m local demo --seed $(SEED) $(if $(DATASET),--dataset "$(DATASET)")
+
+up: setup ## Leave the local cloud with the application running in the background
+	@$(RUN) -m local up
+
+down: setup ## End the local cloud
+	@$(RUN) -m local down
+
+test: setup ## Run all tests
+	@$(RUN) -m pytest
+
+clean: ## Remove everything made here
+	@if [ -x $(RUN) ]; then $(RUN) -m local down; fi
+	rm -rf build .aws-sam $(VENVS) .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv fills an environment in seconds; pip, which every Python can have, is the way where uv cannot work.
+$(VENVS)/%/.filled: requirements/%.txt $(VENVS)/uv/.filled
+	@echo "Filling $(VENVS)/$*"
+	@test -x $(VENVS)/$*/bin/python || $(PYTHON) -m venv --without-pip $(VENVS)/$*
+	@$(VENVS)/uv/bin/uv pip sync --quiet --python $(VENVS)/$*/bin/python $< \
+		|| { echo "uv could not; pip takes longer"; \
+		     $(VENVS)/uv/bin/python -m pip --python $(VENVS)/$*/bin/python install --quiet -r $<; }
+	@touch $@
+
+# Without uv the environment still holds the pip that fills the others.
+$(VENVS)/uv/.filled:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENVS)/uv \
+		|| { echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(VENVS)/uv/bin/python -m pip install --quiet uv==$(UV_VERSION) || echo "uv cannot be installed here; pip takes longer"
+	@touch $@

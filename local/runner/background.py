@@ -1,0 +1,97 @@
+"""`up` and `down`: a local cloud that stays, in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from local.cloud import STATE, LocalCloud, ProcessFailedError, holder_of
+from local.cloud.sam import ROOT
+from local.runner.console import Display
+from local.runner.demo import deploy
+
+FACTS = STATE / "running.json"
+LOG = ROOT / "build" / "up.log"
+START_SECONDS = 1200.0
+STOP_SECONDS = 60.0
+POLL_SECONDS = 0.2
+
+
+def up(display: Display) -> int:
+    """Start a local cloud with the application in the background, unless it runs, and say where everything is."""
+    if holder_of() and FACTS.exists():
+        display.say("The local cloud runs already.")
+    else:
+        display.say("Starting the local cloud, building and deploying: about a minute.")
+        _start_holder()
+    for name, value in json.loads(FACTS.read_text(encoding="utf-8")).items():
+        display.say(f"{name:<22} {value}")
+    display.say("End it with: make down")
+    return 0
+
+
+def down(display: Display) -> int:
+    """End the local cloud, however it was started."""
+    pid = holder_of()
+    if pid is None:
+        display.say("No local cloud runs.")
+        return 0
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while holder_of() and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    ended = holder_of() is None
+    display.say("The local cloud ended." if ended else f"Process {pid} did not end in {STOP_SECONDS:.0f} s.")
+    return 0 if ended else 1
+
+
+def hold(display: Display) -> int:
+    """Be the background process: start everything, write down where it is, and stay until told to end."""
+    with LocalCloud() as cloud:
+        outputs = deploy(cloud, display)
+        _write_facts(FACTS, cloud, cloud.start_mailbox(), outputs)
+        signal.pause()
+    return 0
+
+
+def _start_holder() -> None:
+    LOG.parent.mkdir(parents=True, exist_ok=True)
+    with LOG.open("wb") as log:
+        holder = subprocess.Popen(
+            [sys.executable, "-m", "local", "hold"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_for_facts(holder)
+    except BaseException:
+        holder.terminate()
+        raise
+
+
+def _wait_for_facts(holder: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not (FACTS.exists() and json.loads(FACTS.read_text(encoding="utf-8"))["Process"] == holder.pid):
+        if holder.poll() is not None or time.monotonic() > deadline:
+            raise ProcessFailedError(f"The local cloud did not start.\n{LOG.read_text(errors='replace')}")
+        time.sleep(POLL_SECONDS)
+
+
+def _write_facts(path: Path, cloud: LocalCloud, mailbox: str, outputs: dict[str, str]) -> None:
+    facts: dict[str, Any] = {
+        "Process": os.getpid(),
+        "AWS": cloud.endpoint,
+        "Custom Labels": cloud.rekognition_endpoint,
+        "Mailbox": mailbox,
+        **outputs,
+    }
+    staging = path.with_suffix(".new")
+    staging.write_text(json.dumps(facts, indent=2), encoding="utf-8")
+    staging.rename(path)

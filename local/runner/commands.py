@@ -1,0 +1,59 @@
+"""The command line of the runner."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from local.cloud import CloudInUseError, ProcessFailedError
+from local.runner.approve import ApprovalError
+from local.runner.background import down, hold, up
+from local.runner.console import Display
+from local.runner.dataset import DatasetError
+from local.runner.demo import DemoOptions, run_demo
+
+INTERRUPTED, TERMINATED = 130, 143
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. Whatever it started has ended by then, `up` aside."""
+    options = parse(arguments)
+    # Also where a parent that ignores these signals started us, a shell's background job for one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    display = Display()
+    try:
+        return run(options, display)
+    except KeyboardInterrupt:
+        display.say("Interrupted; everything that was started has ended.")
+        return INTERRUPTED
+    except (ApprovalError, CloudInUseError, DatasetError, ProcessFailedError) as error:
+        display.say(str(error))
+        return 1
+
+
+def run(options: argparse.Namespace, display: Display) -> int:
+    if options.command == "demo":
+        demo = DemoOptions(options.dataset, options.seed, options.good, options.per_defect)
+        return run_demo(demo, display)
+    return {"up": up, "down": down, "hold": hold}[options.command](display)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="from pictures to a model in staging, and the numbers")
+    demo.add_argument("--dataset", type=_folder, help="folder in MVTec AD layout; default: pictures made here")
+    demo.add_argument("--seed", type=int, default=DemoOptions.seed, help="for the pictures made here")
+    demo.add_argument("--good", type=int, default=DemoOptions.good, help="pictures without defect")
+    demo.add_argument("--per-defect", type=int, default=DemoOptions.per_defect, help="pictures of each defect")
+    commands.add_parser("up", help="start the local cloud in the background")
+    commands.add_parser("down", help="end it")
+    commands.add_parser("hold", help="start the local cloud in the foreground")
+    return parser.parse_args(arguments)
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+    return Path(text)

@@ -1,0 +1,146 @@
+"""`demo`: one dataset, from the upload to staging, and the numbers."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local import pictures
+from local.cloud import LocalCloud, Mail
+from local.cloud.sam import ROOT
+from local.runner.approve import approval_link, approve
+from local.runner.console import Display
+from local.runner.dataset import dataset_name, download, images_in, upload
+from local.runner.follow import Run, RunTable
+from local.runner.memory import memory_by_function
+from local.runner.summary import summarise
+
+STACK = "rekognition-mlops"
+TASKS = ("classification",)
+OUTPUT = ROOT / "build" / "demo"
+SAMPLE = ROOT / "build" / "pictures" / "transistor"
+POLL_SECONDS = 0.5
+STALLED_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """`dataset` None: pictures made with `seed`, `good` of them without defect and `per_defect` of each defect."""
+
+    dataset: Path | None = None
+    seed: int = 7
+    good: int = 60
+    per_defect: int = 14
+
+
+def run_demo(options: DemoOptions, display: Display) -> int:
+    """Exit code 0 when every task reached staging, else 1; everything that was started has ended on return."""
+    started = time.monotonic()
+    folder = prepare_pictures(options, display)
+    with LocalCloud() as cloud:
+        outputs = deploy(cloud, display)
+        name = dataset_name(folder)
+        with display.counting(f"Uploading {name}") as progress:
+            upload(cloud.client("s3"), folder, outputs["DataBucketName"], name, progress)
+        table = RunTable(cloud.client("dynamodb"), outputs["ApplicationTableName"])
+        journey = Journey(table, name, cloud.mails, display)
+        with display.following():
+            problem = journey.travel()
+        report(cloud, outputs, journey, time.monotonic() - started)
+    display.say(problem or f"Every task reached staging in {time.monotonic() - started:.0f} s.")
+    return 1 if problem else 0
+
+
+def prepare_pictures(options: DemoOptions, display: Display) -> Path:
+    """The folder to upload; raises DatasetError when it has no images."""
+    if options.dataset:
+        images_in(options.dataset)
+        return options.dataset
+    shutil.rmtree(SAMPLE, ignore_errors=True)
+    with display.counting("Making pictures") as progress:
+        pictures.generate(
+            SAMPLE, seed=options.seed, good=options.good, per_defect=options.per_defect, progress=progress
+        )
+    return SAMPLE
+
+
+def deploy(cloud: LocalCloud, display: Display) -> dict[str, str]:
+    """Build and deploy the application; returns the outputs of the stack."""
+    display.say(f"AWS on this machine: {cloud.endpoint}; Custom Labels: {cloud.rekognition_endpoint}")
+    display.say("sam build")
+    cloud.sam_build()
+    display.say("sam deploy")
+    return cloud.deploy(STACK)
+
+
+@dataclass
+class Journey:
+    """The way of one dataset's runs to staging, with a person at the mailbox who approves each run once."""
+
+    table: RunTable
+    dataset: str
+    mails: Callable[[], list[Mail]]
+    display: Display
+    runs: dict[str, Run] = field(default_factory=dict)
+    _read: set[str] = field(default_factory=set)
+    _approved: set[str] = field(default_factory=set)
+
+    def travel(self) -> str:
+        """Follow until every task is in staging; returns what prevented it, "" when nothing did."""
+        moved, before = time.monotonic(), ""
+        while time.monotonic() - moved < STALLED_SECONDS:
+            self.runs = {run.task: run for run in self.table.runs_of(self.dataset)}
+            self.display.show(list(self.runs.values()))
+            self._read_mails()
+            if self._has_ended:
+                return self._problem()
+            if (now := repr(self.runs)) != before:
+                moved, before = time.monotonic(), now
+            time.sleep(POLL_SECONDS)
+        return f"Nothing moved for {STALLED_SECONDS:.0f} s. The functions' logs are in the local cloud's log groups."
+
+    @property
+    def _has_ended(self) -> bool:
+        return all(task in self.runs and self._has_arrived(self.runs[task]) for task in TASKS)
+
+    def _has_arrived(self, run: Run) -> bool:
+        released = run.is_complete and self.table.released(run.task, "staging") == run.run_id
+        return bool(run.failure) or released
+
+    def _problem(self) -> str:
+        failures = [(run.run_id, run.failure) for run in self.runs.values() if run.failure]
+        return "\n".join(f"{run_id} failed in {stage.name}: {'; '.join(stage.reasons)}" for run_id, stage in failures)
+
+    def _read_mails(self) -> None:
+        for mail in (mail for mail in self.mails() if mail.key not in self._read):
+            self._read.add(mail.key)
+            self.display.mail(mail)
+            self._answer(mail)
+
+    def _answer(self, mail: Mail) -> None:
+        link = approval_link(mail.text)
+        run = next((run for run in self.runs.values() if run.run_id in mail.text), None)
+        if link and run and run.run_id not in self._approved:
+            self._approved.add(run.run_id)
+            approve(link, answers_for(run))
+            self.display.say(f"Opened the link and approved {run.run_id}.")
+
+
+def answers_for(run: Run) -> dict[str, str]:
+    """What the person enters in the approval form, by field name."""
+    version = dict.fromkeys(("version", "version_name", "run_id", "confirmation"), run.run_id)
+    return {"decision": "approve", "approver": "demo", "comment": "Approved by the demo.", **version}
+
+
+def report(cloud: LocalCloud, outputs: dict[str, str], journey: Journey, wall_seconds: float) -> None:
+    """Copy the artifacts, write summary.json and show the numbers."""
+    shutil.rmtree(OUTPUT, ignore_errors=True)
+    for run in journey.runs.values():
+        download(cloud.client("s3"), outputs["ArtifactsBucketName"], f"runs/{run.run_id}/", OUTPUT / "artifacts")
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    summary = summarise(journey.runs, OUTPUT / "artifacts", wall_seconds)
+    (OUTPUT / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    journey.display.result(summary, memory_by_function(cloud.client("logs")))
+    journey.display.say(f"Artifacts: {OUTPUT / 'artifacts'}\nSummary: {OUTPUT / 'summary.json'}")
