@@ -6,13 +6,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from local.rekognition.engine.features import ImageFeatures, extract_features
 from local.rekognition.engine.files import write_atomically
-from local.rekognition.engine.linear import Choice, Linear, choose
+from local.rekognition.engine.linear import Linear, Mixture, fit_mixture
 from local.rekognition.engine.reference import MAX_REFERENCES, Deviation, Reference
 
 _FORMAT = "rekognition-mlops classification 1"
@@ -56,7 +57,7 @@ class ClassificationModel:
     """Tells which of `labels` (sorted) an image shows."""
 
     labels: tuple[str, ...]
-    choice: Choice
+    mixture: Mixture
     models: Mapping[str, Linear]
     deviations: Mapping[str, Deviation]
 
@@ -72,12 +73,13 @@ class ClassificationModel:
     def _probabilities(self, image: ImageFeatures) -> np.ndarray:
         described = _describe(image, self.deviations)
         scores = {name: model.log_probabilities(described[name][None]) for name, model in self.models.items()}
-        return np.exp(self.choice.log_probabilities(scores)[0]).astype(np.float32)
+        return np.exp(self.mixture.log_probabilities(scores)[0]).astype(np.float32)
 
     def save(self, path: Path) -> None:
         """Write the model to one file, whole or not at all; the same model gives the same bytes."""
-        arrays = {"format": _FORMAT, "labels": self.labels, "temperature": self.choice.temperature}
-        arrays |= {"names": self.choice.names}
+        arrays: dict[str, Any] = {"format": _FORMAT, "labels": self.labels}
+        arrays |= {"mixture.names": list(self.mixture.weights), "mixture.weights": list(self.mixture.weights.values())}
+        arrays |= {"mixture.bias": self.mixture.bias}
         for name, model in self.models.items():
             arrays |= {f"{name}.weights": model.weights, f"{name}.bias": model.bias}
         for name, deviation in self.deviations.items():
@@ -94,9 +96,11 @@ class ClassificationModel:
             if "format" not in file or str(file["format"]) != _FORMAT:
                 raise ValueError(f"{path} is not a classification model of this version; train it again")
             arrays = dict(file)
-        choice = Choice(tuple(arrays["names"].tolist()), float(arrays["temperature"]))
-        models = {name: Linear(arrays[f"{name}.weights"], arrays[f"{name}.bias"]) for name in choice.names}
-        return cls(tuple(arrays["labels"].tolist()), choice, models, _load_deviations(arrays, choice.names))
+        names = arrays["mixture.names"].tolist()
+        weights = dict(zip(names, arrays["mixture.weights"].tolist(), strict=True))
+        models = {name: Linear(arrays[f"{name}.weights"], arrays[f"{name}.bias"]) for name in names}
+        mixture = Mixture(weights, arrays["mixture.bias"])
+        return cls(tuple(arrays["labels"].tolist()), mixture, models, _load_deviations(arrays, names))
 
 
 def _load_deviations(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, Deviation]:
@@ -122,10 +126,10 @@ def train_classifier(images: Sequence[LabeledImage]) -> ClassificationModel:
         references = _references(ordered, targets, cached)
         deviations = _fit_deviations(references, cached)
         feature_sets = _feature_sets(ordered, deviations, references, cached)
-        choice = choose(feature_sets, targets)
-        models = {name: Linear.fit(feature_sets[name], targets) for name in choice.names}
-    used = {name: deviation for name, deviation in deviations.items() if name in choice.names}
-    return ClassificationModel(labels, choice, models, used)
+        mixture = fit_mixture(feature_sets, targets)
+        models = {name: Linear.fit(feature_sets[name], targets) for name in mixture.weights}
+    used = {name: deviation for name, deviation in deviations.items() if name in models}
+    return ClassificationModel(labels, mixture, models, used)
 
 
 def _targets(images: Sequence[LabeledImage]) -> tuple[tuple[str, ...], np.ndarray]:
@@ -157,7 +161,7 @@ def _references(images: Sequence[LabeledImage], targets: np.ndarray, extract: _E
         return []
     most_alike = distinct[min(eligible, key=lambda label: textures[members[label]].std(0).mean())]
     chosen = np.random.default_rng(0).permutation(len(most_alike))[:MAX_REFERENCES]
-    return [most_alike[index] for index in sorted(chosen)]
+    return [most_alike[index] for index in sorted(chosen.tolist())]
 
 
 def _fit_deviations(references: Sequence[bytes], extract: _Extract) -> dict[str, Deviation]:

@@ -4,7 +4,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_PIXELS = 64_000_000
 _DEEP_MODES = frozenset({"I", "F"})
@@ -21,8 +21,10 @@ def decode_image(data: bytes) -> Image.Image:
             return _open(data)
     except ValueError:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise ValueError("not a PNG or JPEG image") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"image is over the limit of {MAX_PIXELS} pixels") from error
     except Exception as error:  # Pillow's decoders raise SyntaxError, OSError, struct.error, EOFError and more
         raise ValueError(f"damaged image: {error}") from error
 

@@ -1,22 +1,21 @@
-"""Calibrated mixtures of linear models, and how they are chosen."""
+"""Linear models on several feature sets, mixed and calibrated by cross-validation."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
-from sklearn.preprocessing import StandardScaler
 
-_INVERSE_REGULARISATION = 0.1
+_INVERSE_REGULARISATION = 0.5
+_SCALE_FLOOR = 0.3
 _FOLDS, _FOLDS_WHEN_MANY, _MANY = 5, 2, 1000
-_TEMPERATURES = (0.05, 20.0)
 _NEVER_HELD_OUT = -1
+_WEIGHT_RANGE, _WEIGHT_SPREAD = (0.0, 20.0), 0.5
+_RARITY_RANGE, _RARITY_MEAN, _RARITY_SPREAD = (0.0, 1.5), 0.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -29,51 +28,61 @@ class Linear:
     @classmethod
     def fit(cls, features: np.ndarray, targets: np.ndarray) -> "Linear":
         """Fit class-balanced logistic regression to float32 (n, features) and label indices (n,) without gaps."""
-        scaler = StandardScaler().fit(features)
-        model = LogisticRegression(C=_INVERSE_REGULARISATION, class_weight="balanced", max_iter=500)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is good enough: it is scored below
-            model.fit(scaler.transform(features), targets)
-        weights, bias = model.coef_.T, model.intercept_
-        if weights.shape[1] == 1:  # scikit-learn gives two labels one score, of the second
-            weights, bias = np.hstack([np.zeros_like(weights), weights]), np.hstack([0, bias])
-        weights = weights / scaler.scale_[:, None]
-        return cls(weights.astype(np.float32), (bias - scaler.mean_ @ weights).astype(np.float32))
+        center, spread = features.mean(0), features.std(0)
+        # A feature that a few training images happen to agree on must not decide everything on the next image.
+        scale = spread + _SCALE_FLOOR * spread.mean() + np.float32(1e-6)
+        weights, bias = _logistic_regression((features - center) / scale, targets)
+        weights = weights / scale[:, None]
+        return cls(weights.astype(np.float32), (bias - center @ weights).astype(np.float32))
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
         """Return float32 (n, labels)."""
-        return log_softmax(features @ self.weights + self.bias, axis=1)
+        scores: np.ndarray = log_softmax(features @ self.weights + self.bias, axis=1)
+        return scores
+
+
+def _logistic_regression(features: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    model = LogisticRegression(C=_INVERSE_REGULARISATION, class_weight="balanced", max_iter=500)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly there is good enough: calibration measures it
+        model.fit(features, targets)
+    weights, bias = model.coef_.T, model.intercept_
+    if weights.shape[1] == 1:  # scikit-learn gives two labels one score, that of the second
+        return np.hstack([np.zeros_like(weights), weights]), np.hstack([np.zeros_like(bias), bias])
+    return weights, bias
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which feature sets to use together, and the temperature that calibrates their mean log-probabilities."""
+class Mixture:
+    """How much each feature set counts, and a bias (labels,) in favour of rare labels.
 
-    names: tuple[str, ...]
-    temperature: float
+    Class weights alone do not help rare labels: they change nothing where the training images can be separated, as a
+    few images in many dimensions always can.
+    """
+
+    weights: Mapping[str, float]
+    bias: np.ndarray
 
     def log_probabilities(self, by_name: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Mix the log-probabilities (n, labels) of the chosen feature sets."""
-        mean = np.mean([by_name[name] for name in self.names], axis=0)
-        return log_softmax(mean / np.float32(self.temperature), axis=1)
+        """Mix the log-probabilities (n, labels) of the feature sets."""
+        scores = sum(np.float32(weight) * by_name[name] for name, weight in self.weights.items())
+        mixed: np.ndarray = log_softmax(scores + self.bias, axis=1)
+        return mixed
 
 
-def choose(feature_sets: Mapping[str, np.ndarray], targets: np.ndarray) -> Choice:
-    """Choose among all combinations of feature sets by cross-validation: macro F1, then log-loss.
+def fit_mixture(feature_sets: Mapping[str, np.ndarray], targets: np.ndarray) -> Mixture:
+    """Fit a calibrated mixture to what the models of each feature set say of images they have not seen.
 
-    Labels with one image take part in training only. Where no label has two, all sets are used, uncalibrated.
+    feature_sets: float32 (n, features) each; targets: label indices (n,) without gaps. Labels with one image take
+    part in training only; where no label has two, all feature sets count the same. Sets that do not help are left out.
     """
+    rarity = -np.log(np.bincount(targets) / len(targets))
     folds = _folds(targets)
     held_out = folds != _NEVER_HELD_OUT
-    if not held_out.any():
-        return Choice(tuple(feature_sets), 1.0)
-    scores = {name: _out_of_fold(features, targets, folds)[held_out] for name, features in feature_sets.items()}
-    choices = [_calibrated(names, scores, targets[held_out]) for names in _combinations(tuple(scores))]
-    return max(choices, key=lambda choice: _quality(choice.log_probabilities(scores), targets[held_out]))
-
-
-def _combinations(names: Sequence[str]) -> list[tuple[str, ...]]:
-    return [chosen for count in range(1, len(names) + 1) for chosen in combinations(names, count)]
+    scores = [_out_of_fold(features, targets, folds)[held_out] for features in feature_sets.values()]
+    fitted = _most_probable(np.stack(scores).astype(np.float64), targets[held_out], rarity)
+    weights = {name: float(weight) for name, weight in zip(feature_sets, fitted[:-1], strict=True) if weight > 0}
+    return Mixture(weights, (fitted[-1] * rarity).astype(np.float32))
 
 
 def _folds(targets: np.ndarray) -> np.ndarray:
@@ -99,20 +108,24 @@ def _out_of_fold(features: np.ndarray, targets: np.ndarray, folds: np.ndarray) -
     return scores
 
 
-def _calibrated(names: tuple[str, ...], scores: Mapping[str, np.ndarray], targets: np.ndarray) -> Choice:
-    def loss(log_temperature: float) -> float:
-        choice = Choice(names, float(np.exp(log_temperature)))
-        return _log_loss(choice.log_probabilities(scores), targets)
+def _most_probable(scores: np.ndarray, targets: np.ndarray, rarity: np.ndarray) -> np.ndarray:
+    """Return the weights of the scores (sets, n, labels) and of `rarity` that explain the targets best.
 
-    found = minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded")
-    return Choice(names, float(np.exp(found.x)))
+    Normal priors keep the few images of a small data set from being taken too literally: all sets alike, and half of
+    what would make all labels equally likely.
+    """
+    count = len(scores)
+    mean = np.array([1 / count] * count + [_RARITY_MEAN])
+    spread = np.array([_WEIGHT_SPREAD] * count + [_RARITY_SPREAD])
+    truth = np.eye(len(rarity))[targets]
 
+    def surprise(point: np.ndarray) -> tuple[float, np.ndarray]:
+        distance = (point - mean) / spread
+        mixed = log_softmax(np.tensordot(point[:-1], scores, 1) + point[-1] * rarity, axis=1)
+        error = np.exp(mixed) - truth
+        slope = np.append(np.tensordot(scores, error, ((1, 2), (0, 1))), (error @ rarity).sum())
+        return float(np.square(distance).sum() / 2 - (mixed * truth).sum()), slope + distance / spread
 
-def _log_loss(log_probabilities: np.ndarray, targets: np.ndarray) -> float:
-    return float(-log_probabilities[np.arange(len(targets)), targets].mean())
-
-
-def _quality(log_probabilities: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    predicted = log_probabilities.argmax(1)
-    macro_f1 = f1_score(targets, predicted, labels=np.unique(targets), average="macro", zero_division=0)
-    return float(macro_f1), -_log_loss(log_probabilities, targets)
+    bounds = [_WEIGHT_RANGE] * count + [_RARITY_RANGE]
+    result: np.ndarray = minimize(surprise, mean, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return result
