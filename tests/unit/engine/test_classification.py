@@ -1,0 +1,134 @@
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from local.rekognition.engine import ClassificationModel, LabeledImage, train_classifier
+
+MakeParts = Callable[..., list[LabeledImage]]
+
+
+@pytest.fixture(scope="module")
+def parts(make_parts: MakeParts) -> list[LabeledImage]:
+    return make_parts(normal=14, hole=3, short=3)
+
+
+@pytest.fixture(scope="module")
+def model(parts: list[LabeledImage]) -> ClassificationModel:
+    return train_classifier(parts)
+
+
+def test_learns_small_defects_from_three_images_each(model: ClassificationModel, make_parts: MakeParts) -> None:
+    unseen = make_parts(seed=1, normal=8, hole=6, short=6)
+
+    predicted = model.predict([image.data for image in unseen]).argmax(1)
+
+    truth = [model.labels.index(image.labels[0]) for image in unseen]
+    assert f1_score(truth, predicted, average="macro") >= 0.9
+
+
+def test_predictions_are_distributions_over_the_sorted_labels(
+    model: ClassificationModel, parts: list[LabeledImage]
+) -> None:
+    scores = model.predict([image.data for image in parts[:3]])
+
+    assert model.labels == ("hole", "normal", "short")
+    assert (scores.shape, scores.dtype) == ((3, 3), np.float32)
+    assert scores.min() >= 0
+    np.testing.assert_allclose(scores.sum(1), 1, rtol=1e-5)
+
+
+def test_no_images_give_no_predictions(model: ClassificationModel) -> None:
+    assert model.predict([]).shape == (0, 3)
+
+
+def test_same_images_in_any_order_give_the_same_model(
+    model: ClassificationModel, parts: list[LabeledImage], tmp_path: Path
+) -> None:
+    shuffled = [parts[index] for index in np.random.default_rng(3).permutation(len(parts))]
+
+    again = train_classifier(shuffled)
+
+    model.save(tmp_path / "first")
+    again.save(tmp_path / "second")
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    files = [image.data for image in parts[-2:]]
+    np.testing.assert_array_equal(model.predict(files), again.predict(files))
+
+
+def test_saved_model_predicts_the_same(model: ClassificationModel, parts: list[LabeledImage], tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+
+    loaded = ClassificationModel.load(tmp_path / "model")
+
+    assert loaded.labels == model.labels
+    assert os.listdir(tmp_path) == ["model"]  # noqa: PTH208
+    files = [image.data for image in parts[-4:]]
+    np.testing.assert_array_equal(loaded.predict(files), model.predict(files))
+
+
+def test_file_of_another_kind_is_not_loaded(tmp_path: Path) -> None:
+    with (tmp_path / "other").open("wb") as file:
+        np.savez(file, values=np.zeros(3))
+
+    with pytest.raises(ValueError, match="not a classification model"):
+        ClassificationModel.load(tmp_path / "other")
+
+
+def test_one_image_per_label_is_enough(make_parts: MakeParts) -> None:
+    images = make_parts(normal=1, hole=1)
+
+    model = train_classifier(images)
+
+    assert [model.labels[index] for index in model.predict([image.data for image in images]).argmax(1)] == [
+        "normal",
+        "hole",
+    ]
+
+
+def test_label_with_a_single_image_beside_large_ones_is_learned(make_parts: MakeParts) -> None:
+    images = make_parts(normal=12, short=2, hole=1)
+
+    model = train_classifier(images)
+
+    assert model.labels == ("hole", "normal", "short")
+    assert model.predict([images[-1].data]).argmax() == 0
+
+
+def test_identical_images_are_accepted(make_parts: MakeParts) -> None:
+    (normal,), (hole,) = make_parts(normal=1), make_parts(hole=1)
+    images = [replace(normal, name=f"{number}") for number in range(13)] + [hole]
+
+    scores = train_classifier(images).predict([normal.data, hole.data])
+
+    assert scores.argmax(1).tolist() == [1, 0]
+
+
+def test_image_that_cannot_be_decoded_is_named(make_parts: MakeParts) -> None:
+    images = [*make_parts(normal=1), LabeledImage("s3://parts/broken.png", b"broken", ("hole",))]
+
+    with pytest.raises(ValueError, match=r"s3://parts/broken\.png: not a PNG or JPEG"):
+        train_classifier(images)
+
+
+def test_image_that_cannot_be_predicted_is_counted_out(model: ClassificationModel, parts: list[LabeledImage]) -> None:
+    with pytest.raises(ValueError, match="image 1: not a PNG or JPEG"):
+        model.predict([parts[0].data, b"broken"])
+
+
+@pytest.mark.parametrize("labels", [(), ("hole", "short")])
+def test_images_need_exactly_one_label(labels: tuple[str, ...], make_parts: MakeParts) -> None:
+    images = [*make_parts(normal=1), replace(make_parts(hole=1)[0], labels=labels)]
+
+    with pytest.raises(ValueError, match=rf"hole/000\.png has {len(labels)} labels"):
+        train_classifier(images)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_fewer_than_two_labels_are_refused(count: int, make_parts: MakeParts) -> None:
+    with pytest.raises(ValueError, match="at least two labels"):
+        train_classifier(make_parts(normal=count))
