@@ -1,0 +1,248 @@
+"""Runs are read from the table, shown, and summed up."""
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from rich.console import Console
+
+from local.cloud import Mail
+from local.runner import demo
+from local.runner.console import Display
+from local.runner.dataset import DatasetError, dataset_name, download, upload
+from local.runner.demo import Journey
+from local.runner.follow import STAGES, RunTable
+from local.runner.memory import FunctionMemory, memory_by_function
+from local.runner.summary import summarise
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+RUN_ID = "line-classification-0123456789ab"
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def rows() -> Any:
+    table = boto3.resource("dynamodb").create_table(
+        TableName="application",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "dataset_key", "created_at")
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "runs-of-dataset",
+                "KeySchema": [
+                    {"AttributeName": "dataset_key", "KeyType": "HASH"},
+                    {"AttributeName": "created_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    facts = {"run_id": RUN_ID, "dataset": "line", "task": "classification", "created_at": START.isoformat()}
+    table.put_item(Item={"pk": f"RUN#{RUN_ID}", "sk": "RUN", "dataset_key": "DATASET#line", **facts})
+    return table
+
+
+@pytest.fixture
+def runs(rows: Any) -> RunTable:
+    return RunTable(boto3.client("dynamodb"), "application")
+
+
+def put_stage(rows: Any, number: int, state: str = "COMPLETED", **facts: Any) -> None:
+    stage, environment = STAGES[number]
+    times = {"started_at": (START + timedelta(seconds=10 * number)).isoformat()}
+    if state in ("COMPLETED", "FAILED"):
+        times["finished_at"] = (START + timedelta(seconds=10 * number + 4)).isoformat()
+    key = {"pk": f"RUN#{RUN_ID}", "sk": f"STAGE#{environment}#{stage}"}
+    rows.put_item(Item={**key, "stage": stage, "environment": environment, "state": state, **times, **facts})
+
+
+def put_release(rows: Any) -> None:
+    rows.put_item(Item={"pk": "RELEASE#classification#staging", "sk": "CURRENT", "run_id": RUN_ID})
+
+
+def plain_display() -> Display:
+    return Display(Console(file=io.StringIO(), force_terminal=False, width=200))
+
+
+def shown(display: Display) -> str:
+    return display.console.file.getvalue()
+
+
+def journey(runs: RunTable, display: Display, mails: list[Mail] | None = None) -> Journey:
+    return Journey(runs, "line", lambda: mails or [], display)
+
+
+def test_stages_come_in_the_order_of_the_pipeline(rows: Any, runs: RunTable) -> None:
+    for number in (6, 2, 0):
+        put_stage(rows, number)
+
+    run = runs.runs_of("line")[0]
+
+    assert [(stage.stage, stage.environment) for stage in run.stages] == [STAGES[0], STAGES[2], STAGES[6]]
+    assert run.stages[0].seconds(START) == 4
+    assert not run.is_complete
+    assert runs.read("other") is None
+
+
+def test_journey_ends_well_when_every_stage_is_complete_and_the_run_is_released(rows: Any, runs: RunTable) -> None:
+    for number in range(len(STAGES)):
+        put_stage(rows, number)
+    put_release(rows)
+
+    assert journey(runs, plain_display()).travel() == ""
+
+
+def test_journey_ends_with_the_stage_and_reasons_of_a_failure(rows: Any, runs: RunTable) -> None:
+    put_stage(rows, 3, "FAILED", reasons=["F1 0.61 is below 0.80", "two labels too few"])
+    display = plain_display()
+
+    problem = journey(runs, display).travel()
+
+    assert problem == f"{RUN_ID} failed in eval_metric (development): F1 0.61 is below 0.80; two labels too few"
+    assert "eval_metric (development)  FAILED  F1 0.61" in shown(display)
+
+
+def test_journey_without_movement_ends_after_a_while(
+    rows: Any, runs: RunTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "STALLED_SECONDS", 0.1)
+    monkeypatch.setattr(demo, "POLL_SECONDS", 0.01)
+    put_stage(rows, 2, "WAITING", waiting_for="TRAINING_COMPLETED")
+
+    assert "Nothing moved" in journey(runs, plain_display()).travel()
+
+
+def test_run_is_approved_once_however_many_mails_ask(
+    rows: Any, runs: RunTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[str, str]] = []
+    monkeypatch.setattr(demo, "approve", lambda link, answers: opened.append((link, answers["version_name"])))
+    for number in range(len(STAGES)):
+        put_stage(rows, number)
+    put_release(rows)
+    text = f"Decide about {RUN_ID}\nhttp://127.0.0.1:1/approval?token=a\n"
+    mails = [Mail(key, START, "a@example.com", "Decide", text, text) for key in ("1", "2")]
+
+    journey(runs, plain_display(), mails).travel()
+
+    assert opened == [("http://127.0.0.1:1/approval?token=a", RUN_ID)]
+
+
+def test_plain_output_tells_each_change_once_without_control_codes(rows: Any, runs: RunTable) -> None:
+    put_stage(rows, 2, "WAITING", waiting_for="a free training slot")
+    display = plain_display()
+
+    with display.following():
+        for _ in range(3):
+            display.show(runs.runs_of("line"))
+
+    assert shown(display) == f"{RUN_ID}  training (development)  WAITING  waits for a free training slot\n"
+
+
+def test_terminal_output_shows_hostile_text_as_it_is(rows: Any, runs: RunTable) -> None:
+    put_stage(rows, 3, "FAILED", reasons=["label [red]x[/red] unknown"])
+    display = Display(Console(file=io.StringIO(), force_terminal=True, width=200))
+
+    with display.following():
+        display.show(runs.runs_of("line"))
+
+    assert "label [red]x[/red] unknown" in shown(display)
+
+
+def test_summary_holds_metrics_of_the_last_environment_and_every_stage(
+    rows: Any, runs: RunTable, tmp_path: Path
+) -> None:
+    put_stage(rows, 0)
+    put_stage(rows, 6, "FAILED")
+    test = {"f1": 0.9, "accuracy": 0.95, "per_label": {"a": {"f1": 0.9}}, "false_alarm_rate": 0.1}
+    for name, content in {
+        "eval_metric.json": {"service": {"f1": 0.97}},
+        "development/inference_test.json": {"f1": 0.1},
+        "staging/inference_test.json": test,
+    }.items():
+        path = tmp_path / "runs" / RUN_ID / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    run = runs.read(RUN_ID)
+
+    summary = summarise({run.task: run}, tmp_path, 61.234)
+
+    assert summary["wall_seconds"] == 61.2
+    assert summary["tasks"]["classification"] == {
+        "run_id": RUN_ID,
+        "environment": "staging",
+        "dataset": "line",
+        "service_f1": 0.97,
+        "inference_f1": 0.9,
+        "inference_accuracy": 0.95,
+        "per_label": {"a": {"f1": 0.9}},
+        "false_alarm_rate": 0.1,
+        "stages": [
+            {"stage": "ground_truth", "environment": "development", "seconds": 4.0, "outcome": "COMPLETED"},
+            {"stage": "inference_test", "environment": "staging", "seconds": 4.0, "outcome": "FAILED"},
+        ],
+    }
+
+
+def test_summary_of_a_run_that_failed_early_has_no_metrics(rows: Any, runs: RunTable, tmp_path: Path) -> None:
+    put_stage(rows, 0, "FAILED")
+    run, display = runs.read(RUN_ID), plain_display()
+
+    summary = summarise({run.task: run}, tmp_path, 1)
+    display.result(summary, [FunctionMemory("training", 90, 256)])
+
+    assert summary["tasks"]["classification"]["service_f1"] is None
+    assert "training" in shown(display)
+
+
+def test_upload_keeps_the_layout_and_sends_the_settings_last(tmp_path: Path) -> None:
+    for name in ("train/good/1.png", "ground_truth/bent/2_mask.PNG", "readme.txt"):
+        (tmp_path / "Line A" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "Line A" / name).write_bytes(b"x")
+    s3, counts = boto3.client("s3"), []
+    s3.create_bucket(Bucket="data")
+
+    upload(s3, tmp_path / "Line A", "data", dataset_name(tmp_path / "Line A"), lambda *count: counts.append(count))
+    number = download(s3, "data", "datasets/", tmp_path / "copy")
+
+    copied = sorted(path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*.*"))
+    assert copied == [
+        "datasets/line-a/dataset.json",
+        "datasets/line-a/ground_truth/bent/2_mask.PNG",
+        "datasets/line-a/train/good/1.png",
+    ]
+    assert (tmp_path / "copy/datasets/line-a/dataset.json").read_bytes() == b"{}"
+    assert (number, counts) == (3, [(1, 2), (2, 2)])
+
+
+def test_folder_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no \.png, \.jpg, \.jpeg images"):
+        upload(boto3.client("s3"), tmp_path, "data", "line", lambda *_: None)
+
+
+def test_memory_is_the_peak_of_each_function() -> None:
+    logs = boto3.client("logs")
+    logs.create_log_group(logGroupName="/aws/lambda/training")
+    logs.create_log_group(logGroupName="/aws/lambda/idle")
+    logs.create_log_stream(logGroupName="/aws/lambda/training", logStreamName="s")
+    report = "REPORT RequestId: 1\tDuration: 5 ms\tBilled Duration: 5 ms\tMemory Size: 256 MB\tMax Memory Used: {} MB"
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    events = [{"timestamp": now, "message": text} for text in (report.format(80), report.format(95), "REPORT of mine")]
+    logs.put_log_events(logGroupName="/aws/lambda/training", logStreamName="s", logEvents=events)
+
+    assert memory_by_function(logs) == [FunctionMemory("training", 95, 256)]
