@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.cloud import STATE, LocalCloud, ProcessFailedError, holder_of
+from local.cloud.ministack_launcher import with_local_links
 from local.cloud.sam import ROOT
 from local.runner.console import Display
 from local.runner.demo import deploy
@@ -90,7 +92,7 @@ def _write_facts(path: Path, cloud: LocalCloud, mailbox: str, outputs: dict[str,
         "AWS": cloud.endpoint,
         "Custom Labels": cloud.rekognition_endpoint,
         "Mailbox": mailbox,
-        **outputs,
+        **{name: with_local_links(value, urlsplit(cloud.endpoint).port or 0) for name, value in outputs.items()},
     }
     staging = path.with_suffix(".new")
     staging.write_text(json.dumps(facts, indent=2), encoding="utf-8")
