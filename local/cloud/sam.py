@@ -1,8 +1,10 @@
 """The real `sam build` and `sam deploy`, pointed at the local cloud."""
 
+import json
 import platform
 import shlex
 import sys
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,45 +37,37 @@ class Sam:
 
         Raises ProcessFailedError with the end of sam's output.
         """
-        self._run("build", [*self._template(self.template), "--build-dir", str(self._build_dir)], BUILD_SECONDS)
+        where = ("--build-dir", str(self._build_dir))
+        self._run("build", BUILD_SECONDS, self.template, *where, *_overrides(runtime_parameters()))
 
     def deploy(self, stack_name: str, parameters: Mapping[str, str]) -> None:
         """Create or update the stack from the last build; raises ProcessFailedError with the end of sam's output."""
-        options = {
-            "--stack-name": stack_name,
-            "--s3-bucket": PACKAGES_BUCKET,
-            "--region": REGION,
-        }
-        flags = ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]
-        self._run(
-            "deploy",
-            [
-                *self._template(self._build_dir / "template.yaml"),
-                *[word for option in options.items() for word in option],
-                *flags,
-                *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
-                *_overrides(local_parameters(self.template.with_name("samconfig.toml")) | dict(parameters)),
-            ],
-            DEPLOY_SECONDS,
-        )
+        overrides = local_parameters(self.template.with_name("samconfig.toml")) | dict(parameters)
+        where = ("--stack-name", stack_name, "--s3-bucket", PACKAGES_BUCKET, "--region", REGION)
+        flags = ("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar")
+        capabilities = ("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
+        built = self._build_dir / "template.yaml"
+        self._run("deploy", DEPLOY_SECONDS, built, *where, *flags, *capabilities, *_overrides(overrides))
 
     @property
     def _build_dir(self) -> Path:
         return self.state / "sam-build"
 
-    def _template(self, path: Path) -> list[str]:
+    def _without_version_check(self) -> Path:
+        """sam's own folder, in which it finds that it has just asked PyPI for a newer sam."""
+        folder = self.state / "sam"
+        folder.mkdir(exist_ok=True)
+        (folder / "metadata.json").write_text(json.dumps({"lastVersionCheck": time.time()}))
+        return folder
+
+    def _run(self, action: str, seconds: float, template: Path, *options: str) -> None:
         # An empty configuration: sam would otherwise pick up the settings meant for a real account.
         configuration = self.state / "samconfig.toml"
         configuration.write_text("version = 0.1\n")
-        return ["--template-file", str(path), "--config-file", str(configuration)]
-
-    def _run(self, action: str, arguments: list[str], seconds: float) -> None:
-        command = [str(VENVS / "sam/bin/sam"), action, *arguments]
-        if action == "build":
-            command += _overrides(runtime_parameters())
+        files = ("--template-file", str(template), "--config-file", str(configuration))
         with ChildProcess(
             f"sam {action}",
-            command,
+            [str(VENVS / "sam/bin/sam"), action, *files, *options],
             log=self.state / "logs" / f"sam-{action}.log",
             env=self._environment(),
             cwd=self.template.parent,
@@ -81,22 +75,18 @@ class Sam:
             process.finish(seconds)
 
     def _environment(self) -> dict[str, str]:
-        inherited = inherited_environment()
+        inherited, runtime = inherited_environment(), runtime_parameters()
         tools = [Path(sys.executable).parent, VENVS / "uv/bin", VENVS / "sam/bin"]
-        return (
-            inherited
-            | CREDENTIALS
-            | NO_USER_CONFIG
-            | {
-                "AWS_ENDPOINT_URL": self.endpoint,
-                "LAMBDA_RUNTIME": runtime_parameters()["PythonRuntime"],
-                "LAMBDA_ARCHITECTURE": runtime_parameters()["Architecture"],
-                "PATH": ":".join([*map(str, tools), inherited.get("PATH", "")]),
-                "SAM_CLI_TELEMETRY": "0",
-                "SAM_CLI_POLL_DELAY": "1",
-                "__SAM_CLI_APP_DIR": str(self.state / "sam"),
-            }
-        )
+        own = {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "LAMBDA_RUNTIME": runtime["PythonRuntime"],
+            "LAMBDA_ARCHITECTURE": runtime["Architecture"],
+            "PATH": ":".join([*map(str, tools), inherited.get("PATH", "")]),
+            "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_POLL_DELAY": "1",
+            "__SAM_CLI_APP_DIR": str(self._without_version_check()),
+        }
+        return inherited | CREDENTIALS | NO_USER_CONFIG | own
 
 
 def runtime_parameters() -> dict[str, str]:
