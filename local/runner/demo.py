@@ -23,6 +23,7 @@ OUTPUT = ROOT / "build" / "demo"
 SAMPLE = ROOT / "build" / "pictures" / "transistor"
 POLL_SECONDS = 0.5
 STALLED_SECONDS = 900.0
+MAIL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Journey:
             self.display.show(list(self.runs.values()))
             self._read_mails()
             if self._has_ended:
+                self._await_failure_mails()
                 return self._problem()
             if (now := repr(self.runs)) != before:
                 moved, before = time.monotonic(), now
@@ -112,6 +114,15 @@ class Journey:
     def _problem(self) -> str:
         failures = [(run.run_id, run.failure) for run in self.runs.values() if run.failure]
         return "\n".join(f"{run_id} failed in {stage.name}: {'; '.join(stage.reasons)}" for run_id, stage in failures)
+
+    def _await_failure_mails(self) -> None:
+        """The mail that explains a failure leaves a moment after the row that tells of it."""
+        failed, deadline = {run.run_id for run in self.runs.values() if run.failure}, time.monotonic() + MAIL_SECONDS
+        while failed and time.monotonic() < deadline:
+            explanations = [mail.text for mail in self.mails() if not approval_link(mail.text)]
+            failed = {run_id for run_id in failed if not any(run_id in text for text in explanations)}
+            self._read_mails()
+            time.sleep(POLL_SECONDS)
 
     def _read_mails(self) -> None:
         for mail in (mail for mail in self.mails() if mail.key not in self._read):

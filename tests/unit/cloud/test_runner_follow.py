@@ -109,12 +109,13 @@ def test_journey_ends_well_when_every_stage_is_complete_and_the_run_is_released(
 
 def test_journey_ends_with_the_stage_and_reasons_of_a_failure(rows: Any, runs: RunTable) -> None:
     put_stage(rows, 3, "FAILED", reasons=["F1 0.61 is below 0.80", "two labels too few"])
-    display = plain_display()
+    display, text = plain_display(), f"{RUN_ID} failed. Add images of the two labels."
 
-    problem = journey(runs, display).travel()
+    problem = journey(runs, display, [Mail("1", START, "a@example.com", "A stage failed", text, text)]).travel()
 
     assert problem == f"{RUN_ID} failed in eval_metric (development): F1 0.61 is below 0.80; two labels too few"
     assert "eval_metric (development)  FAILED  F1 0.61" in shown(display)
+    assert "Add images of the two labels." in shown(display)
 
 
 def test_journey_without_movement_ends_after_a_while(
