@@ -17,6 +17,7 @@ DIMENSIONS = 64
 MAX_REFERENCES = 48
 _BANK_SIZE = 10_000
 _REACH = 1  # cells
+_LEAST_VARIANCE, _LEAST_SPREAD = 1e-4, 1e-2  # where images hardly differ, small differences are not surprises
 _STRONGEST = (8, 40)  # cells: a small and a larger defect
 _PEAKS = (1, 4, 16, 64, 200)  # cells
 
@@ -40,7 +41,7 @@ class Reference:
         mean = flat.mean(0)
         variances, directions = np.linalg.eigh(np.cov((flat - mean).T.astype(np.float64)))
         largest = slice(None, -DIMENSIONS - 1, -1)
-        scale = np.sqrt(np.maximum(variances[largest], 1e-6 * variances[-1] + 1e-12))
+        scale = np.sqrt(variances[largest].clip(_LEAST_VARIANCE))
         components = (directions[:, largest] / scale).astype(np.float32)
         return cls(mean, components, ((stacked - mean) @ components).astype(np.float16))
 
@@ -112,8 +113,8 @@ class Deviation:
         distances = np.stack([_lengths(residual) for residual in residuals])
         overall = distances.std()
         if aligned:
-            return cls(reference, aligned, distances.mean(0), distances.std(0) + overall / 4)
-        return cls(reference, aligned, distances.mean(), overall)
+            return cls(reference, aligned, distances.mean(0), distances.std(0) + overall / 4 + _LEAST_SPREAD)
+        return cls(reference, aligned, distances.mean(), overall + _LEAST_SPREAD)
 
     def describe(self, cells: np.ndarray, exclude: int | None = None) -> np.ndarray:
         """Return a float32 vector for the cells (CELLS, CHANNELS) of one image; `exclude` skips one reference."""

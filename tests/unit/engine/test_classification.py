@@ -108,6 +108,15 @@ def test_identical_images_are_accepted(make_parts: MakeParts) -> None:
     assert scores.argmax(1).tolist() == [1, 0]
 
 
+def test_images_that_differ_in_their_bytes_only_are_accepted(make_parts: MakeParts) -> None:
+    (normal,), (hole,) = make_parts(normal=1), make_parts(hole=1)
+    with_comments = [replace(normal, name=f"{number}", data=normal.data + bytes(number)) for number in range(13)]
+
+    scores = train_classifier([*with_comments, hole]).predict([normal.data, hole.data])
+
+    assert scores.argmax(1).tolist() == [1, 0]
+
+
 def test_image_that_cannot_be_decoded_is_named(make_parts: MakeParts) -> None:
     images = [*make_parts(normal=1), LabeledImage("s3://parts/broken.png", b"broken", ("hole",))]
 
