@@ -1,0 +1,72 @@
+"""The service in a process of its own, as its users start it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+ROOT = Path(__file__).parents[2]
+REGION = "eu-west-1"
+QUICK = ("--engine", "tests.emulator.mean_color_engine", "--transition-seconds", "0.1")
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """Return the first true value of `condition`."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{condition} stayed {value!r} for {seconds} s"
+        time.sleep(0.02)
+    return value
+
+
+class ServiceNotStartedError(Exception):
+    """The service ended before it was ready."""
+
+
+@dataclass
+class RunningService:
+    """The service in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def client(self, region: str = REGION, access_key: str = "testing", **config: Any) -> Any:
+        return boto3.client(
+            "rekognition",
+            endpoint_url=self.url,
+            region_name=region,
+            aws_access_key_id=access_key,
+            aws_secret_access_key="testing",
+            config=Config(**{"retries": {"total_max_attempts": 1}, **config}),
+        )
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        code = self.process.wait(20)
+        self.process.stdout.close()
+        return code
+
+
+def start_service(s3_url: str, *switches: object, **environment: str) -> RunningService:
+    command = [sys.executable, "-m", "local.rekognition", "--port", "0", "--s3-endpoint", s3_url]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    process = subprocess.Popen(
+        [*command, *map(str, switches)],
+        cwd=ROOT,
+        env={**inherited, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stdout.readline()
+    if not line.startswith("listening on http://"):
+        process.communicate()
+        raise ServiceNotStartedError(f"exit code {process.returncode}")
+    return RunningService(process, line.split()[-1])
