@@ -1,0 +1,1 @@
+"""Event-driven MLOps for Amazon Rekognition Custom Labels."""

@@ -1,0 +1,48 @@
+"""Thresholds, and the reasons why numbers do not meet them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlops.metrics import Score
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Least macro F1, least F1 of any label, and least F1 of single labels by name; all 0 to 1."""
+
+    f1: float
+    label_f1: float
+    by_label: Mapping[str, float] = field(default_factory=dict)
+
+    def least(self, label: str) -> float:
+        return self.by_label.get(label, self.label_f1)
+
+
+def parse_label_thresholds(text: str) -> dict[str, float]:
+    """Read `cut_lead=0.9,normal=0.95`. Raises ValueError that names the part it cannot read."""
+    thresholds = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        label, separator, value = part.rpartition("=")
+        try:
+            thresholds[label.strip()] = float(value)
+        except ValueError:
+            separator = ""
+        if not separator or not 0 <= thresholds[label.strip()] <= 1:
+            raise ValueError(f"LabelThresholds: {part!r} is not <label>=<0 to 1>")
+    return thresholds
+
+
+def reasons_against(origin: str, f1: float, per_label: Mapping[str, Score], thresholds: Thresholds) -> list[str]:
+    """Why the numbers from `origin` do not pass; empty when they do. Labels without images are not judged."""
+    reasons = []
+    if f1 < thresholds.f1:
+        reasons.append(f"{origin}: F1 {f1:.3f} is below {thresholds.f1:.3f}")
+    for label, scores in sorted(per_label.items()):
+        if scores.support and scores.f1 < thresholds.least(label):
+            reasons.append(
+                f"{origin}: F1 of {label} is {scores.f1:.3f} on {scores.support} images, "
+                f"below {thresholds.least(label):.3f}"
+            )
+    for label in sorted(set(thresholds.by_label) - {name for name, value in per_label.items() if value.support}):
+        reasons.append(f"{origin}: {label} has a threshold but no image")
+    return reasons

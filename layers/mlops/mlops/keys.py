@@ -1,0 +1,70 @@
+"""The grammar of the object keys: where uploads, artifacts and runs live."""
+
+from dataclasses import dataclass
+
+NORMAL = "normal"
+SPLITS = ("train", "test", "holdout")
+_DATASETS, _RUNS = "datasets", "runs"
+
+
+class KeyRefused(ValueError):  # noqa: N818  - a refusal is a result that is recorded, not a fault
+    """The key does not follow the layout; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a key below `datasets/` stands for: an `image`, a `mask` or the `settings` of a dataset."""
+
+    key: str
+    dataset: str
+    kind: str
+    split: str = ""
+    label: str = ""
+
+
+def dataset_of(key: str) -> str | None:
+    """The dataset a key belongs to; None for keys outside `datasets/<dataset>/` and for folder markers."""
+    parts = key.split("/")
+    return parts[1] if len(parts) > 2 and parts[0] == _DATASETS and parts[1] and parts[-1] else None
+
+
+def parse_upload(key: str) -> Upload:
+    """Read a key of the data bucket. Raises KeyRefused for anything that is not part of the layout."""
+    _, dataset, *rest = key.split("/")
+    match rest:
+        case ["dataset.json"]:
+            return Upload(key, dataset, "settings")
+        case ["ground_truth", *_, label, _name]:
+            return Upload(key, dataset, "mask", label=label_of(label))
+        case [split, label, _name] if split in SPLITS and label:
+            return Upload(key, dataset, "image", split, label_of(label))
+    raise KeyRefused(
+        "not part of the layout: put images under <train|test|holdout>/<label>/, masks under ground_truth/<label>/"
+    )
+
+
+def label_of(folder: str) -> str:
+    """The label a folder name stands for: `good` and `normal` both mean "no defect"."""
+    return NORMAL if folder in ("good", NORMAL) else folder
+
+
+def dataset_prefix(dataset: str) -> str:
+    return f"{_DATASETS}/{dataset}/"
+
+
+def settings_key(dataset: str) -> str:
+    return f"{dataset_prefix(dataset)}dataset.json"
+
+
+def run_key(run_id: str, name: str) -> str:
+    return f"{_RUNS}/{run_id}/{name}"
+
+
+def run_of(key: str) -> str:
+    """The run an artifact key belongs to."""
+    return key.split("/")[1]
+
+
+def sides_key(dataset: str) -> str:
+    """Where a dataset keeps which image stands on which side of its split."""
+    return f"{_DATASETS}/{dataset}/sides.json"

@@ -1,0 +1,135 @@
+"""The documented limits of Custom Labels for training data, checked before training is paid for.
+
+Source: "Guidelines and quotas in Amazon Rekognition Custom Labels" and the training error reference.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops.keys import NORMAL
+
+FORMATS = ("PNG", "JPEG")
+MAX_BYTES = 15 * 1024 * 1024
+MIN_SIDE, MAX_SIDE = 64, 4096
+MAX_ASPECT = 20
+MAX_LINE = 100_000
+MAX_MANIFEST_BYTES = 1_000_000_000
+MAX_IMAGES = 250_000
+MIN_LABELS, MAX_LABELS = 2, 250
+MAX_LABEL_NAME = 255
+MAX_TEST_IMAGES_PER_LABEL = 1000
+MIN_OVERLAP = 0.5
+RECOMMENDED_IMAGES = 10
+NAMED = 5
+
+
+def image_faults(width: int, height: int, size: int, format: str) -> list[str]:
+    """What the service would not take about one image; empty when it would."""
+    faults = []
+    if format not in FORMATS:
+        faults.append(f"is {format or 'of an unknown format'}; it must be PNG or JPEG")
+    if size > MAX_BYTES:
+        faults.append(f"has {size} bytes; at most {MAX_BYTES} are allowed")
+    if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDE:
+        faults.append(f"is {width} x {height} px; each side must have {MIN_SIDE} to {MAX_SIDE} px")
+    if width and height and max(width, height) > MAX_ASPECT * min(width, height):
+        faults.append(f"is {width} x {height} px; one side may be at most {MAX_ASPECT} times the other")
+    return faults
+
+
+@dataclass
+class Verdict:
+    """Why training must not start (`violations`), and what is allowed but unwise (`warnings`)."""
+
+    violations: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def check_manifests(train: str, test: str, images: Mapping[str, Mapping[str, Any]]) -> Verdict:
+    """Check both manifests; `images` maps keys to width, height, size (bytes) and format."""
+    verdict = Verdict()
+    labels = {side: _check_side(side, text, images, verdict) for side, text in (("train", train), ("test", test))}
+    _check_labels(labels["train"], labels["test"], verdict)
+    both = Counter(_source_refs(train)) & Counter(_source_refs(test))
+    if both:
+        verdict.violations.append(f"in both train and test: {_some(both)}; an image may stand on one side only")
+    return verdict
+
+
+def _check_side(side: str, text: str, images: Mapping[str, Mapping[str, Any]], verdict: Verdict) -> Counter[str]:
+    lines = text.splitlines()
+    if not lines:
+        verdict.violations.append(f"{side} has no images; add pictures, or change the fractions in dataset.json")
+    if len(lines) > MAX_IMAGES:
+        verdict.violations.append(f"{side} has {len(lines)} images; at most {MAX_IMAGES} are allowed")
+    if len(text.encode()) > MAX_MANIFEST_BYTES:
+        verdict.violations.append(f"the {side} manifest is larger than 1 GB")
+    repeated = [ref for ref, count in Counter(_source_refs(text)).items() if count > 1]
+    if repeated:
+        verdict.violations.append(f"{side} names an image twice: {_some(repeated)}")
+    labels: Counter[str] = Counter()
+    buckets = set()
+    for line in lines:
+        entry = json.loads(line)
+        bucket, key = str(entry["source-ref"]).removeprefix("s3://").split("/", 1)
+        buckets.add(bucket)
+        if len(line) > MAX_LINE:
+            verdict.violations.append(f"{key}: its manifest line has {len(line)} characters; at most {MAX_LINE}")
+        image = images.get(key)
+        faults = image_faults(**image) if image else ["is not in the inventory of the run"]
+        verdict.violations += [f"{key} {fault}" for fault in faults]
+        labels.update(_labels(entry))
+    if len(buckets) > 1:
+        verdict.violations.append(f"{side} has images from several buckets: {_some(buckets)}")
+    return labels
+
+
+def _check_labels(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
+    if not MIN_LABELS <= len(train) <= MAX_LABELS:
+        names = f" ({_some(train)})" if train else ""
+        hint = "add a folder for each further label" if len(train) < MIN_LABELS else "merge or drop labels"
+        verdict.violations.append(
+            f"train has {len(train)} label{'s' * (len(train) != 1)}{names}; "
+            f"classification needs {MIN_LABELS} to {MAX_LABELS}: {hint}"
+        )
+    long = [label for label in train | test if len(label) > MAX_LABEL_NAME]
+    if long:
+        verdict.violations.append(f"label name longer than {MAX_LABEL_NAME} characters: {_some(long)}")
+    if train and len(set(train) & set(test)) < MIN_OVERLAP * len(train):
+        verdict.violations.append(
+            f"only {len(set(train) & set(test))} of the {len(train)} labels in train occur in test; half must. "
+            f"Missing in test: {_some(set(train) - set(test))}"
+        )
+    for label, count in sorted(test.items()):
+        if count > MAX_TEST_IMAGES_PER_LABEL:
+            verdict.violations.append(f"test has {count} images of {label}; at most {MAX_TEST_IMAGES_PER_LABEL}")
+        if label not in train:
+            verdict.warnings.append(f"{label} occurs in test but not in train: it cannot be learned")
+    _warn(train, test, verdict)
+
+
+def _warn(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
+    for label, count in sorted(train.items()):
+        if label not in test:
+            verdict.warnings.append(f"{label} has no test image: nothing will be known of how well it is found")
+        if count < RECOMMENDED_IMAGES:
+            verdict.warnings.append(f"{label} has {count} training images; {RECOMMENDED_IMAGES} or more are recommended")
+    if train and NORMAL not in train:
+        verdict.warnings.append(f"no label {NORMAL!r}: every image will be called a defect")
+
+
+def _labels(entry: Mapping[str, Any]) -> list[str]:
+    return [str(value["class-name"]) for name, value in entry.items() if name.endswith("-metadata")]
+
+
+def _source_refs(text: str) -> list[str]:
+    return [str(json.loads(line)["source-ref"]) for line in text.splitlines()]
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
+    return ", ".join(listed[:NAMED]) + more
