@@ -29,7 +29,7 @@ class Dataset:
 
     manifest_bucket: str
     lines: tuple[ManifestLine, ...]
-    images: Mapping[Source, bytes] = field(default_factory=dict)
+    images: Mapping[Source | None, bytes] = field(default_factory=dict)
 
     @property
     def valid_lines(self) -> list[ManifestLine]:
@@ -140,7 +140,7 @@ def with_images(dataset: Dataset, storage: ObjectStorage, decode: DecodeCheck) -
     """
     with ThreadPoolExecutor(_PARALLEL_READS) as pool:
         loaded = list(pool.map(lambda line: _image(line, storage, decode), dataset.lines))
-    images = {line.source: data for line, data in zip(dataset.lines, loaded, strict=True) if data and line.source}
+    images = {line.source: data for line, data in zip(dataset.lines, loaded, strict=True) if data is not None}
     return replace(dataset, lines=_without_bad_images(dataset.lines, loaded), images=images)
 
 

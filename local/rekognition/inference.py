@@ -38,7 +38,8 @@ class RunningModel:
             message = f"Request has invalid image format. {error}"
             raise ServiceError("InvalidImageFormatException", message) from error
         with self.lock:
-            return self.classifier.predict([image])[0]
+            scores: np.ndarray = self.classifier.predict([image])[0]
+        return scores
 
 
 def load_model(engine_name: str, path: Path, thresholds: Mapping[str, float], capacity: TokenBucket) -> RunningModel:
@@ -58,7 +59,7 @@ def custom_labels(
 
     Without `min_confidence` (0 to 100) each label has its own threshold; both are inclusive.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for label, score in zip(labels, np.asarray(scores, dtype=np.float32), strict=True):
         confidence = float(score * np.float32(100))
         accepted = float(score) >= thresholds[label] if min_confidence is None else confidence >= min_confidence

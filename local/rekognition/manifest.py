@@ -39,6 +39,11 @@ class ManifestLine:
     findings: tuple[Finding, ...] = ()
 
     @property
+    def key(self) -> str:
+        """Return the key of the image, empty without one."""
+        return self.source.key if self.source else ""
+
+    @property
     def is_valid(self) -> bool:
         """Tell whether the line can be trained on or tested with."""
         return bool(self.labels)

@@ -16,8 +16,16 @@ class Server(uvicorn.Server):
     """Uvicorn that waits for a signal instead of waking ten times a second, and that exits 0 after one."""
 
     def __init__(self, app: Starlette) -> None:
-        options = {"log_config": None, "access_log": False, "server_header": False, "date_header": False}
-        super().__init__(uvicorn.Config(app, lifespan="on", timeout_graceful_shutdown=_GRACE_SECONDS, **options))
+        config = uvicorn.Config(
+            app,
+            lifespan="on",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+        )
+        super().__init__(config)
         self._stopped = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -41,7 +41,7 @@ class ObjectStorage:
         try:
             answer = self._client.get_object(Bucket=bucket, Key=key, **selected)
             with answer["Body"] as body:
-                data = body.read(limit + 1)
+                data: bytes = body.read(limit + 1)
         except (ClientError, BotoCoreError) as error:
             raise _translated(error, f"s3://{bucket}/{key}") from error
         if len(data) > limit:
@@ -76,8 +76,8 @@ class ObjectStorage:
 def _client(region: str, endpoint: str | None) -> Any:
     options: dict[str, Any] = {"config": Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=20)}
     if endpoint is not None:
-        # Bucket names are no host names on a loopback endpoint.
-        options["config"] = options["config"].merge(Config(s3={"addressing_style": "path"}))
+        # On loopback, bucket names are no host names, and nothing goes through a proxy.
+        options["config"] = options["config"].merge(Config(s3={"addressing_style": "path"}, proxies={}))
         options["endpoint_url"] = endpoint
         options |= _root_of_a_local_cloud()
     return boto3.session.Session().client("s3", region_name=region, **options)

@@ -111,11 +111,9 @@ def _train_on(
 
 
 def _labeled_images(dataset: Dataset, engine: Engine) -> list[Any]:
-    lines = sorted(dataset.valid_lines, key=lambda line: line.source.key)
+    lines = sorted(dataset.valid_lines, key=lambda line: line.key)
     return [
-        engine.LabeledImage(
-            name=line.source.key, data=dataset.images[line.source], labels=tuple(sorted(line.label_set))
-        )
+        engine.LabeledImage(name=line.key, data=dataset.images[line.source], labels=tuple(sorted(line.label_set)))
         for line in lines
     ]
 

@@ -43,7 +43,7 @@ def parse_request(operation: str, document: Any) -> dict[str, Any]:
     constraint (missing member, length, range, pattern, enum).
     """
     shape = service_model().operation_model(operation).input_shape
-    request = _convert(shape, document, "")
+    request: dict[str, Any] = _convert(shape, document, "")
     violations = list(_violations(shape, request, ""))
     if violations:
         plural = "" if len(violations) == 1 else "s"
@@ -52,7 +52,7 @@ def parse_request(operation: str, document: Any) -> dict[str, Any]:
     return request
 
 
-def _convert(shape: Shape, value: Any, path: str) -> Any:
+def _convert(shape: Any, value: Any, path: str) -> Any:
     match shape.type_name:
         case "structure":
             members = _expect(dict, value, path)
@@ -96,7 +96,7 @@ _SCALARS: dict[str, Callable[[Any, str], Any]] = {
 }
 
 
-def _violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
+def _violations(shape: Any, value: Any, path: str) -> Iterator[str]:
     yield from _own_violations(shape, value, path)
     match shape.type_name:
         case "structure":

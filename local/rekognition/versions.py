@@ -27,10 +27,16 @@ def create_project_version(service: Service, scope: Scope, request: Request) -> 
     _check_training_input(request)
     project = service.project(scope, request["ProjectArn"])
     _check_room_to_train(service, scope)
-    inputs = {"training_input": request["TrainingData"], "testing_input": request["TestingData"]}
-    description = request.get("VersionDescription")
-    version = _new_version(service, scope, project, request, VersionStatus.TRAINING_IN_PROGRESS)
-    version = replace(version, **inputs, description=description, status_message="The model is being trained.")
+    version = _new_version(
+        service,
+        project,
+        request,
+        status=VersionStatus.TRAINING_IN_PROGRESS,
+        status_message="The model is being trained.",
+        training_input=request["TrainingData"],
+        testing_input=request["TestingData"],
+        description=request.get("VersionDescription"),
+    )
     service.store.put(version)
     service.lifecycle.train(version)
     return {"ProjectVersionArn": version.arn}
@@ -40,10 +46,17 @@ def copy_project_version(service: Service, scope: Scope, request: Request) -> An
     """CopyProjectVersion: within one account and region."""
     source = _copy_source(service, scope, request)
     destination = service.project(scope, request["DestinationProjectArn"])
-    version = _new_version(service, scope, destination, request, VersionStatus.COPYING_IN_PROGRESS)
-    inputs = {"training_input": source.training_input, "testing_input": source.testing_input}
-    described = {"description": source.description, "status_message": "The model is being copied."}
-    version = replace(version, source_version_arn=source.arn, **inputs, **described)
+    version = _new_version(
+        service,
+        destination,
+        request,
+        status=VersionStatus.COPYING_IN_PROGRESS,
+        status_message="The model is being copied.",
+        training_input=source.training_input,
+        testing_input=source.testing_input,
+        description=source.description,
+        source_version_arn=source.arn,
+    )
     service.store.put(version)
     service.lifecycle.copy(version)
     return {"ProjectVersionArn": version.arn}
@@ -106,25 +119,23 @@ def _is_being_copied(version: ProjectVersion, other: ProjectVersion) -> bool:
     return other.source_version_arn == version.arn and other.status is VersionStatus.COPYING_IN_PROGRESS
 
 
-def _new_version(
-    service: Service, scope: Scope, project: Project, request: Request, status: VersionStatus
-) -> ProjectVersion:
+def _new_version(service: Service, project: Project, request: Request, **details: Any) -> ProjectVersion:
     _check_room_in_project(service, project, request["VersionName"])
     output = request["OutputConfig"]
     if "S3Bucket" not in output:
         raise invalid_parameter("OutputConfig must name the S3Bucket that receives the training outputs.")
     created_ms = service.store.new_creation_ms()
     return ProjectVersion(
-        arn=scope.version_arn(project.name, request["VersionName"], created_ms),
+        arn=scope_of_arn(project.arn).version_arn(project.name, request["VersionName"], created_ms),
         project_arn=project.arn,
         project_name=project.name,
         name=request["VersionName"],
         created_ms=created_ms,
-        status=status,
         output_bucket=output["S3Bucket"],
         output_prefix=output.get("S3KeyPrefix", ""),
         kms_key_id=request.get("KmsKeyId"),
         tags=request.get("Tags", {}),
+        **details,
     )
 
 

@@ -37,27 +37,36 @@ def running(rekognition: Any, trained: dict[str, Any]) -> Any:
     stop(rekognition, arn)
 
 
-def test_model_goes_through_every_state_and_back(rekognition: Any, copied: str) -> None:
-    assert describe(rekognition, copied)["Status"] == "COPYING_COMPLETED"
-    answer = rekognition.start_project_version(ProjectVersionArn=copied, MinInferenceUnits=1, MaxInferenceUnits=2)
-    assert (answer["Status"], status(rekognition, copied)) == ("STARTING", "STARTING")
-    assert error_code(rekognition.stop_project_version, ProjectVersionArn=copied) == "ResourceInUseException"
+def test_model_is_seen_in_every_state_and_guarded_in_each(
+    launch: Callable[..., RunningService], s3: Any, training_lines: list[Any]
+) -> None:
+    client = launch("--transition-seconds", 0.7).client()
+    source = train(client, s3, training_lines)
+    arn = copy(client, source)
+    version = {"ProjectVersionArn": arn}
 
-    running = settled(rekognition, copied)
+    assert status(client, arn) == "COPYING_IN_PROGRESS"
+    being_copied = {"ProjectVersionArn": source["ProjectVersionArn"]}
+    assert error_code(client.delete_project_version, **being_copied) == "ResourceInUseException"
+    assert settled(client, arn)["Status"] == "COPYING_COMPLETED"
+
+    assert client.start_project_version(**version, MinInferenceUnits=1, MaxInferenceUnits=2)["Status"] == "STARTING"
+    assert status(client, arn) == "STARTING"
+    assert error_code(client.stop_project_version, **version) == "ResourceInUseException"
+    running = settled(client, arn)
     assert (running["Status"], running["MinInferenceUnits"], running["MaxInferenceUnits"]) == ("RUNNING", 1, 2)
-    again = {"ProjectVersionArn": copied, "MinInferenceUnits": 1}
-    assert error_code(rekognition.start_project_version, **again) == "ResourceInUseException"
-    assert error_code(rekognition.delete_project_version, ProjectVersionArn=copied) == "ResourceInUseException"
+    assert error_code(client.start_project_version, **version, MinInferenceUnits=1) == "ResourceInUseException"
+    assert error_code(client.delete_project_version, **version) == "ResourceInUseException"
 
-    assert rekognition.stop_project_version(ProjectVersionArn=copied)["Status"] == "STOPPING"
-    assert status(rekognition, copied) == "STOPPING"
-    assert settled(rekognition, copied)["Status"] == "STOPPED"
-    assert error_code(rekognition.stop_project_version, ProjectVersionArn=copied) == "ResourceInUseException"
+    assert client.stop_project_version(**version)["Status"] == "STOPPING"
+    assert status(client, arn) == "STOPPING"
+    assert settled(client, arn)["Status"] == "STOPPED"
+    assert error_code(client.stop_project_version, **version) == "ResourceInUseException"
 
-    assert rekognition.delete_project_version(ProjectVersionArn=copied)["Status"] == "DELETING"
-    assert status(rekognition, copied) == "DELETING"
-    wait_for(lambda: describe(rekognition, copied) is None)
-    assert error_code(rekognition.stop_project_version, ProjectVersionArn=copied) == "ResourceNotFoundException"
+    assert client.delete_project_version(**version)["Status"] == "DELETING"
+    assert status(client, arn) == "DELETING"
+    wait_for(lambda: describe(client, arn) is None)
+    assert error_code(client.stop_project_version, **version) == "ResourceNotFoundException"
 
 
 def test_waiter_sees_the_model_run(rekognition: Any, copied: str) -> None:
@@ -195,9 +204,8 @@ def test_calls_beyond_the_inference_units_are_throttled(
 def test_copy_behaves_like_its_source_and_rewrites_its_outputs(
     rekognition: Any, s3: Any, trained: dict[str, Any]
 ) -> None:
-    arn = copy(rekognition, trained, Tags={"line": "a"})
-    assert status(rekognition, arn) == "COPYING_IN_PROGRESS"
-    version = settled(rekognition, arn)
+    version = settled(rekognition, copy(rekognition, trained, Tags={"line": "a"}))
+    arn = version["ProjectVersionArn"]
 
     assert (version["Status"], version["StatusMessage"]) == ("COPYING_COMPLETED", "The model is ready to run.")
     assert version["SourceProjectVersionArn"] == trained["ProjectVersionArn"]
@@ -221,14 +229,6 @@ def test_copy_outlives_its_source(rekognition: Any, s3: Any, training_lines: lis
     stop(rekognition, arn)
 
     assert [label["Name"] for label in found["CustomLabels"]] == ["scratch"]
-
-
-def test_source_is_not_deleted_while_it_is_copied(rekognition: Any, copied: str) -> None:
-    source = describe(rekognition, copied)
-    arn = copy(rekognition, source)
-
-    assert error_code(rekognition.delete_project_version, ProjectVersionArn=copied) == "ResourceInUseException"
-    settled(rekognition, arn)
 
 
 def test_copy_without_a_prefix_writes_to_the_root_of_the_bucket(rekognition: Any, trained: dict[str, Any]) -> None:

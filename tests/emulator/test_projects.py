@@ -6,6 +6,9 @@ import pytest
 from tests.emulator.clients import error_code, new_project
 from tests.emulator.processes import RunningService, wait_for
 
+MANIFEST = {"GroundTruthManifest": {"S3Object": {"Bucket": "parts", "Name": "a.manifest"}}}
+INPUT = {"TrainingData": {"Assets": [MANIFEST]}, "TestingData": {"AutoCreate": True}}
+
 
 def named(rekognition: Any, name: str) -> list[dict[str, Any]]:
     return rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
@@ -33,15 +36,19 @@ def test_adapters_are_refused(rekognition: Any, adapter: dict[str, str]) -> None
     assert code == "InvalidParameterException"
 
 
-def test_deleted_project_is_seen_deleting_and_then_gone(rekognition: Any) -> None:
-    arn = rekognition.create_project(ProjectName="deleted")["ProjectArn"]
+def test_deleted_project_is_seen_deleting_and_then_gone(launch: Callable[..., RunningService]) -> None:
+    client = launch("--transition-seconds", 0.7).client()
+    arn = client.create_project(ProjectName="deleted")["ProjectArn"]
 
-    assert rekognition.delete_project(ProjectArn=arn)["Status"] == "DELETING"
-    assert [project["Status"] for project in named(rekognition, "deleted")] == ["DELETING"]
-    assert error_code(rekognition.delete_project, ProjectArn=arn) == "ResourceInUseException"
-    wait_for(lambda: not named(rekognition, "deleted"))
-    assert error_code(rekognition.delete_project, ProjectArn=arn) == "ResourceNotFoundException"
-    rekognition.create_project(ProjectName="deleted")
+    assert client.delete_project(ProjectArn=arn)["Status"] == "DELETING"
+    assert [project["Status"] for project in named(client, "deleted")] == ["DELETING"]
+    assert error_code(client.delete_project, ProjectArn=arn) == "ResourceInUseException"
+    assert error_code(client.create_project, ProjectName="deleted") == "ResourceInUseException"
+    request = {"VersionName": "late", "OutputConfig": {"S3Bucket": "outputs"}, **INPUT}
+    assert error_code(client.create_project_version, ProjectArn=arn, **request) == "ResourceInUseException"
+    wait_for(lambda: not named(client, "deleted"))
+    assert error_code(client.delete_project, ProjectArn=arn) == "ResourceNotFoundException"
+    client.create_project(ProjectName="deleted")
 
 
 def test_project_with_versions_is_not_deleted(rekognition: Any, trained: dict[str, Any]) -> None:

@@ -306,15 +306,6 @@ def test_version_name_is_taken_once_per_project(rekognition: Any, s3: Any, train
     assert code == "ResourceInUseException"
 
 
-def test_deleting_project_takes_no_new_version(rekognition: Any, s3: Any) -> None:
-    project = new_project(rekognition)
-    rekognition.delete_project(ProjectArn=project)
-
-    request = training_request(s3, "late", some("ok", 2))
-
-    assert error_code(rekognition.create_project_version, ProjectArn=project, **request) == "ResourceInUseException"
-
-
 def test_service_answers_and_guards_its_quota_while_it_trains(
     launch: Callable[..., RunningService], s3: Any, gate: Path, training_lines: list[Any], testing_lines: list[Any]
 ) -> None:
