@@ -1,0 +1,120 @@
+"""Runs and their stages: what has happened to one exact set of images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from mlops import aws, table
+
+COMPLETED, FAILED, IN_PROGRESS, WAITING = "COMPLETED", "FAILED", "IN_PROGRESS", "WAITING"
+
+
+@dataclass(frozen=True)
+class StageRef:
+    """One stage of one run in one environment."""
+
+    run_id: str
+    dataset: str
+    task: str
+    stage: str
+    environment: str = "development"
+
+    @property
+    def row(self) -> tuple[str, str]:
+        return f"RUN#{self.run_id}", f"STAGE#{self.environment}#{self.stage}"
+
+    def at(self, stage: str, environment: str | None = None) -> "StageRef":
+        return StageRef(self.run_id, self.dataset, self.task, stage, environment or self.environment)
+
+    def as_detail(self) -> dict[str, str]:
+        names = ("run_id", "dataset", "task", "stage", "environment")
+        return {name: str(getattr(self, name)) for name in names}
+
+
+def ref_of(detail: Mapping[str, Any], stage: str | None = None) -> StageRef:
+    """The stage an event or message is about."""
+    values = [str(detail[name]) for name in ("run_id", "dataset", "task")]
+    return StageRef(*values, stage or str(detail["stage"]), str(detail.get("environment", "development")))
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def create(run_id: str, dataset: str, task: str) -> None:
+    """Write the run record; an existing one stays as it is."""
+    table.put(
+        {
+            "pk": f"RUN#{run_id}",
+            "sk": "RUN",
+            "run_id": run_id,
+            "dataset": dataset,
+            "task": task,
+            "created_at": now(),
+            "dataset_key": f"DATASET#{dataset}",
+        },
+        Attr("pk").not_exists(),
+    )
+
+
+def load(run_id: str, stage: str, environment: str = "development") -> StageRef:
+    """The stage of a run that is known by its id. Raises LookupError when there is no such run."""
+    run = table.get(f"RUN#{run_id}", "RUN")
+    if run is None:
+        raise LookupError(f"there is no run {run_id} in the table")
+    return StageRef(run_id, run["dataset"], run["task"], stage, environment)
+
+
+def begin(ref: StageRef, cause: str) -> bool:
+    """Mark a stage as in progress; False when this very cause has already been worked off.
+
+    `cause` identifies what asked for the stage, so that a late or second delivery changes nothing while a deliberate
+    repetition (the artifact copied onto itself, another start of the model) runs again.
+    """
+    row = table.get(*ref.row)
+    if row and row["cause"] == cause:
+        return row["state"] not in (COMPLETED, FAILED)
+    table.put({**_row(ref), "cause": cause, "state": IN_PROGRESS, "started_at": now(), "reasons": []})
+    return True
+
+
+def wait(ref: StageRef, what: str) -> None:
+    """Say what a stage waits for."""
+    table.update(*ref.row, {"state": WAITING, "waiting_for": what}, _open())
+
+
+def complete(ref: StageRef, artifact: str = "") -> None:
+    _finish(ref, COMPLETED, (), artifact)
+
+
+def fail(ref: StageRef, reasons: Sequence[str], artifact: str = "") -> None:
+    """End a stage with reasons; the event makes the e-mail."""
+    _finish(ref, FAILED, reasons, artifact)
+
+
+def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) -> None:
+    # The event goes first: if this dies in between, the redelivery puts it again and consumers bear that.
+    row = table.get(*ref.row) or {}
+    if row.get("state") == state and row.get("reasons") == list(reasons):
+        return
+    detail = {**ref.as_detail(), "reasons": list(reasons)[:50], "artifact": artifact}
+    aws.put_event(f"Pipeline Stage {'Completed' if state == COMPLETED else 'Failed'}", detail)
+    changes = {"state": state, "reasons": list(reasons), "artifact": artifact, "finished_at": now()}
+    started = {"started_at": row.get("started_at", now()), "cause": row.get("cause", "-")}
+    table.update(*ref.row, {**_attributes(ref), **started, **changes, "waiting_for": None})
+
+
+def _row(ref: StageRef) -> dict[str, str]:
+    pk, sk = ref.row
+    return {"pk": pk, "sk": sk, **_attributes(ref)}
+
+
+def _attributes(ref: StageRef) -> dict[str, str]:
+    return {"stage": ref.stage, "environment": ref.environment}
+
+
+def _open() -> Any:
+    return Attr("state").is_in([IN_PROGRESS, WAITING])

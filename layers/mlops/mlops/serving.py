@@ -1,0 +1,81 @@
+"""Starting and stopping models: a lease before every start, a stop after every use."""
+
+import time
+import uuid
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+from botocore.exceptions import ClientError
+
+from mlops import aws, runs, table, watching
+from mlops.runs import StageRef
+
+_SK = "LEASE"
+
+
+def start(ref: StageRef, version_arn: str) -> None:
+    """Start a version for its inference test, under a lease that says until when it may run.
+
+    Every slot for running models taken: the stage waits and is tried again.
+    """
+    lease = _take_lease(ref, version_arn)
+    runs.begin(ref, lease["lease_id"])
+    try:
+        aws.client("rekognition").start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=1)
+    except ClientError as error:
+        if aws.code_of(error) == "LimitExceededException":
+            _give_back(version_arn, lease["lease_id"])
+            runs.wait(ref, "a free slot: the account runs as many models as it may")
+            watching.retry_later(ref, version_arn)
+            return
+        if aws.code_of(error) != "ResourceInUseException":
+            raise
+        if _status(version_arn) not in ("STARTING", "RUNNING"):
+            watching.retry_later(ref, version_arn)
+            return
+    watching.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=lease["lease_id"])
+
+
+def lease_of(version_arn: str) -> dict[str, Any] | None:
+    return table.get(f"LEASE#{version_arn}", _SK)
+
+
+def stop(version_arn: str) -> None:
+    """Stop a version; one that is stopping or stopped already is what was asked for."""
+    try:
+        aws.client("rekognition").stop_project_version(ProjectVersionArn=version_arn)
+    except ClientError as error:
+        if aws.code_of(error) not in ("ResourceInUseException", "ResourceNotFoundException"):
+            raise
+        if _status(version_arn) in ("STARTING", "RUNNING"):
+            raise
+
+
+def end_lease(version_arn: str, lease_id: str) -> None:
+    _give_back(version_arn, lease_id)
+
+
+def _take_lease(ref: StageRef, version_arn: str) -> dict[str, Any]:
+    held = lease_of(version_arn)
+    if held and held["expires_at"] > time.time():
+        return held
+    lease = {
+        "pk": f"LEASE#{version_arn}",
+        "sk": _SK,
+        "lease_id": uuid.uuid4().hex,
+        "version_arn": version_arn,
+        "expires_at": int(time.time()) + 60 * int(aws.setting("LEASE_MINUTES")),
+        **ref.as_detail(),
+    }
+    table.put(lease)
+    return lease
+
+
+def _give_back(version_arn: str, lease_id: str) -> None:
+    table.delete(f"LEASE#{version_arn}", _SK, Attr("lease_id").eq(lease_id))
+
+
+def _status(version_arn: str) -> str:
+    project, name = watching.names_of(version_arn)
+    described = aws.describe_version(project, name)
+    return str(described["Status"]) if described else "DELETED"

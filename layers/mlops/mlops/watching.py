@@ -1,0 +1,100 @@
+"""The events Rekognition does not emit: one queue message per watched version, sent again until the awaited change."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlops import aws, runs, table
+from mlops.runs import StageRef, ref_of
+
+Message = Mapping[str, Any]
+
+
+def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> None:
+    """Watch a version until it has one of the statuses `until`. Watching the same `cause` again changes nothing new."""
+    _send(
+        {
+            **ref.as_detail(),
+            "kind": "watch",
+            "cause": cause,
+            "version_arn": version_arn,
+            "until": list(until),
+            "hop": 0,
+            "previous": "",
+            "deadline": int(time.time()) + 3600 * int(aws.setting("DEADLINE_HOURS")),
+        }
+    )
+
+
+def retry_later(ref: StageRef, subject: str) -> None:
+    """Ask for a stage again after the poll interval: it met a quota. `subject` is its artifact or version."""
+    _send({**ref.as_detail(), "kind": "retry", "artifact": subject})
+
+
+def names_of(version_arn: str) -> tuple[str, str]:
+    """(project ARN, version name) as far as a version ARN tells: the project's creation time is not in it."""
+    prefix, _, rest = version_arn.partition("/version/")
+    environment = aws.project_name(version_arn)
+    known = [arn for task in aws.projects().values() for arn in task.values() if aws.project_name(arn) == environment]
+    return (known[0] if known else prefix), rest.split("/")[0]
+
+
+def handle(message: Message) -> None:
+    """One hop: look, tell what changed, and come back later unless the end is reached."""
+    if message["kind"] == "retry":
+        aws.put_event("Pipeline Stage Retry", {**ref_of(message).as_detail(), "artifact": message["artifact"]})
+        return
+    if not _is_current(message):
+        return
+    ref, version_arn = ref_of(message), message["version_arn"]
+    project, name = names_of(version_arn)
+    described = aws.describe_version(project, name) or {"Status": "DELETED", "StatusMessage": "The version is gone."}
+    status = str(described["Status"])
+    if status != message["previous"]:
+        _announce(ref, project, version_arn, name, described, str(message["previous"]))
+    if status in message["until"]:
+        _end_stage(ref, status, described)
+    elif status in ("DELETED", "DELETING"):
+        runs.fail(ref, [f"the version {name} was deleted while the stage waited for {' or '.join(message['until'])}"])
+    elif time.time() > message["deadline"]:
+        runs.fail(ref, [f"{name} is still {status} after {aws.setting('DEADLINE_HOURS')} hours"])
+    else:
+        _send({**message, "previous": status, "hop": message["hop"] + 1})
+    table.put({"pk": _pk(message), "sk": "WATCH", "hop": message["hop"] + 1, "expires_at": int(time.time()) + 7 * 86400})
+
+
+def _is_current(message: Message) -> bool:
+    """Whether nobody has taken this hop yet; a second delivery of a past one ends here."""
+    row = table.get(_pk(message), "WATCH")
+    return row is None or row["hop"] <= message["hop"]
+
+
+def _pk(message: Message) -> str:
+    return f"WATCH#{message['version_arn']}#{message['cause']}"
+
+
+def _announce(
+    ref: StageRef, project: str, version_arn: str, name: str, described: Mapping[str, Any], previous: str
+) -> None:
+    detail = {**ref.as_detail(), "project_arn": project, "version_arn": version_arn, "version_name": name}
+    change = {"status": described["Status"], "previous_status": previous}
+    aws.put_event("Model Status Change", {**detail, **change, "message": str(described.get("StatusMessage", ""))})
+    if described["Status"].endswith("ING") or described["Status"].endswith("IN_PROGRESS"):
+        runs.wait(ref, f"Rekognition: {described['Status']}")
+
+
+def _end_stage(ref: StageRef, status: str, described: Mapping[str, Any]) -> None:
+    if status == "TRAINING_COMPLETED":
+        runs.complete(ref)
+    elif status in ("TRAINING_FAILED", "COPYING_FAILED", "FAILED"):
+        message = described.get("StatusMessage") or "Rekognition gave no reason"
+        runs.fail(ref, [f"Rekognition: {status}: {message}", *_where_to_look(described)])
+
+
+def _where_to_look(described: Mapping[str, Any]) -> list[str]:
+    summary = described.get("ManifestSummary", {}).get("S3Object")
+    return [f"details: s3://{summary['Bucket']}/{summary['Name']}"] if summary else []
+
+
+def _send(message: Message) -> None:
+    aws.send_message(aws.setting("STATUS_QUEUE_URL"), message, int(aws.setting("POLL_SECONDS")))
