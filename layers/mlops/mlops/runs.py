@@ -118,3 +118,9 @@ def _attributes(ref: StageRef) -> dict[str, str]:
 
 def _open() -> Any:
     return Attr("state").is_in([IN_PROGRESS, WAITING])
+
+
+def note_version(ref: StageRef, version_arn: str) -> None:
+    """Remember the version that a stage made or found."""
+    table.update(*ref.row, {"version_arn": version_arn}, Attr("pk").exists())
+    table.update(ref.row[0], "RUN", {f"{ref.environment}_version_arn": version_arn}, Attr("pk").exists())

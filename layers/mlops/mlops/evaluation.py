@@ -1,0 +1,100 @@
+"""The gate: the service's numbers, our own from its snapshot, and the thresholds."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlops import aws, runs, serving
+from mlops.gate import Thresholds, parse_label_thresholds, reasons_against
+from mlops.keys import run_key
+from mlops.metrics import Score, as_dicts, label_scores, macro
+from mlops.runs import ref_of
+
+_TRUTH, _PREDICTION = "rekognition-custom-labels-training-", "rekognition-custom-labels-evaluation-"
+_TOLERANCE = 0.005
+
+
+def evaluate(detail: Mapping[str, Any], cause: str) -> None:
+    """Judge a trained version; when it passes, start it for its inference test."""
+    ref = ref_of(detail, "eval_metric")
+    if not runs.begin(ref, cause):
+        return
+    version = aws.describe_version(detail["project_arn"], detail["version_name"])
+    if version is None or "EvaluationResult" not in version:
+        runs.fail(ref, [f"{detail['version_name']} has no evaluation result; was it deleted?"])
+        return
+    result = judge(_read(version["EvaluationResult"]["Summary"]), _snapshot(version), thresholds())
+    artifact = run_key(ref.run_id, "eval_metric.json")
+    facts = {"version_arn": detail["version_arn"], "outcome": runs.FAILED if result["reasons"] else runs.COMPLETED}
+    aws.artifacts_bucket().write_json(artifact, {**ref.as_detail(), **facts, **result})
+    if result["reasons"]:
+        runs.fail(ref, result["reasons"], artifact)
+        return
+    serving.start(ref.at("inference_test"), detail["version_arn"])
+    runs.complete(ref, artifact)
+
+
+def thresholds() -> Thresholds:
+    """The gate's thresholds as the stack's parameters set them."""
+    by_label = parse_label_thresholds(aws.setting("LABEL_THRESHOLDS"))
+    return Thresholds(float(aws.setting("MINIMUM_F1")), float(aws.setting("MINIMUM_LABEL_F1")), by_label)
+
+
+def judge(summary: Mapping[str, Any], snapshot: str, limits: Thresholds) -> dict[str, Any]:
+    """All numbers of both sources, how far they differ, and every reason against the version."""
+    theirs, assumed = _service_scores(summary)
+    ours = label_scores(_answers(snapshot, assumed))
+    service, own = _service_aggregates(summary), macro(ours)
+    reasons = reasons_against("service", service["f1"], theirs, limits)
+    reasons += reasons_against("recomputed from the snapshot", own["f1"], ours, limits)
+    differences = {name: own[name] - service[name] for name in own}
+    return {
+        "service": {**service, "per_label": as_dicts(theirs), "assumed_thresholds": assumed},
+        "recomputed": {**own, "per_label": as_dicts(ours)},
+        "differences": differences,
+        "agrees": all(abs(value) <= _TOLERANCE for value in differences.values()),
+        "thresholds": {"f1": limits.f1, "label_f1": limits.label_f1, "by_label": dict(limits.by_label)},
+        "test_images": len(snapshot.splitlines()),
+        "reasons": reasons,
+    }
+
+
+def _service_aggregates(summary: Mapping[str, Any]) -> dict[str, float]:
+    aggregates = summary["AggregatedEvaluationResults"]
+    # The reference nests the aggregates under Metrics, real files have them flat.
+    aggregates = aggregates.get("Metrics", aggregates)
+    return {"precision": aggregates["Precision"], "recall": aggregates["Recall"], "f1": aggregates["F1Score"]}
+
+
+def _service_scores(summary: Mapping[str, Any]) -> tuple[dict[str, Score], dict[str, float]]:
+    scores, assumed = {}, {}
+    for result in summary["LabelEvaluationResults"]:
+        values = result["Metrics"]
+        support = int(result.get("NumberOfTestingImages", 0))
+        scores[result["Label"]] = Score(values["Precision"], values["Recall"], values["F1Score"], support)
+        assumed[result["Label"]] = float(values.get("Threshold", 0.5))
+    return scores, assumed
+
+
+def _answers(snapshot: str, assumed: Mapping[str, float]) -> Iterator[tuple[str, bool, bool]]:
+    """(label, in the truth, predicted) for every image and label of the snapshot."""
+    for line in snapshot.splitlines():
+        entry = json.loads(line)
+        truth = {value["class-name"] for _, value in _metadata(entry, _TRUTH)}
+        confidences = {value["class-name"]: float(value["confidence"]) for _, value in _metadata(entry, _PREDICTION)}
+        for label in truth | set(confidences) | set(assumed):
+            yield label, label in truth, confidences.get(label, -1.0) >= assumed.get(label, 0.5)
+
+
+def _metadata(entry: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    return ((name, value) for name, value in entry.items() if name.startswith(prefix) and name.endswith("-metadata"))
+
+
+def _snapshot(version: Mapping[str, Any]) -> str:
+    asset = version["TestingDataResult"]["Output"]["Assets"][0]
+    location = asset["GroundTruthManifest"]["S3Object"]
+    return aws.Bucket(location["Bucket"]).read(location["Name"])
+
+
+def _read(asset: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(aws.Bucket(asset["S3Object"]["Bucket"]).read_json(asset["S3Object"]["Name"]))

@@ -1,0 +1,84 @@
+"""Training one project version per run, whatever is delivered how often."""
+
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from mlops import aws, runs, watching
+from mlops.keys import run_key
+from mlops.runs import StageRef
+
+
+def train(run_id: str, cause: str) -> None:
+    """Create the run's project version, or find it, and watch it until it is trained."""
+    training_input = aws.artifacts_bucket().read_json(run_key(run_id, "training_input.json"))
+    ref = StageRef(run_id, training_input["dataset"], training_input["task"], "training")
+    if not runs.begin(ref, cause):
+        return
+    project = aws.projects()[ref.task]["development"]
+    try:
+        version_arn = aws.client("rekognition").create_project_version(**version_request(project, training_input))
+        _watch(ref, version_arn["ProjectVersionArn"])
+    except ClientError as error:
+        _bear(ref, project, error)
+
+
+def version_request(project: str, training_input: dict[str, Any]) -> dict[str, Any]:
+    """The request of CreateProjectVersion for a project without datasets."""
+    bucket = aws.setting("ARTIFACTS_BUCKET")
+
+    def assets(side: str) -> dict[str, Any]:
+        location = {"Bucket": bucket, "Name": training_input["manifests"][side]}
+        return {"Assets": [{"GroundTruthManifest": {"S3Object": location}}]}
+
+    return {
+        "ProjectArn": project,
+        "VersionName": training_input["version_name"],
+        "OutputConfig": {"S3Bucket": bucket, "S3KeyPrefix": training_input["output_prefix"]},
+        "TrainingData": assets("train"),
+        "TestingData": assets("test"),
+    }
+
+
+def _bear(ref: StageRef, project: str, error: ClientError) -> None:
+    code = aws.code_of(error)
+    if code == "ResourceInUseException":
+        _find(ref, project)
+    elif code == "LimitExceededException":
+        runs.wait(ref, "a free slot: the account trains as many models as it may")
+        watching.retry_later(ref, run_key(ref.run_id, "training_input.json"))
+    elif code == "InvalidParameterException":
+        runs.fail(ref, [f"Rekognition: {aws.message_of(error)}", *_attached_datasets(project)])
+    elif code in ("ResourceNotFoundException", "ServiceQuotaExceededException", "ValidationException"):
+        runs.fail(ref, [f"Rekognition: {code}: {aws.message_of(error)}"])
+    else:
+        raise error
+
+
+def _find(ref: StageRef, project: str) -> None:
+    """The name is taken: by this run's own version, or the project is busy with something else."""
+    existing = aws.describe_version(project, ref.run_id)
+    if existing:
+        _watch(ref, existing["ProjectVersionArn"])
+    else:
+        runs.wait(ref, "the project: another operation is under way")
+        watching.retry_later(ref, run_key(ref.run_id, "training_input.json"))
+
+
+def _watch(ref: StageRef, version_arn: str) -> None:
+    runs.note_version(ref, version_arn)
+    watching.watch(ref, version_arn, until=("TRAINING_COMPLETED", "TRAINING_FAILED"), cause="training")
+
+
+def _attached_datasets(project: str) -> list[str]:
+    """Datasets that the console attached to the project: they close the way of training from manifests."""
+    name = aws.project_name(project)
+    found = aws.client("rekognition").describe_projects(ProjectNames=[name])["ProjectDescriptions"]
+    arns = [dataset["DatasetArn"] for description in found for dataset in description.get("Datasets", [])]
+    if not arns:
+        return []
+    commands = "; ".join(f"aws rekognition delete-dataset --dataset-arn {arn}" for arn in arns)
+    return [
+        f"project {name} has datasets attached, as the Rekognition console does when somebody opens it there. "
+        f"Keep what you edited in them, delete them ({commands}), then copy training_input.json onto itself"
+    ]
