@@ -1,0 +1,23 @@
+"""A version passed its test: ask a person by e-mail. The page behind the link takes the decision."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mlops import approvals, web
+from mlops.once import once
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+    if "requestContext" in event:
+        return web.respond(event)
+    detail = event["detail"]
+    logger.append_keys(run_id=detail["run_id"])
+    # The same artifact may be written again by a repeated test: then a new e-mail is due.
+    cause = f"{detail['artifact']}@{approvals.digest_of(detail['artifact'])}"
+    once(lambda: approvals.request(detail), cause=cause, context=context)
+    return None

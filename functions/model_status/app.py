@@ -1,0 +1,17 @@
+"""One message per watched model version: look, tell what changed, come back later."""
+
+import json
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mlops import watching
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    for message in event["Records"]:
+        watching.handle(json.loads(message["body"]))

@@ -1,0 +1,16 @@
+"""A stage failed or a model was released: tell people by e-mail."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mlops import notification
+from mlops.once import once
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    once(lambda: notification.notify(event), cause=notification.cause_of(event), context=context)

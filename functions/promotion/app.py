@@ -1,0 +1,35 @@
+"""Decisions, finished copies and passed tests: move a version on to the next environment."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mlops import approvals, promotion, serving
+from mlops.once import once
+from mlops.runs import ref_of
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    detail = event["detail"]
+    logger.append_keys(run_id=detail["run_id"])
+    match event["detail-type"]:
+        case "Model Approval Decided":
+            once(lambda: promotion.decided(detail), cause=str(detail["approval"]), context=context)
+        case "Model Status Change":
+            once(lambda: promotion.copied(detail), cause=f"{detail['version_arn']}@copied", context=context)
+        case "Pipeline Stage Completed":
+            promotion.release(detail)
+        case "Pipeline Stage Retry":
+            once(lambda: retry(detail), cause=f"retry@{event['id']}", context=context)
+
+
+def retry(detail: dict[str, Any]) -> None:
+    ref = ref_of(detail)
+    if ref.stage == approvals.STAGE:
+        promotion.copy(ref)
+    else:
+        serving.start(ref, detail["artifact"])

@@ -1,0 +1,22 @@
+"""training_input.json was written, or a quota may be free again: train the run's version."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from mlops import training
+from mlops.keys import run_of
+from mlops.once import cause_of_object, once
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    if event["detail-type"] == "Pipeline Stage Retry":
+        run_id, cause = event["detail"]["run_id"], f"retry@{event['id']}"
+    else:
+        run_id, cause = run_of(event["detail"]["object"]["key"]), cause_of_object(event)
+    logger.append_keys(run_id=run_id)
+    once(lambda: training.train(run_id, cause), cause=cause, context=context)

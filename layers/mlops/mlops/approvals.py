@@ -1,0 +1,144 @@
+"""A model that passed its test is put before a person: one link, one decision."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from mlops import aws, mails, runs, table
+from mlops.keys import run_key
+from mlops.runs import StageRef, ref_of
+
+TARGET = "staging"
+STAGE = f"approve2{TARGET}"
+_TOKEN_BYTES = 32
+_MAX_COMMENT, _MAX_APPROVER = 1000, 100
+PENDING, APPROVED, REJECTED = "PENDING", "APPROVED", "REJECTED"
+
+
+class DecisionRefused(ValueError):  # noqa: N818
+    """The form cannot be accepted; the message tells the person why."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person sent with the form."""
+
+    token: str
+    decision: str
+    approver: str
+    confirmation: str
+    comment: str
+
+
+def request(detail: Mapping[str, Any]) -> None:
+    """Send the approval e-mail of a tested version, once."""
+    ref = ref_of(detail, STAGE).at(STAGE, TARGET)
+    pointer = f"APPROVAL#{TARGET}"
+    row = table.get(ref.row[0], pointer)
+    if row and row["state"] == "SENT" and row["artifact_digest"] == digest_of(detail["artifact"]):
+        return
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    approval = _approval(ref, detail["artifact"], token)
+    # Written before the mail: a delivery that dies in between leaves a token that nobody knows, and the next one sends.
+    table.put(approval)
+    runs.begin(ref, approval["artifact_digest"])
+    runs.wait(ref, "a decision: the link is in the e-mail")
+    terms = {
+        "link": f"{aws.setting('APPROVAL_URL')}?token={token}",
+        "target": TARGET,
+        "confirmation": confirmation_of(ref.run_id),
+        "expires": expiry_text(approval["expires_at"]),
+    }
+    aws.send_mail(*mails.approval_mail(ref, load_evidence(ref.run_id), **terms))
+    sent = {"pk": ref.row[0], "sk": pointer, "state": "SENT", "artifact_digest": approval["artifact_digest"]}
+    table.put({**sent, "token_hash": approval["pk"], "sent_at": runs.now()})
+
+
+def _approval(ref: StageRef, artifact: str, token: str) -> dict[str, Any]:
+    expires_at = int(time.time()) + 86400 * int(aws.setting("APPROVAL_DAYS"))
+    facts = {"artifact": artifact, "artifact_digest": digest_of(artifact), "expires_at": expires_at}
+    return {"pk": _pk(token), "sk": "APPROVAL", "state": PENDING, "target": TARGET, **ref.as_detail(), **facts}
+
+
+def _pk(token: str) -> str:
+    return f"APPROVAL#{hashlib.sha256(token.encode()).hexdigest()}"
+
+
+def digest_of(artifact: str) -> str:
+    """SHA-256 of an artifact: what was tested is what is approved."""
+    return hashlib.sha256(aws.artifacts_bucket().read(artifact).encode()).hexdigest()
+
+
+def load_evidence(run_id: str) -> dict[str, Any]:
+    """What a person decides on: the data, the gate's numbers and the test's."""
+    store = aws.artifacts_bucket()
+    names = {"truth": "ground_truth.json", "gate": "eval_metric.json", "test": "development/inference_test.json"}
+    evidence = {name: store.read_json(run_key(run_id, file)) for name, file in names.items()}
+    return {**evidence, "bucket": store.name, "warnings": _warnings(run_id)}
+
+
+def _warnings(run_id: str) -> list[str]:
+    return list(aws.artifacts_bucket().read_json(run_key(run_id, "training_input.json"))["warnings"])
+
+
+def find(token: str) -> dict[str, Any] | None:
+    """The approval behind a token; None for unknown and for expired ones alike."""
+    approval = table.get(_pk(token), "APPROVAL") if token else None
+    if approval and approval["state"] == PENDING and approval["expires_at"] <= time.time():
+        return None
+    return approval
+
+
+def confirmation_of(run_id: str) -> str:
+    """What must be typed: the end of the run's name, which a scanner that presses buttons does not type."""
+    return run_id[-6:]
+
+
+def decide(form: Decision, source: Mapping[str, str]) -> dict[str, Any]:
+    """Record a decision and pass it on; the first one wins. Raises DecisionRefused, LookupError for unknown tokens."""
+    approval = find(form.token)
+    if approval is None:
+        raise LookupError("unknown or expired")
+    if approval["state"] == PENDING:
+        _check(form, approval)
+        decided = {
+            "state": APPROVED if form.decision == "approve" else REJECTED,
+            "approver": form.approver.strip()[:_MAX_APPROVER],
+            "comment": form.comment.strip()[:_MAX_COMMENT],
+            "decided_at": runs.now(),
+            **source,
+        }
+        is_open = Attr("state").eq(PENDING) & Attr("expires_at").gt(int(time.time()))
+        table.update(approval["pk"], "APPROVAL", decided, is_open)
+        approval = table.get(approval["pk"], "APPROVAL") or approval
+    if not approval.get("passed_on"):
+        _pass_on(approval)
+    return approval
+
+
+def _check(form: Decision, approval: Mapping[str, Any]) -> None:
+    if form.decision not in ("approve", "reject"):
+        raise DecisionRefused("Choose either approve or reject.")
+    if not form.approver.strip():
+        raise DecisionRefused("Enter your name: it goes into the release history.")
+    if form.confirmation.strip().lower() != confirmation_of(approval["run_id"]):
+        raise DecisionRefused("The last six characters of the run do not match. They are in the e-mail and above.")
+    if digest_of(approval["artifact"]) != approval["artifact_digest"]:
+        raise DecisionRefused("The test result changed after the e-mail was sent. Wait for the new e-mail.")
+
+
+def _pass_on(approval: Mapping[str, Any]) -> None:
+    detail = {name: approval[name] for name in ("run_id", "dataset", "task", "target", "approver", "comment")}
+    decision = "approved" if approval["state"] == APPROVED else "rejected"
+    aws.put_event("Model Approval Decided", {**detail, "decision": decision, "approval": approval["pk"]})
+    table.update(approval["pk"], "APPROVAL", {"passed_on": True})
+
+
+def expiry_text(expires_at: int) -> str:
+    return datetime.fromtimestamp(int(expires_at), UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,42 @@
+"""The e-mails: subject and plain text. Labels come from file names: control characters are taken out."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from mlops.rendering import render
+from mlops.runs import StageRef
+
+_NEXT_STEP = {
+    "ground_truth": "Correct dataset.json or the folders; the next upload starts a new run.",
+    "data_prepare": "Correct the named files in the data bucket; the next upload starts a new run.",
+    "training": "Read the details in the artifacts bucket. Change the pictures, or delete the failed project version "
+    "and copy training_input.json onto itself to train again.",
+    "eval_metric": "Look at the numbers in eval_metric.json. Add or correct pictures of the labels named above, "
+    "or change the thresholds of the stack.",
+    "inference_test": "Look at the answers in inference_test.json. Add or correct pictures of the labels that are "
+    "confused. The model has been stopped.",
+    "approve2staging": "Nothing was promoted. The model stays in development; a new upload starts a new run.",
+}
+
+
+def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: str) -> tuple[str, str]:
+    """`terms` are the link, the target, the confirmation to type, and when the link expires."""
+    text = render("approval.txt", ref=ref, **terms, **evidence)
+    return f"Approve {ref.dataset} {ref.task} for {terms['target']}? {ref.run_id}", plain(text)
+
+
+def failure_mail(detail: Mapping[str, Any], bucket: str) -> tuple[str, str]:
+    next_step = _NEXT_STEP.get(detail["stage"], "Read the function's log.")
+    text = render("failed.txt", detail=detail, bucket=bucket, next_step=next_step)
+    return f"FAILED: {detail['stage']} of {detail['run_id']}", plain(text)
+
+
+def release_mail(detail: Mapping[str, Any], release: Mapping[str, Any]) -> tuple[str, str]:
+    text = render("released.txt", detail=detail, release=release)
+    return f"Released to {detail['environment']}: {detail['run_id']}", plain(text)
+
+
+def plain(text: str) -> str:
+    """Text without control and direction-changing characters, line breaks kept."""
+    return "".join(c for c in text if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs"))

@@ -1,0 +1,23 @@
+"""Everything a person reads is rendered from the templates beside this module."""
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mlops"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = lambda value: "-" if value is None else f"{float(value):.3f}"
+    return environment
+
+
+def render(name: str, **values: Any) -> str:
+    return _environment().get_template(name).render(**values)

@@ -1,0 +1,69 @@
+"""The approval page behind the link: GET shows, POST decides."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from mlops import approvals
+from mlops.approvals import Decision, DecisionRefused
+from mlops.rendering import render
+
+_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Strict-Transport-Security": "max-age=31536000",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+}
+
+
+def respond(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one HTTP API request (payload format 2.0)."""
+    http = event["requestContext"]["http"]
+    if http["method"] == "POST":
+        return _decide(_form(event), {"source_ip": http["sourceIp"], "user_agent": http.get("userAgent", "")[:200]})
+    return _show((event.get("queryStringParameters") or {}).get("token", ""))
+
+
+def _show(token: str, problem: str = "") -> dict[str, Any]:
+    approval = approvals.find(token)
+    if approval is None:
+        return _page(404, "unknown.html")
+    if approval["state"] != approvals.PENDING:
+        return _page(200, "decided.html", approval=approval)
+    return _page(
+        400 if problem else 200,
+        "approval.html",
+        approval=approval,
+        token=token,
+        problem=problem,
+        expires=approvals.expiry_text(approval["expires_at"]),
+        confirmation=approvals.confirmation_of(approval["run_id"]),
+        **approvals.load_evidence(approval["run_id"]),
+    )
+
+
+def _decide(form: Decision, source: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        return _page(200, "decided.html", approval=approvals.decide(form, source))
+    except DecisionRefused as refusal:
+        return _show(form.token, str(refusal))
+    except LookupError:
+        return _page(404, "unknown.html")
+
+
+def _form(event: Mapping[str, Any]) -> Decision:
+    body = event.get("body") or ""
+    text = base64.b64decode(body).decode("utf-8", "replace") if event.get("isBase64Encoded") else body
+    fields = parse_qs(text, keep_blank_values=True, max_num_fields=20)
+    names = ("token", "decision", "approver", "confirmation", "comment")
+    return Decision(**{name: fields.get(name, [""])[0] for name in names})
+
+
+def _page(status: int, template: str, **values: Any) -> dict[str, Any]:
+    return {"statusCode": status, "headers": _HEADERS, "body": render(template, **values)}

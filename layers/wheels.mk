@@ -1,0 +1,15 @@
+# Installs wheels for a Lambda runtime and processor, whatever this machine is: no Docker needed.
+# Set both to what the stack's parameters PythonRuntime and Architecture say.
+LAMBDA_RUNTIME ?= python3.14
+LAMBDA_ARCHITECTURE ?= arm64
+PIP ?= python3 -m pip
+
+version := $(LAMBDA_RUNTIME:python%=%)
+machine := $(if $(filter arm64,$(LAMBDA_ARCHITECTURE)),aarch64,x86_64)
+# glibc of Amazon Linux 2023 is 2.34; pip wants every older tag by name.
+platforms := $(foreach tag,manylinux_2_28 manylinux_2_27 manylinux_2_17 manylinux2014,--platform $(tag)_$(machine))
+
+define install-wheels
+	$(PIP) install --quiet --disable-pip-version-check --target "$(ARTIFACTS_DIR)/python" --requirement $(1) \
+	  --only-binary :all: --implementation cp --python-version $(version) $(platforms)
+endef
