@@ -1,12 +1,12 @@
 """The gate: the service's numbers, our own from its snapshot, and the thresholds."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlops import aws, runs, serving
 from mlops.gate import Thresholds, parse_label_thresholds, reasons_against
 from mlops.keys import run_key
+from mlops.manifests import parse_lines
 from mlops.metrics import Score, as_dicts, label_scores, macro
 from mlops.runs import ref_of
 
@@ -54,7 +54,7 @@ def judge(summary: Mapping[str, Any], snapshot: str, limits: Thresholds) -> dict
         "differences": differences,
         "agrees": all(abs(value) <= _TOLERANCE for value in differences.values()),
         "thresholds": {"f1": limits.f1, "label_f1": limits.label_f1, "by_label": dict(limits.by_label)},
-        "test_images": len(snapshot.splitlines()),
+        "test_images": len(parse_lines(snapshot)),
         "reasons": reasons,
     }
 
@@ -78,8 +78,7 @@ def _service_scores(summary: Mapping[str, Any]) -> tuple[dict[str, Score], dict[
 
 def _answers(snapshot: str, assumed: Mapping[str, float]) -> Iterator[tuple[str, bool, bool]]:
     """(label, in the truth, predicted) for every image and label of the snapshot."""
-    for line in snapshot.splitlines():
-        entry = json.loads(line)
+    for entry in parse_lines(snapshot):
         truth = {value["class-name"] for _, value in _metadata(entry, _TRUTH)}
         confidences = {value["class-name"]: float(value["confidence"]) for _, value in _metadata(entry, _PREDICTION)}
         for label in truth | set(confidences) | set(assumed):

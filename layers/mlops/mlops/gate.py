@@ -1,5 +1,6 @@
 """Thresholds, and the reasons why numbers do not meet them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -22,23 +23,28 @@ def parse_label_thresholds(text: str) -> dict[str, float]:
     """Read `cut_lead=0.9,normal=0.95`. Raises ValueError that names the part it cannot read."""
     thresholds = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        label, separator, value = part.rpartition("=")
-        try:
-            thresholds[label.strip()] = float(value)
-        except ValueError:
-            separator = ""
-        if not separator or not 0 <= thresholds[label.strip()] <= 1:
+        label, _, value = part.rpartition("=")
+        if not label.strip() or not 0 <= _number(value) <= 1:
             raise ValueError(f"LabelThresholds: {part!r} is not <label>=<0 to 1>")
+        thresholds[label.strip()] = _number(value)
     return thresholds
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def reasons_against(origin: str, f1: float, per_label: Mapping[str, Score], thresholds: Thresholds) -> list[str]:
     """Why the numbers from `origin` do not pass; empty when they do. Labels without images are not judged."""
     reasons = []
-    if f1 < thresholds.f1:
+    # Not a number is not a pass.
+    if not f1 >= thresholds.f1:
         reasons.append(f"{origin}: F1 {f1:.3f} is below {thresholds.f1:.3f}")
     for label, scores in sorted(per_label.items()):
-        if scores.support and scores.f1 < thresholds.least(label):
+        if scores.support and not scores.f1 >= thresholds.least(label):
             reasons.append(
                 f"{origin}: F1 of {label} is {scores.f1:.3f} on {scores.support} images, "
                 f"below {thresholds.least(label):.3f}"

@@ -13,7 +13,7 @@ from mlops.keys import SPLITS, dataset_prefix, run_key, settings_key, sides_key
 from mlops.manifests import classification_manifest
 from mlops.runs import StageRef
 from mlops.settings import DatasetSettings, SettingsInvalid, parse_settings
-from mlops.splits import Image, assign_sides, find_duplicates
+from mlops.splits import Image, assign_sides, find_duplicates, uses_folders
 
 _RECHECK_SECONDS = 5
 _MAX_RECHECKS = 60
@@ -61,6 +61,8 @@ def _read_dataset(name: str, records: Sequence[Mapping[str, Any]]) -> Dataset:
         settings = parse_settings(aws.data_bucket().read_if_exists(settings_key(name)))
     except SettingsInvalid as error:
         problem = str(error)
+    except UnicodeDecodeError:
+        problem = "dataset.json is not text: save it as UTF-8"
     accepted = [_image(row) for row in records if row["kind"] == "image" and row["state"] == "ACCEPTED"]
     refused = {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED"} | find_duplicates(accepted)
     images = tuple(sorted((i for i in accepted if i.key not in refused), key=lambda image: image.key))
@@ -70,7 +72,7 @@ def _read_dataset(name: str, records: Sequence[Mapping[str, Any]]) -> Dataset:
 def _image(row: Mapping[str, Any]) -> Image:
     numbers = {name: int(row[name]) for name in ("width", "height", "size")}
     texts = {name: row[name] for name in ("etag", "label", "folder", "digest", "format", "uploaded_at")}
-    return Image(key=row["sk"], **texts, **numbers)
+    return Image(**{"key": row["sk"], **texts, **numbers})
 
 
 def start_run(dataset: Dataset, task: str) -> None:
@@ -104,8 +106,7 @@ def _sides(dataset: Dataset) -> dict[str, str]:
     store, key = aws.artifacts_bucket(), sides_key(dataset.name)
     known = json.loads(store.read_if_exists(key) or "{}")
     sides = assign_sides(dataset.images, dataset.settings, known)
-    dealt = any(sides[image.key] != image.folder for image in dataset.images)
-    if dealt and known | sides != known:
+    if not uses_folders(dataset.images, dataset.settings) and known | sides != known:
         store.write_json(key, known | sides)
     return sides
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from mlops import aws, runs, serving
 from mlops.keys import NORMAL, run_key
-from mlops.manifests import label_of_line, source_key
+from mlops.manifests import label_of_line, parse_lines, source_key
 from mlops.metrics import as_dicts, confusion_matrix, macro, one_against_rest, percentile
 from mlops.runs import StageRef, ref_of
 
@@ -93,7 +93,9 @@ def judge(answers: Sequence[Answer]) -> dict[str, Any]:
 def _verdict(answers: Sequence[Answer], f1: float, accuracy: float) -> dict[str, Any]:
     limits = {"f1": float(aws.setting("MINIMUM_INFERENCE_F1")), "accuracy": float(aws.setting("MINIMUM_ACCURACY"))}
     failed = [answer for answer in answers if answer.error]
-    reasons = [f"{len(failed)} of {len(answers)} calls failed; first: {failed[0].key}: {failed[0].error}"] * bool(failed)
+    reasons = [
+        f"{len(failed)} of {len(answers)} calls failed; first: {first.key}: {first.error}" for first in failed[:1]
+    ]
     if not answers:
         reasons.append("there is no image to test on: neither holdout nor test has any")
     for name, value in (("f1", f1), ("accuracy", accuracy)):
@@ -106,7 +108,7 @@ def _images(run_id: str) -> tuple[list[tuple[str, str]], str]:
     """(key, label) of the images to test on, at most N of a label, and the side they come from."""
     store, most = aws.artifacts_bucket(), int(aws.setting("TEST_IMAGES_PER_LABEL"))
     for side in ("holdout", "test"):
-        lines = [json.loads(line) for line in store.read(run_key(run_id, f"manifests/{side}.manifest")).splitlines()]
+        lines = parse_lines(store.read(run_key(run_id, f"manifests/{side}.manifest")))
         if lines:
             break
     by_label: dict[str, list[str]] = {}
@@ -129,7 +131,7 @@ def _detect(version_arn: str, key: str, truth: str) -> Answer:
         except ClientError as error:
             if aws.code_of(error) not in _THROTTLES or attempt == _MAX_THROTTLES - 1:
                 return Answer(key, truth, error=f"{aws.code_of(error)}: {aws.message_of(error)}")
-            time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))  # noqa: S311
+            time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))
             continue
         milliseconds = round((time.monotonic() - started) * 1000, 1)
         best = max(found, key=lambda label: label["Confidence"], default=None)

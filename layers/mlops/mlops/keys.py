@@ -1,10 +1,13 @@
 """The grammar of the object keys: where uploads, artifacts and runs live."""
 
+import re
 from dataclasses import dataclass
 
 NORMAL = "normal"
 SPLITS = ("train", "test", "holdout")
 _DATASETS, _RUNS = "datasets", "runs"
+# What Rekognition takes in the name of a version, which begins with the dataset's.
+_DATASET = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 class KeyRefused(ValueError):  # noqa: N818  - a refusal is a result that is recorded, not a fault
@@ -30,13 +33,21 @@ def dataset_of(key: str) -> str | None:
 
 def parse_upload(key: str) -> Upload:
     """Read a key of the data bucket. Raises KeyRefused for anything that is not part of the layout."""
-    _, dataset, *rest = key.split("/")
-    match rest:
+    dataset = dataset_of(key)
+    if dataset is None:
+        raise KeyRefused(f"not below {_DATASETS}/<dataset>/")
+    if not _DATASET.fullmatch(dataset):
+        raise KeyRefused(f"rename the dataset {dataset!r}: up to 100 letters, digits, dots, dashes and underscores")
+    if key.splitlines() != [key]:
+        raise KeyRefused("rename it: names of folders and files must stay on one line")
+    match key.split("/")[2:]:
         case ["dataset.json"]:
             return Upload(key, dataset, "settings")
-        case ["ground_truth", *_, label, _name]:
+        case ["ground_truth", label, _] if label:
             return Upload(key, dataset, "mask", label=label_of(label))
-        case [split, label, _name] if split in SPLITS and label:
+        case ["ground_truth", split, label, _] if split in SPLITS and label:
+            return Upload(key, dataset, "mask", split, label_of(label))
+        case [split, label, _] if split in SPLITS and label:
             return Upload(key, dataset, "image", split, label_of(label))
     raise KeyRefused(
         "not part of the layout: put images under <train|test|holdout>/<label>/, masks under ground_truth/<label>/"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlops.keys import NORMAL
+from mlops.manifests import parse_lines
 
 FORMATS = ("PNG", "JPEG")
 MAX_BYTES = 15 * 1024 * 1024
@@ -60,7 +61,7 @@ def check_manifests(train: str, test: str, images: Mapping[str, Mapping[str, Any
 
 
 def _check_side(side: str, text: str, images: Mapping[str, Mapping[str, Any]], verdict: Verdict) -> Counter[str]:
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n") if text else []
     if not lines:
         verdict.violations.append(f"{side} has no images; add pictures, or change the fractions in dataset.json")
     if len(lines) > MAX_IMAGES:
@@ -88,13 +89,8 @@ def _check_side(side: str, text: str, images: Mapping[str, Mapping[str, Any]], v
 
 
 def _check_labels(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
-    if not MIN_LABELS <= len(train) <= MAX_LABELS:
-        names = f" ({_some(train)})" if train else ""
-        hint = "add a folder for each further label" if len(train) < MIN_LABELS else "merge or drop labels"
-        verdict.violations.append(
-            f"train has {len(train)} label{'s' * (len(train) != 1)}{names}; "
-            f"classification needs {MIN_LABELS} to {MAX_LABELS}: {hint}"
-        )
+    for side, labels in (("train", train), ("test", test)):
+        _check_number_of_labels(side, labels, verdict)
     long = [label for label in train | test if len(label) > MAX_LABEL_NAME]
     if long:
         verdict.violations.append(f"label name longer than {MAX_LABEL_NAME} characters: {_some(long)}")
@@ -111,12 +107,22 @@ def _check_labels(train: Counter[str], test: Counter[str], verdict: Verdict) -> 
     _warn(train, test, verdict)
 
 
+def _check_number_of_labels(side: str, labels: Counter[str], verdict: Verdict) -> None:
+    if not MIN_LABELS <= len(labels) <= MAX_LABELS:
+        names = f" ({_some(labels)})" if labels else ""
+        hint = "add images of further labels" if len(labels) < MIN_LABELS else "merge or drop labels"
+        verdict.violations.append(
+            f"{side} has {len(labels)} label{'s' * (len(labels) != 1)}{names}; "
+            f"classification needs {MIN_LABELS} to {MAX_LABELS}: {hint}"
+        )
+
+
 def _warn(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
     for label, count in sorted(train.items()):
         if label not in test:
             verdict.warnings.append(f"{label} has no test image: nothing will be known of how well it is found")
         if count < RECOMMENDED_IMAGES:
-            verdict.warnings.append(f"{label} has {count} training images; {RECOMMENDED_IMAGES} or more are recommended")
+            verdict.warnings.append(f"{label} has {count} training images; at least {RECOMMENDED_IMAGES} are advised")
     if train and NORMAL not in train:
         verdict.warnings.append(f"no label {NORMAL!r}: every image will be called a defect")
 
@@ -126,7 +132,7 @@ def _labels(entry: Mapping[str, Any]) -> list[str]:
 
 
 def _source_refs(text: str) -> list[str]:
-    return [str(json.loads(line)["source-ref"]) for line in text.splitlines()]
+    return [str(entry["source-ref"]) for entry in parse_lines(text)]
 
 
 def _some(names: Iterable[str]) -> str:

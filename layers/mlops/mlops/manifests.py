@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from mlops.splits import Image
 
@@ -35,12 +36,15 @@ def classification_manifest(images: Iterable[Image], bucket: str) -> str:
     return "".join(f"{classification_line(image, bucket, class_ids[image.label])}\n" for image in listed)
 
 
-def source_key(line: dict[str, object]) -> str:
+def parse_lines(text: str) -> list[dict[str, Any]]:
+    """The JSON objects of a JSON Lines text, which only a line feed divides: keys may hold other line separators."""
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+def source_key(line: dict[str, Any]) -> str:
     """The object key of a parsed manifest line."""
     return str(line["source-ref"]).removeprefix("s3://").split("/", 1)[1]
 
 
-def label_of_line(line: dict[str, object], attribute: str = ATTRIBUTE) -> str:
-    metadata = line[f"{attribute}-metadata"]
-    assert isinstance(metadata, dict)  # noqa: S101
-    return str(metadata["class-name"])
+def label_of_line(line: dict[str, Any], attribute: str = ATTRIBUTE) -> str:
+    return str(line[f"{attribute}-metadata"]["class-name"])

@@ -1,5 +1,6 @@
 """Classification metrics with scikit-learn's definitions: undefined ratios are 0."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -65,4 +66,4 @@ def as_dicts(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
 def percentile(values: Sequence[float], fraction: float) -> float:
     """Nearest-rank percentile; 0 for no values."""
     ordered = sorted(values)
-    return ordered[min(int(fraction * len(ordered)), len(ordered) - 1)] if ordered else 0.0
+    return ordered[max(math.ceil(fraction * len(ordered)), 1) - 1] if ordered else 0.0

@@ -28,13 +28,12 @@ def once(work: Callable[[], None], *, cause: str, context: Any) -> None:
     config = IdempotencyConfig(expires_after_seconds=_EXPIRES, raise_on_no_idempotency_key=True)
     config.register_lambda_context(context)
 
-    @idempotent_function(data_keyword_argument="cause", config=config, persistence_store=_store())
     def run(*, cause: str) -> str:
         work()
         return cause
 
     try:
-        run(cause=cause)
+        idempotent_function(run, data_keyword_argument="cause", config=config, persistence_store=_store())(cause=cause)
     except IdempotencyAlreadyInProgressError:
         logger.info("dropped a second delivery: the first is still at work", cause=cause)
 

@@ -1,11 +1,11 @@
 """Everything that can be checked before training is paid for."""
 
-import json
 from typing import Any
 
 from mlops import aws, runs
 from mlops.keys import dataset_prefix, run_key
 from mlops.limits import check_manifests
+from mlops.manifests import parse_lines
 from mlops.runs import StageRef
 
 
@@ -19,7 +19,7 @@ def prepare(run_id: str, cause: str) -> None:
     if not runs.begin(ref, cause):
         return
     train, test = (store.read(truth["manifests"][side]) for side in ("train", "test"))
-    inventory = [json.loads(line) for line in store.read(truth["inventory"]).splitlines()]
+    inventory = parse_lines(store.read(truth["inventory"]))
     shapes = {row["key"]: {name: row[name] for name in ("width", "height", "size", "format")} for row in inventory}
     verdict = check_manifests(train, test, shapes)
     violations = verdict.violations + _changed(truth["dataset"], {row["key"]: row["etag"] for row in inventory})

@@ -36,8 +36,9 @@ class StageRef:
 
 def ref_of(detail: Mapping[str, Any], stage: str | None = None) -> StageRef:
     """The stage an event or message is about."""
-    values = [str(detail[name]) for name in ("run_id", "dataset", "task")]
-    return StageRef(*values, stage or str(detail["stage"]), str(detail.get("environment", "development")))
+    run_id, dataset, task = (str(detail[name]) for name in ("run_id", "dataset", "task"))
+    environment = str(detail.get("environment", "development"))
+    return StageRef(run_id, dataset, task, stage or str(detail["stage"]), environment)
 
 
 def now() -> str:

@@ -24,7 +24,7 @@ def parse_settings(text: str | None) -> DatasetSettings:
     """Read dataset.json (None: there is none). Raises SettingsInvalid with the field and what it may hold."""
     try:
         given = json.loads(text) if text and text.strip() else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsInvalid(f"dataset.json is not valid JSON: {error}") from error
     if not isinstance(given, dict):
         raise SettingsInvalid('dataset.json must hold one JSON object, for example {"split": "auto"}')

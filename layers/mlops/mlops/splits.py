@@ -1,7 +1,7 @@
 """Which image trains, which tests, and which is held out."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ def assign_sides(
     out in the order of a hash of their key, so that even a label of five images has some on every side.
     """
     listed = list(images)
-    if settings.split == "folders" or (settings.split == "auto" and folders_decide(listed)):
+    if uses_folders(listed, settings):
         return {image.key: image.folder for image in listed}
     by_label: dict[str, list[str]] = defaultdict(list)
     for image in listed:
@@ -43,6 +43,11 @@ def assign_sides(
     for keys in by_label.values():
         sides |= _deal(keys, settings, known or {})
     return sides
+
+
+def uses_folders(images: Iterable[Image], settings: DatasetSettings) -> bool:
+    """Whether the images keep the sides that their folders name."""
+    return settings.split == "folders" or (settings.split == "auto" and folders_decide(images))
 
 
 def folders_decide(images: Iterable[Image]) -> bool:
@@ -57,17 +62,19 @@ def folders_decide(images: Iterable[Image]) -> bool:
 def _deal(keys: list[str], settings: DatasetSettings, known: Mapping[str, str]) -> dict[str, str]:
     sides = {key: known[key] for key in keys if key in known}
     quota = _quota(len(keys), settings)
+    given = Counter(sides.values())
     for key in sorted(set(keys) - set(sides), key=_hash):
-        missing = {side: quota[side] - sum(1 for given in sides.values() if given == side) for side in SPLITS}
+        missing = {side: quota[side] - given[side] for side in SPLITS}
         # Training comes first where little is left to deal: an image that no model sees helps nobody.
         sides[key] = max(SPLITS, key=lambda side: (missing[side] > 0, missing[side] / max(quota[side], 1)))
+        given[sides[key]] += 1
     return sides
 
 
 def _quota(count: int, settings: DatasetSettings) -> dict[str, int]:
     """How many of `count` images go where; small labels serve training, then test, then holdout."""
     test = min(max(round(count * settings.test_fraction), 1), count - 1)
-    least = 1 if settings.holdout_fraction and count > 3 else 0  # noqa: PLR2004
+    least = 1 if settings.holdout_fraction and count > 3 else 0
     holdout = min(max(round(count * settings.holdout_fraction), least), max(count - test - 1, 0))
     return {"train": count - test - holdout, "test": test, "holdout": holdout}
 

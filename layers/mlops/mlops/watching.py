@@ -60,7 +60,8 @@ def handle(message: Message) -> None:
         runs.fail(ref, [f"{name} is still {status} after {aws.setting('DEADLINE_HOURS')} hours"])
     else:
         _send({**message, "previous": status, "hop": message["hop"] + 1})
-    table.put({"pk": _pk(message), "sk": "WATCH", "hop": message["hop"] + 1, "expires_at": int(time.time()) + 7 * 86400})
+    taken = {"hop": message["hop"] + 1, "expires_at": int(time.time()) + 7 * 86400}
+    table.put({"pk": _pk(message), "sk": "WATCH", **taken})
 
 
 def _is_current(message: Message) -> bool:
