@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 CONTRACT: Mapping[str, str] = {
+    "ministack.core.iam_evaluator:_resolve_condition_key": "",
     "ministack.core.lambda_runtime:Worker._spawn": "c55febf956565c5e",
     "ministack.core.lambda_runtime:_worker_key": "0537100beb43da29",
     "ministack.services.cloudformation.provisioners:_delete_resource": "9e9ba54fb4281d65",
@@ -211,6 +212,18 @@ def install_shared_packages(folder: Path) -> None:
     lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedZipFile})
 
 
+def install_secure_transport() -> None:
+    """Requests over loopback count as encrypted: bucket policies that demand TLS must not lock this machine out."""
+    from ministack.core import iam_evaluator
+
+    resolve = iam_evaluator._resolve_condition_key
+
+    def resolved(key: str, context: Any) -> Any:
+        return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
+
+    iam_evaluator._resolve_condition_key = resolved
+
+
 def install_memory_report() -> None:
     """`Max Memory Used` in the REPORT line is the peak of the function's own workers, where the system tells it.
 
@@ -369,6 +382,7 @@ def start(options: argparse.Namespace) -> None:
     install_background_limit(options.background_limit)
     install_asynchronous_delivery()
     install_memory_report()
+    install_secure_transport()
     install_outbox(options.outbox, options.port)
     if options.rekognition_endpoint:
         install_rekognition_projects(options.rekognition_endpoint)
