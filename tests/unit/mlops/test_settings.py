@@ -1,0 +1,55 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops.settings import DatasetSettings, SettingsInvalid, parse_settings
+
+
+@pytest.mark.parametrize("text", [None, "", "  \n", "{}"])
+def test_nothing_said_means_defaults(text: str | None) -> None:
+    assert parse_settings(text) == DatasetSettings("auto", 0.2, 0.2)
+
+
+def test_given_fields_override_defaults() -> None:
+    text = '{"split": "pool", "test_fraction": 0.3, "holdout_fraction": 0}'
+
+    assert parse_settings(text) == DatasetSettings("pool", 0.3, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{split: auto}", "not valid JSON"),
+        ("\ufeff{}", "not valid JSON"),
+        ("[" * 200_000, "not valid JSON"),
+        ('["auto"]', "one JSON object"),
+        ("null", "one JSON object"),
+        ('{"splitt": "auto"}', "unknown field 'splitt'; known are holdout_fraction, split, test_fraction"),
+        ('{"split": "random"}', "split is 'random'; it must be auto, folders or pool"),
+        ('{"split": ["auto"]}', "split is"),
+        ('{"test_fraction": "0.2"}', "test_fraction is '0.2'"),
+        ('{"test_fraction": true}', "test_fraction is True"),
+        ('{"test_fraction": NaN}', "test_fraction is nan"),
+        ('{"holdout_fraction": -0.1}', "holdout_fraction is -0.1"),
+        ('{"holdout_fraction": 1}', "holdout_fraction is 1"),
+        ('{"test_fraction": 0}', "test_fraction must be above 0"),
+        ('{"test_fraction": 0.5, "holdout_fraction": 0.5}', "leave nothing to train on"),
+    ],
+)
+def test_a_mistake_is_named(text: str, said: str) -> None:
+    with pytest.raises(SettingsInvalid) as raised:
+        parse_settings(text)
+
+    assert said in str(raised.value)
+    assert "dataset.json" in str(raised.value)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner), max_leaves=4))
+def test_any_value_is_taken_or_refused_by_name(value: object) -> None:
+    for field in ("split", "test_fraction", "holdout_fraction"):
+        try:
+            parse_settings(json.dumps({field: value}))
+        except SettingsInvalid as error:
+            assert "dataset.json" in str(error)
