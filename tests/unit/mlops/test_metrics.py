@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
-from mlops.metrics import confusion_matrix, macro, one_against_rest, percentile, score
+from mlops.metrics import Score, confusion_matrix, macro, one_against_rest, percentile, score
 
 LABELS = ["bent", "cut", "normal"]
 pairs_of = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=60)
@@ -52,7 +52,7 @@ def test_no_answer_is_a_miss_and_no_label() -> None:
 
 
 def test_undefined_ratios_are_zero() -> None:
-    assert score(0, 0, 0) == score(0, 0, 0).__class__(0.0, 0.0, 0.0, 0)
+    assert score(0, 0, 0) == Score(0.0, 0.0, 0.0, 0)
     assert macro({}) == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
 
 

@@ -46,7 +46,7 @@ def test_a_mistake_is_named(text: str, said: str) -> None:
     assert "dataset.json" in str(raised.value)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner), max_leaves=4))
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=4))
 def test_any_value_is_taken_or_refused_by_name(value: object) -> None:
     for field in ("split", "test_fraction", "holdout_fraction"):
         try:
