@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 CONTRACT: Mapping[str, str] = {
-    "ministack.core.iam_evaluator:_resolve_condition_key": "",
+    "ministack.core.iam_evaluator:_resolve_condition_key": "15e26964cd38f32c",
     "ministack.core.lambda_runtime:Worker._spawn": "c55febf956565c5e",
     "ministack.core.lambda_runtime:_worker_key": "0537100beb43da29",
     "ministack.services.cloudformation.provisioners:_delete_resource": "9e9ba54fb4281d65",
