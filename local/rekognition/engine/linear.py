@@ -66,7 +66,8 @@ class Mixture:
     def log_probabilities(self, by_name: Mapping[str, np.ndarray]) -> np.ndarray:
         """Mix the log-probabilities (n, labels) of the feature sets."""
         scores = sum(np.float32(weight) * by_name[name] for name, weight in self.weights.items())
-        mixed: np.ndarray = log_softmax(scores + self.bias, axis=1)
+        # Where the labels mean nothing, no feature set has a weight: what is left is how frequent each label is.
+        mixed: np.ndarray = log_softmax(np.atleast_2d(scores + self.bias), axis=1)
         return mixed
 
 

@@ -1,0 +1,151 @@
+"""The deployed system as a user sees it: upload, follow, read mails, open links; and an observer of its events."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from local.cloud import LocalCloud, Mail
+from local.runner.approve import approval_link, approve
+from local.runner.follow import Run, RunTable
+
+STACK = "inspection"
+STRICT = {"MinimumF1": "0.9", "MinimumLabelF1": "0.5", "SettleSeconds": "1", "NotificationEmail": "qa@example.com"}
+PATIENCE_SECONDS = 120.0
+Found = TypeVar("Found")
+
+
+def eventually(look: Callable[[], Found | None], what: str) -> Found:
+    """What `look` returns once it is something."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"no {what} within {PATIENCE_SECONDS:.0f} s")
+
+
+@dataclass
+class System:
+    cloud: LocalCloud
+    outputs: Mapping[str, str]
+    tap: str
+    repeat: set[str] = field(default_factory=set)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    _known: set[str] = field(default_factory=set)
+
+    @property
+    def table(self) -> RunTable:
+        return RunTable(self.cloud.client("dynamodb"), self.outputs["ApplicationTableName"])
+
+    def drop(self, objects: Mapping[str, bytes], dataset: str) -> None:
+        """Upload objects and, last, dataset.json."""
+        s3 = self.cloud.client("s3")
+        for key, data in {**objects, f"datasets/{dataset}/dataset.json": b"{}"}.items():
+            s3.put_object(Bucket=self.outputs["DataBucketName"], Key=key, Body=data)
+
+    def run_until(self, dataset: str, stage: str, environment: str, state: str) -> Run:
+        """The dataset's only run once a stage of it is in a state; a stage that fails instead is an error."""
+
+        def look() -> Run | None:
+            self.observe()
+            for run in self.table.runs_of(dataset):
+                stages = {(s.stage, s.environment): s for s in run.stages}
+                if (found := stages.get((stage, environment))) and found.state == state:
+                    return run
+                if run.failure:
+                    raise AssertionError(f"{run.failure.name}: {run.failure.reasons}")
+            return None
+
+        return eventually(look, f"{stage} {state} of {dataset}")
+
+    def mails(self, run_id: str, beginning: str) -> list[Mail]:
+        return [mail for mail in self.cloud.mails() if run_id in mail.text and mail.subject.startswith(beginning)]
+
+    def mail(self, run_id: str, beginning: str) -> Mail:
+        return eventually(lambda: self.mails(run_id, beginning), f"mail {beginning!r} of {run_id}")[0]
+
+    def link(self, run_id: str) -> str:
+        link = approval_link(self.mail(run_id, "Approve").text)
+        assert link
+        return link
+
+    def decide(self, run_id: str, decision: str) -> str:
+        answers = {"approver": "Ada", "confirmation": run_id[-6:], "comment": "looks <b>right</b>"}
+        return approve(self.link(run_id), {**answers, "decision": decision})
+
+    def artifact(self, run_id: str, name: str) -> Any:
+        key = f"runs/{run_id}/{name}"
+        body = self.cloud.client("s3").get_object(Bucket=self.outputs["ArtifactsBucketName"], Key=key)["Body"].read()
+        return json.loads(body) if name.endswith(".json") else body.decode()
+
+    def versions(self, environment: str) -> list[dict[str, Any]]:
+        rekognition = self.cloud.client("rekognition")
+        name = f"{STACK}-classification-{environment}"
+        arn = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"][0]["ProjectArn"]
+        return list(rekognition.describe_project_versions(ProjectArn=arn)["ProjectVersionDescriptions"])
+
+    def observe(self) -> None:
+        """Take what the tap has caught; events of datasets in `repeat` are delivered a second time at once."""
+        sqs = self.cloud.client("sqs")
+        while messages := sqs.receive_message(QueueUrl=self.tap, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                event = json.loads(message["Body"])
+                identity = json.dumps([event["detail-type"], event["detail"]], sort_keys=True)
+                if identity not in self._known:
+                    self._known.add(identity)
+                    self.events.append(event)
+                    if self.repeat & set(_datasets(event)):
+                        self.deliver(event)
+                sqs.delete_message(QueueUrl=self.tap, ReceiptHandle=message["ReceiptHandle"])
+
+    def deliver(self, event: Mapping[str, Any]) -> None:
+        """Deliver an event as EventBridge would: the same content to the same targets."""
+        if event["source"] != "aws.s3":
+            entry = {"Source": event["source"], "DetailType": event["detail-type"]}
+            self.cloud.client("events").put_events(Entries=[{**entry, "Detail": json.dumps(event["detail"])}])
+        elif event["detail"]["bucket"]["name"] == self.outputs["DataBucketName"]:
+            url = self._resource("UploadsQueue")
+            self.cloud.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event))
+        else:
+            targets = {"ground_truth.json": "DataPrepareFunction", "training_input.json": "TrainingFunction"}
+            if target := targets.get(Path(event["detail"]["object"]["key"]).name):
+                client = self.cloud.client("lambda")
+                name = self._resource(target)
+                client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event).encode())
+
+    def _resource(self, logical_id: str) -> str:
+        client = self.cloud.client("cloudformation")
+        detail = client.describe_stack_resource(StackName=STACK, LogicalResourceId=logical_id)["StackResourceDetail"]
+        return str(detail["PhysicalResourceId"])
+
+
+def _datasets(event: Mapping[str, Any]) -> Iterator[str]:
+    detail = event["detail"]
+    if event["source"] != "aws.s3":
+        yield detail["dataset"]
+        return
+    name = detail["object"]["key"].split("/")[1]
+    yield name
+    yield name.split("-classification-")[0]
+
+
+@contextmanager
+def started_system(state: Path) -> Iterator[System]:
+    with LocalCloud(state=state) as cloud:
+        cloud.sam_build()
+        outputs = cloud.deploy(STACK, STRICT)
+        yield System(cloud, outputs, _tap(cloud))
+
+
+def _tap(cloud: LocalCloud) -> str:
+    """A queue that gets a copy of every event."""
+    sqs, events = cloud.client("sqs"), cloud.client("events")
+    url = sqs.create_queue(QueueName="tap")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.put_rule(Name="tap", EventPattern=json.dumps({"source": ["aws.s3", "rekognition-mlops"]}))
+    events.put_targets(Rule="tap", Targets=[{"Id": "tap", "Arn": arn}])
+    return str(url)
