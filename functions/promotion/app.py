@@ -24,12 +24,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         case "Pipeline Stage Completed":
             promotion.release(detail)
         case "Pipeline Stage Retry":
-            once(lambda: retry(detail), cause=f"retry@{event['id']}", context=context)
+            cause = f"retry@{event['id']}"
+            once(lambda: retry(detail, cause), cause=cause, context=context)
 
 
-def retry(detail: dict[str, Any]) -> None:
+def retry(detail: dict[str, Any], cause: str) -> None:
     ref = ref_of(detail)
     if ref.stage == approvals.STAGE:
-        promotion.copy(ref)
+        promotion.copy(ref, cause)
     else:
         serving.start(ref, detail["artifact"])

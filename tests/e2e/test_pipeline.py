@@ -1,4 +1,4 @@
-"""From the drop to staging, deployed by sam to the local cloud with IAM enforced, and what must not happen on the way."""
+"""From the drop to staging, deployed by sam with IAM enforced, and what must not happen on the way."""
 
 from collections.abc import Iterator
 
@@ -50,7 +50,9 @@ def test_the_inference_test_uses_images_that_were_held_out(system: System, relea
 
 
 def test_a_name_with_spaces_plus_percent_and_accents_is_taken_as_it_is(system: System, released: Run) -> None:
-    manifests = "".join(system.artifact(released.run_id, f"manifests/{s}.manifest") for s in ("train", "test", "holdout"))
+    manifests = "".join(
+        system.artifact(released.run_id, f"manifests/{s}.manifest") for s in ("train", "test", "holdout")
+    )
 
     assert f"/{ODD_NAME}" in manifests
 

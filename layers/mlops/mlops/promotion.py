@@ -10,6 +10,14 @@ from mlops import approvals, aws, runs, serving, table, watching
 from mlops.keys import run_key
 from mlops.runs import StageRef, ref_of
 
+# Answers that another try will not change.
+REFUSALS = (
+    "ResourceNotFoundException",
+    "ServiceQuotaExceededException",
+    "InvalidParameterException",
+    "ValidationException",
+)
+
 
 def decided(detail: Mapping[str, Any]) -> None:
     """Act on a decision, after looking it up: the event alone is not believed."""
@@ -21,11 +29,11 @@ def decided(detail: Mapping[str, Any]) -> None:
         comment = f": {approval['comment']}" if approval["comment"] else ""
         runs.fail(ref, [f"rejected by {approval['approver']}{comment}"])
     else:
-        copy(ref)
+        copy(ref, str(detail["approval"]))
 
 
-def copy(ref: StageRef) -> None:
-    """Copy the run's version into the project of `ref.environment`, or find the copy, and watch it."""
+def copy(ref: StageRef, cause: str) -> None:
+    """Copy the version into the project of `ref.environment`, or find the copy, and watch it for this `cause`."""
     projects = aws.projects()[ref.task]
     source, destination = projects["development"], projects[ref.environment]
     version = aws.describe_version(source, ref.run_id)
@@ -50,7 +58,7 @@ def copy(ref: StageRef) -> None:
             return
         version_arn = found
     runs.note_version(ref, version_arn)
-    watching.watch(ref, version_arn, until=("COPYING_COMPLETED", "COPYING_FAILED"), cause="copying")
+    watching.watch(ref, version_arn, until=("COPYING_COMPLETED", "COPYING_FAILED"), cause=cause)
 
 
 def _bear(ref: StageRef, destination: str, error: ClientError) -> str | None:
@@ -63,7 +71,7 @@ def _bear(ref: StageRef, destination: str, error: ClientError) -> str | None:
         runs.wait(ref, "a free slot to copy the model")
         watching.retry_later(ref, ref.run_id)
         return None
-    if code in ("ResourceNotFoundException", "ServiceQuotaExceededException", "InvalidParameterException"):
+    if code in REFUSALS:
         runs.fail(ref, [f"Rekognition: {code}: {aws.message_of(error)}"])
         return None
     raise error

@@ -18,9 +18,9 @@ def train(run_id: str, cause: str) -> None:
     project = aws.projects()[ref.task]["development"]
     try:
         version_arn = aws.client("rekognition").create_project_version(**version_request(project, training_input))
-        _watch(ref, version_arn["ProjectVersionArn"])
+        _watch(ref, version_arn["ProjectVersionArn"], cause)
     except ClientError as error:
-        _bear(ref, project, error)
+        _bear(ref, project, error, cause)
 
 
 def version_request(project: str, training_input: dict[str, Any]) -> dict[str, Any]:
@@ -40,10 +40,10 @@ def version_request(project: str, training_input: dict[str, Any]) -> dict[str, A
     }
 
 
-def _bear(ref: StageRef, project: str, error: ClientError) -> None:
+def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
     code = aws.code_of(error)
     if code == "ResourceInUseException":
-        _find(ref, project)
+        _find(ref, project, cause)
     elif code == "LimitExceededException":
         runs.wait(ref, "a free slot: the account trains as many models as it may")
         watching.retry_later(ref, run_key(ref.run_id, "training_input.json"))
@@ -55,19 +55,19 @@ def _bear(ref: StageRef, project: str, error: ClientError) -> None:
         raise error
 
 
-def _find(ref: StageRef, project: str) -> None:
+def _find(ref: StageRef, project: str, cause: str) -> None:
     """The name is taken: by this run's own version, or the project is busy with something else."""
     existing = aws.describe_version(project, ref.run_id)
     if existing:
-        _watch(ref, existing["ProjectVersionArn"])
+        _watch(ref, existing["ProjectVersionArn"], cause)
     else:
         runs.wait(ref, "the project: another operation is under way")
         watching.retry_later(ref, run_key(ref.run_id, "training_input.json"))
 
 
-def _watch(ref: StageRef, version_arn: str) -> None:
+def _watch(ref: StageRef, version_arn: str, cause: str) -> None:
     runs.note_version(ref, version_arn)
-    watching.watch(ref, version_arn, until=("TRAINING_COMPLETED", "TRAINING_FAILED"), cause="training")
+    watching.watch(ref, version_arn, until=("TRAINING_COMPLETED", "TRAINING_FAILED"), cause=cause)
 
 
 def _attached_datasets(project: str) -> list[str]:
