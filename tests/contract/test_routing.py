@@ -1,0 +1,142 @@
+"""Every event reaches the function it is meant for, and no other."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+
+from mlops import aws, runs, training, watching
+from mlops.keys import parse_upload, run_key
+from tests.infrastructure.template import BUCKETS, logical_id, samples, targets_of
+
+RUN = "transistor-classification-0f3a9c1b7d25"
+WRITTEN = {
+    "ground_truth": ("ground_truth.json", "images.jsonl", "manifests/train.manifest", "manifests/holdout.manifest"),
+    "data_prepare": ("training_input.json",),
+    "training": ("rekognition/development/evaluation/summary.json",),
+    "eval_metric": ("eval_metric.json",),
+    "inference_test": ("development/inference_test.json", "staging/inference_test.json"),
+    "promotion": ("rekognition/staging/evaluation/summary.json",),
+}
+
+
+def bus_events() -> Iterator[Any]:
+    """Every EventBridge event of the samples; ingest's come inside queue messages."""
+    for function, name, event in samples():
+        inner = [json.loads(record["body"]) for record in event.get("Records", ())] or [event]
+        for number, entry in enumerate(entry for entry in inner if "detail-type" in entry):
+            yield pytest.param(function, entry, id=f"{function}-{name}-{number}")
+
+
+def sample(function: str, name: str) -> dict[str, Any]:
+    return next(event for owner, file, event in samples() if (owner, file) == (function, name))
+
+
+@pytest.fixture
+def put(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What was put on the bus, as rules see it; the table is empty."""
+    events: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        aws,
+        "put_event",
+        lambda kind, detail: events.append({"source": aws.SOURCE, "detail-type": kind, "detail": detail}),
+    )
+    monkeypatch.setattr("mlops.table.get", lambda pk, sk: None)
+    for name in ("put", "update"):
+        monkeypatch.setattr(f"mlops.table.{name}", lambda *_: True)
+    return events
+
+
+@pytest.mark.parametrize(("function", "event"), list(bus_events()))
+def test_a_sample_event_reaches_its_function_and_no_other(function, event):
+    assert targets_of(event) == {logical_id(function)}
+
+
+@pytest.mark.parametrize(("function", "name"), [(f, n) for f, names in WRITTEN.items() for n in names])
+def test_what_a_function_writes_does_not_start_it_again(function, name):
+    event = sample("data_prepare", "ground_truth_written")
+    event["detail"] |= {"object": {"key": run_key(RUN, name)}, "bucket": {"name": BUCKETS["ArtifactsBucket"]}}
+
+    assert logical_id(function) not in targets_of(event)
+
+
+def test_unusual_keys_stay_as_they_are():
+    records = sample("ingest", "unusual_keys")["Records"]
+    keys = [json.loads(record["body"])["detail"]["object"]["key"] for record in records]
+
+    assert [parse_upload(key).key for key in keys] == keys
+    assert all(quote(key) != key for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("stage", "environment", "consumers"),
+    [
+        ("training", "development", set()),
+        ("inference_test", "development", {"ApprovalFunction"}),
+        ("inference_test", "staging", {"PromotionFunction"}),
+    ],
+)
+def test_a_completed_stage_starts_what_follows(put, stage, environment, consumers):
+    runs.complete(runs.StageRef(RUN, "transistor", "classification", stage, environment), "artifact.json")
+
+    assert targets_of(put[0]) == consumers
+
+
+def test_every_failed_stage_reaches_people(put):
+    runs.fail(runs.StageRef(RUN, "transistor", "classification", "training"), ["no reason"])
+
+    assert targets_of(put[0]) == {"NotificationFunction"}
+    assert put[0]["detail"].keys() == sample("notification", "failed")["detail"].keys()
+
+
+@pytest.mark.parametrize(
+    ("stage", "environment", "consumer"),
+    [
+        ("training", "development", "TrainingFunction"),
+        ("inference_test", "development", "EvalMetricFunction"),
+        ("inference_test", "staging", "PromotionFunction"),
+        ("approve2staging", "staging", "PromotionFunction"),
+    ],
+)
+def test_a_stage_that_waited_is_asked_for_again(put, stage, environment, consumer):
+    ref = runs.StageRef(RUN, "transistor", "classification", stage, environment)
+    watching.handle({**ref.as_detail(), "kind": "retry", "artifact": "x"})
+
+    assert targets_of(put[0]) == {consumer}
+
+
+@pytest.mark.parametrize(
+    ("status", "consumers"),
+    [
+        ("TRAINING_COMPLETED", {"EvalMetricFunction"}),
+        ("RUNNING", {"InferenceTestFunction"}),
+        ("COPYING_COMPLETED", {"PromotionFunction"}),
+        ("TRAINING_FAILED", set()),
+        ("STOPPED", set()),
+    ],
+)
+def test_a_change_of_status_starts_what_waits_for_it(put, monkeypatch, status, consumers):
+    projects = {"classification": {"development": "arn:aws:rekognition:eu-west-1:1:project/p/1"}}
+    monkeypatch.setenv("PROJECTS", json.dumps(projects))
+    monkeypatch.setattr(aws, "describe_version", lambda *_: {"Status": status})
+    body = json.loads(sample("model_status", "watch")["Records"][0]["body"])
+    watching.handle({**body, "until": [status]})
+
+    assert targets_of(put[0]) == consumers
+    assert put[0]["detail"].keys() == sample("eval_metric", "trained")["detail"].keys()
+
+
+def test_the_request_to_train_is_valid_for_the_service(monkeypatch):
+    monkeypatch.setenv("ARTIFACTS_BUCKET", BUCKETS["ArtifactsBucket"])
+    manifests = {side: run_key(RUN, f"manifests/{side}.manifest") for side in ("train", "test")}
+    given = {"manifests": manifests, "version_name": RUN, "output_prefix": run_key(RUN, "rekognition/development")}
+    request = training.version_request("arn:aws:rekognition:eu-west-1:111122223333:project/p/1763890000000", given)
+    model = botocore.session.get_session().get_service_model("rekognition").operation_model("CreateProjectVersion")
+
+    assert not ParamValidator().validate(request, model.input_shape).has_errors()
+    assert os.environ["AWS_ACCESS_KEY_ID"] == "testing"

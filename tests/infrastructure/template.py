@@ -1,0 +1,119 @@
+"""The template as CloudFormation gets it: expanded by the SAM translator, parameters at their defaults."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).parents[2]
+PARTITION = {"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}
+PSEUDO = {**PARTITION, "AWS::Region": "eu-west-1", "AWS::AccountId": "111122223333", "AWS::StackName": "parts"}
+# The names that the sample events in events/ give the two buckets.
+BUCKETS = {
+    "DataBucket": "rekognition-mlops-databucket-4x8qkz1n2m",
+    "ArtifactsBucket": "rekognition-mlops-artifactsbucket-9p3vtw7c5d",
+}
+Resource = dict[str, Any]
+
+
+class _NoManagedPolicies:
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+@cache
+def resources() -> dict[str, Resource]:
+    """Every resource by its logical id. `Ref X` reads as "X", `GetAtt X.Arn` as "X.Arn", buckets by their names."""
+    source = yaml_parse((ROOT / "template.yaml").read_text())
+    for entry in source["Resources"].values():
+        # Where `sam package` would put it.
+        entry["Properties"] |= {
+            name: "s3://code/x" for name in ("CodeUri", "ContentUri") if name in entry["Properties"]
+        }
+    given = {"NotificationEmail": "team@example.com"}
+    with patch.dict(os.environ, {"AWS_DEFAULT_REGION": PSEUDO["AWS::Region"]}):
+        expanded = transform(source, given, _NoManagedPolicies())
+    defaults = {name: parameter.get("Default") for name, parameter in source["Parameters"].items()}
+    return dict(_resolve(expanded["Resources"], {**defaults, **given, **PSEUDO, **BUCKETS}))
+
+
+def of_type(kind: str) -> dict[str, Resource]:
+    """The properties of every resource of a CloudFormation type, by logical id."""
+    return {name: entry["Properties"] for name, entry in resources().items() if entry["Type"] == kind}
+
+
+def functions() -> dict[str, Resource]:
+    return of_type("AWS::Lambda::Function")
+
+
+def logical_id(function: str) -> str:
+    """The function that runs functions/<function>/app.py."""
+    return "".join(word.capitalize() for word in function.split("_")) + "Function"
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    """Every statement of a role, actions and resources as lists."""
+    policies = resources()[role]["Properties"].get("Policies", [])
+    return [listed(statement) for policy in policies for statement in as_list(policy["PolicyDocument"]["Statement"])]
+
+
+def listed(statement: dict[str, Any]) -> dict[str, Any]:
+    return {**statement, **{key: as_list(statement[key]) for key in ("Action", "Resource") if key in statement}}
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def targets_of(event: dict[str, Any]) -> set[str]:
+    """The functions that react to an event, directly or through their queue."""
+    from moto.events.models import EventPattern
+
+    rules = of_type("AWS::Events::Rule").values()
+    matching = [rule for rule in rules if EventPattern.load(json.dumps(rule["EventPattern"])).matches_event(event)]
+    sources = {m["EventSourceArn"]: m["FunctionName"] for m in of_type("AWS::Lambda::EventSourceMapping").values()}
+    arns = [target["Arn"] for rule in matching for target in rule["Targets"]]
+    return {sources.get(arn, arn.removesuffix(".Arn")) for arn in arns}
+
+
+def samples() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(function, file name, event) of every sample event."""
+    for path in sorted((ROOT / "events").glob("*/*.json")):
+        yield path.parent.name, path.stem, json.loads(path.read_text(encoding="utf-8"))
+
+
+def _resolve(node: Any, names: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_resolve(entry, names) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    if len(node) == 1:
+        ((kind, value),) = node.items()
+        if kind == "Ref":
+            return names.get(value, value)
+        if kind.startswith("Fn::"):
+            return _intrinsic(kind, value, names)
+    return {key: _resolve(value, names) for key, value in node.items()}
+
+
+def _intrinsic(kind: str, value: Any, names: dict[str, Any]) -> Any:
+    match kind, value:
+        case "Fn::GetAtt", list():
+            return ".".join(value)
+        case "Fn::GetAtt", str():
+            return value
+        case "Fn::Sub", str():
+            return re.sub(r"\$\{([^}]+)\}", lambda found: str(names.get(found[1], found[1])), value)
+        case "Fn::Join", [separator, parts]:
+            return separator.join(_resolve(part, names) for part in parts)
+        case "Fn::If", [_, _, otherwise]:
+            # Every condition of the template asks whether an optional parameter is given; by default none is.
+            return _resolve(otherwise, names)
+    raise NotImplementedError(f"teach the tests to read {kind}: {value}")
