@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from mlops import aws, runs, training, watching
+from mlops import approvals, aws, promotion, runs, training, watching
 from mlops.keys import parse_upload, run_key
 from tests.infrastructure.template import BUCKETS, logical_id, samples, targets_of
 
@@ -129,6 +129,25 @@ def test_a_change_of_status_starts_what_waits_for_it(put, monkeypatch, status, c
 
     assert targets_of(put[0]) == consumers
     assert put[0]["detail"].keys() == sample("eval_metric", "trained")["detail"].keys()
+
+
+@pytest.mark.parametrize("state", [approvals.APPROVED, approvals.REJECTED])
+def test_a_decision_reaches_promotion(put, monkeypatch, state):
+    expected = sample("promotion", "approved")["detail"]
+    row = {**expected, "pk": expected["approval"], "state": state}
+    monkeypatch.setattr("mlops.table.get", lambda pk, sk: row)
+    approvals.decide(approvals.Decision("token", "approve", "Ada", "", ""), {})
+
+    assert targets_of(put[0]) == {"PromotionFunction"}
+    assert put[0]["detail"].keys() == expected.keys()
+
+
+def test_a_release_reaches_people(put, monkeypatch):
+    monkeypatch.setattr("mlops.table.get", lambda pk, sk: {"staging_version_arn": "arn"} if sk == "RUN" else None)
+    promotion.release(sample("promotion", "tested")["detail"])
+
+    assert targets_of(put[0]) == {"NotificationFunction"}
+    assert put[0]["detail"].keys() == sample("notification", "released")["detail"].keys()
 
 
 def test_the_request_to_train_is_valid_for_the_service(monkeypatch):

@@ -106,10 +106,10 @@ def test_a_role_puts_events_of_this_application_only(role):
     assert all(r.endswith("event-bus/default") for s in puts for r in s["Resource"])
 
 
-def test_a_key_is_used_through_the_topic_only():
+def test_roles_use_no_key_but_the_topics():
     uses = [s for role in ROLES for s in statements(role) if any(a.startswith("kms:") for a in s["Action"])]
 
-    assert {s["Condition"]["StringLike"]["kms:ViaService"] for s in uses} == {"sns.eu-west-1.amazonaws.com"}
+    assert {arn for statement in uses for arn in statement["Resource"]} == {"TopicKey.Arn"}
 
 
 def test_every_queue_that_a_rule_sends_to_lets_this_stacks_rules_in():
