@@ -35,8 +35,8 @@ help: ## Show this list
 
 setup: $(STAMPS) ## Make the three Python environments in .venvs/ (the others do it when needed)
 
-demo: setup ## From pictures to a model in staging on this machine: make demo [DATASET=folder] [SEED=7]
-	@$(RUN) -m local demo --seed $(SEED) $(if $(DATASET),--dataset "$(DATASET)")
+demo: setup ## From pictures to a model in staging on this machine: make demo [DATASET=folder] [SEED=7] [TASKS=detection]
+	@$(RUN) -m local demo --seed $(SEED) $(if $(DATASET),--dataset "$(DATASET)") $(if $(TASKS),--tasks $(TASKS))
 
 up: setup ## Leave the local cloud with the application running in the background
 	@$(RUN) -m local up

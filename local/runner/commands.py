@@ -12,6 +12,7 @@ from local.runner.console import Display
 from local.runner.dataset import DatasetError
 from local.runner.demo import DemoOptions, run_demo
 
+TASKS = ("classification", "detection")
 INTERRUPTED, TERMINATED = 130, 143
 
 
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace, display: Display) -> int:
     if options.command == "demo":
-        demo = DemoOptions(options.dataset, options.seed, options.good, options.per_defect)
+        demo = DemoOptions(options.dataset, options.seed, options.good, options.per_defect, tuple(options.tasks))
         return run_demo(demo, display)
     return {"up": up, "down": down, "hold": hold}[options.command](display)
 
@@ -47,6 +48,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     demo.add_argument("--seed", type=int, default=DemoOptions.seed, help="for the pictures made here")
     demo.add_argument("--good", type=int, default=DemoOptions.good, help="pictures without defect")
     demo.add_argument("--per-defect", type=int, default=DemoOptions.per_defect, help="pictures of each defect")
+    demo.add_argument(
+        "--tasks", nargs="+", default=[], choices=TASKS, help="what to train; default: all that is marked"
+    )
     commands.add_parser("up", help="start the local cloud in the background")
     commands.add_parser("down", help="end it")
     commands.add_parser("hold", help="start the local cloud in the foreground")

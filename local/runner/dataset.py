@@ -1,7 +1,8 @@
 """Pictures for the demo, and their way into the data bucket."""
 
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,24 @@ def images_in(folder: Path) -> list[Path]:
     return found
 
 
-def upload(s3: Any, folder: Path, bucket: str, name: str, progress: Progress) -> None:
-    """Upload `folder` as datasets/<name>/ in its own layout; dataset.json last, which starts the run at once."""
+def settings_of(folder: Path, tasks: Sequence[str] = ()) -> dict[str, Any]:
+    """The folder's dataset.json, if it has one, with `tasks` in place of its own where some are named."""
+    path = folder / "dataset.json"
+    try:
+        settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise DatasetError(f"{path} is not JSON: {error}") from error
+    return {**settings, "tasks": list(tasks)} if tasks else settings
+
+
+def tasks_of(folder: Path, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """What will be trained: what the settings name, or else detection only where there are masks."""
+    has_masks = any((folder / "ground_truth").rglob("*_mask.png"))
+    return tuple(settings.get("tasks") or (("classification", "detection") if has_masks else ("classification",)))
+
+
+def upload(s3: Any, folder: Path, bucket: str, name: str, settings: Mapping[str, Any], progress: Progress) -> None:
+    """Upload `folder` as datasets/<name>/ in its own layout; dataset.json last, which starts the runs at once."""
     images, prefix = images_in(folder), f"datasets/{name}"
 
     def put(image: Path) -> None:
@@ -41,10 +58,7 @@ def upload(s3: Any, folder: Path, bucket: str, name: str, progress: Progress) ->
 
     with ThreadPoolExecutor(PARALLEL_UPLOADS) as pool:
         _report(pool.map(put, images), len(images), progress)
-    settings = folder / "dataset.json"
-    s3.put_object(
-        Bucket=bucket, Key=f"{prefix}/dataset.json", Body=settings.read_bytes() if settings.exists() else b"{}"
-    )
+    s3.put_object(Bucket=bucket, Key=f"{prefix}/dataset.json", Body=json.dumps(settings).encode())
 
 
 def download(s3: Any, bucket: str, prefix: str, folder: Path) -> int:

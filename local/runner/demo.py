@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,13 +12,12 @@ from local.cloud import LocalCloud, Mail
 from local.cloud.sam import ROOT
 from local.runner.approve import approval_link, approve
 from local.runner.console import Display
-from local.runner.dataset import dataset_name, download, images_in, upload
+from local.runner.dataset import dataset_name, download, images_in, settings_of, tasks_of, upload
 from local.runner.follow import Run, RunTable
 from local.runner.memory import memory_by_function
 from local.runner.summary import summarise
 
 STACK = "rekognition-mlops"
-TASKS = ("classification",)
 OUTPUT = ROOT / "build" / "demo"
 SAMPLE = ROOT / "build" / "pictures" / "transistor"
 POLL_SECONDS = 0.5
@@ -28,12 +27,16 @@ MAIL_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """`dataset` None: pictures made with `seed`, `good` of them without defect and `per_defect` of each defect."""
+    """`dataset` None: pictures made with `seed`, `good` of them without defect and `per_defect` of each defect.
+
+    `tasks` are trained; none named: those that the dataset is made for.
+    """
 
     dataset: Path | None = None
     seed: int = 7
     good: int = 60
     per_defect: int = 14
+    tasks: tuple[str, ...] = ()
 
 
 def run_demo(options: DemoOptions, display: Display) -> int:
@@ -43,10 +46,11 @@ def run_demo(options: DemoOptions, display: Display) -> int:
     with LocalCloud() as cloud:
         outputs = deploy(cloud, display)
         name = dataset_name(folder)
+        settings = settings_of(folder, options.tasks)
         with display.counting(f"Uploading {name}") as progress:
-            upload(cloud.client("s3"), folder, outputs["DataBucketName"], name, progress)
+            upload(cloud.client("s3"), folder, outputs["DataBucketName"], name, settings, progress)
         table = RunTable(cloud.client("dynamodb"), outputs["ApplicationTableName"])
-        journey = Journey(table, name, cloud.mails, display)
+        journey = Journey(table, name, tasks_of(folder, settings), cloud.mails, display)
         with display.following():
             problem = journey.travel()
         report(cloud, outputs, journey, time.monotonic() - started)
@@ -82,6 +86,7 @@ class Journey:
 
     table: RunTable
     dataset: str
+    tasks: Sequence[str]
     mails: Callable[[], list[Mail]]
     display: Display
     runs: dict[str, Run] = field(default_factory=dict)
@@ -105,7 +110,7 @@ class Journey:
 
     @property
     def _has_ended(self) -> bool:
-        return all(task in self.runs and self._has_arrived(self.runs[task]) for task in TASKS)
+        return all(task in self.runs and self._has_arrived(self.runs[task]) for task in self.tasks)
 
     def _has_arrived(self, run: Run) -> bool:
         released = run.is_complete and self.table.released(run.task, "staging") == run.run_id

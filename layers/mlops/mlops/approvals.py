@@ -10,8 +10,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import aws, mails, runs, table
-from mlops.keys import run_key
+from mlops import aws, evidence, mails, runs, table
 from mlops.runs import StageRef, ref_of
 
 TARGET = "staging"
@@ -55,7 +54,7 @@ def request(detail: Mapping[str, Any]) -> None:
         "confirmation": confirmation_of(ref.run_id),
         "expires": expiry_text(approval["expires_at"]),
     }
-    aws.send_mail(*mails.approval_mail(ref, load_evidence(ref.run_id), **terms))
+    aws.send_mail(*mails.approval_mail(ref, evidence.load(ref.run_id), **terms))
     sent = {"pk": ref.row[0], "sk": pointer, "state": "SENT", "artifact_digest": approval["artifact_digest"]}
     table.put({**sent, "token_hash": approval["pk"], "sent_at": runs.now()})
 
@@ -73,18 +72,6 @@ def _pk(token: str) -> str:
 def digest_of(artifact: str) -> str:
     """SHA-256 of an artifact: what was tested is what is approved."""
     return hashlib.sha256(aws.artifacts_bucket().read(artifact).encode()).hexdigest()
-
-
-def load_evidence(run_id: str) -> dict[str, Any]:
-    """What a person decides on: the data, the gate's numbers and the test's."""
-    store = aws.artifacts_bucket()
-    names = {"truth": "ground_truth.json", "gate": "eval_metric.json", "test": "development/inference_test.json"}
-    evidence = {name: store.read_json(run_key(run_id, file)) for name, file in names.items()}
-    return {**evidence, "bucket": store.name, "warnings": _warnings(run_id)}
-
-
-def _warnings(run_id: str) -> list[str]:
-    return list(aws.artifacts_bucket().read_json(run_key(run_id, "training_input.json"))["warnings"])
 
 
 def find(token: str) -> dict[str, Any] | None:

@@ -38,14 +38,22 @@ class Bucket:
         self.name = name
 
     def read(self, key: str) -> str:
-        return str(client("s3").get_object(Bucket=self.name, Key=key)["Body"].read().decode())
+        return self.read_bytes(key).decode()
+
+    def read_bytes(self, key: str) -> bytes:
+        return bytes(client("s3").get_object(Bucket=self.name, Key=key)["Body"].read())
 
     def read_json(self, key: str) -> Any:
         return json.loads(self.read(key))
 
     def read_if_exists(self, key: str) -> str | None:
+        data = self.find(key)
+        return None if data is None else data.decode()
+
+    def find(self, key: str) -> bytes | None:
+        """The bytes of an object, None when there is none."""
         try:
-            return self.read(key)
+            return self.read_bytes(key)
         except ClientError as error:
             if code_of(error) in ("NoSuchKey", "404"):
                 return None
@@ -69,8 +77,9 @@ class Bucket:
             raise
         return True
 
-    def write(self, key: str, text: str, content_type: str = "application/json") -> None:
-        client("s3").put_object(Bucket=self.name, Key=key, Body=text.encode(), ContentType=content_type)
+    def write(self, key: str, content: str | bytes, content_type: str = "application/json") -> None:
+        body = content.encode() if isinstance(content, str) else content
+        client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
 
     def write_json(self, key: str, document: Any) -> None:
         self.write(key, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")

@@ -1,5 +1,6 @@
 """The gate: the service's numbers, our own from its snapshot, and the thresholds."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -7,10 +8,13 @@ from mlops import aws, runs, serving
 from mlops.gate import Thresholds, parse_label_thresholds, reasons_against
 from mlops.keys import run_key
 from mlops.manifests import parse_lines
-from mlops.metrics import Score, as_dicts, label_scores, macro
+from mlops.metrics import Outcome, Score, as_dicts, label_scores, macro
 from mlops.runs import ref_of
+from mlops.snapshots import box_outcomes, label_outcomes
 
-_TRUTH, _PREDICTION = "rekognition-custom-labels-training-", "rekognition-custom-labels-evaluation-"
+_REQUIRED = {"precision": "Precision", "recall": "Recall", "f1": "F1Score"}
+# Detection has these, too.
+_AGGREGATES = {**_REQUIRED, "average_precision": "AveragePrecision", "average_recall": "AverageRecall"}
 _TOLERANCE = 0.005
 
 
@@ -23,7 +27,7 @@ def evaluate(detail: Mapping[str, Any], cause: str) -> None:
     if version is None or "EvaluationResult" not in version:
         runs.fail(ref, [f"{detail['version_name']} has no evaluation result; was it deleted?"])
         return
-    result = judge(_read(version["EvaluationResult"]["Summary"]), _snapshot(version), thresholds())
+    result = judge(ref.task, _read(version["EvaluationResult"]["Summary"]), _snapshot(version), gate_of(ref.task))
     artifact = run_key(ref.run_id, "eval_metric.json")
     facts = {"version_arn": detail["version_arn"], "outcome": runs.FAILED if result["reasons"] else runs.COMPLETED}
     aws.artifacts_bucket().write_json(artifact, {**ref.as_detail(), **facts, **result})
@@ -34,19 +38,20 @@ def evaluate(detail: Mapping[str, Any], cause: str) -> None:
     runs.complete(ref, artifact)
 
 
-def thresholds() -> Thresholds:
-    """The gate's thresholds as the stack's parameters set them."""
-    by_label = parse_label_thresholds(aws.setting("LABEL_THRESHOLDS"))
-    return Thresholds(float(aws.setting("MINIMUM_F1")), float(aws.setting("MINIMUM_LABEL_F1")), by_label)
+def gate_of(task: str) -> Thresholds:
+    """The gate's thresholds of a task as the stack's parameters set them."""
+    given = json.loads(aws.setting("GATES"))[task]
+    return Thresholds(given["f1"], given["label_f1"], parse_label_thresholds(given["labels"]))
 
 
-def judge(summary: Mapping[str, Any], snapshot: str, limits: Thresholds) -> dict[str, Any]:
+def judge(task: str, summary: Mapping[str, Any], snapshot: str, limits: Thresholds) -> dict[str, Any]:
     """All numbers of both sources, how far they differ, and every reason against the version."""
     theirs, assumed = _service_scores(summary)
-    ours = label_scores(_answers(snapshot, assumed))
+    ours = label_scores(_outcomes(task, snapshot, assumed))
     service, own = _service_aggregates(summary), macro(ours)
     reasons = reasons_against("service", service["f1"], theirs, limits)
-    reasons += reasons_against("recomputed from the snapshot", own["f1"], ours, limits)
+    unit = "boxes" if task == "detection" else "images"
+    reasons += reasons_against("recomputed from the snapshot", own["f1"], ours, limits, unit)
     differences = {name: own[name] - service[name] for name in own}
     return {
         "service": {**service, "per_label": as_dicts(theirs), "assumed_thresholds": assumed},
@@ -59,11 +64,18 @@ def judge(summary: Mapping[str, Any], snapshot: str, limits: Thresholds) -> dict
     }
 
 
+def _outcomes(task: str, snapshot: str, assumed: Mapping[str, float]) -> Iterator[Outcome]:
+    if task == "detection":
+        return box_outcomes(snapshot, assumed, float(aws.setting("MATCH_IOU")))
+    return label_outcomes(snapshot, assumed)
+
+
 def _service_aggregates(summary: Mapping[str, Any]) -> dict[str, float]:
     aggregates = summary["AggregatedEvaluationResults"]
     # The reference nests the aggregates under Metrics, real files have them flat.
     aggregates = aggregates.get("Metrics", aggregates)
-    return {"precision": aggregates["Precision"], "recall": aggregates["Recall"], "f1": aggregates["F1Score"]}
+    names = {name: key for name, key in _AGGREGATES.items() if key in aggregates or name in _REQUIRED}
+    return {name: aggregates[key] for name, key in names.items()}
 
 
 def _service_scores(summary: Mapping[str, Any]) -> tuple[dict[str, Score], dict[str, float]]:
@@ -74,19 +86,6 @@ def _service_scores(summary: Mapping[str, Any]) -> tuple[dict[str, Score], dict[
         scores[result["Label"]] = Score(values["Precision"], values["Recall"], values["F1Score"], support)
         assumed[result["Label"]] = float(values.get("Threshold", 0.5))
     return scores, assumed
-
-
-def _answers(snapshot: str, assumed: Mapping[str, float]) -> Iterator[tuple[str, bool, bool]]:
-    """(label, in the truth, predicted) for every image and label of the snapshot."""
-    for entry in parse_lines(snapshot):
-        truth = {value["class-name"] for _, value in _metadata(entry, _TRUTH)}
-        confidences = {value["class-name"]: float(value["confidence"]) for _, value in _metadata(entry, _PREDICTION)}
-        for label in truth | set(confidences) | set(assumed):
-            yield label, label in truth, confidences.get(label, -1.0) >= assumed.get(label, 0.5)
-
-
-def _metadata(entry: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    return ((name, value) for name, value in entry.items() if name.startswith(prefix) and name.endswith("-metadata"))
 
 
 def _snapshot(version: Mapping[str, Any]) -> str:

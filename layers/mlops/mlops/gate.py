@@ -37,8 +37,10 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def reasons_against(origin: str, f1: float, per_label: Mapping[str, Score], thresholds: Thresholds) -> list[str]:
-    """Why the numbers from `origin` do not pass; empty when they do. Labels without images are not judged."""
+def reasons_against(
+    origin: str, f1: float, per_label: Mapping[str, Score], thresholds: Thresholds, unit: str = "images"
+) -> list[str]:
+    """Why the numbers from `origin` do not pass; empty when they do. Labels without any `unit` are not judged."""
     reasons = []
     # Not a number is not a pass.
     if not f1 >= thresholds.f1:
@@ -46,7 +48,7 @@ def reasons_against(origin: str, f1: float, per_label: Mapping[str, Score], thre
     for label, scores in sorted(per_label.items()):
         if scores.support and not scores.f1 >= thresholds.least(label):
             reasons.append(
-                f"{origin}: F1 of {label} is {scores.f1:.3f} on {scores.support} images, "
+                f"{origin}: F1 of {label} is {scores.f1:.3f} on {scores.support} {unit}, "
                 f"below {thresholds.least(label):.3f}"
             )
     for label in sorted(set(thresholds.by_label) - {name for name, value in per_label.items() if value.support}):

@@ -3,16 +3,19 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 from mlops import aws, runs, table
+from mlops.annotations import MaskRecord, annotate
+from mlops.boxes import Box
 from mlops.image_records import records_of
 from mlops.keys import SPLITS, dataset_prefix, run_key, settings_key, sides_key
-from mlops.manifests import classification_manifest
+from mlops.manifests import manifest_of
+from mlops.overlays import write_overlays
 from mlops.runs import StageRef
-from mlops.settings import DatasetSettings, SettingsInvalid, parse_settings
+from mlops.settings import TASKS, DatasetSettings, SettingsInvalid, parse_settings
 from mlops.splits import Image, assign_sides, find_duplicates, uses_folders
 
 _RECHECK_SECONDS = 5
@@ -21,13 +24,29 @@ _MAX_RECHECKS = 60
 
 @dataclass(frozen=True)
 class Dataset:
-    """Everything that is known about a dataset at one moment."""
+    """Everything that is known about a dataset at one moment; `refused` says why files cannot be used, by key."""
 
     name: str
     images: tuple[Image, ...]
     refused: Mapping[str, str]
     settings: DatasetSettings
     problem: str = ""
+    masks: tuple[MaskRecord, ...] = ()
+    refused_masks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What is trained: as the settings say, or else detection only where there are masks."""
+        has_masks = bool(self.masks or self.refused_masks)
+        return self.settings.tasks or (TASKS if has_masks else ("classification",))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What one task makes of a dataset: its images, with boxes for detection, and the files it leaves out."""
+
+    images: tuple[Image, ...]
+    refused: Mapping[str, str]
 
 
 def settle(message: Mapping[str, Any]) -> None:
@@ -43,9 +62,19 @@ def settle(message: Mapping[str, Any]) -> None:
         _look_again(message)
         return
     if present.keys() - {settings_key(dataset)}:
-        found = _read_dataset(dataset, records)
-        for task in aws.projects():
-            start_run(found, task)
+        start_runs(_read_dataset(dataset, records))
+
+
+def start_runs(dataset: Dataset) -> None:
+    """Start a run for every task; what prevents one does not hold up the others."""
+    faults = []
+    for task in dataset.tasks:
+        try:
+            start_run(dataset, task)
+        except Exception as fault:  # raised again below, when every task had its turn
+            faults.append(fault)
+    if faults:
+        raise ExceptionGroup(f"dataset {dataset.name}", faults)
 
 
 def _look_again(message: Mapping[str, Any]) -> None:
@@ -64,9 +93,15 @@ def _read_dataset(name: str, records: Sequence[Mapping[str, Any]]) -> Dataset:
     except UnicodeDecodeError:
         problem = "dataset.json is not text: save it as UTF-8"
     accepted = [_image(row) for row in records if row["kind"] == "image" and row["state"] == "ACCEPTED"]
-    refused = {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED"} | find_duplicates(accepted)
+    masks = [_mask(row) for row in records if row["kind"] == "mask" and row["state"] == "ACCEPTED"]
+    refused = _refused(records, lambda kind: kind != "mask") | find_duplicates(accepted)
     images = tuple(sorted((i for i in accepted if i.key not in refused), key=lambda image: image.key))
-    return Dataset(name, images, dict(sorted(refused.items())), settings, problem)
+    refused_masks = _refused(records, lambda kind: kind == "mask")
+    return Dataset(name, images, refused, settings, problem, tuple(masks), refused_masks)
+
+
+def _refused(records: Sequence[Mapping[str, Any]], of: Callable[[str], bool]) -> dict[str, str]:
+    return {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED" and of(row["kind"])}
 
 
 def _image(row: Mapping[str, Any]) -> Image:
@@ -75,29 +110,55 @@ def _image(row: Mapping[str, Any]) -> Image:
     return Image(**{"key": row["sk"], **texts, **numbers})
 
 
+def _mask(row: Mapping[str, Any]) -> MaskRecord:
+    boxes = tuple(Box(*map(int, box)) for box in row["boxes"])
+    return MaskRecord(row["sk"], row["folder"], row["label"], int(row["width"]), int(row["height"]), boxes)
+
+
 def start_run(dataset: Dataset, task: str) -> None:
     """Write the artifacts of the run that this exact set of images is; the same set again changes nothing."""
     sides = _sides(dataset)
-    digest = run_digest(dataset, sides)
+    selection = select(dataset, task, sides)
+    digest = run_digest(task, dataset, selection, sides)
     run_id = f"{dataset.name}-{task}-{digest[:12]}"
     ref = StageRef(run_id, dataset.name, task, "ground_truth")
     artifact = run_key(run_id, "ground_truth.json")
     runs.create(run_id, dataset.name, task)
     if not runs.begin(ref, digest):
         return
-    reasons = _reasons(dataset)
-    _write_manifests(run_id, dataset.images, sides)
-    aws.artifacts_bucket().write_json(artifact, _account(ref, dataset, sides, digest, reasons))
+    reasons = _reasons(task, dataset, selection)
+    _write_manifests(ref, selection.images, sides)
+    account = _account(ref, dataset, selection, sides)
+    overlays = write_overlays(ref, selection.images)
+    outcome = {"digest": digest, "outcome": runs.FAILED if reasons else runs.COMPLETED, "reasons": reasons}
+    aws.artifacts_bucket().write_json(artifact, {**account, **outcome, "overlays": overlays})
     if reasons:
         runs.fail(ref, reasons, artifact)
     else:
         runs.complete(ref, artifact)
 
 
-def run_digest(dataset: Dataset, sides: Mapping[str, str]) -> str:
+def select(dataset: Dataset, task: str, sides: Mapping[str, str]) -> Selection:
+    """The images of a task. Detection trains on images with boxes, and keeps the clean ones that it is tested on."""
+    if task == "classification":
+        return Selection(dataset.images, dict(sorted(dataset.refused.items())))
+    found = annotate(dataset.images, dataset.masks, dataset.refused_masks)
+    clean = [image for image in found.images if not image.boxes]
+    held_out = [image for image in clean if sides[image.key] == "holdout"]
+    tested = held_out or [image for image in clean if sides[image.key] == "test"]
+    images = sorted([i for i in found.images if i.boxes] + tested, key=lambda image: image.key)
+    refused = {**dataset.refused, **dataset.refused_masks, **found.problems}
+    return Selection(tuple(images), dict(sorted(refused.items())))
+
+
+def run_digest(task: str, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> str:
     """SHA-256 over what decides a training: every image with its side, the settings, and what is wrong with them."""
-    images = [(image.key, image.etag, sides[image.key]) for image in dataset.images]
-    content = [images, dataset.settings.as_dict(), dataset.problem, sorted(dataset.refused) if not images else []]
+    images: list[tuple[Any, ...]] = [(image.key, image.etag, sides[image.key]) for image in selection.images]
+    if task == "detection":
+        boxes = ([astuple(box) for box in image.boxes] for image in selection.images)
+        images = [(*image, drawn) for image, drawn in zip(images, boxes, strict=True)]
+    settings = {name: value for name, value in dataset.settings.as_dict().items() if name != "tasks"}
+    content = [images, settings, dataset.problem, sorted(selection.refused) if not images else []]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -111,42 +172,44 @@ def _sides(dataset: Dataset) -> dict[str, str]:
     return sides
 
 
-def _reasons(dataset: Dataset) -> list[str]:
+def _reasons(task: str, dataset: Dataset, selection: Selection) -> list[str]:
     if dataset.problem:
         return [dataset.problem]
+    some = [f"{key}: {reason}" for key, reason in list(selection.refused.items())[:5]]
     if not dataset.images:
-        some = [f"{key}: {reason}" for key, reason in list(dataset.refused.items())[:5]]
         return ["no usable image: put PNG or JPEG files under train/<label>/ and test/<label>/", *some]
+    if task == "detection" and not any(image.boxes for image in selection.images):
+        return ["no image has boxes: put masks under ground_truth/<label>/<name of the image>_mask.png", *some]
     return []
 
 
-def _write_manifests(run_id: str, images: Sequence[Image], sides: Mapping[str, str]) -> None:
+def _write_manifests(ref: StageRef, images: Sequence[Image], sides: Mapping[str, str]) -> None:
     store, bucket = aws.artifacts_bucket(), aws.setting("DATA_BUCKET")
     for side in SPLITS:
-        manifest = classification_manifest((image for image in images if sides[image.key] == side), bucket)
-        store.write(run_key(run_id, f"manifests/{side}.manifest"), manifest, "application/jsonlines")
+        # The service ignores images without boxes, in training and in testing; the inference test asks about them.
+        clean_too = ref.task == "classification" or side == "holdout"
+        listed = [image for image in images if sides[image.key] == side and (clean_too or image.boxes)]
+        manifest = manifest_of(ref.task, listed, bucket)
+        store.write(run_key(ref.run_id, f"manifests/{side}.manifest"), manifest, "application/jsonlines")
     lines = (json.dumps({**asdict(image), "side": sides[image.key]}, ensure_ascii=False) for image in images)
-    store.write(run_key(run_id, "images.jsonl"), "".join(f"{line}\n" for line in lines), "application/jsonlines")
+    store.write(run_key(ref.run_id, "images.jsonl"), "".join(f"{line}\n" for line in lines), "application/jsonlines")
 
 
-def _account(
-    ref: StageRef, dataset: Dataset, sides: Mapping[str, str], digest: str, reasons: Sequence[str]
-) -> dict[str, Any]:
-    counts = Counter((sides[image.key], image.label) for image in dataset.images)
-    labels = sorted({image.label for image in dataset.images})
-    manifests = {side: run_key(ref.run_id, f"manifests/{side}.manifest") for side in SPLITS}
+def _account(ref: StageRef, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> dict[str, Any]:
+    images = selection.images
+    counts = Counter((sides[image.key], image.label) for image in images)
+    labels = sorted({image.label for image in images})
     return {
         "run_id": ref.run_id,
         "dataset": ref.dataset,
         "task": ref.task,
-        "digest": digest,
-        "outcome": runs.FAILED if reasons else runs.COMPLETED,
-        "reasons": list(reasons),
         "settings": dataset.settings.as_dict(),
         "labels": labels,
         "counts": {side: {label: counts[side, label] for label in labels} for side in SPLITS},
-        "images": len(dataset.images),
-        "refused": dict(dataset.refused),
-        "manifests": manifests,
+        "images": len(images),
+        "boxes": sum(len(image.boxes) for image in images),
+        "left_out_tasks": [task for task in TASKS if task not in dataset.tasks],
+        "refused": dict(selection.refused),
+        "manifests": {side: run_key(ref.run_id, f"manifests/{side}.manifest") for side in SPLITS},
         "inventory": run_key(ref.run_id, "images.jsonl"),
     }

@@ -1,37 +1,25 @@
-"""Real inference on images the version has not seen, the same in every environment."""
+"""Real inference on images the version has not seen, the same in every environment and for every task."""
 
 import json
 import random
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import aws, runs, serving
-from mlops.keys import NORMAL, run_key
-from mlops.manifests import label_of_line, parse_lines, source_key
-from mlops.metrics import as_dicts, confusion_matrix, macro, one_against_rest, percentile
+from mlops import aws, classification, detection, gallery, runs, serving
+from mlops.answers import Call, Subject, subject_of
+from mlops.keys import run_key
+from mlops.manifests import parse_lines
+from mlops.metrics import percentile
 from mlops.runs import StageRef, ref_of
 
 # One inference unit serves a few calls a second; more in flight would only be throttled.
 _PARALLEL = 3
 _MAX_THROTTLES = 12
 _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One call: confidence is 0 to 100; `error` is set when the call failed."""
-
-    key: str
-    truth: str
-    label: str = ""
-    confidence: float = 0.0
-    milliseconds: float = 0.0
-    error: str = ""
 
 
 def test(detail: Mapping[str, Any]) -> None:
@@ -45,6 +33,7 @@ def test(detail: Mapping[str, Any]) -> None:
         result = _tested_before(artifact, lease["lease_id"]) or _test(ref, version_arn, artifact, lease["lease_id"])
     finally:
         serving.stop(version_arn)
+    gallery.write(result)
     if result["reasons"]:
         runs.fail(ref, result["reasons"], artifact)
     else:
@@ -60,82 +49,95 @@ def _tested_before(artifact: str, lease_id: str) -> dict[str, Any] | None:
 
 
 def _test(ref: StageRef, version_arn: str, artifact: str, lease_id: str) -> dict[str, Any]:
-    images, side = _images(ref.run_id)
+    store = aws.artifacts_bucket()
+    inventory = parse_lines(store.read(run_key(ref.run_id, "images.jsonl")))
+    subjects, side = choose(ref.task, inventory, int(aws.setting("TEST_IMAGES_PER_LABEL")))
+    # A detector is asked for what its users get; a classifier for everything, to take the surest.
+    least = {} if ref.task == "detection" else {"MinConfidence": 0}
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        answers = list(pool.map(lambda image: _detect(version_arn, *image), images))
-    facts = {"version_arn": version_arn, "lease_id": lease_id, "images_from": side}
-    result = {**ref.as_detail(), **facts, **judge(answers)}
-    aws.artifacts_bucket().write_json(artifact, result)
+        calls = list(pool.map(lambda subject: _ask(version_arn, subject, least), subjects))
+    result: dict[str, Any] = {**ref.as_detail(), "version_arn": version_arn, "lease_id": lease_id, "images_from": side}
+    result |= judge(ref.task, calls)
+    if ref.task == "detection":
+        result["gallery"] = gallery.plan(ref, result["answers"])
+    store.write_json(artifact, result)
     return result
 
 
-def judge(answers: Sequence[Answer]) -> dict[str, Any]:
+def judge(task: str, calls: Sequence[Call]) -> dict[str, Any]:
     """All numbers, and every reason against the version."""
-    pairs = [(answer.truth, answer.label) for answer in answers if not answer.error]
-    scores = one_against_rest(pairs)
-    accuracy = sum(truth == label for truth, label in pairs) / len(pairs) if pairs else 0.0
-    clean = [label for truth, label in pairs if truth == NORMAL]
-    latencies = [answer.milliseconds for answer in answers if not answer.error]
-    means = macro(scores)
+    limits = json.loads(aws.setting("INFERENCE_LIMITS"))[task]
+    answered = [call for call in calls if not call.error]
+    if task == "detection":
+        numbers = detection.measure(answered, float(aws.setting("MATCH_IOU")))
+    else:
+        numbers = classification.measure(answered)
+    latencies = [call.milliseconds for call in answered]
+    reasons = _failures(calls) + _reasons(numbers, limits)
     return {
-        **means,
-        "accuracy": accuracy,
-        "per_label": as_dicts(scores),
-        "false_alarm_rate": sum(label not in (NORMAL, "") for label in clean) / len(clean) if clean else None,
-        "confusion_matrix": confusion_matrix(pairs),
+        **numbers,
         "latency_ms": {"p50": percentile(latencies, 0.5), "p95": percentile(latencies, 0.95)},
-        "images": len(answers),
-        "answers": [asdict(answer) for answer in answers],
-        **_verdict(answers, means["f1"], accuracy),
+        "images": len(calls),
+        "errors": {call.subject.key: call.error for call in calls if call.error},
+        "thresholds": limits,
+        "reasons": reasons,
+        "outcome": runs.FAILED if reasons else runs.COMPLETED,
     }
 
 
-def _verdict(answers: Sequence[Answer], f1: float, accuracy: float) -> dict[str, Any]:
-    limits = {"f1": float(aws.setting("MINIMUM_INFERENCE_F1")), "accuracy": float(aws.setting("MINIMUM_ACCURACY"))}
-    failed = [answer for answer in answers if answer.error]
-    reasons = [
-        f"{len(failed)} of {len(answers)} calls failed; first: {first.key}: {first.error}" for first in failed[:1]
+def _failures(calls: Sequence[Call]) -> list[str]:
+    failed = [call for call in calls if call.error]
+    if not calls:
+        return ["there is no image to test on: neither holdout nor test has any"]
+    return [
+        f"{len(failed)} of {len(calls)} calls failed; first: {first.subject.key}: {first.error}" for first in failed[:1]
     ]
-    if not answers:
-        reasons.append("there is no image to test on: neither holdout nor test has any")
-    for name, value in (("f1", f1), ("accuracy", accuracy)):
-        if value < limits[name]:
-            reasons.append(f"inference test: {name} {value:.3f} is below {limits[name]:.3f}")
-    return {"thresholds": limits, "reasons": reasons, "outcome": runs.FAILED if reasons else runs.COMPLETED}
 
 
-def _images(run_id: str) -> tuple[list[tuple[str, str]], str]:
-    """(key, label) of the images to test on, at most N of a label, and the side they come from."""
-    store, most = aws.artifacts_bucket(), int(aws.setting("TEST_IMAGES_PER_LABEL"))
-    for side in ("holdout", "test"):
-        lines = parse_lines(store.read(run_key(run_id, f"manifests/{side}.manifest")))
-        if lines:
-            break
-    by_label: dict[str, list[str]] = {}
-    for line in lines:
-        by_label.setdefault(label_of_line(line), []).append(source_key(line))
+def _reasons(numbers: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
+    reasons = []
+    for name in ("f1", "accuracy"):
+        if name in limits and not numbers[name] >= limits[name]:
+            reasons.append(f"inference test: {name} {numbers[name]:.3f} is below {limits[name]:.3f}")
+    rate, most = numbers["false_alarm_rate"], limits["false_alarm_rate"]
+    if rate is not None and not rate <= most:
+        reasons.append(f"inference test: {rate:.3f} false alarms per clean image are more than {most:.3f}")
+    return reasons
+
+
+def choose(task: str, inventory: Sequence[Mapping[str, Any]], most: int) -> tuple[list[Subject], str]:
+    """The images to ask about, at most so many of a label, and the side they come from: holdout, or else test.
+
+    No detector learns from clean images: all of a detection run's are asked about.
+    """
+
+    def is_clean(row: Mapping[str, Any]) -> bool:
+        return task == "detection" and not row["boxes"]
+
+    sides = {row["side"] for row in inventory if not is_clean(row)}
+    side = "holdout" if "holdout" in sides else "test"
+    by_label: dict[str, list[Subject]] = {}
+    for row in sorted(inventory, key=lambda row: str(row["key"])):
+        if row["side"] == side or is_clean(row):
+            by_label.setdefault(row["label"], []).append(subject_of(row))
     # Evenly spread over the sorted keys, so that the choice is the same every time.
-    chosen = [(key, label) for label, keys in sorted(by_label.items()) for key in keys[:: -(-len(keys) // most)]]
+    chosen = [subject for _, own in sorted(by_label.items()) for subject in own[:: -(-len(own) // most)]]
     return chosen, side
 
 
-def _detect(version_arn: str, key: str, truth: str) -> Answer:
-    """Ask about one image, by the highest confidence; waits and tries again when the model is busy."""
-    image = {"S3Object": {"Bucket": aws.setting("DATA_BUCKET"), "Name": key}}
+def _ask(version_arn: str, subject: Subject, least: Mapping[str, Any]) -> Call:
+    """Ask about one image; waits and tries again when the model is busy."""
+    image = {"S3Object": {"Bucket": aws.setting("DATA_BUCKET"), "Name": subject.key}}
     for attempt in range(_MAX_THROTTLES):
         started = time.monotonic()
         try:
-            found = aws.client("rekognition").detect_custom_labels(
-                ProjectVersionArn=version_arn, Image=image, MinConfidence=0
-            )["CustomLabels"]
+            found = aws.client("rekognition").detect_custom_labels(ProjectVersionArn=version_arn, Image=image, **least)[
+                "CustomLabels"
+            ]
         except ClientError as error:
             if aws.code_of(error) not in _THROTTLES or attempt == _MAX_THROTTLES - 1:
-                return Answer(key, truth, error=f"{aws.code_of(error)}: {aws.message_of(error)}")
+                return Call(subject, error=f"{aws.code_of(error)}: {aws.message_of(error)}")
             time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))
             continue
-        milliseconds = round((time.monotonic() - started) * 1000, 1)
-        best = max(found, key=lambda label: label["Confidence"], default=None)
-        if best is None:
-            return Answer(key, truth, milliseconds=milliseconds)
-        return Answer(key, truth, best["Name"], best["Confidence"], milliseconds)
+        return Call(subject, tuple(found), round((time.monotonic() - started) * 1000, 1))
     raise AssertionError("unreachable: the last attempt returns")

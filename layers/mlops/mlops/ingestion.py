@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import astuple
 from typing import Any
 
 from mlops import aws, table
 from mlops.image_records import write_record
-from mlops.keys import KeyRefused, Upload, dataset_of, parse_upload
+from mlops.keys import NORMAL, KeyRefused, Upload, dataset_of, parse_upload
 from mlops.limits import MAX_BYTES
-from mlops.pixels import inspect
+from mlops.masks import read_mask
+from mlops.pixels import PictureRefused, inspect
 
 
 def record(event: Mapping[str, Any]) -> Upload | None:
@@ -53,15 +55,29 @@ def _facts(upload: Upload, etag: str, size: int) -> dict[str, Any] | None:
     data = found["Body"].read()
     uploaded_at = found["LastModified"].strftime("%Y-%m-%dT%H:%M:%S.000Z")
     facts = {"etag": etag, "digest": hashlib.sha256(data).hexdigest(), "uploaded_at": uploaded_at}
-    return facts | (_image_facts(data) if upload.kind == "image" else {"state": "ACCEPTED"})
+    try:
+        seen = _image_facts(data) if upload.kind == "image" else mask_facts(upload.label, data)
+    except PictureRefused as refusal:
+        return {**facts, "state": "REFUSED", "reason": str(refusal)}
+    return {**facts, "state": "ACCEPTED", **seen}
 
 
 def _image_facts(data: bytes) -> dict[str, Any]:
     picture = inspect(data)
-    if picture.faults:
-        return {"state": "REFUSED", "reason": "; ".join(picture.faults)}
-    shape = {"width": picture.width, "height": picture.height, "size": picture.size, "format": picture.format}
-    return {"state": "ACCEPTED", **shape}
+    return {"width": picture.width, "height": picture.height, "size": picture.size, "format": picture.format}
+
+
+def mask_facts(label: str, data: bytes) -> dict[str, Any]:
+    """Width, height and boxes of a mask. Raises PictureRefused also when it says nothing, or contradicts its label."""
+    least = int(aws.setting("MINIMUM_DEFECT_PIXELS"))
+    mask = read_mask(data, least_pixels=least, merge_distance=int(aws.setting("MERGE_DISTANCE")))
+    if label == NORMAL and mask.boxes:
+        raise PictureRefused("marks a defect in an image that has none by its folder: move the image, or delete this")
+    if label != NORMAL and not mask.boxes:
+        what = f"marks nothing but specks below {least} pixels" if mask.specks else "is empty: it marks nothing"
+        raise PictureRefused(f"{what}; mark the defect, or move the image to the folder good")
+    # The table knows no floats.
+    return {"width": mask.width, "height": mask.height, "boxes": [list(map(int, astuple(box))) for box in mask.boxes]}
 
 
 def _absent(key: str) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 NORMAL = "normal"
 SPLITS = ("train", "test", "holdout")
+MASK_ENDING = "_mask.png"
 _DATASETS, _RUNS = "datasets", "runs"
 # What Rekognition takes in the name of a version, which begins with the dataset's.
 _DATASET = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -43,10 +44,10 @@ def parse_upload(key: str) -> Upload:
     match key.split("/")[2:]:
         case ["dataset.json"]:
             return Upload(key, dataset, "settings")
-        case ["ground_truth", label, _] if label:
-            return Upload(key, dataset, "mask", label=label_of(label))
-        case ["ground_truth", split, label, _] if split in SPLITS and label:
-            return Upload(key, dataset, "mask", split, label_of(label))
+        case ["ground_truth", label, name] if label:
+            return _mask(Upload(key, dataset, "mask", label=label_of(label)), name)
+        case ["ground_truth", split, label, name] if split in SPLITS and label:
+            return _mask(Upload(key, dataset, "mask", split, label_of(label)), name)
         case [split, label, _] if split in SPLITS and label:
             return Upload(key, dataset, "image", split, label_of(label))
     raise KeyRefused(
@@ -54,9 +55,26 @@ def parse_upload(key: str) -> Upload:
     )
 
 
+def _mask(upload: Upload, name: str) -> Upload:
+    if name.lower().endswith(MASK_ENDING) and len(name) > len(MASK_ENDING):
+        return upload
+    raise KeyRefused(f"masks are PNG files named after their image: <name of the image without ending>{MASK_ENDING}")
+
+
 def label_of(folder: str) -> str:
     """The label a folder name stands for: `good` and `normal` both mean "no defect"."""
     return NORMAL if folder in ("good", NORMAL) else folder
+
+
+def stem_of(key: str, ending: str = "") -> str:
+    """What an image and its mask have in common: the file's name without `ending`, or without what follows a dot."""
+    name = key.rsplit("/", 1)[-1]
+    return name[: -len(ending)] if ending else name.rpartition(".")[0] or name
+
+
+def mask_key(image_key: str, name: str) -> str:
+    """The key of the mask `name` ([<side>/]<label>/<stem>) in the dataset of an image."""
+    return f"{dataset_prefix(image_key.split('/')[1])}ground_truth/{name}{MASK_ENDING}"
 
 
 def dataset_prefix(dataset: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlops.keys import NORMAL
-from mlops.manifests import parse_lines
+from mlops.manifests import labels_of, parse_lines
 
 FORMATS = ("PNG", "JPEG")
 MAX_BYTES = 15 * 1024 * 1024
@@ -19,12 +19,16 @@ MAX_ASPECT = 20
 MAX_LINE = 100_000
 MAX_MANIFEST_BYTES = 1_000_000_000
 MAX_IMAGES = 250_000
-MIN_LABELS, MAX_LABELS = 2, 250
+MIN_LABELS, MAX_LABELS = {"classification": 2, "detection": 1}, 250
+MAX_BOXES = 50
+# Larger images are made smaller for training; a box must stay larger than one pixel then.
+TRAINED_SIDE = 1280
 MAX_LABEL_NAME = 255
 MAX_TEST_IMAGES_PER_LABEL = 1000
 MIN_OVERLAP = 0.5
 RECOMMENDED_IMAGES = 10
 NAMED = 5
+_MORE_LABELS = {"classification": "add images of further labels", "detection": "add images with masks"}
 
 
 def image_faults(width: int, height: int, size: int, format: str) -> list[str]:
@@ -41,6 +45,11 @@ def image_faults(width: int, height: int, size: int, format: str) -> list[str]:
     return faults
 
 
+def least_box_side(width: int, height: int) -> int:
+    """The least side in pixels of a box that is still larger than one pixel once its image was made smaller."""
+    return int(max(width, height, TRAINED_SIDE) / TRAINED_SIDE) + 1
+
+
 @dataclass
 class Verdict:
     """Why training must not start (`violations`), and what is allowed but unwise (`warnings`)."""
@@ -49,11 +58,15 @@ class Verdict:
     warnings: list[str] = field(default_factory=list)
 
 
-def check_manifests(train: str, test: str, images: Mapping[str, Mapping[str, Any]]) -> Verdict:
-    """Check both manifests; `images` maps keys to width, height, size (bytes) and format."""
+def check_manifests(task: str, train: str, test: str, images: Mapping[str, Mapping[str, Any]]) -> Verdict:
+    """Check both manifests of a task; `images` maps keys to width, height, size (bytes) and format."""
     verdict = Verdict()
     labels = {side: _check_side(side, text, images, verdict) for side, text in (("train", train), ("test", test))}
+    for side, counted in labels.items():
+        _check_number_of_labels(task, side, counted, verdict)
     _check_labels(labels["train"], labels["test"], verdict)
+    if task == "classification" and labels["train"] and NORMAL not in labels["train"]:
+        verdict.warnings.append(f"no label {NORMAL!r}: every image will be called a defect")
     both = Counter(_source_refs(train)) & Counter(_source_refs(test))
     if both:
         verdict.violations.append(f"in both train and test: {_some(both)}; an image may stand on one side only")
@@ -82,15 +95,15 @@ def _check_side(side: str, text: str, images: Mapping[str, Mapping[str, Any]], v
         image = images.get(key)
         faults = image_faults(**image) if image else ["is not in the inventory of the run"]
         verdict.violations += [f"{key} {fault}" for fault in faults]
-        labels.update(_labels(entry))
+        labels.update(set(found := labels_of(entry)))
+        if len(found) > MAX_BOXES:
+            verdict.violations.append(f"{key} has {len(found)} boxes; at most {MAX_BOXES} are allowed")
     if len(buckets) > 1:
         verdict.violations.append(f"{side} has images from several buckets: {_some(buckets)}")
     return labels
 
 
 def _check_labels(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
-    for side, labels in (("train", train), ("test", test)):
-        _check_number_of_labels(side, labels, verdict)
     long = [label for label in train | test if len(label) > MAX_LABEL_NAME]
     if long:
         verdict.violations.append(f"label name longer than {MAX_LABEL_NAME} characters: {_some(long)}")
@@ -107,13 +120,13 @@ def _check_labels(train: Counter[str], test: Counter[str], verdict: Verdict) -> 
     _warn(train, test, verdict)
 
 
-def _check_number_of_labels(side: str, labels: Counter[str], verdict: Verdict) -> None:
-    if not MIN_LABELS <= len(labels) <= MAX_LABELS:
+def _check_number_of_labels(task: str, side: str, labels: Counter[str], verdict: Verdict) -> None:
+    if not MIN_LABELS[task] <= len(labels) <= MAX_LABELS:
         names = f" ({_some(labels)})" if labels else ""
-        hint = "add images of further labels" if len(labels) < MIN_LABELS else "merge or drop labels"
+        hint = _MORE_LABELS[task] if len(labels) < MIN_LABELS[task] else "merge or drop labels"
         verdict.violations.append(
             f"{side} has {len(labels)} label{'s' * (len(labels) != 1)}{names}; "
-            f"classification needs {MIN_LABELS} to {MAX_LABELS}: {hint}"
+            f"{task} needs {MIN_LABELS[task]} to {MAX_LABELS}: {hint}"
         )
 
 
@@ -123,12 +136,6 @@ def _warn(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
             verdict.warnings.append(f"{label} has no test image: nothing will be known of how well it is found")
         if count < RECOMMENDED_IMAGES:
             verdict.warnings.append(f"{label} has {count} training images; at least {RECOMMENDED_IMAGES} are advised")
-    if train and NORMAL not in train:
-        verdict.warnings.append(f"no label {NORMAL!r}: every image will be called a defect")
-
-
-def _labels(entry: Mapping[str, Any]) -> list[str]:
-    return [str(value["class-name"]) for name, value in entry.items() if name.endswith("-metadata")]
 
 
 def _source_refs(text: str) -> list[str]:

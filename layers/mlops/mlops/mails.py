@@ -8,14 +8,14 @@ from mlops.rendering import render
 from mlops.runs import StageRef
 
 _NEXT_STEP = {
-    "ground_truth": "Correct dataset.json or the folders; the next upload starts a new run.",
+    "ground_truth": "Correct dataset.json, the folders or the masks; the next upload starts a new run.",
     "data_prepare": "Correct the named files in the data bucket; the next upload starts a new run.",
     "training": "Read the details in the artifacts bucket. Change the pictures, or delete the failed project version "
     "and copy training_input.json onto itself to train again.",
     "eval_metric": "Look at the numbers in eval_metric.json. Add or correct pictures of the labels named above, "
     "or change the thresholds of the stack for the next run.",
     "inference_test": "Look at the answers in inference_test.json. Add or correct pictures of the labels that are "
-    "confused. The model has been stopped.",
+    "confused, and look at the gallery beside it. The model has been stopped.",
     "approve2staging": "Nothing was promoted. The model stays in development; a new upload starts a new run.",
 }
 

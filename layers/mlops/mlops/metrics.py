@@ -1,4 +1,4 @@
-"""Classification metrics with scikit-learn's definitions: undefined ratios are 0."""
+"""Metrics with scikit-learn's definitions, of labels on images and of boxes: undefined ratios are 0."""
 
 import math
 from collections import Counter
@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
+# A label, whether it is true of an image or box, and whether it was said.
+Outcome = tuple[str, bool, bool]
+
 
 @dataclass(frozen=True)
 class Score:
-    """Precision, recall and F1 of one label, each 0 to 1; `support` is the number of images that carry it."""
+    """Precision, recall and F1 of one label, each 0 to 1; `support` counts the images, or the boxes, that are of it."""
 
     precision: float
     recall: float
@@ -26,10 +29,10 @@ def score(true_positives: int, false_positives: int, false_negatives: int) -> Sc
     return Score(precision, recall, f1, support)
 
 
-def label_scores(positives: Iterable[tuple[str, bool, bool]]) -> dict[str, Score]:
-    """Scores from (label, is true, is predicted) for every image and label."""
+def label_scores(outcomes: Iterable[Outcome]) -> dict[str, Score]:
+    """Scores from (label, is true, is predicted) for every image and label, or for every box."""
     counts: dict[str, Counter[tuple[bool, bool]]] = {}
-    for label, is_true, is_predicted in positives:
+    for label, is_true, is_predicted in outcomes:
         counts.setdefault(label, Counter())[is_true, is_predicted] += 1
     return {
         label: score(count[True, True], count[False, True], count[True, False])

@@ -1,5 +1,6 @@
 """Everything that can be checked before training is paid for."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops import aws, runs
@@ -21,14 +22,24 @@ def prepare(run_id: str, cause: str) -> None:
     train, test = (store.read(truth["manifests"][side]) for side in ("train", "test"))
     inventory = parse_lines(store.read(truth["inventory"]))
     shapes = {row["key"]: {name: row[name] for name in ("width", "height", "size", "format")} for row in inventory}
-    verdict = check_manifests(train, test, shapes)
+    verdict = check_manifests(ref.task, train, test, shapes)
     violations = verdict.violations + _changed(truth["dataset"], {row["key"]: row["etag"] for row in inventory})
     if violations:
         runs.fail(ref, violations, run_key(run_id, "ground_truth.json"))
         return
     artifact = run_key(run_id, "training_input.json")
-    store.write_json(artifact, _training_input(ref, truth, verdict.warnings))
+    store.write_json(artifact, _training_input(ref, truth, verdict.warnings + _remarks(truth, inventory)))
     runs.complete(ref, artifact)
+
+
+def _remarks(truth: Mapping[str, Any], inventory: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What somebody who decides should know beside the service's limits."""
+    remarks = []
+    if truth["task"] == "detection" and all(row["boxes"] for row in inventory):
+        remarks.append("no clean image is tested on: nothing will be known of false alarms on them")
+    if "detection" in truth["left_out_tasks"] and not truth["settings"]["tasks"]:
+        remarks.append("no detection: there are no masks below ground_truth/")
+    return remarks
 
 
 def _changed(dataset: str, recorded: dict[str, str]) -> list[str]:

@@ -2,6 +2,9 @@
 
 import json
 from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+TASKS = ("classification", "detection")
 
 
 class SettingsInvalid(ValueError):  # noqa: N818
@@ -10,14 +13,18 @@ class SettingsInvalid(ValueError):  # noqa: N818
 
 @dataclass(frozen=True)
 class DatasetSettings:
-    """`split` is `auto`, `folders` or `pool`; the fractions say how much of a pooled label is tested and held out."""
+    """`split` is `auto`, `folders` or `pool`; the fractions say how much of a pooled label is tested and held out.
+
+    `tasks` are trained; without any: classification, and detection where there are masks.
+    """
 
     split: str = "auto"
     test_fraction: float = 0.2
     holdout_fraction: float = 0.2
+    tasks: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        return asdict(self)
+        return {**asdict(self), "tasks": list(self.tasks)}
 
 
 def parse_settings(text: str | None) -> DatasetSettings:
@@ -31,7 +38,13 @@ def parse_settings(text: str | None) -> DatasetSettings:
     known = {field.name for field in fields(DatasetSettings)}
     if unknown := sorted(set(given) - known):
         raise SettingsInvalid(f"dataset.json: unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
-    return _checked(DatasetSettings(**given))
+    return _checked(DatasetSettings(**given | {"tasks": _tasks(given.get("tasks", []))}))
+
+
+def _tasks(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list) or any(task not in TASKS for task in given):
+        raise SettingsInvalid(f"dataset.json: tasks is {given!r}; it must be a list of {' and '.join(TASKS)}")
+    return tuple(task for task in TASKS if task in given)
 
 
 def _checked(settings: DatasetSettings) -> DatasetSettings:

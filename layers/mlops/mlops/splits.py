@@ -5,13 +5,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mlops.keys import NORMAL, SPLITS
+from mlops.boxes import Box
+from mlops.keys import NORMAL, SPLITS, stem_of
 from mlops.settings import DatasetSettings
 
 
 @dataclass(frozen=True)
 class Image:
-    """An accepted image: its key, label, the folder it lies in, its content's SHA-256, and what the service limits."""
+    """An accepted image: its key, label, the folder it lies in, its content's SHA-256, what the service limits, and,
+    for detection, the boxes of what its label means."""
 
     key: str
     etag: str
@@ -23,6 +25,11 @@ class Image:
     size: int = 0
     format: str = ""
     uploaded_at: str = ""
+    boxes: tuple[Box, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        return stem_of(self.key)
 
 
 def assign_sides(

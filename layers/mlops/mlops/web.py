@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from mlops import approvals
+from mlops import approvals, evidence
 from mlops.approvals import Decision, DecisionRefused
 from mlops.rendering import render
 
@@ -17,7 +17,8 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Strict-Transport-Security": "max-age=31536000",
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
 }
 
@@ -36,6 +37,7 @@ def _show(token: str, problem: str = "") -> dict[str, Any]:
         return _page(404, "unknown.html")
     if approval["state"] != approvals.PENDING:
         return _page(200, "decided.html", approval=approval)
+    known = evidence.load(approval["run_id"])
     return _page(
         400 if problem else 200,
         "approval.html",
@@ -44,7 +46,8 @@ def _show(token: str, problem: str = "") -> dict[str, Any]:
         problem=problem,
         expires=approvals.expiry_text(approval["expires_at"]),
         confirmation=approvals.confirmation_of(approval["run_id"]),
-        **approvals.load_evidence(approval["run_id"]),
+        pictures=evidence.pictures(known),
+        **known,
     )
 
 

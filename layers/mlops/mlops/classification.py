@@ -1,0 +1,34 @@
+"""How right a classifier is about single images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlops.answers import Call
+from mlops.keys import NORMAL
+from mlops.metrics import as_dicts, confusion_matrix, macro, one_against_rest
+
+
+def measure(calls: Sequence[Call]) -> dict[str, Any]:
+    """Scores by label, accuracy, confusion matrix, and the share of clean images that are called a defect.
+
+    An image is what it is called with the highest confidence (0 to 100); no answer is wrong, but no false alarm.
+    """
+    answers = [_answer(call) for call in calls]
+    pairs = [(answer["truth"], answer["label"]) for answer in answers]
+    scores = one_against_rest(pairs)
+    clean = [label for truth, label in pairs if truth == NORMAL]
+    return {
+        **macro(scores),
+        "accuracy": sum(truth == label for truth, label in pairs) / len(pairs) if pairs else 0.0,
+        "per_label": as_dicts(scores),
+        "false_alarm_rate": sum(label not in (NORMAL, "") for label in clean) / len(clean) if clean else None,
+        "clean_images": len(clean),
+        "confusion_matrix": confusion_matrix(pairs),
+        "answers": answers,
+    }
+
+
+def _answer(call: Call) -> dict[str, Any]:
+    best = max(call.labels, key=lambda label: float(label["Confidence"]), default={"Name": "", "Confidence": 0.0})
+    said = {"label": best["Name"], "confidence": best["Confidence"], "milliseconds": call.milliseconds}
+    return {"key": call.subject.key, "truth": call.subject.label, **said}

@@ -1,0 +1,40 @@
+"""The ground truth drawn on a sample of images, one sheet a label: how a person checks what masks became."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from PIL.Image import Image as Pixels
+
+from mlops import aws
+from mlops.drawing import TRUTH, Mark, as_jpeg, draw, sheet
+from mlops.keys import run_key
+from mlops.pixels import open_picture
+from mlops.runs import StageRef
+from mlops.splits import Image
+
+_TILES = 6
+
+
+def write_overlays(ref: StageRef, images: Sequence[Image]) -> dict[str, str]:
+    """Write runs/<run_id>/overlays/<label>.jpg for every label with boxes; returns their keys by label."""
+    by_label: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        if image.boxes:
+            by_label[image.label].append(image)
+    written = {}
+    for label, own in sorted(by_label.items()):
+        tiles = [tile for image in own[:: -(-len(own) // _TILES)] if (tile := _tile(image))]
+        if tiles:
+            written[label] = run_key(ref.run_id, f"overlays/{label}.jpg")
+            aws.artifacts_bucket().write(written[label], as_jpeg(sheet(tiles)), "image/jpeg")
+    return written
+
+
+def _tile(image: Image) -> Pixels | None:
+    """One drawn image; None when it was replaced or deleted in the meantime, which starts a run of its own."""
+    found = aws.data_bucket().get(image.key, image.etag)
+    if found is None:
+        return None
+    marks = [Mark(box, image.label, TRUTH) for box in image.boxes]
+    caption = f"{image.key.split('/', 2)[2]}: {len(marks)} {'boxes' if len(marks) > 1 else 'box'}"
+    return draw(open_picture(found["Body"].read()), marks, caption)
