@@ -45,7 +45,7 @@ def settings_of(folder: Path, tasks: Sequence[str] = ()) -> dict[str, Any]:
 
 def tasks_of(folder: Path, settings: Mapping[str, Any]) -> tuple[str, ...]:
     """What will be trained: what the settings name, or else detection only where there are masks."""
-    has_masks = any((folder / "ground_truth").rglob("*_mask.png"))
+    has_masks = any(path.name.lower().endswith("_mask.png") for path in (folder / "ground_truth").rglob("*"))
     return tuple(settings.get("tasks") or (("classification", "detection") if has_masks else ("classification",)))
 
 

@@ -74,7 +74,7 @@ def test_every_setting_a_function_reads_is_set(function):
 
 
 def test_the_check_sees_settings_behind_several_calls():
-    assert {"LEASE_MINUTES", "STATUS_QUEUE_URL", "MINIMUM_F1", "TABLE"} <= settings_read_by("eval_metric")
+    assert {"LEASE_MINUTES", "STATUS_QUEUE_URL", "GATES", "TABLE"} <= settings_read_by("eval_metric")
     assert "APPROVAL_URL" in settings_read_by("approval")
 
 

@@ -56,11 +56,6 @@ def parse_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n") if line]
 
 
-def source_key(line: dict[str, Any]) -> str:
-    """The object key of a parsed manifest line."""
-    return str(line["source-ref"]).removeprefix("s3://").split("/", 1)[1]
-
-
 def labels_of(line: dict[str, Any]) -> list[str]:
     """The labels of a parsed manifest line: that of the image, or that of each box."""
     if BOXES in line:

@@ -15,7 +15,7 @@ from rich.console import Console
 from local.cloud import Mail
 from local.runner import demo
 from local.runner.console import Display
-from local.runner.dataset import DatasetError, dataset_name, download, upload
+from local.runner.dataset import DatasetError, dataset_name, download, settings_of, tasks_of, upload
 from local.runner.demo import Journey
 from local.runner.follow import STAGES, RunTable
 from local.runner.memory import FunctionMemory, memory_by_function
@@ -84,7 +84,7 @@ def shown(display: Display) -> str:
 
 
 def journey(runs: RunTable, display: Display, mails: list[Mail] | None = None) -> Journey:
-    return Journey(runs, "line", lambda: mails or [], display)
+    return Journey(runs, "line", ("classification",), lambda: mails or [], display)
 
 
 def test_stages_come_in_the_order_of_the_pipeline(rows: Any, runs: RunTable) -> None:
@@ -218,7 +218,8 @@ def test_upload_keeps_the_layout_and_sends_the_settings_last(tmp_path: Path) -> 
     s3, counts = boto3.client("s3"), []
     s3.create_bucket(Bucket="data")
 
-    upload(s3, tmp_path / "Line A", "data", dataset_name(tmp_path / "Line A"), lambda *count: counts.append(count))
+    folder = tmp_path / "Line A"
+    upload(s3, folder, "data", dataset_name(folder), settings_of(folder), lambda *count: counts.append(count))
     number = download(s3, "data", "datasets/", tmp_path / "copy")
 
     copied = sorted(path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*.*"))
@@ -233,7 +234,7 @@ def test_upload_keeps_the_layout_and_sends_the_settings_last(tmp_path: Path) -> 
 
 def test_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"no \.png, \.jpg, \.jpeg images"):
-        upload(boto3.client("s3"), tmp_path, "data", "line", lambda *_: None)
+        upload(boto3.client("s3"), tmp_path, "data", "line", {}, lambda *_: None)
 
 
 def test_memory_is_the_peak_of_each_function() -> None:
@@ -247,3 +248,26 @@ def test_memory_is_the_peak_of_each_function() -> None:
     logs.put_log_events(logGroupName="/aws/lambda/training", logStreamName="s", logEvents=events)
 
     assert memory_by_function(logs) == [FunctionMemory("training", 95, 256)]
+
+
+def test_detection_is_expected_where_there_are_masks(tmp_path: Path) -> None:
+    assert tasks_of(tmp_path, {}) == ("classification",)
+    (tmp_path / "ground_truth" / "bent").mkdir(parents=True)
+    (tmp_path / "ground_truth" / "bent" / "1_mask.PNG").write_bytes(b"x")
+
+    assert tasks_of(tmp_path, {}) == ("classification", "detection")
+    assert tasks_of(tmp_path, {"tasks": ["detection"]}) == ("detection",)
+
+
+def test_tasks_of_the_command_line_replace_those_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text('{"split": "pool", "tasks": ["detection"]}')
+
+    assert settings_of(tmp_path) == {"split": "pool", "tasks": ["detection"]}
+    assert settings_of(tmp_path, ("classification",)) == {"split": "pool", "tasks": ["classification"]}
+
+
+def test_settings_that_are_no_json_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text("{split: pool}")
+
+    with pytest.raises(DatasetError, match=r"dataset\.json is not JSON"):
+        settings_of(tmp_path)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from mlops import evaluation, inference
+from mlops.answers import Call, Subject
 from mlops.gate import Thresholds
-from mlops.inference import Answer
 
 TRUTH = "rekognition-custom-labels-training-0"
 ANSWER = "rekognition-custom-labels-evaluation"
@@ -54,7 +54,7 @@ LENIENT = Thresholds(0.5, 0.5)
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_aggregates_are_read_flat_and_nested(nested: bool) -> None:
-    judged = evaluation.judge(summary(nested), SNAPSHOT, LENIENT)
+    judged = evaluation.judge("classification", summary(nested), SNAPSHOT, LENIENT)
 
     assert {name: judged["service"][name] for name in ("precision", "recall", "f1")} == {
         "precision": 0.75,
@@ -66,7 +66,7 @@ def test_aggregates_are_read_flat_and_nested(nested: bool) -> None:
 
 
 def test_snapshot_is_judged_by_the_assumed_threshold_of_each_label() -> None:
-    judged = evaluation.judge(summary(), SNAPSHOT, LENIENT)
+    judged = evaluation.judge("classification", summary(), SNAPSHOT, LENIENT)
 
     assert judged["test_images"] == 4
     assert judged["recomputed"]["per_label"] == {
@@ -79,23 +79,23 @@ def test_snapshot_is_judged_by_the_assumed_threshold_of_each_label() -> None:
 def test_numbers_that_agree_are_said_to_agree() -> None:
     numbers = {"Precision": 5 / 6, "Recall": 0.75, "F1Score": 11 / 15}
 
-    judged = evaluation.judge(summary() | {"AggregatedEvaluationResults": numbers}, SNAPSHOT, LENIENT)
+    judged = evaluation.judge("classification", summary() | {"AggregatedEvaluationResults": numbers}, SNAPSHOT, LENIENT)
 
     assert judged["agrees"]
     assert judged["differences"] == {name: pytest.approx(0, abs=1e-9) for name in ("precision", "recall", "f1")}
-    assert not evaluation.judge(summary(), SNAPSHOT, LENIENT)["agrees"]
+    assert not evaluation.judge("classification", summary(), SNAPSHOT, LENIENT)["agrees"]
 
 
 def test_either_source_can_fail_the_gate() -> None:
-    judged = evaluation.judge(summary(f1=0.95), SNAPSHOT, Thresholds(0.9, 0.5))
+    judged = evaluation.judge("classification", summary(f1=0.95), SNAPSHOT, Thresholds(0.9, 0.5))
 
     assert judged["reasons"] == ["recomputed from the snapshot: F1 0.733 is below 0.900"]
-    judged = evaluation.judge(summary(f1=0.6), SNAPSHOT, Thresholds(0.7, 0.5))
+    judged = evaluation.judge("classification", summary(f1=0.6), SNAPSHOT, Thresholds(0.7, 0.5))
     assert judged["reasons"] == ["service: F1 0.600 is below 0.700"]
 
 
 def test_a_label_below_its_own_threshold_is_named_for_both_sources() -> None:
-    judged = evaluation.judge(summary(), SNAPSHOT, Thresholds(0.5, 0.5, {"ok": 0.7}))
+    judged = evaluation.judge("classification", summary(), SNAPSHOT, Thresholds(0.5, 0.5, {"ok": 0.7}))
 
     assert judged["reasons"] == [
         "service: F1 of ok is 0.667 on 2 images, below 0.700",
@@ -104,34 +104,47 @@ def test_a_label_below_its_own_threshold_is_named_for_both_sources() -> None:
 
 
 def test_an_empty_snapshot_does_not_pass() -> None:
-    assert evaluation.judge(summary(), "", LENIENT)["reasons"] == [
+    assert evaluation.judge("classification", summary(), "", LENIENT)["reasons"] == [
         "recomputed from the snapshot: F1 0.000 is below 0.500"
     ]
 
 
 def test_thresholds_come_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MINIMUM_F1", "0.8")
-    monkeypatch.setenv("MINIMUM_LABEL_F1", "0.7")
-    monkeypatch.setenv("LABEL_THRESHOLDS", "cut=0.9")
+    gates = {
+        "classification": {"f1": 0.8, "label_f1": 0.7, "labels": "cut=0.9"},
+        "detection": {"f1": 0.5, "label_f1": 0, "labels": ""},
+    }
+    monkeypatch.setenv("GATES", json.dumps(gates))
 
-    assert evaluation.thresholds() == Thresholds(0.8, 0.7, {"cut": 0.9})
+    assert evaluation.gate_of("classification") == Thresholds(0.8, 0.7, {"cut": 0.9})
+    assert evaluation.gate_of("detection") == Thresholds(0.5, 0, {})
 
 
 @pytest.fixture
 def inference_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MINIMUM_INFERENCE_F1", "0.7")
-    monkeypatch.setenv("MINIMUM_ACCURACY", "0.75")
+    limits = {
+        "classification": {"f1": 0.7, "accuracy": 0.75, "false_alarm_rate": 0.4},
+        "detection": {"f1": 0.5, "false_alarm_rate": 0.5},
+    }
+    monkeypatch.setenv("INFERENCE_LIMITS", json.dumps(limits))
+    monkeypatch.setenv("MATCH_IOU", "0.5")
 
 
-def answers(*pairs: tuple[str, str]) -> list[Answer]:
-    return [Answer(f"{number}.png", *pair, 90.0, 10.0 * number) for number, pair in enumerate(pairs, 1)]
+def call(number: int, truth: str, said: str = "", error: str = "") -> Call:
+    labels = ({"Name": said, "Confidence": 90.0}, {"Name": "other", "Confidence": 5.0}) if said else ()
+    return Call(Subject(f"{number}.png", truth, 100, 80), labels, 10.0 * number, error)
+
+
+def answers(*pairs: tuple[str, str]) -> list[Call]:
+    return [call(number, *pair) for number, pair in enumerate(pairs, 1)]
 
 
 @pytest.mark.usefixtures("inference_limits")
 class TestInferenceJudgement:
     def test_good_answers_pass_with_all_numbers(self) -> None:
         judged = inference.judge(
-            answers(("bent", "bent"), ("bent", "bent"), ("normal", "normal"), ("normal", "bent"), ("normal", "normal"))
+            "classification",
+            answers(("bent", "bent"), ("bent", "bent"), ("normal", "normal"), ("normal", "bent"), ("normal", "normal")),
         )
 
         assert (judged["outcome"], judged["reasons"]) == ("COMPLETED", [])
@@ -143,7 +156,7 @@ class TestInferenceJudgement:
         assert judged["images"] == len(judged["answers"]) == 5
 
     def test_numbers_below_the_thresholds_fail(self) -> None:
-        judged = inference.judge(answers(("bent", "normal"), ("normal", "normal")))
+        judged = inference.judge("classification", answers(("bent", "normal"), ("normal", "normal")))
 
         assert judged["outcome"] == "FAILED"
         assert judged["reasons"] == [
@@ -152,25 +165,27 @@ class TestInferenceJudgement:
         ]
 
     def test_one_failed_call_fails_and_is_named(self) -> None:
-        judged = inference.judge([*answers(("bent", "bent")), Answer("b.png", "bent", error="AccessDenied: no")])
+        judged = inference.judge(
+            "classification", [*answers(("bent", "bent")), call(2, "bent", error="AccessDenied: no")]
+        )
 
-        assert judged["reasons"] == ["1 of 2 calls failed; first: b.png: AccessDenied: no"]
+        assert judged["reasons"] == ["1 of 2 calls failed; first: 2.png: AccessDenied: no"]
 
     def test_no_answer_is_wrong_but_no_false_alarm(self) -> None:
-        judged = inference.judge(answers(("normal", ""), ("bent", "bent")))
+        judged = inference.judge("classification", answers(("normal", ""), ("bent", "bent")))
 
         assert judged["accuracy"] == 0.5
         assert judged["false_alarm_rate"] == 0
 
     def test_without_normal_images_there_is_no_false_alarm_rate(self) -> None:
-        assert inference.judge(answers(("bent", "bent")))["false_alarm_rate"] is None
+        assert inference.judge("classification", answers(("bent", "bent")))["false_alarm_rate"] is None
 
     def test_nothing_to_test_on_fails(self) -> None:
-        reasons = inference.judge([])["reasons"]
+        reasons = inference.judge("classification", [])["reasons"]
 
         assert reasons[0] == "there is no image to test on: neither holdout nor test has any"
 
     def test_result_is_plain_json(self) -> None:
-        judged = inference.judge(answers(("bent", "bent")))
+        judged = inference.judge("classification", answers(("bent", "bent")))
 
         assert json.loads(json.dumps(judged, allow_nan=False)) == judged

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from mlops.limits import MAX_BYTES, check_manifests, image_faults
-from mlops.manifests import classification_manifest
+from mlops.manifests import manifest_of
 from mlops.splits import Image
 
 SHAPE = {"width": 640, "height": 480, "size": 1000, "format": "PNG"}
@@ -19,12 +19,12 @@ def images(side: str, **counts: int) -> list[Image]:
 
 
 def manifest(listed: list[Image]) -> str:
-    return classification_manifest(listed, "bucket")
+    return manifest_of("classification", listed, "bucket")
 
 
 def check(train: list[Image], test: list[Image], **odd: dict[str, Any]) -> tuple[list[str], list[str]]:
     shapes = {image.key: SHAPE for image in train + test} | odd
-    verdict = check_manifests(manifest(train), manifest(test), shapes)
+    verdict = check_manifests("classification", manifest(train), manifest(test), shapes)
     return verdict.violations, verdict.warnings
 
 
@@ -65,7 +65,7 @@ def test_a_fault_names_its_file() -> None:
 def test_an_image_without_a_record_is_named() -> None:
     train, test = images("train", normal=10, bent=10), images("test", normal=1, bent=1)
 
-    verdict = check_manifests(manifest(train), manifest(test), {image.key: SHAPE for image in train})
+    verdict = check_manifests("classification", manifest(train), manifest(test), {image.key: SHAPE for image in train})
 
     assert verdict.violations == [f"{image.key} is not in the inventory of the run" for image in reversed(test)]
 
@@ -130,9 +130,9 @@ def test_an_image_twice_or_on_both_sides_is_named() -> None:
 
 def test_images_of_two_buckets_are_refused() -> None:
     train, test = images("train", normal=10, bent=10), images("test", normal=2, bent=2)
-    text = manifest(train[:5]) + classification_manifest(train[5:], "other")
+    text = manifest(train[:5]) + manifest_of("classification", train[5:], "other")
 
-    verdict = check_manifests(text, manifest(test), {image.key: SHAPE for image in train + test})
+    verdict = check_manifests("classification", text, manifest(test), {image.key: SHAPE for image in train + test})
 
     assert verdict.violations == ["train has images from several buckets: bucket, other"]
 
@@ -142,7 +142,9 @@ def test_a_line_that_is_too_long_is_named() -> None:
     [first, *rest] = manifest(train).splitlines()
     padded = json.dumps(json.loads(first) | {"note": "x" * 100_000})
 
-    verdict = check_manifests("\n".join([padded, *rest]), manifest(test), {i.key: SHAPE for i in train + test})
+    verdict = check_manifests(
+        "classification", "\n".join([padded, *rest]), manifest(test), {i.key: SHAPE for i in train + test}
+    )
 
     [violation] = verdict.violations
     assert violation.startswith("datasets/d/train/bent/0.png: its manifest line has 100")

@@ -1,13 +1,14 @@
 import io
 import struct
 import zlib
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mlops.pixels import Picture, inspect
+from mlops.pixels import Picture, PictureRefused, inspect
 
 SIZE = (80, 70)
 
@@ -16,6 +17,12 @@ def encoded(mode: str = "RGB", kind: str = "PNG", size: tuple[int, int] = SIZE, 
     buffer = io.BytesIO()
     Image.new(mode, size).save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def refusal(data: bytes) -> str:
+    with pytest.raises(PictureRefused) as raised:
+        inspect(data)
+    return str(raised.value)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -46,7 +53,7 @@ def test_pixels_of_every_usual_kind_are_taken(mode: str, kind: str) -> None:
 
 
 def test_progressive_jpeg_is_taken() -> None:
-    assert inspect(encoded(kind="JPEG", progressive=True)).faults == ()
+    assert inspect(encoded(kind="JPEG", progressive=True)).size
 
 
 def test_jpeg_with_an_appended_preview_is_a_jpeg() -> None:
@@ -56,20 +63,20 @@ def test_jpeg_with_an_appended_preview_is_a_jpeg() -> None:
 
 
 def test_cmyk_is_refused() -> None:
-    assert inspect(encoded("CMYK", "JPEG")).faults == ("is CMYK; save it as RGB",)
+    assert refusal(encoded("CMYK", "JPEG")) == "is CMYK; save it as RGB"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 @pytest.mark.parametrize("orientation", [2, 3, 6, 8])
 def test_exif_rotation_is_refused(kind: str, orientation: int) -> None:
-    [fault] = inspect(encoded(kind=kind, exif=turned(orientation))).faults
+    fault = refusal(encoded(kind=kind, exif=turned(orientation)))
 
     assert fault.startswith("is rotated by its EXIF orientation")
 
 
 @pytest.mark.parametrize("orientation", [0, 1, 9])
 def test_exif_that_turns_nothing_is_taken(orientation: int) -> None:
-    assert inspect(encoded(kind="JPEG", exif=turned(orientation))).faults == ()
+    assert inspect(encoded(kind="JPEG", exif=turned(orientation))).size
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -78,7 +85,7 @@ def test_truncated_image_may_be_cut_off(kind: str) -> None:
         noise.save(buffer, kind)
         data = buffer.getvalue()
 
-    [fault] = inspect(data[: len(data) // 2]).faults
+    fault = refusal(data[: len(data) // 2])
 
     assert "cut off" in fault
 
@@ -87,12 +94,12 @@ def test_truncated_image_may_be_cut_off(kind: str) -> None:
     "data", [b"", b"hello, this is text", b"%PDF-1.7", encoded(kind="GIF"), encoded(kind="TIFF"), encoded(kind="BMP")]
 )
 def test_other_files_named_like_pictures_are_refused(data: bytes) -> None:
-    assert inspect(data).faults == ("is not a PNG or JPEG image, whatever its name says",)
+    assert refusal(data) == "is not a PNG or JPEG image, whatever its name says"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_too_small_image_is_refused_with_its_size(kind: str) -> None:
-    assert inspect(encoded(kind=kind, size=(63, 64))).faults == ("is 63 x 64 px; each side must have 64 to 4096 px",)
+    assert refusal(encoded(kind=kind, size=(63, 64))) == "is 63 x 64 px; each side must have 64 to 4096 px"
 
 
 def test_large_image_is_refused_without_decoding_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,17 +108,18 @@ def test_large_image_is_refused_without_decoding_it(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", decode)
 
-    assert inspect(png_bomb(13_000, 13_000)).faults == ("is 13000 x 13000 px; each side must have 64 to 4096 px",)
+    assert refusal(png_bomb(13_000, 13_000)) == "is 13000 x 13000 px; each side must have 64 to 4096 px"
 
 
 def test_bomb_is_refused_for_its_pixels() -> None:
-    [fault] = inspect(png_bomb(60_000, 60_000)).faults
+    fault = refusal(png_bomb(60_000, 60_000))
 
     assert fault.startswith("has far too many pixels")
 
 
 @given(st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["PNG", "JPEG"]))
-def test_damaged_bytes_never_raise(noise: bytes, at: int, kind: str) -> None:
+def test_damaged_bytes_are_read_or_refused(noise: bytes, at: int, kind: str) -> None:
     data = encoded(kind=kind)
 
-    assert isinstance(inspect(data[:at] + noise + data[at + len(noise) :]), Picture)
+    with suppress(PictureRefused):
+        inspect(data[:at] + noise + data[at + len(noise) :])

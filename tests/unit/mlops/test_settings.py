@@ -18,6 +18,10 @@ def test_given_fields_override_defaults() -> None:
     assert parse_settings(text) == DatasetSettings("pool", 0.3, 0)
 
 
+def test_tasks_come_in_the_order_of_the_pipeline_whatever_is_written() -> None:
+    assert parse_settings('{"tasks": ["detection", "classification"]}').tasks == ("classification", "detection")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -26,13 +30,15 @@ def test_given_fields_override_defaults() -> None:
         ("[" * 200_000, "not valid JSON"),
         ('["auto"]', "one JSON object"),
         ("null", "one JSON object"),
-        ('{"splitt": "auto"}', "unknown field 'splitt'; known are holdout_fraction, split, test_fraction"),
+        ('{"splitt": "auto"}', "unknown field 'splitt'; known are holdout_fraction, split, tasks, test_fraction"),
         ('{"split": "random"}', "split is 'random'; it must be auto, folders or pool"),
         ('{"split": ["auto"]}', "split is"),
         ('{"test_fraction": "0.2"}', "test_fraction is '0.2'"),
         ('{"test_fraction": true}', "test_fraction is True"),
         ('{"test_fraction": NaN}', "test_fraction is nan"),
         ('{"holdout_fraction": -0.1}', "holdout_fraction is -0.1"),
+        ('{"tasks": "detection"}', "tasks is 'detection'; it must be a list of classification and detection"),
+        ('{"tasks": ["segmentation"]}', "tasks is ['segmentation']"),
         ('{"holdout_fraction": 1}', "holdout_fraction is 1"),
         ('{"test_fraction": 0}', "test_fraction must be above 0"),
         ('{"test_fraction": 0.5, "holdout_fraction": 0.5}', "leave nothing to train on"),
@@ -48,7 +54,7 @@ def test_a_mistake_is_named(text: str, said: str) -> None:
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=4))
 def test_any_value_is_taken_or_refused_by_name(value: object) -> None:
-    for field in ("split", "test_fraction", "holdout_fraction"):
+    for field in ("split", "test_fraction", "holdout_fraction", "tasks"):
         try:
             parse_settings(json.dumps({field: value}))
         except SettingsInvalid as error:
