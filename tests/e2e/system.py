@@ -1,12 +1,16 @@
 """The deployed system as a user sees it: upload, follow, read mails, open links; and an observer of its events."""
 
+import io
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from PIL import Image
 
 from local.cloud import LocalCloud, Mail
 from local.runner.approve import approval_link, approve
@@ -43,16 +47,30 @@ class System:
 
     def drop(self, objects: Mapping[str, bytes], dataset: str) -> None:
         """Upload objects and, last, dataset.json."""
+        self.upload({**objects, f"datasets/{dataset}/dataset.json": b"{}"})
+
+    def upload(self, objects: Mapping[str, bytes]) -> None:
         s3 = self.cloud.client("s3")
-        for key, data in {**objects, f"datasets/{dataset}/dataset.json": b"{}"}.items():
+        for key, data in objects.items():
             s3.put_object(Bucket=self.outputs["DataBucketName"], Key=key, Body=data)
 
-    def run_until(self, dataset: str, stage: str, environment: str, state: str) -> Run:
-        """The dataset's only run once a stage of it is in a state; a stage that fails instead is an error."""
+    def delete(self, key: str) -> None:
+        self.cloud.client("s3").delete_object(Bucket=self.outputs["DataBucketName"], Key=key)
+
+    def runs(self, dataset: str, task: str = "classification") -> list[Run]:
+        return [run for run in self.table.runs_of(dataset) if run.task == task]
+
+    def run_until(
+        self, dataset: str, stage: str, environment: str, state: str, task: str = "classification", number: int = 0
+    ) -> Run:
+        """The dataset's run of a task with this number once a stage of it is in a state.
+
+        A stage that fails instead is an error.
+        """
 
         def look() -> Run | None:
             self.observe()
-            for run in self.table.runs_of(dataset):
+            for run in self.runs(dataset, task)[number:][:1]:
                 stages = {(s.stage, s.environment): s for s in run.stages}
                 if (found := stages.get((stage, environment))) and found.state == state:
                     return run
@@ -60,7 +78,7 @@ class System:
                     raise AssertionError(f"{run.failure.name}: {run.failure.reasons}")
             return None
 
-        return eventually(look, f"{stage} {state} of {dataset}")
+        return eventually(look, f"{stage} {state} of {task} of {dataset}")
 
     def mails(self, run_id: str, beginning: str) -> list[Mail]:
         return [mail for mail in self.cloud.mails() if run_id in mail.text and mail.subject.startswith(beginning)]
@@ -80,11 +98,13 @@ class System:
     def artifact(self, run_id: str, name: str) -> Any:
         key = f"runs/{run_id}/{name}"
         body = self.cloud.client("s3").get_object(Bucket=self.outputs["ArtifactsBucketName"], Key=key)["Body"].read()
+        if name.endswith(".jpg"):
+            return Image.open(io.BytesIO(body))
         return json.loads(body) if name.endswith(".json") else body.decode()
 
-    def versions(self, environment: str) -> list[dict[str, Any]]:
+    def versions(self, environment: str, task: str = "classification") -> list[dict[str, Any]]:
         rekognition = self.cloud.client("rekognition")
-        name = f"{STACK}-classification-{environment}"
+        name = f"{STACK}-{task}-{environment}"
         arn = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"][0]["ProjectArn"]
         return list(rekognition.describe_project_versions(ProjectArn=arn)["ProjectVersionDescriptions"])
 
@@ -130,7 +150,7 @@ def _datasets(event: Mapping[str, Any]) -> Iterator[str]:
         return
     name = detail["object"]["key"].split("/")[1]
     yield name
-    yield name.split("-classification-")[0]
+    yield re.split("-(?:classification|detection)-", name)[0]
 
 
 @contextmanager

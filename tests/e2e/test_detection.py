@@ -1,0 +1,156 @@
+"""The second task: masks become boxes, boxes a model; neither task holds up the other."""
+
+import json
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+
+from local.runner.follow import Run
+from tests.e2e.conftest import FRAME, as_png, marked
+from tests.e2e.system import System
+
+pytestmark = pytest.mark.e2e
+
+TASKS = ("classification", "detection")
+MASKS = "datasets/plates/ground_truth"
+WITHOUT_IMAGE, EMPTY, ANOTHER_SIZE = (f"{MASKS}/{name}_mask.png" for name in ("stain/999", "scratch/000", "stain/000"))
+ODD_MASKS = {
+    WITHOUT_IMAGE: as_png(np.ones((FRAME, FRAME), np.uint8)),
+    EMPTY: as_png(np.zeros((FRAME, FRAME), np.uint8)),
+    ANOTHER_SIZE: as_png(np.ones((FRAME, FRAME + 8), np.uint8)),
+}
+LACKS_MASK = "datasets/plates/test/stain/001.png"
+
+
+@pytest.fixture(scope="module")
+def released(system: System) -> Iterator[dict[str, Run]]:
+    """Both runs of one drop, masks before images, every event twice, each approved through its own link."""
+    images, masks = marked("plates", per_label=12)
+    system.repeat.add("plates")
+    system.upload({key: mask for key, mask in (masks | ODD_MASKS).items() if not key.endswith("stain/001_mask.png")})
+    system.drop(images, "plates")
+    runs = {}
+    for task in TASKS:
+        run = system.run_until("plates", "inference_test", "development", "COMPLETED", task)
+        system.decide(run.run_id, "approve")
+    for task in TASKS:
+        runs[task] = system.run_until("plates", "inference_test", "staging", "COMPLETED", task)
+        system.mail(runs[task].run_id, "Released")
+    yield runs
+
+
+def test_one_drop_brings_both_tasks_to_staging(system: System, released: dict[str, Run]) -> None:
+    for task, run in released.items():
+        assert system.table.released(task, "staging") == run.run_id
+        assert [version["Status"] for version in system.versions("staging", task)] == ["STOPPED"]
+
+
+def test_both_tasks_use_the_same_sides(system: System, released: dict[str, Run]) -> None:
+    inventories = [system.artifact(run.run_id, "images.jsonl").splitlines() for run in released.values()]
+    of_all, of_marked = ({row["key"]: row["side"] for row in map(json.loads, rows)} for rows in inventories)
+
+    assert of_marked.items() < of_all.items()
+
+
+def test_masks_and_images_without_counterpart_are_named_in_the_run_they_matter_to(
+    system: System, released: dict[str, Run]
+) -> None:
+    refused = system.artifact(released["detection"].run_id, "ground_truth.json")["refused"]
+
+    assert "no usable image" in refused[WITHOUT_IMAGE]
+    assert "is empty: it marks nothing" in refused[EMPTY]
+    assert f"is {FRAME + 8} x {FRAME} px" in refused[ANOTHER_SIZE]
+    assert "has no mask" in refused[LACKS_MASK]
+    assert system.artifact(released["classification"].run_id, "ground_truth.json")["refused"] == {}
+
+
+def test_clean_images_are_left_out_of_training_and_testing_and_counted_for_false_alarms(
+    system: System, released: dict[str, Run]
+) -> None:
+    run_id = released["detection"].run_id
+    sides = {side: system.artifact(run_id, f"manifests/{side}.manifest") for side in ("train", "test", "holdout")}
+
+    assert "/good/" not in sides["train"] + sides["test"]
+    assert "/good/" in sides["holdout"]
+    assert system.artifact(run_id, "staging/inference_test.json")["clean_images"] > 0
+
+
+def test_detector_finds_what_it_was_shown(system: System, released: dict[str, Run]) -> None:
+    result = system.artifact(released["detection"].run_id, "staging/inference_test.json")
+
+    assert result["images_from"] == "holdout"
+    assert result["f1"] >= 0.8
+    assert result["false_alarm_rate"] <= 0.2
+
+
+def test_truth_and_answers_are_drawn(system: System, released: dict[str, Run]) -> None:
+    run_id = released["detection"].run_id
+    overlays = system.artifact(run_id, "ground_truth.json")["overlays"]
+    gallery = system.artifact(run_id, "staging/inference_test.json")["gallery"]
+
+    assert set(overlays) == {"scratch", "stain"}
+    assert gallery
+    for key in [*overlays.values(), *(picture["key"] for picture in gallery)]:
+        assert system.artifact(run_id, key.removeprefix(f"runs/{run_id}/")).width >= 360
+
+
+def test_mail_and_page_show_what_is_missed_and_what_is_a_false_alarm(system: System, released: dict[str, Run]) -> None:
+    run_id = released["detection"].run_id
+    text = system.mail(run_id, "Approve plates detection").text
+
+    assert "missed  false alarms  on clean images" in text
+    assert "False alarms per clean image" in text
+    assert f"/runs/{run_id}/overlays/" in text
+
+
+def test_a_mask_that_comes_later_starts_detection_only_and_one_that_goes_is_missed(
+    system: System, released: dict[str, Run]
+) -> None:
+    images, masks = marked("late", per_label=6)
+    system.drop(images, "late")
+    system.run_until("late", "ground_truth", "development", "COMPLETED")
+    system.upload(masks)
+    first = system.run_until("late", "data_prepare", "development", "COMPLETED", "detection")
+    gone = f"{next(iter(masks))}"
+    system.delete(gone)
+    second = system.run_until("late", "ground_truth", "development", "COMPLETED", "detection", number=1)
+
+    truths = [system.artifact(run.run_id, "ground_truth.json") for run in (first, second)]
+    assert (truths[0]["boxes"], truths[1]["boxes"]) == (len(masks), len(masks) - 1)
+    assert any(gone in reason for reason in truths[1]["refused"].values())
+    assert len(system.runs("late")) == 1
+
+
+def test_masks_that_mean_nothing_stop_detection_and_leave_classification_alone(system: System) -> None:
+    images, masks = marked("misled", per_label=10)
+    random = np.random.default_rng(0)
+    system.upload({key: as_png(_anywhere(random)) for key in masks})
+    system.drop(images, "misled")
+
+    failed = system.run_until("misled", "eval_metric", "development", "FAILED", "detection")
+    system.run_until("misled", "inference_test", "development", "COMPLETED")
+
+    assert "is below" in system.mail(failed.run_id, "FAILED: eval_metric").text
+    assert failed.run_id not in str(system.versions("staging", "detection"))
+
+
+def _anywhere(random: np.random.Generator) -> np.ndarray:
+    mask = np.zeros((FRAME, FRAME), np.uint8)
+    left, top = random.integers(0, FRAME - 20, 2)
+    mask[top : top + 10, left : left + random.integers(8, 20)] = 255
+    return mask
+
+
+def test_the_page_shows_the_pictures_without_loading_anything(system: System, released: dict[str, Run]) -> None:
+    images, masks = marked("shown", per_label=9)
+    system.upload(masks)
+    system.drop(images, "shown")
+    run = system.run_until("shown", "inference_test", "development", "COMPLETED", "detection")
+
+    page = httpx.get(system.link(run.run_id))
+
+    assert page.text.count("data:image/jpeg;base64,") > 2
+    assert "img-src data:" in page.headers["content-security-policy"]
+    assert "What it found and missed" in page.text
