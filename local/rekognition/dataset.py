@@ -2,15 +2,16 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from local.rekognition import limits
 from local.rekognition.failures import BUCKET_PERMISSIONS, FILE_INVALID, FILE_TOO_LARGE, ManifestFileError, finding
-from local.rekognition.images import check_image
+from local.rekognition.images import ImageDimensionError, check_image
 from local.rekognition.manifest import ManifestLine, Source, manifest_text, parse_manifest
 from local.rekognition.storage import ObjectStorage, Reason, StorageError
+from local.rekognition.use_case import UseCase
 
 _PARALLEL_READS = 8
 _FILE_ERRORS = {
@@ -25,10 +26,13 @@ DecodeCheck = Callable[[bytes], object]
 
 @dataclass(frozen=True)
 class Dataset:
-    """The lines of one manifest, the bucket that holds it, and the bytes of each picture once they are loaded."""
+    """The lines of one manifest, the bucket that holds it, the kind of model that they are for once that is decided,
+    and the bytes of each picture once they are loaded.
+    """
 
     manifest_bucket: str
     lines: tuple[ManifestLine, ...]
+    use_case: UseCase | None = None
     images: Mapping[Source | None, bytes] = field(default_factory=dict)
 
     @property
@@ -59,6 +63,19 @@ def read_dataset(storage: ObjectStorage, bucket: str, key: str, version: str | N
     except StorageError as error:
         raise ManifestFileError(_FILE_ERRORS[error.reason]) from error
     return Dataset(bucket, parse_manifest(manifest_text(key, data)))
+
+
+def choose_use_case(training: Dataset) -> UseCase | None:
+    """Return the kind of model that most lines of a training set are for, None when no line can be used."""
+    kinds = Counter(kind for line in training.lines for kind in {found.use_case for found in line.annotations})
+    return max(UseCase, key=lambda kind: kinds[kind]) if kinds else None
+
+
+def for_use_case(dataset: Dataset, use_case: UseCase | None) -> Dataset:
+    """Return the dataset with what is of this kind; lines of another kind are ignored from then on."""
+    if use_case is None:
+        return dataset
+    return replace(dataset, use_case=use_case, lines=tuple(line.of_use_case(use_case) for line in dataset.lines))
 
 
 def can_split(dataset: Dataset) -> bool:
@@ -114,7 +131,7 @@ def line_codes(dataset: Dataset) -> Iterator[str]:
 
 def label_codes(dataset: Dataset, *, usable: bool) -> Iterator[str]:
     """Name what is wrong with the labels; `usable` once the lines without a good picture are out."""
-    if len(dataset.labels) < limits.MIN_LABELS:
+    if len(dataset.labels) < limits.MIN_LABELS[dataset.use_case or UseCase.IMAGE_LEVEL_LABELS]:
         yield "ERROR_MANIFEST_TOO_FEW_USABLE_LABELS" if usable else "ERROR_MANIFEST_TOO_FEW_LABELS"
     if len(dataset.labels) > limits.MAX_LABELS:
         yield "ERROR_MANIFEST_TOO_MANY_LABELS"
@@ -139,29 +156,26 @@ def with_images(dataset: Dataset, storage: ObjectStorage, decode: DecodeCheck) -
     Raises StorageError when S3 itself fails.
     """
     with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-        loaded = list(pool.map(lambda line: _image(line, storage, decode), dataset.lines))
-    images = {line.source: data for line, data in zip(dataset.lines, loaded, strict=True) if data is not None}
-    return replace(dataset, lines=_without_bad_images(dataset.lines, loaded), images=images)
+        loaded = list(pool.map(lambda line: _load(line, storage, decode), dataset.lines))
+    images = {line.source: data for line, data in loaded if data is not None}
+    return replace(dataset, lines=tuple(line for line, _ in loaded), images=images)
 
 
-def _without_bad_images(lines: Sequence[ManifestLine], loaded: Sequence[bytes | None]) -> tuple[ManifestLine, ...]:
-    return tuple(
-        line.rejected(finding("ERROR_INVALID_IMAGE")) if line.is_valid and data is None else line
-        for line, data in zip(lines, loaded, strict=True)
-    )
-
-
-def _image(line: ManifestLine, storage: ObjectStorage, decode: DecodeCheck) -> bytes | None:
+def _load(line: ManifestLine, storage: ObjectStorage, decode: DecodeCheck) -> tuple[ManifestLine, bytes | None]:
     if line.source is None or not line.is_valid:
-        return None
+        return line, None
     try:
         data = storage.read(line.source.bucket, line.source.key, limits.OBJECT_IMAGE_BYTES)
-        check_image(data)
+        size = check_image(data)
         decode(data)
     except StorageError as error:
         if error.reason is Reason.UNAVAILABLE:
             raise
-        return None
+        return line.rejected(finding("ERROR_INVALID_IMAGE")), None
+    except ImageDimensionError:
+        return line.rejected(finding("ERROR_INVALID_IMAGE_DIMENSION" if line.frames else "ERROR_INVALID_IMAGE")), None
     except ValueError:
-        return None
-    return data
+        return line.rejected(finding("ERROR_INVALID_IMAGE")), None
+    if line.frames - {size}:
+        return line.rejected(finding("ERROR_INVALID_IMAGE_DIMENSION")), None
+    return line, data

@@ -21,9 +21,9 @@ async def detect_custom_labels(service: Service, scope: Scope, request: Request)
         message = "Provisioned Rate exceeded. Call less often, or start the model with more inference units."
         raise ServiceError("ProvisionedThroughputExceededException", message)
     image = await asyncio.to_thread(_image_bytes, request["Image"], service, scope)
-    scores = await asyncio.to_thread(model.scores, image)
+    found = await asyncio.to_thread(model.find, image)
     options = (request.get("MinConfidence"), request.get("MaxResults"))
-    return {"CustomLabels": custom_labels(model.classifier.labels, scores, model.thresholds, *options)}
+    return {"CustomLabels": custom_labels(found, model.thresholds, *options)}
 
 
 def _check_image_parameter(image: Request) -> None:

@@ -1,19 +1,18 @@
-"""How good a classifier is on its testing images, in the numbers and files of the service."""
+"""How good a model is on its testing images, in the numbers and files of the service; of whatever kind it is."""
 
-import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import fmean
 from typing import Any
 
-import numpy as np
+from local.rekognition.attributes import METADATA
+from local.rekognition.manifest import ManifestLine
 
-from local.rekognition.manifest import CLASSIFICATION, ManifestLine
-
-_UNTESTED_THRESHOLD = 0.5
-_TRUTH = "rekognition-custom-labels-training"
-_PREDICTION = "rekognition-custom-labels-evaluation"
+UNTESTED_THRESHOLD = 0.5
+TRUTH = "rekognition-custom-labels-training"
+PREDICTION = "rekognition-custom-labels-evaluation"
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,44 @@ class LabelMetrics:
     testing_images: int
 
 
+def label_metrics(
+    label: str, threshold: float, *, hits: int, positives: int, truths: int, testing_images: int
+) -> LabelMetrics:
+    """Compute the metrics of a label from how much was right, found and true; undefined ones are 0."""
+    precision = hits / positives if positives else 0.0
+    recall = hits / truths if truths else 0.0
+    f1 = 2 * hits / (positives + truths) if positives + truths else 0.0
+    return LabelMetrics(label, threshold, precision, recall, f1, testing_images)
+
+
 @dataclass(frozen=True)
-class Evaluation:
-    """A classifier on its testing images: `scores` is float32 (images, labels), `truth` bool of the same shape."""
+class EvaluationContext:
+    """What the evaluation files say beside the numbers."""
+
+    version_arn: str
+    training_images: int
+    ended: datetime
+    normalize_rows: bool = False
+
+
+class Evaluation(ABC):
+    """A model on its testing images."""
 
     labels: tuple[str, ...]
-    scores: np.ndarray
-    truth: np.ndarray
     metrics: tuple[LabelMetrics, ...]
+
+    @property
+    @abstractmethod
+    def testing_images(self) -> int:
+        """Return how many images the model was tested on."""
+
+    @abstractmethod
+    def aggregates(self, context: EvaluationContext) -> Mapping[str, Any]:
+        """Return what a summary of this kind of model has beside the means of precision, recall and F1."""
+
+    @abstractmethod
+    def snapshot(self, lines: Sequence[ManifestLine], ended: datetime) -> Iterator[str]:
+        """Write the TestingGroundTruth lines: the truth of each image, and what the model says."""
 
     @property
     def tested(self) -> list[LabelMetrics]:
@@ -54,83 +83,21 @@ class Evaluation:
         return {metrics.label: metrics.threshold for metrics in self.metrics}
 
 
-def evaluate(labels: Sequence[str], scores: np.ndarray, truths: Sequence[frozenset[str]]) -> Evaluation:
-    """Measure float32 scores of shape (images, labels) against the true labels of each image."""
-    truth = np.array([[label in true for label in labels] for true in truths], dtype=bool)
-    columns = zip(labels, scores.T, truth.T, strict=True)
-    return Evaluation(tuple(labels), scores, truth, tuple(_metrics(*column) for column in columns))
-
-
-def best_threshold(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Return a threshold t at which `scores >= t` has the best F1: midway between the scores it separates.
-
-    Midway, because a threshold equal to a score would hang on the last bit of that one image.
-    """
-    if not truth.any():
-        return _UNTESTED_THRESHOLD
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order].astype(float)
-    below = np.append(ranked[1:], 0.0)
-    f1 = 2 * np.cumsum(truth[order]) / (np.arange(1, len(ranked) + 1) + truth.sum())
-    f1[:-1][ranked[:-1] == ranked[1:]] = -1.0
-    best = int(np.argmax(f1))
-    return float((ranked[best] + below[best]) / 2)
-
-
-def _metrics(label: str, scores: np.ndarray, truth: np.ndarray) -> LabelMetrics:
-    threshold = best_threshold(scores, truth)
-    predicted = scores.astype(float) >= threshold
-    hits = int((predicted & truth).sum())
-    positives, support = int(predicted.sum()), int(truth.sum())
-    precision = hits / positives if positives else 0.0
-    recall = hits / support if support else 0.0
-    f1 = 2 * hits / (positives + support) if positives + support else 0.0
-    return LabelMetrics(label, threshold, precision, recall, f1, support)
-
-
-def confusion_matrix(evaluation: Evaluation, *, normalize_rows: bool) -> list[dict[str, Any]]:
-    """Count the most likely label of each image against its true ones.
-
-    The documented sample divides each count by the number of testing images of the *predicted* label;
-    `normalize_rows` divides by that of the true label instead.
-    """
-    truth, likeliest = evaluation.truth, np.argmax(evaluation.scores, axis=1)
-    support = truth.sum(axis=0)
-    entries = []
-    for row, true_label in enumerate(evaluation.labels):
-        for column, predicted_label in enumerate(evaluation.labels):
-            count = int((truth[:, row] & (likeliest == column)).sum())
-            images = int(support[row if normalize_rows else column])
-            value = count / images if images else 0.0
-            entries.append({"GroundTruthLabel": true_label, "PredictedLabel": predicted_label, "Value": value})
-    return entries
-
-
-@dataclass(frozen=True)
-class EvaluationContext:
-    """What the evaluation files say beside the numbers."""
-
-    version_arn: str
-    training_images: int
-    ended: datetime
-    normalize_rows: bool = False
-
-
 def summary_document(evaluation: Evaluation, context: EvaluationContext) -> dict[str, Any]:
     """Write the EvaluationResultSummary."""
     tested = evaluation.tested
     return {
         "Version": 1,
         "AggregatedEvaluationResults": {
-            "ConfusionMatrix": confusion_matrix(evaluation, normalize_rows=context.normalize_rows),
+            **evaluation.aggregates(context),
             "F1Score": evaluation.f1,
             "Precision": fmean(metrics.precision for metrics in tested),
             "Recall": fmean(metrics.recall for metrics in tested),
         },
         "EvaluationDetails": {
-            "EvaluationEndTimestamp": _iso(context.ended, "microseconds"),
+            "EvaluationEndTimestamp": iso_time(context.ended, "microseconds"),
             "Labels": list(evaluation.labels),
-            "NumberOfTestingImages": len(evaluation.scores),
+            "NumberOfTestingImages": evaluation.testing_images,
             "NumberOfTrainingImages": context.training_images,
             "ProjectVersionArn": context.version_arn,
         },
@@ -151,45 +118,39 @@ def _label_result(metrics: LabelMetrics) -> dict[str, Any]:
     }
 
 
-def snapshot(evaluation: Evaluation, lines: Sequence[ManifestLine], ended: datetime) -> Iterator[str]:
-    """Write the TestingGroundTruth lines: the truth of each image, and one prediction for every label."""
-    for line, scores in zip(lines, evaluation.scores, strict=True):
-        document = {"source-ref": (line.document or {})["source-ref"], **_truth_attributes(line)}
-        for index, (metrics, score) in enumerate(zip(evaluation.metrics, scores, strict=True)):
-            document |= _prediction(index, metrics, float(score), metrics.label in line.label_set, ended)
-        yield json.dumps(document)
-
-
-def _truth_attributes(line: ManifestLine) -> dict[str, Any]:
+def truth_attributes(line: ManifestLine) -> dict[str, Any]:
+    """Write the attributes that a model was tested with, renamed as in snapshots."""
     attributes: dict[str, Any] = {}
     document = line.document or {}
-    for index, key in enumerate(line.labels):
-        attributes[f"{_TRUTH}-{index}"] = document[key]
-        attributes[f"{_TRUTH}-{index}-metadata"] = {**document[f"{key}-metadata"], "job-name": f"{_TRUTH}-job"}
+    for index, key in enumerate(dict.fromkeys(annotation.attribute for annotation in line.annotations)):
+        attributes[f"{TRUTH}-{index}"] = document[key]
+        attributes[f"{TRUTH}-{index}{METADATA}"] = {**document[key + METADATA], "job-name": f"{TRUTH}-job"}
     return attributes
 
 
-def _prediction(index: int, metrics: LabelMetrics, score: float, present: bool, ended: datetime) -> Mapping[str, Any]:
-    predicted = score >= metrics.threshold
-    metadata = {
-        "class-name": metrics.label,
-        "confidence": score,
-        "type": CLASSIFICATION,
-        "job-name": f"{_PREDICTION}-job",
-        "human-annotated": "no",
-        "creation-date": _iso(ended, "milliseconds"),
-        f"{_PREDICTION}-details": {
-            "version": 1,
-            "ground-truth-labelling-jobs": [f"{_TRUTH}-job"],
-            "is-true-positive": predicted and present,
-            "is-true-negative": not predicted and not present,
-            "is-false-positive": predicted and not present,
-            "is-false-negative": not predicted and present,
-            "is-present-in-ground-truth": present,
-        },
+def evaluation_details(*, predicted: bool, present: bool) -> dict[str, Any]:
+    """Write what a snapshot says of one prediction."""
+    return {
+        "version": 1,
+        "ground-truth-labelling-jobs": [f"{TRUTH}-job"],
+        "is-true-positive": predicted and present,
+        "is-true-negative": not predicted and not present,
+        "is-false-positive": predicted and not present,
+        "is-false-negative": not predicted and present,
+        "is-present-in-ground-truth": present,
     }
-    return {f"{_PREDICTION}-{index}": int(predicted), f"{_PREDICTION}-{index}-metadata": metadata}
 
 
-def _iso(time: datetime, precision: str) -> str:
+def prediction_metadata(ended: datetime, kind: str) -> dict[str, Any]:
+    """Write what all predictions of a snapshot have in common."""
+    return {
+        "type": kind,
+        "job-name": f"{PREDICTION}-job",
+        "human-annotated": "no",
+        "creation-date": iso_time(ended, "milliseconds"),
+    }
+
+
+def iso_time(time: datetime, precision: str) -> str:
+    """Write a time as the service's files do: UTC, and they do not say so."""
     return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision)

@@ -44,20 +44,30 @@ _SENTENCES = {
         "The use case type of the {} label attribute metadata is unsupported. Check the type field."
     ),
     "ERROR_INVALID_LABEL_NAME_LENGTH": (
-        f"The label name must have between 1 and {limits.LABEL_CHARACTERS} characters. Check the class-name field."
+        f"The label name must have between 1 and {limits.LABEL_CHARACTERS} characters. "
+        "Check the class-name or class-map field."
     ),
+    "ERROR_MISSING_BOUNDING_BOX_CONFIDENCE": "One or more bounding boxes has a missing confidence value.",
+    "ERROR_MISSING_CLASS_MAP_ID": "One of more class ids is missing from the class map.",
+    "ERROR_INVALID_BOUNDING_BOX": "The bounding box has off frame values.",
+    "ERROR_BOUNDING_BOX_TOO_SMALL": "The height and width of the bounding box is too small.",
+    "ERROR_TOO_MANY_BOUNDING_BOXES": "There are more bounding boxes than the allowed maximum.",
+    "ERROR_NO_VALID_ANNOTATIONS": "No valid annotations found.",
     "ERROR_INVALID_IMAGE": "The image is invalid. Check S3 path and/or image properties.",
+    "ERROR_INVALID_IMAGE_DIMENSION": "The image dimension(s) do not conform to allowed dimensions.",
     "WARNING_UNANNOTATED_RECORD": "Record is unannotated.",
+    "WARNING_NO_ANNOTATIONS": "No annotations were found.",
+    "WARNING_NO_ATTRIBUTE_ANNOTATIONS": "No attribute annotations were found.",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing wrong with a line or a manifest; `where` is the key of the line it concerns, empty for all of it."""
+    """One thing wrong with a line or a manifest; `where` is the path in the line to the object that it concerns."""
 
     code: str
     message: str
-    where: str = ""
+    where: tuple[str | int, ...] = ()
 
     @property
     def is_error(self) -> bool:
@@ -69,9 +79,9 @@ class Finding:
         return {"code": self.code, "message": self.message}
 
 
-def finding(code: str, where: str = "") -> Finding:
+def finding(code: str, *where: str | int) -> Finding:
     """Find the sentence that belongs to a code."""
-    return Finding(code, _SENTENCES[code].format(where), where)
+    return Finding(code, _SENTENCES[code].format(*where), where)
 
 
 class ManifestFileError(Exception):

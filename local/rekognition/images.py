@@ -11,16 +11,23 @@ class UnsupportedFormatError(ValueError):
     """Not a PNG or JPEG file that can be read."""
 
 
-class ImageTooSmallError(ValueError):
+class ImageDimensionError(ValueError):
+    """The sides are not as they should be."""
+
+
+class ImageTooSmallError(ImageDimensionError):
     """A side is too short, or one side is too many times the other."""
 
 
-class ImageTooLargeError(ValueError):
+class ImageTooLargeError(ImageDimensionError):
     """A side is too long."""
 
 
-def check_image(data: bytes) -> None:
-    """Raise one of this module's ValueErrors unless the header shows a PNG or JPEG within the documented limits."""
+def check_image(data: bytes) -> tuple[int, int]:
+    """Return width and height of a PNG or JPEG within the documented limits, as its header shows them.
+
+    Raises one of this module's ValueErrors for any other.
+    """
     width, height = _size(data)
     short, long = sorted((width, height))
     if long > limits.MAX_SIDE:
@@ -30,6 +37,7 @@ def check_image(data: bytes) -> None:
     if long > limits.MAX_ASPECT_RATIO * short:
         ratio = limits.MAX_ASPECT_RATIO
         raise ImageTooSmallError(f"The image is {width} x {height} pixels; one side is over {ratio} times the other.")
+    return width, height
 
 
 def _size(data: bytes) -> tuple[int, int]:

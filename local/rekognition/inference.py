@@ -1,32 +1,36 @@
-"""A running model: the classifier in memory, its thresholds, and the calls it takes."""
+"""A running model: what is in memory, its thresholds, and the calls it takes."""
 
 import importlib
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from local.rekognition.boxes import Box
 from local.rekognition.errors import ServiceError, invalid_parameter
 from local.rekognition.images import ImageTooLargeError, ImageTooSmallError, UnsupportedFormatError, check_image
+from local.rekognition.kinds import KINDS, Kind
+from local.rekognition.models import Found
 from local.rekognition.throttle import TokenBucket
-from local.rekognition.training import Classifier
+from local.rekognition.use_case import UseCase
 
 
 @dataclass(frozen=True)
 class RunningModel:
     """A model that answers; one call at a time, because an engine need not be thread-safe."""
 
-    classifier: Classifier
+    kind: Kind
+    model: Any
     thresholds: Mapping[str, float]
     capacity: TokenBucket
     decode: Any
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def scores(self, image: bytes) -> np.ndarray:
-        """Return a float32 score, 0 to 1, for each label. Raises ServiceError for a picture the service refuses."""
+    def find(self, image: bytes) -> list[Found]:
+        """Return all that the model finds in a picture. Raises ServiceError for one that the service refuses."""
         try:
             check_image(image)
             self.decode(image)
@@ -38,31 +42,40 @@ class RunningModel:
             message = f"Request has invalid image format. {error}"
             raise ServiceError("InvalidImageFormatException", message) from error
         with self.lock:
-            scores: np.ndarray = self.classifier.predict([image])[0]
-        return scores
+            return self.kind.find(self.model, image)
 
 
-def load_model(engine_name: str, path: Path, thresholds: Mapping[str, float], capacity: TokenBucket) -> RunningModel:
+def load_model(
+    engine_name: str, use_case: UseCase, path: Path, thresholds: Mapping[str, float], capacity: TokenBucket
+) -> RunningModel:
     """Load a trained model into memory."""
     engine: Any = importlib.import_module(engine_name)
-    return RunningModel(engine.ClassificationModel.load(path), thresholds, capacity, engine.decode_image)
+    kind = KINDS[use_case]
+    return RunningModel(kind, kind.load(engine, path), thresholds, capacity, engine.decode_image)
 
 
 def custom_labels(
-    labels: Sequence[str],
-    scores: np.ndarray,
+    found: Sequence[Found],
     thresholds: Mapping[str, float],
     min_confidence: float | None = None,
     max_results: int | None = None,
 ) -> list[dict[str, Any]]:
-    """List the labels found, most confident first, as DetectCustomLabels answers them.
+    """List what was found, most confident first, as DetectCustomLabels answers it; boxes have a Geometry.
 
     Without `min_confidence` (0 to 100) each label has its own threshold; both are inclusive.
     """
-    found: list[dict[str, Any]] = []
-    for label, score in zip(labels, np.asarray(scores, dtype=np.float32), strict=True):
-        confidence = float(score * np.float32(100))
-        accepted = float(score) >= thresholds[label] if min_confidence is None else confidence >= min_confidence
+    answers: list[dict[str, Any]] = []
+    for one in found:
+        confidence = float(np.float32(one.score) * np.float32(100))
+        accepted = one.score >= thresholds[one.label] if min_confidence is None else confidence >= min_confidence
         if accepted:
-            found.append({"Name": label, "Confidence": confidence})
-    return sorted(found, key=lambda label: -label["Confidence"])[:max_results]
+            answers.append({"Name": one.label, "Confidence": confidence, **_geometry(one.box)})
+    return sorted(answers, key=lambda label: -label["Confidence"])[:max_results]
+
+
+def _geometry(box: Box | None) -> dict[str, Any]:
+    if box is None:
+        return {}
+    sides = ("Left", "Top", "Width", "Height")
+    shares = {side: float(np.float32(share)) for side, share in zip(sides, astuple(box), strict=True)}
+    return {"Geometry": {"BoundingBox": shares}}

@@ -7,8 +7,7 @@ from typing import Any
 
 from local.rekognition import dataset as rules
 from local.rekognition.dataset import Dataset, DecodeCheck, read_dataset
-from local.rekognition.failures import Finding, ManifestFileError, finding
-from local.rekognition.manifest import has_boxes
+from local.rekognition.failures import Finding, finding
 from local.rekognition.storage import ObjectStorage, StorageError
 
 
@@ -46,11 +45,11 @@ def inspect(
 
     Raises ManifestFileError when a manifest cannot be used at all.
     """
-    training = _read_asset(training_input, storage)
-    if not training.labels and any(has_boxes(line) for line in training.lines):
-        raise ManifestFileError("The manifest has bounding boxes only; this local service trains classifiers only.")
+    given = _read_asset(training_input, storage)
+    use_case = rules.choose_use_case(given)
+    training = rules.for_use_case(given, use_case)
     if not testing_input.get("AutoCreate"):
-        found = Inspection(training, _read_asset(testing_input, storage))
+        found = Inspection(training, rules.for_use_case(_read_asset(testing_input, storage), use_case))
     elif rules.can_split(training):
         found = Inspection(*rules.split(training))
     else:
@@ -109,7 +108,7 @@ def _statistics(dataset: Dataset, codes: tuple[str, ...]) -> dict[str, Any]:
     valid = sum(line.is_valid for line in dataset.lines)
     invalid = [number for number, line in enumerate(dataset.lines, start=1) if line.is_invalid]
     return {
-        "use_case": "IMAGE_LEVEL_LABELS" if valid else "NOT_DETERMINED",
+        "use_case": dataset.use_case if valid and dataset.use_case else "NOT_DETERMINED",
         "total_json_lines": len(dataset.lines),
         "valid_json_lines": valid,
         "invalid_json_lines": len(invalid),

@@ -25,6 +25,7 @@ from local.rekognition.storage import ObjectStorage
 from local.rekognition.store import ModelFiles, Store
 from local.rekognition.throttle import TokenBucket
 from local.rekognition.training import READY, TrainingJob, TrainingOutcome, output_key, write_outputs
+from local.rekognition.use_case import UseCase
 from local.rekognition.worker import WorkOrder, read_outcome
 
 Changes = Mapping[str, Any]
@@ -146,7 +147,9 @@ class Lifecycle:
         # Without automatic scaling, the units in service are the fewest asked for.
         capacity = TokenBucket((version.min_units or 1) * self._settings.tps_per_unit)
         try:
-            model = await asyncio.to_thread(load_model, self._settings.engine, path, version.thresholds, capacity)
+            use_case = UseCase(version.use_case)
+            parts = (self._settings.engine, use_case, path, version.thresholds, capacity)
+            model = await asyncio.to_thread(load_model, *parts)
         except Exception as error:
             _log.exception("%s: the model does not load", version.arn)
             return {"status": VersionStatus.FAILED, "status_message": f"The model could not be loaded: {error}"}
@@ -163,7 +166,12 @@ class Lifecycle:
             await asyncio.to_thread(self._copy_files, source, version, outputs)
         except ManifestFileError as error:
             return {"status": VersionStatus.COPYING_FAILED, "status_message": str(error)}
-        learned = {"thresholds": source.thresholds, "f1_score": source.f1_score, "outputs": outputs}
+        learned = {
+            "thresholds": source.thresholds,
+            "f1_score": source.f1_score,
+            "outputs": outputs,
+            "use_case": source.use_case,
+        }
         ended = {"training_ended_ms": source.training_ended_ms}
         return {"status": VersionStatus.COPYING_COMPLETED, "status_message": READY, **learned, **ended}
 
@@ -194,7 +202,7 @@ def _training_changes(outcome: TrainingOutcome, started_ms: int, ended_ms: int) 
     status = VersionStatus.TRAINING_COMPLETED if outcome.succeeded else VersionStatus.TRAINING_FAILED
     changes = {"status": status, "status_message": outcome.message, "outputs": outcome.outputs}
     billable = max(1, round((ended_ms - started_ms) / 1000)) if outcome.succeeded else None
-    learned = {"f1_score": outcome.f1_score, "thresholds": outcome.thresholds}
+    learned = {"f1_score": outcome.f1_score, "thresholds": outcome.thresholds, "use_case": outcome.use_case}
     return {**changes, **learned, "training_ended_ms": ended_ms, "billable_seconds": billable}
 
 

@@ -2,20 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from local.rekognition import limits
+from local.rekognition.attributes import METADATA, Annotation, form_findings, frame_of, label_attributes, read_attribute
 from local.rekognition.failures import FILE_EMPTY, FILE_INVALID, FILE_TOO_LARGE, Finding, ManifestFileError, finding
-
-CLASSIFICATION = "groundtruth/image-classification"
-DETECTION = "groundtruth/object-detection"
+from local.rekognition.use_case import UseCase
 
 _SOURCE_REF = re.compile(r"s3://(?P<bucket>[0-9A-Za-z.\-_]{3,255})/(?P<key>.{1,1024})", re.DOTALL)
-_METADATA = "-metadata"
 
 
 @dataclass(frozen=True)
@@ -28,14 +25,14 @@ class Source:
 
 @dataclass(frozen=True)
 class ManifestLine:
-    """One line; `labels` maps the key of each usable label attribute to its label.
+    """One line; `annotations` are the labels and boxes of it that can be used.
 
-    A line is valid with labels, invalid with errors and no labels, and ignored otherwise.
+    A line is valid with annotations, invalid with errors and no annotations, and ignored otherwise.
     """
 
     document: Mapping[str, Any] | None
     source: Source | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: tuple[Annotation, ...] = ()
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -46,32 +43,48 @@ class ManifestLine:
     @property
     def is_valid(self) -> bool:
         """Tell whether the line can be trained on or tested with."""
-        return bool(self.labels)
+        return bool(self.annotations)
 
     @property
     def is_invalid(self) -> bool:
         """Tell whether the line counts against the share of invalid lines."""
-        return not self.labels and any(found.is_error for found in self.findings)
+        return not self.annotations and any(found.is_error for found in self.findings)
 
     @property
     def label_set(self) -> frozenset[str]:
         """Return the labels of the image."""
-        return frozenset(self.labels.values())
+        return frozenset(annotation.label for annotation in self.annotations)
+
+    @property
+    def frames(self) -> frozenset[tuple[int, int]]:
+        """Return the widths and heights that the boxes of the line were drawn on."""
+        boxed = {annotation.attribute for annotation in self.annotations if annotation.box}
+        return frozenset(frame_of((self.document or {})[attribute]) for attribute in boxed)
 
     def rejected(self, *findings: Finding) -> "ManifestLine":
-        """Return the line with more findings and without labels."""
-        return replace(self, labels={}, findings=self.findings + findings)
+        """Return the line with more findings and without annotations."""
+        return replace(self, annotations=(), findings=self.findings + findings)
+
+    def of_use_case(self, use_case: UseCase) -> "ManifestLine":
+        """Return the line with the annotations of one kind only; without any it is ignored."""
+        kept = tuple(annotation for annotation in self.annotations if annotation.use_case is use_case)
+        return self if kept == self.annotations else replace(self, annotations=kept)
 
     def annotated(self) -> dict[str, Any]:
         """Return the line as a validation manifest shows it: findings listed in the object that they concern."""
-        document = dict(self.document or {})
+        document: dict[str, Any] = json.loads(json.dumps(self.document or {}))
         for found in self.findings:
-            target = document
-            if isinstance(document.get(found.where), dict):
-                target = document[found.where] = dict(document[found.where])
-            kind = "errors" if found.is_error else "warnings"
-            target[kind] = [*target.get(kind, []), found.document()]
+            target = _object_at(document, found.where)
+            target.setdefault("errors" if found.is_error else "warnings", []).append(found.document())
         return document
+
+
+def _object_at(document: dict[str, Any], where: tuple[str | int, ...]) -> dict[str, Any]:
+    """Find the object at a path; what is no object has no room for findings: then it is the line."""
+    target: Any = document
+    for step in where:
+        target = target[step]
+    return target if isinstance(target, dict) else document
 
 
 def manifest_text(name: str, data: bytes) -> str:
@@ -107,15 +120,7 @@ def parse_line(row: str) -> ManifestLine:
         return line.rejected(*structural)
     if set(document) == {"source-ref"}:
         return line.rejected(finding("WARNING_UNANNOTATED_RECORD"))
-    return _with_labels(line, document)
-
-
-def has_boxes(line: ManifestLine) -> bool:
-    """Tell whether a sound line carries bounding boxes."""
-    if line.document is None or line.findings:
-        return False
-    metadata = [line.document[key + _METADATA] for key in _label_attributes(line.document)]
-    return any(entry["type"] == DETECTION for entry in metadata)
+    return _with_annotations(line, document)
 
 
 def _first_of_its_image(line: ManifestLine, seen: set[Source]) -> ManifestLine:
@@ -147,67 +152,36 @@ def _source(document: Mapping[str, Any]) -> Source | None:
     return Source(match["bucket"], match["key"]) if match else None
 
 
-def _label_attributes(document: Mapping[str, Any]) -> list[str]:
-    return [key for key in document if key != "source-ref" and key + _METADATA in document]
-
-
 def _structural_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
     if "source-ref" not in document:
         yield finding("ERROR_MISSING_SOURCE_REF")
     elif _source(document) is None:
         yield finding("ERROR_INVALID_SOURCE_REF_FORMAT")
-    attributes = _label_attributes(document)
+    attributes = label_attributes(document)
     if not attributes and set(document) - {"source-ref"}:
         yield finding("ERROR_NO_LABEL_ATTRIBUTES")
     for key in attributes:
-        yield from _attribute_findings(key, document[key], document[key + _METADATA])
+        yield from form_findings(key, document[key], document[key + METADATA])
 
 
-def _attribute_findings(key: str, value: Any, metadata: Any) -> Iterator[Finding]:
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("type"), str):
-        yield finding("ERROR_INVALID_LABEL_ATTRIBUTE_METADATA_FORMAT", key + _METADATA)
-    elif metadata["type"] == CLASSIFICATION:
-        if not _is_number(value, int):
-            yield finding("ERROR_INVALID_LABEL_ATTRIBUTE_FORMAT", key)
-        if not all(check(metadata.get(name)) for name, check in _METADATA_CHECKS.items()):
-            yield finding("ERROR_INVALID_LABEL_ATTRIBUTE_METADATA_FORMAT", key + _METADATA)
-
-
-def _is_number(value: Any, kind: type | tuple[type, ...]) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _is_confidence(value: Any) -> bool:
-    return _is_number(value, (int, float)) and 0 <= value <= 1
-
-
-def _is_time(value: Any) -> bool:
-    try:
-        return bool(datetime.fromisoformat(value))
-    except (TypeError, ValueError):
-        return False
-
-
-_METADATA_CHECKS: dict[str, Callable[[Any], bool]] = {
-    "class-name": lambda value: isinstance(value, str),
-    "confidence": _is_confidence,
-    "human-annotated": lambda value: value in ("yes", "no"),
-    "creation-date": _is_time,
-    "job-name": lambda value: value is None or isinstance(value, str),
-}
-
-
-def _with_labels(line: ManifestLine, document: Mapping[str, Any]) -> ManifestLine:
-    labels: dict[str, str] = {}
-    findings: list[Finding] = []
-    for key in _label_attributes(document):
-        metadata = document[key + _METADATA]
-        if metadata["type"] not in (CLASSIFICATION, DETECTION):
-            findings.append(finding("ERROR_UNSUPPORTED_USE_CASE_TYPE", key + _METADATA))
-        elif metadata["type"] == CLASSIFICATION and not 1 <= len(metadata["class-name"]) <= limits.LABEL_CHARACTERS:
-            findings.append(finding("ERROR_INVALID_LABEL_NAME_LENGTH", key + _METADATA))
-        elif metadata["type"] == CLASSIFICATION:
-            labels[key] = metadata["class-name"]
-    if (findings and not labels) or len(set(labels.values())) > limits.LABELS_PER_IMAGE:
+def _with_annotations(line: ManifestLine, document: Mapping[str, Any]) -> ManifestLine:
+    readings = [read_attribute(key, document[key], document[key + METADATA]) for key in label_attributes(document)]
+    annotations = tuple(annotation for found, _ in readings for annotation in found)
+    findings = tuple(found for _, problems in readings for found in problems)
+    image_labels = {annotation.label for annotation in annotations if annotation.box is None}
+    if len(image_labels) > limits.LABELS_PER_IMAGE:
         return line.rejected(*findings, finding("ERROR_NO_VALID_LABEL_ATTRIBUTES"))
-    return replace(line, labels=labels, findings=tuple(findings))
+    if annotations:
+        return replace(line, annotations=annotations, findings=findings)
+    return line.rejected(*findings, *_nothing_left(findings))
+
+
+def _nothing_left(findings: tuple[Finding, ...]) -> Iterator[Finding]:
+    """Say of a whole line why it cannot be used, when none of its attributes can."""
+    codes = {found.code for found in findings}
+    if codes == {"WARNING_NO_ATTRIBUTE_ANNOTATIONS"}:
+        yield finding("WARNING_NO_ANNOTATIONS")
+    elif "ERROR_NO_VALID_ANNOTATIONS" in codes or "ERROR_TOO_MANY_BOUNDING_BOXES" in codes:
+        yield finding("ERROR_NO_VALID_ANNOTATIONS")
+    else:
+        yield finding("ERROR_NO_VALID_LABEL_ATTRIBUTES")

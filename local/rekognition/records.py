@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from local.rekognition.use_case import UseCase
+
 
 class ProjectStatus(StrEnum):
     """The states of a project that this service passes through."""
@@ -55,7 +57,7 @@ class ProjectVersion:
 
     `training_input` and `testing_input` are the request's TrainingData and TestingData. `outputs` maps the kind of
     each object written (`EvaluationResultSummary`, ...) to its key in `output_bucket`. `thresholds` are the assumed
-    thresholds, 0 to 1 by label.
+    thresholds, 0 to 1 by label. `use_case` is the kind of the model, once it is trained.
     """
 
     arn: str
@@ -71,6 +73,7 @@ class ProjectVersion:
     testing_input: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    use_case: str = UseCase.IMAGE_LEVEL_LABELS
     f1_score: float | None = None
     training_ended_ms: int | None = None
     billable_seconds: int | None = None

@@ -1,47 +1,21 @@
 """One training from manifests to a model, its evaluation and the files in the output bucket."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-
-from local.rekognition.dataset import Dataset
-from local.rekognition.evaluation import Evaluation, EvaluationContext, evaluate, snapshot, summary_document
+from local.rekognition.evaluation import Evaluation, EvaluationContext, summary_document
 from local.rekognition.failures import OUTPUT_NOT_WRITABLE, ManifestFileError
 from local.rekognition.inspection import Inspection, inspect, usable_manifest, validation_manifest
+from local.rekognition.kinds import KINDS
+from local.rekognition.models import Engine
 from local.rekognition.storage import ObjectStorage, StorageError
+from local.rekognition.use_case import UseCase
 
 READY = "The model is ready to run."
-_PREDICTED_AT_ONCE = 32
-
-
-class Classifier(Protocol):
-    """A trained model."""
-
-    labels: tuple[str, ...]
-
-    def predict(self, images: list[bytes]) -> np.ndarray:
-        """Return float32 scores of shape (images, labels), 0 to 1."""
-
-    def save(self, path: Path) -> None:
-        """Write the model to a file or folder at `path`."""
-
-
-class Engine(Protocol):
-    """The module that learns; `local.rekognition.engine` is the one we ship."""
-
-    LabeledImage: Any
-    ClassificationModel: Any
-
-    def train_classifier(self, images: Sequence[Any]) -> Classifier:
-        """Train on labelled images."""
-
-    def decode_image(self, data: bytes) -> Any:
-        """Decode a picture. Raises ValueError."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +41,7 @@ class TrainingOutcome:
     outputs: Mapping[str, str] = field(default_factory=dict)
     f1_score: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    use_case: str = UseCase.IMAGE_LEVEL_LABELS
 
 
 def output_key(prefix: str, kind: str, project_name: str, version_name: str) -> str:
@@ -102,28 +77,15 @@ def _check_output(job: TrainingJob, storage: ObjectStorage) -> None:
 def _train_on(
     found: Inspection, job: TrainingJob, storage: ObjectStorage, engine: Engine, folder: Path
 ) -> TrainingOutcome:
-    model = engine.train_classifier(_labeled_images(found.training, engine))
-    evaluation = _evaluated(model, found.testing)
+    use_case = found.training.use_case
+    assert use_case is not None, "training data without findings has usable lines"
+    kind = KINDS[use_case]
+    model = kind.train(found.training, engine)
+    evaluation = kind.test(model, found.testing)
     model.save(folder / "model")
     files = _validation_files(found) | _result_files(found, evaluation, job)
     outputs = _publish(job, storage, folder, files)
-    return TrainingOutcome(True, READY, outputs, evaluation.f1, evaluation.thresholds)
-
-
-def _labeled_images(dataset: Dataset, engine: Engine) -> list[Any]:
-    lines = sorted(dataset.valid_lines, key=lambda line: line.key)
-    return [
-        engine.LabeledImage(name=line.key, data=dataset.images[line.source], labels=tuple(sorted(line.label_set)))
-        for line in lines
-    ]
-
-
-def _evaluated(model: Classifier, testing: Dataset) -> Evaluation:
-    lines = testing.valid_lines
-    images = [testing.images[line.source] for line in lines]
-    batches = (images[start : start + _PREDICTED_AT_ONCE] for start in range(0, len(images), _PREDICTED_AT_ONCE))
-    scores = np.concatenate([model.predict(batch) for batch in batches])
-    return evaluate(model.labels, scores, [line.label_set for line in lines])
+    return TrainingOutcome(True, READY, outputs, evaluation.f1, evaluation.thresholds, use_case)
 
 
 def _validation_files(found: Inspection) -> dict[str, str]:
@@ -140,7 +102,7 @@ def _result_files(found: Inspection, evaluation: Evaluation, job: TrainingJob) -
     context = EvaluationContext(job.version_arn, len(training), ended, job.normalize_rows)
     return {
         "TrainingGroundTruth": usable_manifest(found.training),
-        "TestingGroundTruth": "".join(f"{line}\n" for line in snapshot(evaluation, testing, ended)),
+        "TestingGroundTruth": "".join(f"{line}\n" for line in evaluation.snapshot(testing, ended)),
         "EvaluationResultSummary": json.dumps(summary_document(evaluation, context)),
     }
 

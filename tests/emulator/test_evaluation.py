@@ -6,15 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.rekognition.evaluation import (
-    Evaluation,
-    EvaluationContext,
-    best_threshold,
-    confusion_matrix,
-    evaluate,
-    snapshot,
-    summary_document,
-)
+from local.rekognition.evaluation import Evaluation, EvaluationContext, summary_document
+from local.rekognition.image_labels import best_threshold, confusion_matrix, evaluate
 from local.rekognition.manifest import parse_line
 from tests.emulator.datasets import line
 
@@ -128,7 +121,7 @@ def test_snapshot_holds_truth_and_one_prediction_per_label() -> None:
     evaluation = evaluated(ROWS)
     lines = [parse_line(json.dumps(line(f"{n}.png", row[0]))) for n, row in enumerate(ROWS)]
 
-    third = json.loads(list(snapshot(evaluation, lines, ENDED))[2])
+    third = json.loads(list(evaluation.snapshot(lines, ENDED))[2])
 
     assert third["source-ref"] == "s3://parts/2.png"
     truth = third["rekognition-custom-labels-training-0-metadata"]

@@ -31,7 +31,7 @@ def test_every_label_of_a_line_is_read() -> None:
     found = parsed(line("a.png", "scratch", "glare"))
 
     assert found.is_valid
-    assert found.labels == {"tag0": "scratch", "tag1": "glare"}
+    assert [(a.attribute, a.label) for a in found.annotations] == [("tag0", "scratch"), ("tag1", "glare")]
     assert (found.source.bucket, found.source.key) == ("parts", "a.png")
 
 
@@ -107,7 +107,7 @@ def test_line_with_one_good_label_survives_a_bad_one() -> None:
     found = parsed(document)
 
     assert found.is_valid
-    assert found.labels == {"tag0": "ok"}
+    assert [(a.attribute, a.label) for a in found.annotations] == [("tag0", "ok")]
     assert "errors" in found.annotated()["tag1-metadata"]
 
 

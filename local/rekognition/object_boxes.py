@@ -1,0 +1,222 @@
+"""Models that find objects: what they learn from, how good they are, and what they answer."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from local.rekognition.attributes import METADATA
+from local.rekognition.boxes import Box, match
+from local.rekognition.dataset import Dataset
+from local.rekognition.evaluation import (
+    PREDICTION,
+    UNTESTED_THRESHOLD,
+    Evaluation,
+    EvaluationContext,
+    LabelMetrics,
+    evaluation_details,
+    label_metrics,
+    prediction_metadata,
+    truth_attributes,
+)
+from local.rekognition.manifest import ManifestLine
+from local.rekognition.models import Detector, Engine, Found
+
+_TYPE = "groundtruth/object-detection"
+_DIGITS = 1  # of boxes in snapshots, in pixels
+
+
+def train(dataset: Dataset, engine: Engine) -> Detector:
+    """Train a detector."""
+    lines = sorted(dataset.valid_lines, key=lambda line: line.key)
+    return engine.train_detector([_boxed_image(line, dataset, engine) for line in lines])
+
+
+def _boxed_image(line: ManifestLine, dataset: Dataset, engine: Engine) -> Any:
+    boxes = tuple(engine.LabeledBox(found.label, *astuple(found.box)) for found in line.annotations if found.box)
+    return engine.BoxedImage(name=line.key, data=dataset.images[line.source], boxes=boxes)
+
+
+def load(engine: Engine, path: Path) -> Detector:
+    """Load a detector that was saved."""
+    model: Detector = engine.DetectionModel.load(path)
+    return model
+
+
+def find(model: Detector, image: bytes) -> list[Found]:
+    """Return every box that was found, weak ones included."""
+    return [
+        Found(found.label, float(np.float32(found.score)), Box(found.left, found.top, found.width, found.height))
+        for found in model.predict([image])[0]
+    ]
+
+
+def test(model: Detector, testing: Dataset) -> "BoxEvaluation":
+    """Measure a detector on a testing set."""
+    lines = testing.valid_lines
+    found = [_in_pixels(find(model, testing.images[line.source]), line) for line in lines]
+    return evaluate(model.labels, found, lines)
+
+
+def _in_pixels(found: Sequence[Found], line: ManifestLine) -> list[Found]:
+    (width, height), *_ = line.frames
+    scale = (width, height, width, height)
+    return [
+        Found(one.label, one.score, Box(*(side * unit for side, unit in zip(astuple(one.box), scale, strict=True))))
+        for one in found
+        if one.box
+    ]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A box that was found on a testing image, and the position of the true box that it is, if it is one."""
+
+    found: Found
+    truth: int | None
+
+
+@dataclass(frozen=True)
+class LabelCurve:
+    """All boxes of one label that were found, best first: their scores, and whether each is a true one."""
+
+    scores: np.ndarray
+    hits: np.ndarray
+    truths: int
+
+    @property
+    def average_precision(self) -> float:
+        """Return the area under the precision-recall curve, precision made monotonous, over all points."""
+        if not self.hits.any():
+            return 0.0
+        precision = np.cumsum(self.hits) / np.arange(1, len(self.hits) + 1)
+        best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
+        return float(best_from_here[self.hits].sum() / self.truths)
+
+    @property
+    def recall(self) -> float:
+        """Return the share of true boxes that were found at any score."""
+        return float(self.hits.sum() / self.truths) if self.truths else 0.0
+
+    def best_threshold(self) -> float:
+        """Return a threshold t at which `score >= t` has the best F1.
+
+        All values between the scores that it separates are as good. The engine's own best cut is 0.5: the nearest to
+        it is taken, a quarter of the interval away from both ends, so that it does not hang on the last bit of a box.
+        """
+        if not self.truths or not self.hits.any():
+            return UNTESTED_THRESHOLD
+        below = np.append(self.scores[1:], 0.0)
+        f1 = 2 * np.cumsum(self.hits) / (np.arange(1, len(self.hits) + 1) + self.truths)
+        f1[self.scores == below] = -1.0
+        best = int(np.argmax(f1))
+        low, high = float(below[best]), float(self.scores[best])
+        margin = (high - low) / 4
+        return min(max(UNTESTED_THRESHOLD, low + margin), high - margin)
+
+
+@dataclass(frozen=True)
+class BoxEvaluation(Evaluation):
+    """A detector on its testing images: what it found on each, in pixels, best first, and the curve of each label."""
+
+    labels: tuple[str, ...]
+    metrics: tuple[LabelMetrics, ...]
+    judged: tuple[tuple[Judged, ...], ...]
+    curves: Mapping[str, LabelCurve]
+
+    @property
+    def testing_images(self) -> int:
+        return len(self.judged)
+
+    def aggregates(self, context: EvaluationContext) -> Mapping[str, Any]:
+        curves = [self.curves[metrics.label] for metrics in self.tested]
+        return {
+            "AveragePrecision": fmean(curve.average_precision for curve in curves),
+            "AverageRecall": fmean(curve.recall for curve in curves),
+        }
+
+    def snapshot(self, lines: Sequence[ManifestLine], ended: datetime) -> Iterator[str]:
+        """Write every box at or above its threshold, and below it those that lie on a true box which was missed."""
+        for line, judged in zip(lines, self.judged, strict=True):
+            shown = [one for one in judged if self._is_shown(one)]
+            document = {"source-ref": (line.document or {})["source-ref"], **truth_attributes(line)}
+            yield json.dumps(document | self._predictions(shown, line, ended))
+
+    def _is_found(self, one: Judged) -> bool:
+        return one.found.score >= self.thresholds[one.found.label]
+
+    def _is_shown(self, one: Judged) -> bool:
+        return self._is_found(one) or one.truth is not None
+
+    def _predictions(self, shown: Sequence[Judged], line: ManifestLine, ended: datetime) -> dict[str, Any]:
+        (width, height), *_ = line.frames
+        class_ids = {label: index for index, label in enumerate(sorted({one.found.label for one in shown}))}
+        value = {
+            "annotations": [_annotation(one.found, class_ids) for one in shown],
+            "image_size": [{"width": width, "height": height, "depth": 3}],
+        }
+        details = [evaluation_details(predicted=self._is_found(one), present=one.truth is not None) for one in shown]
+        metadata = {
+            "objects": [
+                {"confidence": one.found.score, f"{PREDICTION}-details": detail}
+                for one, detail in zip(shown, details, strict=True)
+            ],
+            "class-map": {str(index): label for label, index in class_ids.items()},
+            **prediction_metadata(ended, _TYPE),
+        }
+        return {PREDICTION: value, PREDICTION + METADATA: metadata}
+
+
+def _annotation(found: Found, class_ids: Mapping[str, int]) -> dict[str, Any]:
+    assert found.box is not None
+    sides = ("left", "top", "width", "height")
+    box = {side: round(value, _DIGITS) for side, value in zip(sides, astuple(found.box), strict=True)}
+    return {"class_id": class_ids[found.label], **box}
+
+
+def evaluate(labels: Sequence[str], found: Sequence[Sequence[Found]], lines: Sequence[ManifestLine]) -> BoxEvaluation:
+    """Measure what was found on each image, in pixels, against the boxes of its line."""
+    judged = tuple(_judged(boxes, line) for boxes, line in zip(found, lines, strict=True))
+    curves = {label: _curve(label, judged, lines) for label in labels}
+    images = {label: sum(label in line.label_set for line in lines) for label in labels}
+    metrics = tuple(_metrics(label, curves[label], images[label]) for label in labels)
+    return BoxEvaluation(tuple(labels), metrics, judged, curves)
+
+
+def _judged(found: Sequence[Found], line: ManifestLine) -> tuple[Judged, ...]:
+    judged: list[Judged] = []
+    for label in dict.fromkeys(one.label for one in found):
+        own = [one for one in found if one.label == label]
+        positions = [number for number, truth in enumerate(line.annotations) if truth.label == label and truth.box]
+        truths = [box for number in positions if (box := line.annotations[number].box)]
+        matched = match([(one.score, one.box) for one in own if one.box], truths)
+        judged += [
+            Judged(one, None if truth is None else positions[truth]) for one, truth in zip(own, matched, strict=True)
+        ]
+    return tuple(sorted(judged, key=lambda one: (-one.found.score, one.found.label, one.found.box)))
+
+
+def _curve(label: str, judged: Sequence[Sequence[Judged]], lines: Sequence[ManifestLine]) -> LabelCurve:
+    own = [one for image in judged for one in image if one.found.label == label]
+    own.sort(key=lambda one: -one.found.score)
+    truths = sum(truth.label == label for line in lines for truth in line.annotations)
+    scores = np.array([one.found.score for one in own])
+    return LabelCurve(scores, np.array([one.truth is not None for one in own], dtype=bool), truths)
+
+
+def _metrics(label: str, curve: LabelCurve, testing_images: int) -> LabelMetrics:
+    threshold = curve.best_threshold()
+    found = curve.scores >= threshold
+    return label_metrics(
+        label,
+        threshold,
+        hits=int((found & curve.hits).sum()),
+        positives=int(found.sum()),
+        truths=curve.truths,
+        testing_images=testing_images,
+    )
