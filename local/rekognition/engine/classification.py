@@ -2,19 +2,18 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from local.rekognition.engine.features import ImageFeatures, extract_features
 from local.rekognition.engine.files import write_atomically
 from local.rekognition.engine.linear import Linear, Mixture, fit_mixture
 from local.rekognition.engine.reference import MAX_REFERENCES, Deviation, Reference
+from local.rekognition.engine.threads import one_thread
 
 _FORMAT = "rekognition-mlops classification 1"
 _SEARCHES = {"aligned": True, "unaligned": False}
@@ -23,16 +22,6 @@ _MIN_REFERENCES = 12
 _CACHED_IMAGES = 1000  # 0.3 MB each
 
 _Extract = Callable[[bytes], ImageFeatures]
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """Keep linear algebra on one thread: sums in one order, so the same bits, and no waiting on other processes."""
-    return _thread_pools().limit(limits=1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ class ClassificationModel:
 
         Raises ValueError, with the position of the image, when one cannot be decoded.
         """
-        with _one_thread():
+        with one_thread():
             rows = [self._probabilities(_extract(data, f"image {index}")) for index, data in enumerate(images)]
         return np.stack(rows) if rows else np.empty((0, len(self.labels)), np.float32)
 
@@ -121,7 +110,7 @@ def train_classifier(images: Sequence[LabeledImage]) -> ClassificationModel:
     """
     ordered = sorted(images, key=lambda image: (image.name, image.labels, image.data))
     labels, targets = _targets(ordered)
-    with _one_thread():
+    with one_thread():
         cached = lru_cache(_CACHED_IMAGES)(extract_features)
         references = _references(ordered, targets, cached)
         deviations = _fit_deviations(references, cached)

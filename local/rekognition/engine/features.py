@@ -32,8 +32,9 @@ class ImageFeatures:
 
 def extract_features(data: bytes) -> ImageFeatures:
     """Return the features of a PNG or JPEG file. Raises ValueError when it cannot be decoded."""
+    pixels = normalise_pixels(decode_image(data), (IMAGE_SIDE, IMAGE_SIDE))
     # One image at a time: as fast as a batch on two cores, and the bits do not depend on who else is in the batch.
-    fine, coarse, top = (output[0] for output in network.session().run(None, {"image": _pixels(decode_image(data))}))
+    fine, coarse, top = (output[0] for output in network.session().run(None, {"image": pixels}))
     fine = fine.reshape(len(fine), GRID, 2, GRID, 2).mean((2, 4))
     maps = np.concatenate([fine, coarse])
     smooth = uniform_filter(maps, (0, 3, 3), mode="nearest")
@@ -44,7 +45,8 @@ def extract_features(data: bytes) -> ImageFeatures:
     )
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
-    resized = image.resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
+def normalise_pixels(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """Return an image, resized to (width, height), as the network takes it: float32 (1, 3, height, width)."""
+    resized = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
     pixels = (np.asarray(resized, np.float32) - _MEAN) / _SCALE
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
