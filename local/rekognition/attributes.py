@@ -79,6 +79,16 @@ def read_attribute(key: str, value: Any, metadata: Mapping[str, Any]) -> Reading
     return _TYPES[metadata["type"]].read(key, value, metadata)
 
 
+def used_part(document: Mapping[str, Any], key: str, annotations: Sequence[Annotation]) -> tuple[Any, dict[str, Any]]:
+    """Return X and X-metadata of a line with nothing but these annotations of it: without boxes that were dropped."""
+    value, metadata = document[key], document[key + METADATA]
+    positions = [annotation.position for annotation in annotations if annotation.box]
+    if not positions:
+        return value, metadata
+    boxes = {**value, "annotations": [value["annotations"][position] for position in positions]}
+    return boxes, {**metadata, "objects": [metadata["objects"][position] for position in positions]}
+
+
 def _read_label(key: str, value: int, metadata: Mapping[str, Any]) -> Reading:
     label = metadata["class-name"]
     if not _is_label(label):

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from local.rekognition import limits
 from local.rekognition.failures import BUCKET_PERMISSIONS, FILE_INVALID, FILE_TOO_LARGE, ManifestFileError, finding
@@ -21,7 +22,7 @@ _FILE_ERRORS = {
     Reason.UNAVAILABLE: BUCKET_PERMISSIONS,
 }
 
-DecodeCheck = Callable[[bytes], object]
+Decode = Callable[[bytes], Any]
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def overlap_codes(training: Dataset, testing: Dataset, *, usable: bool) -> Itera
         yield "ERROR_INSUFFICIENT_USABLE_LABEL_OVERLAP" if usable else "ERROR_INSUFFICIENT_LABEL_OVERLAP"
 
 
-def with_images(dataset: Dataset, storage: ObjectStorage, decode: DecodeCheck) -> Dataset:
+def with_images(dataset: Dataset, storage: ObjectStorage, decode: Decode) -> Dataset:
     """Load the picture of every valid line; a line whose picture is missing or bad becomes invalid.
 
     Raises StorageError when S3 itself fails.
@@ -161,13 +162,13 @@ def with_images(dataset: Dataset, storage: ObjectStorage, decode: DecodeCheck) -
     return replace(dataset, lines=tuple(line for line, _ in loaded), images=images)
 
 
-def _load(line: ManifestLine, storage: ObjectStorage, decode: DecodeCheck) -> tuple[ManifestLine, bytes | None]:
+def _load(line: ManifestLine, storage: ObjectStorage, decode: Decode) -> tuple[ManifestLine, bytes | None]:
     if line.source is None or not line.is_valid:
         return line, None
     try:
         data = storage.read(line.source.bucket, line.source.key, limits.OBJECT_IMAGE_BYTES)
-        size = check_image(data)
-        decode(data)
+        check_image(data)
+        picture = decode(data)
     except StorageError as error:
         if error.reason is Reason.UNAVAILABLE:
             raise
@@ -176,6 +177,7 @@ def _load(line: ManifestLine, storage: ObjectStorage, decode: DecodeCheck) -> tu
         return line.rejected(finding("ERROR_INVALID_IMAGE_DIMENSION" if line.frames else "ERROR_INVALID_IMAGE")), None
     except ValueError:
         return line.rejected(finding("ERROR_INVALID_IMAGE")), None
-    if line.frames - {size}:
+    # As the engine sees it: it may turn a picture upright.
+    if any(frame != picture.size for frame in line.frames):
         return line.rejected(finding("ERROR_INVALID_IMAGE_DIMENSION")), None
     return line, data

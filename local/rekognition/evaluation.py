@@ -4,10 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from statistics import fmean
 from typing import Any
 
-from local.rekognition.attributes import METADATA
+from local.rekognition.attributes import METADATA, used_part
 from local.rekognition.manifest import ManifestLine
 
 UNTESTED_THRESHOLD = 0.5
@@ -119,12 +120,12 @@ def _label_result(metrics: LabelMetrics) -> dict[str, Any]:
 
 
 def truth_attributes(line: ManifestLine) -> dict[str, Any]:
-    """Write the attributes that a model was tested with, renamed as in snapshots."""
+    """Write what of a line a model was tested with, renamed as in snapshots."""
     attributes: dict[str, Any] = {}
-    document = line.document or {}
-    for index, key in enumerate(dict.fromkeys(annotation.attribute for annotation in line.annotations)):
-        attributes[f"{TRUTH}-{index}"] = document[key]
-        attributes[f"{TRUTH}-{index}{METADATA}"] = {**document[key + METADATA], "job-name": f"{TRUTH}-job"}
+    for index, (key, annotations) in enumerate(groupby(line.annotations, key=lambda found: found.attribute)):
+        value, metadata = used_part(line.document or {}, key, tuple(annotations))
+        attributes[f"{TRUTH}-{index}"] = value
+        attributes[f"{TRUTH}-{index}{METADATA}"] = {**metadata, "job-name": f"{TRUTH}-job"}
     return attributes
 
 

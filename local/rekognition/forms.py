@@ -68,7 +68,7 @@ def _is_annotation(value: Any) -> bool:
 
 
 def _is_object(value: Any) -> bool:
-    return isinstance(value, dict) and (value.get("confidence") is None or _is_confidence(value["confidence"]))
+    return isinstance(value, dict) and (value.get("confidence") is None or _is_number(value["confidence"]))
 
 
 def _are(values: Any, check: Callable[[Any], bool]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from local.rekognition.attributes import METADATA
+from local.rekognition.attributes import LABEL_TYPE, METADATA
 from local.rekognition.dataset import Dataset
 from local.rekognition.evaluation import (
     PREDICTION,
@@ -25,7 +25,6 @@ from local.rekognition.evaluation import (
 from local.rekognition.manifest import ManifestLine
 from local.rekognition.models import Classifier, Engine, Found
 
-_TYPE = "groundtruth/image-classification"
 _PREDICTED_AT_ONCE = 32
 
 
@@ -138,7 +137,7 @@ def _prediction(index: int, metrics: LabelMetrics, score: float, present: bool, 
     metadata = {
         "class-name": metrics.label,
         "confidence": score,
-        **prediction_metadata(ended, _TYPE),
+        **prediction_metadata(ended, LABEL_TYPE),
         f"{PREDICTION}-details": evaluation_details(predicted=predicted, present=present),
     }
     return {f"{PREDICTION}-{index}": int(predicted), f"{PREDICTION}-{index}{METADATA}": metadata}

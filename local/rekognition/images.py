@@ -23,11 +23,8 @@ class ImageTooLargeError(ImageDimensionError):
     """A side is too long."""
 
 
-def check_image(data: bytes) -> tuple[int, int]:
-    """Return width and height of a PNG or JPEG within the documented limits, as its header shows them.
-
-    Raises one of this module's ValueErrors for any other.
-    """
+def check_image(data: bytes) -> None:
+    """Raise one of this module's ValueErrors unless the data is a PNG or JPEG within the documented limits."""
     width, height = _size(data)
     short, long = sorted((width, height))
     if long > limits.MAX_SIDE:
@@ -37,7 +34,6 @@ def check_image(data: bytes) -> tuple[int, int]:
     if long > limits.MAX_ASPECT_RATIO * short:
         ratio = limits.MAX_ASPECT_RATIO
         raise ImageTooSmallError(f"The image is {width} x {height} pixels; one side is over {ratio} times the other.")
-    return width, height
 
 
 def _size(data: bytes) -> tuple[int, int]:

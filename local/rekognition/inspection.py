@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from local.rekognition import dataset as rules
-from local.rekognition.dataset import Dataset, DecodeCheck, read_dataset
+from local.rekognition.dataset import Dataset, Decode, read_dataset
 from local.rekognition.failures import Finding, finding
 from local.rekognition.storage import ObjectStorage, StorageError
 
@@ -39,7 +39,7 @@ class Inspection:
 
 
 def inspect(
-    training_input: Mapping[str, Any], testing_input: Mapping[str, Any], storage: ObjectStorage, decode: DecodeCheck
+    training_input: Mapping[str, Any], testing_input: Mapping[str, Any], storage: ObjectStorage, decode: Decode
 ) -> Inspection:
     """Read and check the manifests, then the pictures; pictures are only read when the manifests are in order.
 
@@ -87,7 +87,7 @@ def _with_manifest_codes(found: Inspection, storage: ObjectStorage) -> Inspectio
     )
 
 
-def _with_image_codes(found: Inspection, storage: ObjectStorage, decode: DecodeCheck) -> Inspection:
+def _with_image_codes(found: Inspection, storage: ObjectStorage, decode: Decode) -> Inspection:
     try:
         training = rules.with_images(found.training, storage, decode)
         testing = rules.with_images(found.testing, storage, decode)

@@ -27,13 +27,15 @@ class Source:
 class ManifestLine:
     """One line; `annotations` are the labels and boxes of it that can be used.
 
-    A line is valid with annotations, invalid with errors and no annotations, and ignored otherwise.
+    A line is valid with annotations, invalid with errors and no annotations, and ignored otherwise. What could be used
+    but is `unwanted`, a second line about an image or one for another kind of model, is ignored in spite of errors.
     """
 
     document: Mapping[str, Any] | None
     source: Source | None = None
     annotations: tuple[Annotation, ...] = ()
     findings: tuple[Finding, ...] = ()
+    unwanted: bool = False
 
     @property
     def key(self) -> str:
@@ -48,7 +50,7 @@ class ManifestLine:
     @property
     def is_invalid(self) -> bool:
         """Tell whether the line counts against the share of invalid lines."""
-        return not self.annotations and any(found.is_error for found in self.findings)
+        return not (self.annotations or self.unwanted) and any(found.is_error for found in self.findings)
 
     @property
     def label_set(self) -> frozenset[str]:
@@ -68,7 +70,7 @@ class ManifestLine:
     def of_use_case(self, use_case: UseCase) -> "ManifestLine":
         """Return the line with the annotations of one kind only; without any it is ignored."""
         kept = tuple(annotation for annotation in self.annotations if annotation.use_case is use_case)
-        return self if kept == self.annotations else replace(self, annotations=kept)
+        return self if kept == self.annotations else replace(self, annotations=kept, unwanted=not kept)
 
     def annotated(self) -> dict[str, Any]:
         """Return the line as a validation manifest shows it: findings listed in the object that they concern."""
@@ -127,7 +129,7 @@ def _first_of_its_image(line: ManifestLine, seen: set[Source]) -> ManifestLine:
     if line.source is None or not line.is_valid:
         return line
     if line.source in seen:
-        return line.rejected()
+        return replace(line, annotations=(), unwanted=True)
     seen.add(line.source)
     return line
 

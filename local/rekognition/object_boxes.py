@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from local.rekognition.attributes import METADATA
+from local.rekognition.attributes import BOX_TYPE, METADATA
 from local.rekognition.boxes import Box, match
 from local.rekognition.dataset import Dataset
 from local.rekognition.evaluation import (
@@ -27,8 +27,8 @@ from local.rekognition.evaluation import (
 from local.rekognition.manifest import ManifestLine
 from local.rekognition.models import Detector, Engine, Found
 
-_TYPE = "groundtruth/object-detection"
-_DIGITS = 1  # of boxes in snapshots, in pixels
+# Boxes are judged as snapshots show them, so that their numbers can be computed again from a snapshot.
+_DIGITS = 1
 
 
 def train(dataset: Dataset, engine: Engine) -> Detector:
@@ -51,8 +51,8 @@ def load(engine: Engine, path: Path) -> Detector:
 def find(model: Detector, image: bytes) -> list[Found]:
     """Return every box that was found, weak ones included."""
     return [
-        Found(found.label, float(np.float32(found.score)), Box(found.left, found.top, found.width, found.height))
-        for found in model.predict([image])[0]
+        Found(one.label, float(np.float32(one.score)), Box(*map(float, (one.left, one.top, one.width, one.height))))
+        for one in model.predict([image])[0]
     ]
 
 
@@ -65,12 +65,12 @@ def test(model: Detector, testing: Dataset) -> "BoxEvaluation":
 
 def _in_pixels(found: Sequence[Found], line: ManifestLine) -> list[Found]:
     (width, height), *_ = line.frames
-    scale = (width, height, width, height)
-    return [
-        Found(one.label, one.score, Box(*(side * unit for side, unit in zip(astuple(one.box), scale, strict=True))))
-        for one in found
-        if one.box
-    ]
+    return [replace(one, box=_scaled(one.box, width, height)) for one in found if one.box]
+
+
+def _scaled(box: Box, width: int, height: int) -> Box:
+    sides = (box.left * width, box.top * height, box.width * width, box.height * height)
+    return Box(*(round(side, _DIGITS) for side in sides))
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,19 @@ class LabelCurve:
     truths: int
 
     @property
+    def last_of_score(self) -> np.ndarray:
+        """Tell the last box of each score: a threshold accepts boxes of equal scores together."""
+        return np.append(self.scores[1:] != self.scores[:-1], True)
+
+    @property
     def average_precision(self) -> float:
         """Return the area under the precision-recall curve, precision made monotonous, over all points."""
         if not self.hits.any():
             return 0.0
-        precision = np.cumsum(self.hits) / np.arange(1, len(self.hits) + 1)
+        hits, found = np.cumsum(self.hits), np.arange(1, len(self.hits) + 1)
+        precision, recall = (hits / found)[self.last_of_score], (hits / self.truths)[self.last_of_score]
         best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
-        return float(best_from_here[self.hits].sum() / self.truths)
+        return float(np.diff(recall, prepend=0.0) @ best_from_here)
 
     @property
     def recall(self) -> float:
@@ -113,7 +119,7 @@ class LabelCurve:
             return UNTESTED_THRESHOLD
         below = np.append(self.scores[1:], 0.0)
         f1 = 2 * np.cumsum(self.hits) / (np.arange(1, len(self.hits) + 1) + self.truths)
-        f1[self.scores == below] = -1.0
+        f1[~self.last_of_score] = -1.0
         best = int(np.argmax(f1))
         low, high = float(below[best]), float(self.scores[best])
         margin = (high - low) / 4
@@ -167,16 +173,14 @@ class BoxEvaluation(Evaluation):
                 for one, detail in zip(shown, details, strict=True)
             ],
             "class-map": {str(index): label for label, index in class_ids.items()},
-            **prediction_metadata(ended, _TYPE),
+            **prediction_metadata(ended, BOX_TYPE),
         }
         return {PREDICTION: value, PREDICTION + METADATA: metadata}
 
 
 def _annotation(found: Found, class_ids: Mapping[str, int]) -> dict[str, Any]:
     assert found.box is not None
-    sides = ("left", "top", "width", "height")
-    box = {side: round(value, _DIGITS) for side, value in zip(sides, astuple(found.box), strict=True)}
-    return {"class_id": class_ids[found.label], **box}
+    return {"class_id": class_ids[found.label], **asdict(found.box)}
 
 
 def evaluate(labels: Sequence[str], found: Sequence[Sequence[Found]], lines: Sequence[ManifestLine]) -> BoxEvaluation:

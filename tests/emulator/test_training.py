@@ -261,19 +261,6 @@ def test_missing_buckets_fail_with_their_sentences(rekognition: Any, s3: Any, tr
     assert unwritable["StatusMessage"] == "Unable to write to output S3 bucket."
 
 
-def test_boxes_alone_are_refused_with_a_reason(rekognition: Any, s3: Any) -> None:
-    boxes = {
-        "source-ref": f"s3://{BUCKET}/a.png",
-        "boxes": {"image_size": [], "annotations": []},
-        "boxes-metadata": {"type": "groundtruth/object-detection"},
-    }
-
-    version = train(rekognition, s3, [boxes])
-
-    assert version["Status"] == "TRAINING_FAILED"
-    assert "trains classifiers only" in version["StatusMessage"]
-
-
 @pytest.mark.parametrize(
     "changes",
     [
