@@ -21,7 +21,7 @@ async def detect_custom_labels(service: Service, scope: Scope, request: Request)
         message = "Provisioned Rate exceeded. Call less often, or start the model with more inference units."
         raise ServiceError("ProvisionedThroughputExceededException", message)
     image = await asyncio.to_thread(_image_bytes, request["Image"], service, scope)
-    found = await asyncio.to_thread(model.find, image)
+    found = await model.find(image)
     options = (request.get("MinConfidence"), request.get("MaxResults"))
     return {"CustomLabels": custom_labels(found, model.thresholds, *options)}
 

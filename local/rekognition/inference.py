@@ -1,9 +1,11 @@
 """A running model: what is in memory, its thresholds, and the calls it takes."""
 
+import asyncio
 import importlib
-import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,24 @@ from local.rekognition.use_case import UseCase
 
 @dataclass(frozen=True)
 class RunningModel:
-    """A model that answers; one call at a time, because an engine need not be thread-safe."""
+    """A model that answers.
+
+    It has a thread of its own: one call at a time, because an engine need not be thread-safe, and calls that wait for
+    one model take nothing from the others. The thread ends when the model is forgotten.
+    """
 
     kind: Kind
     model: Any
     thresholds: Mapping[str, float]
     capacity: TokenBucket
     decode: Any
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    thread: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, max_workers=1))
 
-    def find(self, image: bytes) -> list[Found]:
+    async def find(self, image: bytes) -> list[Found]:
         """Return all that the model finds in a picture. Raises ServiceError for one that the service refuses."""
+        return await asyncio.get_running_loop().run_in_executor(self.thread, self._find, image)
+
+    def _find(self, image: bytes) -> list[Found]:
         try:
             check_image(image)
             self.decode(image)
@@ -41,8 +50,7 @@ class RunningModel:
         except (UnsupportedFormatError, ValueError) as error:
             message = f"Request has invalid image format. {error}"
             raise ServiceError("InvalidImageFormatException", message) from error
-        with self.lock:
-            return self.kind.find(self.model, image)
+        return self.kind.find(self.model, image)
 
 
 def load_model(

@@ -3,7 +3,8 @@
 Its detector finds, from left to right, runs of columns that hold a label's colour, surer the closer the colour is. It
 also answers the whole picture for every label, hardly sure at all.
 
-TRAINING_GATE may name a FIFO: training then waits until somebody opened it for writing and closed it again.
+TRAINING_GATE may name a FIFO: training then waits until somebody opened it for writing and closed it again. So may
+CLASSIFICATION_GATE, for classifiers that predict, as long as the FIFO exists.
 A label named `crash` kills the process.
 """
 
@@ -84,6 +85,7 @@ class ColorModel:
 
 class ClassificationModel(ColorModel):
     def predict(self, images: list[bytes]) -> np.ndarray:
+        pass_gate("CLASSIFICATION_GATE")
         centers = np.array([self._centers[label] for label in self.labels], dtype=np.float32)
         distances = [np.abs(centers - mean_color(colors(image))).sum(axis=1) for image in images]
         return np.exp(-4 * np.array(distances, dtype=np.float32))
@@ -110,6 +112,12 @@ class DetectionModel(ColorModel):
         yield FoundBox(label, 0.01, 0.0, 0.0, 1.0, 1.0)
 
 
+def pass_gate(name: str) -> None:
+    gate = Path(os.environ.get(name, ""))
+    if gate.is_fifo():
+        gate.read_bytes()
+
+
 def train_classifier(images: list[LabeledImage]) -> ClassificationModel:
     return ClassificationModel(centers((label, colors(image.data)) for image in images for label in image.labels))
 
@@ -124,8 +132,7 @@ def inside(image: BoxedImage, box: LabeledBox) -> np.ndarray:
 
 
 def centers(samples: Iterable[tuple[str, np.ndarray]]) -> dict[str, list[float]]:
-    if gate := os.environ.get("TRAINING_GATE"):
-        Path(gate).read_bytes()
+    pass_gate("TRAINING_GATE")
     by_label: dict[str, list[np.ndarray]] = {}
     for label, pixels in samples:
         by_label.setdefault(label, []).append(mean_color(pixels))

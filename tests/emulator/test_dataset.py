@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from local.rekognition import limits
-from local.rekognition.dataset import Dataset, bucket_codes, can_split, read_dataset, split
+from local.rekognition.dataset import Dataset, bucket_codes, can_split, read_dataset, split, with_images
 from local.rekognition.failures import ManifestFileError
 from local.rekognition.inspection import inspect
 from local.rekognition.manifest import parse_manifest
 from local.rekognition.storage import ObjectStorage, Reason, StorageError
-from tests.emulator.datasets import line
+from tests.emulator.datasets import boxes_line, line, picture
 
 
 class Shelf(ObjectStorage):
@@ -61,6 +62,15 @@ def test_failing_s3_is_told_from_bad_images() -> None:
     found = inspect(asset, {"AutoCreate": True}, shelf, decode=len)
 
     assert found.shared_codes == ("ERROR_FAILED_IMAGES_S3_COPY",)
+
+
+def test_boxes_are_drawn_on_the_picture_as_the_engine_turns_it() -> None:
+    line_of_upright = boxes_line("a.jpg", ("dent", 10, 10, 20, 20), size=(80, 96))
+    shelf = Shelf({("parts", "a.jpg"): picture("ok", 1, size=(96, 80))})
+
+    found = with_images(dataset(line_of_upright), shelf, lambda data: Image.new("RGB", (80, 96)))
+
+    assert [entry.is_valid for entry in found.lines] == [True]
 
 
 def test_manifest_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """Detectors from manifest to answer, over the wire."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -400,6 +402,27 @@ def test_both_kinds_of_model_run_again_after_a_restart(
     assert [describe(client, arn)["Status"] for arn in versions] == ["RUNNING", "RUNNING"]
     assert all("Geometry" in label for label in boxes)
     assert not any("Geometry" in label for label in labels)
+
+
+def test_calls_that_wait_for_one_model_do_not_hold_up_another(
+    launch: Callable[..., RunningService], s3: Any, tmp_path: Path, boxed_lines: list[Any], training_lines: list[Any]
+) -> None:
+    gate = tmp_path / "gate"
+    service = launch("--state", tmp_path, "--tps-per-unit", 100, CLASSIFICATION_GATE=str(gate))
+    client = service.client(max_pool_connections=20)
+    detector, classifier = (train(client, s3, rows)["ProjectVersionArn"] for rows in (boxed_lines, training_lines))
+    start(client, detector)
+    start(client, classifier)
+    os.mkfifo(gate)
+
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(detecting(client, classifier), picture("ok", 1)) for _ in range(8)]
+        with gate.open("wb"):
+            found = detecting(client, detector)(SCENE)
+            gate.unlink()
+
+    assert len(found) == 2
+    assert [call.result()[0]["Name"] for call in waiting] == ["ok"] * 8
 
 
 def test_state_from_before_there_were_detectors_still_loads(
