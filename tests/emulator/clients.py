@@ -38,7 +38,10 @@ def status(rekognition: Any, version_arn: str) -> str | None:
 
 def settled(rekognition: Any, version_arn: str) -> dict[str, Any]:
     """Wait until a version is in no passing state; return its description."""
-    return wait_for(lambda: (found := describe(rekognition, version_arn)) and found["Status"] not in PASSING and found)
+    # The shipped engine may have to share the processor with other tests.
+    return wait_for(
+        lambda: (found := describe(rekognition, version_arn)) and found["Status"] not in PASSING and found, seconds=120
+    )
 
 
 def begin_training(

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from local.rekognition.boxes import Box, overlap
 from tests.emulator.clients import begin_training, copy, describe, settled, start, status, stop, train
-from tests.emulator.datasets import picture, put_pictures
+from tests.emulator.datasets import boxed_picture, picture, put_boxed_pictures, put_pictures
 from tests.emulator.processes import RunningService, ServiceNotStartedError, wait_for
 
 Launch = Callable[..., RunningService]
@@ -175,3 +176,22 @@ def test_shipped_engine_trains_and_tells_pictures_apart(launch: Launch, s3: Any)
         found = client.detect_custom_labels(ProjectVersionArn=arn, Image=image, MinConfidence=0)["CustomLabels"]
         assert found[0]["Name"] == label
         assert len(found) == 2
+
+
+def test_shipped_engine_trains_and_finds_objects(launch: Launch, s3: Any) -> None:
+    client = launch("--engine", "local.rekognition.engine").client()
+    training = put_boxed_pictures(s3, "real-boxes", {"scratch": 6, "dent": 6}, seed=10)
+    testing = put_boxed_pictures(s3, "real-boxes-test", {"scratch": 3, "dent": 3}, seed=50)
+
+    version = train(client, s3, training, testing)
+    assert version["Status"] == "TRAINING_COMPLETED", version["StatusMessage"]
+    assert version["EvaluationResult"]["F1Score"] > 0.8
+    arn = version["ProjectVersionArn"]
+    start(client, arn)
+
+    image = {"Bytes": boxed_picture(("scratch", 30, 20, 30, 24), seed=99)}
+    best = client.detect_custom_labels(ProjectVersionArn=arn, Image=image)["CustomLabels"][0]
+    shares = best["Geometry"]["BoundingBox"]
+    found = Box(shares["Left"] * 96, shares["Top"] * 80, shares["Width"] * 96, shares["Height"] * 80)
+    assert best["Name"] == "scratch"
+    assert overlap(found, Box(30, 20, 30, 24)) >= 0.5
