@@ -77,7 +77,10 @@ class ManifestLine:
         document: dict[str, Any] = json.loads(json.dumps(self.document or {}))
         for found in self.findings:
             target = _object_at(document, found.where)
-            target.setdefault("errors" if found.is_error else "warnings", []).append(found.document())
+            kind = "errors" if found.is_error else "warnings"
+            # The line's author may have used the name for something else, which has no room for findings.
+            listed = target[kind] if isinstance(target.get(kind), list) else []
+            target[kind] = [*listed, found.document()]
         return document
 
 

@@ -124,6 +124,13 @@ def test_findings_are_shown_in_the_object_that_they_concern() -> None:
     assert "errors" not in document["tag0-metadata"]
 
 
+@pytest.mark.parametrize("own", [5, "none", {}, None])
+def test_findings_take_the_place_of_what_is_no_list_of_findings(own: Any) -> None:
+    shown = parsed(line("a.png", "ok") | {"source-ref": 7, "errors": own}).annotated()
+
+    assert [error["code"] for error in shown["errors"]] == ["ERROR_INVALID_SOURCE_REF_FORMAT"]
+
+
 def test_line_without_labels_is_ignored_with_a_warning() -> None:
     found = parsed({"source-ref": "s3://parts/a.png"})
 
