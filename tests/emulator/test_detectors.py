@@ -409,7 +409,7 @@ def test_calls_that_wait_for_one_model_do_not_hold_up_another(
 ) -> None:
     gate = tmp_path / "gate"
     service = launch("--state", tmp_path, "--tps-per-unit", 100, CLASSIFICATION_GATE=str(gate))
-    client = service.client(max_pool_connections=20)
+    client = service.client(max_pool_connections=20, read_timeout=20)
     detector, classifier = (train(client, s3, rows)["ProjectVersionArn"] for rows in (boxed_lines, training_lines))
     start(client, detector)
     start(client, classifier)
@@ -418,8 +418,10 @@ def test_calls_that_wait_for_one_model_do_not_hold_up_another(
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(detecting(client, classifier), picture("ok", 1)) for _ in range(8)]
         with gate.open("wb"):
-            found = detecting(client, detector)(SCENE)
-            gate.unlink()
+            try:
+                found = detecting(client, detector)(SCENE)
+            finally:
+                gate.unlink()
 
     assert len(found) == 2
     assert [call.result()[0]["Name"] for call in waiting] == ["ok"] * 8
