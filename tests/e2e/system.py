@@ -108,6 +108,11 @@ class System:
         arn = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"][0]["ProjectArn"]
         return list(rekognition.describe_project_versions(ProjectArn=arn)["ProjectVersionDescriptions"])
 
+    def statuses(self, run_id: str, environment: str, task: str = "classification") -> list[str]:
+        """The status of every version of a run in an environment."""
+        versions = self.versions(environment, task)
+        return [str(v["Status"]) for v in versions if v["ProjectVersionArn"].split("/")[3] == run_id]
+
     def observe(self) -> None:
         """Take what the tap has caught; events of datasets in `repeat` are delivered a second time at once."""
         sqs = self.cloud.client("sqs")

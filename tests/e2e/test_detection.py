@@ -1,7 +1,8 @@
 """The second task: masks become boxes, boxes a model; neither task holds up the other."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import httpx
 import numpy as np
@@ -24,52 +25,64 @@ ODD_MASKS = {
 LACKS_MASK = "datasets/plates/test/stain/001.png"
 
 
+@dataclass(frozen=True)
+class Released:
+    """The run of each task, and the page of the detection run before it was decided."""
+
+    runs: Mapping[str, Run]
+    page: httpx.Response
+
+    @property
+    def detection(self) -> str:
+        return self.runs["detection"].run_id
+
+
 @pytest.fixture(scope="module")
-def released(system: System) -> Iterator[dict[str, Run]]:
+def released(system: System) -> Released:
     """Both runs of one drop, masks before images, every event twice, each approved through its own link."""
-    images, masks = marked("plates", per_label=12)
+    images, masks = marked("plates", per_label=10)
     system.repeat.add("plates")
     system.upload({key: mask for key, mask in (masks | ODD_MASKS).items() if not key.endswith("stain/001_mask.png")})
     system.drop(images, "plates")
-    runs = {}
+    runs = {t: system.run_until("plates", "inference_test", "development", "COMPLETED", t) for t in TASKS}
+    page = httpx.get(system.link(runs["detection"].run_id))
     for task in TASKS:
-        run = system.run_until("plates", "inference_test", "development", "COMPLETED", task)
-        system.decide(run.run_id, "approve")
+        system.decide(runs[task].run_id, "approve")
     for task in TASKS:
-        runs[task] = system.run_until("plates", "inference_test", "staging", "COMPLETED", task)
+        system.run_until("plates", "inference_test", "staging", "COMPLETED", task)
         system.mail(runs[task].run_id, "Released")
-    yield runs
+    return Released(runs, page)
 
 
-def test_one_drop_brings_both_tasks_to_staging(system: System, released: dict[str, Run]) -> None:
-    for task, run in released.items():
+def test_one_drop_brings_both_tasks_to_staging(system: System, released: Released) -> None:
+    for task, run in released.runs.items():
         assert system.table.released(task, "staging") == run.run_id
-        assert [version["Status"] for version in system.versions("staging", task)] == ["STOPPED"]
+        assert system.statuses(run.run_id, "staging", task) == ["STOPPED"]
 
 
-def test_both_tasks_use_the_same_sides(system: System, released: dict[str, Run]) -> None:
-    inventories = [system.artifact(run.run_id, "images.jsonl").splitlines() for run in released.values()]
+def test_both_tasks_use_the_same_sides(system: System, released: Released) -> None:
+    inventories = [system.artifact(run.run_id, "images.jsonl").splitlines() for run in released.runs.values()]
     of_all, of_marked = ({row["key"]: row["side"] for row in map(json.loads, rows)} for rows in inventories)
 
     assert of_marked.items() < of_all.items()
 
 
 def test_masks_and_images_without_counterpart_are_named_in_the_run_they_matter_to(
-    system: System, released: dict[str, Run]
+    system: System, released: Released
 ) -> None:
-    refused = system.artifact(released["detection"].run_id, "ground_truth.json")["refused"]
+    refused = system.artifact(released.detection, "ground_truth.json")["refused"]
 
     assert "no usable image" in refused[WITHOUT_IMAGE]
     assert "is empty: it marks nothing" in refused[EMPTY]
     assert f"is {FRAME + 8} x {FRAME} px" in refused[ANOTHER_SIZE]
     assert "has no mask" in refused[LACKS_MASK]
-    assert system.artifact(released["classification"].run_id, "ground_truth.json")["refused"] == {}
+    assert system.artifact(released.runs["classification"].run_id, "ground_truth.json")["refused"] == {}
 
 
 def test_clean_images_are_left_out_of_training_and_testing_and_counted_for_false_alarms(
-    system: System, released: dict[str, Run]
+    system: System, released: Released
 ) -> None:
-    run_id = released["detection"].run_id
+    run_id = released.detection
     sides = {side: system.artifact(run_id, f"manifests/{side}.manifest") for side in ("train", "test", "holdout")}
 
     assert "/good/" not in sides["train"] + sides["test"]
@@ -77,16 +90,16 @@ def test_clean_images_are_left_out_of_training_and_testing_and_counted_for_false
     assert system.artifact(run_id, "staging/inference_test.json")["clean_images"] > 0
 
 
-def test_detector_finds_what_it_was_shown(system: System, released: dict[str, Run]) -> None:
-    result = system.artifact(released["detection"].run_id, "staging/inference_test.json")
+def test_detector_finds_what_it_was_shown(system: System, released: Released) -> None:
+    result = system.artifact(released.detection, "staging/inference_test.json")
 
     assert result["images_from"] == "holdout"
     assert result["f1"] >= 0.8
     assert result["false_alarm_rate"] <= 0.2
 
 
-def test_truth_and_answers_are_drawn(system: System, released: dict[str, Run]) -> None:
-    run_id = released["detection"].run_id
+def test_truth_and_answers_are_drawn(system: System, released: Released) -> None:
+    run_id = released.detection
     overlays = system.artifact(run_id, "ground_truth.json")["overlays"]
     gallery = system.artifact(run_id, "staging/inference_test.json")["gallery"]
 
@@ -96,8 +109,8 @@ def test_truth_and_answers_are_drawn(system: System, released: dict[str, Run]) -
         assert system.artifact(run_id, key.removeprefix(f"runs/{run_id}/")).width >= 360
 
 
-def test_mail_and_page_show_what_is_missed_and_what_is_a_false_alarm(system: System, released: dict[str, Run]) -> None:
-    run_id = released["detection"].run_id
+def test_mail_and_page_show_what_is_missed_and_what_is_a_false_alarm(system: System, released: Released) -> None:
+    run_id = released.detection
     text = system.mail(run_id, "Approve plates detection").text
 
     assert "missed  false alarms  on clean images" in text
@@ -106,9 +119,9 @@ def test_mail_and_page_show_what_is_missed_and_what_is_a_false_alarm(system: Sys
 
 
 def test_a_mask_that_comes_later_starts_detection_only_and_one_that_goes_is_missed(
-    system: System, released: dict[str, Run]
+    system: System, released: Released
 ) -> None:
-    images, masks = marked("late", per_label=6)
+    images, masks = marked("late", per_label=4)
     system.drop(images, "late")
     system.run_until("late", "ground_truth", "development", "COMPLETED")
     system.upload(masks)
@@ -124,7 +137,7 @@ def test_a_mask_that_comes_later_starts_detection_only_and_one_that_goes_is_miss
 
 
 def test_masks_that_mean_nothing_stop_detection_and_leave_classification_alone(system: System) -> None:
-    images, masks = marked("misled", per_label=10)
+    images, masks = marked("misled", per_label=8)
     random = np.random.default_rng(0)
     system.upload({key: as_png(_anywhere(random)) for key in masks})
     system.drop(images, "misled")
@@ -143,14 +156,7 @@ def _anywhere(random: np.random.Generator) -> np.ndarray:
     return mask
 
 
-def test_the_page_shows_the_pictures_without_loading_anything(system: System, released: dict[str, Run]) -> None:
-    images, masks = marked("shown", per_label=9)
-    system.upload(masks)
-    system.drop(images, "shown")
-    run = system.run_until("shown", "inference_test", "development", "COMPLETED", "detection")
-
-    page = httpx.get(system.link(run.run_id))
-
-    assert page.text.count("data:image/jpeg;base64,") > 2
-    assert "img-src data:" in page.headers["content-security-policy"]
-    assert "What it found and missed" in page.text
+def test_the_page_shows_the_pictures_without_loading_anything(released: Released) -> None:
+    assert released.page.text.count("data:image/jpeg;base64,") > 2
+    assert "img-src data:" in released.page.headers["content-security-policy"]
+    assert "What it found and missed" in released.page.text

@@ -11,10 +11,10 @@ LAYER = ROOT / "layers" / "mlops" / "mlops"
 FUNCTIONS = sorted((ROOT / "functions").glob("*/*.py"))
 MODULES = sorted(LAYER.rglob("*.py"))
 LOCAL = sorted((ROOT / "local").rglob("*.py"))
-PURE = """
-    annotations answers boxes classification detection drawing gate keys limits manifests masks metrics pixels settings
-    snapshots splits
-""".split()
+PURE = [
+    *("annotations", "answers", "boxes", "classification", "detection", "drawing", "gate", "keys", "limits"),
+    *("manifests", "masks", "metrics", "pixels", "settings", "snapshots", "splits"),
+]
 EDGES = {LAYER / "aws.py", LAYER / "table.py"}
 
 
