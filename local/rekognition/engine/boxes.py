@@ -63,12 +63,21 @@ def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return shared / (areas(first)[:, None] + areas(second)[None] - shared).clip(1e-9)
 
 
-def suppress(boxes: np.ndarray, scores: np.ndarray, limit: float, most: int) -> np.ndarray:
-    """Return the indices of the best boxes, best first, none of which overlaps a better one by more than `limit`."""
+def containments(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how much (n, m) of the smaller of two boxes lies in the larger, 0 to 1."""
+    return intersections(first, second) / np.minimum(areas(first)[:, None], areas(second)[None]).clip(1e-9)
+
+
+def suppress(boxes: np.ndarray, scores: np.ndarray, limit: float, most: int, contained: float = 1.0) -> np.ndarray:
+    """Return the indices of the best boxes, best first.
+
+    None overlaps a better one by more than `limit`, nor holds, or lies in, more than `contained` of one.
+    """
     left = np.argsort(-scores, kind="stable")
     kept: list[int] = []
     while len(left) and len(kept) < most:
-        best, left = left[0], left[1:]
-        kept.append(int(best))
-        left = left[overlaps(boxes[best : best + 1], boxes[left])[0] <= limit]
+        best, left = left[:1], left[1:]
+        kept.append(int(best[0]))
+        apart = overlaps(boxes[best], boxes[left])[0] <= limit
+        left = left[apart & (containments(boxes[best], boxes[left])[0] <= contained + 1e-6)]
     return np.array(kept, int)

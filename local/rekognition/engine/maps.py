@@ -5,7 +5,6 @@ Boxes on a map are measured in its cells, of which each is 8 x 8 pixels of the i
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import zoom
 
 from local.rekognition.engine import network
 from local.rekognition.engine.features import normalise_pixels
@@ -23,8 +22,18 @@ def extract_map(image: Image.Image, side: int) -> np.ndarray:
     width, height = (max(round(length * scale / _BLOCK), 2) * _BLOCK for length in image.size)
     pixels = normalise_pixels(image, (width, height))
     fine, coarse = (output[0] for output in network.session().run(["fine", "coarse"], {"image": pixels}))
-    coarse = zoom(coarse, (1, 2, 2), order=1, grid_mode=True, mode="nearest")
+    for axis in (1, 2):
+        coarse = _double(coarse, axis)
     return np.concatenate([fine, coarse]).transpose(1, 2, 0)
+
+
+def _double(values: np.ndarray, axis: int) -> np.ndarray:
+    """Enlarge an axis to twice its length, linearly."""
+    values = np.moveaxis(values, axis, 0)
+    before = np.concatenate([values[:1], values[:-1]])
+    after = np.concatenate([values[1:], values[-1:]])
+    doubled = np.stack([before + 3 * values, after + 3 * values], 1) / 4
+    return np.moveaxis(doubled.reshape(-1, *values.shape[1:]), 0, axis)
 
 
 def coverage(box: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -37,9 +46,9 @@ def coverage(box: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def integrate(values: np.ndarray) -> np.ndarray:
-    """Return float64 (h + 1, w + 1, c), the sums of a map (h, w, c) above and left of every corner."""
+    """Return float32 (h + 1, w + 1, c), the sums of a map (h, w, c) above and left of every corner."""
     padded = np.pad(values.astype(np.float64), ((1, 0), (1, 0), (0, 0)))
-    return padded.cumsum(0).cumsum(1)
+    return padded.cumsum(0).cumsum(1).astype(np.float32)
 
 
 def _at(integral: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -47,7 +56,8 @@ def _at(integral: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     height, width = integral.shape[:2]
     x, y = x.clip(0, width - 1), y.clip(0, height - 1)
     column, row = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
-    right, lower = (x - column)[:, None, :, None], (y - row)[:, :, None, None]
+    right = (x - column).astype(np.float32)[:, None, :, None]
+    lower = (y - row).astype(np.float32)[:, :, None, None]
     column, row = column[:, None, :], row[:, :, None]
     above = integral[row, column] * (1 - right) + integral[row, column + 1] * right
     below = integral[row + 1, column] * (1 - right) + integral[row + 1, column + 1] * right
@@ -75,3 +85,25 @@ def pool(integral: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     )
     total, area = (np.concatenate(parts, 1) for parts in zip(inside, around, strict=True))
     return (total / area.clip(1e-3)[:, :, None]).astype(np.float32)
+
+
+def window_means(integral: np.ndarray, x: np.ndarray, y: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Return the means (b, a, c) in windows of one shape (width, height) at all left sides x (a,) and tops y (b,)."""
+    height, width = integral.shape[0] - 1, integral.shape[1] - 1
+    right, bottom = (x + shape[0]).clip(0, width), (y + shape[1]).clip(0, height)
+    x, y = x.clip(0, width), y.clip(0, height)
+    rows = _between(integral, y, bottom)
+    sums = _between(rows.swapaxes(0, 1), x, right).swapaxes(0, 1)
+    means: np.ndarray = sums / np.outer(bottom - y, right - x)[:, :, None]
+    return means
+
+
+def _between(integral: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return what the first axis of an integral gains from low (n,) to high (n,)."""
+
+    def at(place: np.ndarray) -> np.ndarray:
+        index = np.minimum(place.astype(int), len(integral) - 2)
+        share = (place - index).astype(np.float32)[:, None, None]
+        return integral[index] * (1 - share) + integral[index + 1] * share
+
+    return at(high) - at(low)

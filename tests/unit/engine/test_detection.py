@@ -1,0 +1,163 @@
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from local.rekognition.engine import BoxedImage, DetectionModel, FoundBox, decode_image, train_detector
+from local.rekognition.engine.boxes import overlaps
+from local.rekognition.engine.thresholds import hits
+from tests.unit.engine.hardware_tray import draw_trays
+
+CUT = 0.5
+
+
+@pytest.fixture(scope="module")
+def trays() -> list[BoxedImage]:
+    return draw_trays(60, seed=0)
+
+
+@pytest.fixture(scope="module")
+def model(trays: list[BoxedImage]) -> DetectionModel:
+    return train_detector(trays)
+
+
+@pytest.fixture(scope="module")
+def few() -> list[BoxedImage]:
+    return draw_trays(8, seed=3)
+
+
+def corners(boxes: list) -> np.ndarray:
+    return np.array([(b.left, b.top, b.left + b.width, b.top + b.height) for b in boxes]).reshape(-1, 4)
+
+
+def f1(found: list[list[FoundBox]], images: list[BoxedImage], label: str) -> float:
+    hit = total = 0
+    for boxes, image in zip(found, images, strict=True):
+        own = [box for box in boxes if box.label == label and box.score >= CUT]
+        true = [box for box in image.boxes if box.label == label]
+        width, height = decode_image(image.data).size
+        scaled = corners(own) * (width, height, width, height)
+        hit += hits(scaled, np.array([box.score for box in own]), corners(true)).sum()
+        total += len(own) + len(true)
+    return 2 * hit / total
+
+
+def encode(image: Image.Image, form: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form)
+    return buffer.getvalue()
+
+
+def test_finds_parts_that_lie_anywhere(model: DetectionModel) -> None:
+    unseen = draw_trays(30, seed=1)
+
+    found = model.predict([image.data for image in unseen])
+
+    assert np.mean([f1(found, unseen, label) for label in model.labels]) >= 0.9
+
+
+def test_finds_little_on_empty_trays(model: DetectionModel) -> None:
+    empty = draw_trays(15, seed=2, least=0, most=0)
+
+    found = model.predict([image.data for image in empty])
+
+    assert sum(box.score >= CUT for boxes in found for box in boxes) <= 3
+
+
+def test_found_boxes_are_inside_the_frame_best_first(model: DetectionModel, trays: list[BoxedImage]) -> None:
+    for boxes in model.predict([image.data for image in trays[:5]]):
+        edges, scores = corners(boxes), [box.score for box in boxes]
+        assert edges.min() >= 0
+        assert edges.max() <= 1 + 1e-9
+        assert (edges[:, 2:] > edges[:, :2]).all()
+        assert scores == sorted(scores, reverse=True)
+        assert 0.02 <= scores[-1] <= scores[0] <= 1
+        assert len(boxes) <= 50
+
+
+def test_no_images_give_no_boxes(model: DetectionModel) -> None:
+    assert model.predict([]) == []
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA"])
+def test_images_of_every_mode_are_searched(model: DetectionModel, trays: list[BoxedImage], mode: str) -> None:
+    image = decode_image(trays[0].data).convert(mode)
+
+    assert len(model.predict([encode(image)])) == 1
+
+
+@pytest.mark.parametrize("size", [(64, 64), (1280, 64), (64, 900), (1000, 700)])
+def test_images_of_every_size_are_searched(model: DetectionModel, size: tuple[int, int]) -> None:
+    (boxes,) = model.predict([encode(Image.new("RGB", size, "grey"), "JPEG")])
+
+    assert all(box.left + box.width <= 1 + 1e-9 and box.top + box.height <= 1 + 1e-9 for box in boxes)
+
+
+def test_same_images_in_any_order_give_the_same_model(few: list[BoxedImage], tmp_path: Path) -> None:
+    shuffled = [replace(few[index], boxes=few[index].boxes[::-1]) for index in np.random.default_rng(3).permutation(8)]
+
+    train_detector(few).save(tmp_path / "first")
+    train_detector(shuffled).save(tmp_path / "second")
+
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+def test_saved_model_finds_the_same(model: DetectionModel, trays: list[BoxedImage], tmp_path: Path) -> None:
+    model.save(tmp_path / "model")
+
+    loaded = DetectionModel.load(tmp_path / "model")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert loaded.labels == model.labels == ("nut", "screw", "washer")
+    files = [image.data for image in trays[:3]]
+    assert loaded.predict(files) == model.predict(files)
+
+
+def test_file_of_another_kind_is_not_loaded(tmp_path: Path) -> None:
+    with (tmp_path / "other").open("wb") as file:
+        np.savez(file, values=np.zeros(3))
+
+    with pytest.raises(ValueError, match="not a detection model"):
+        DetectionModel.load(tmp_path / "other")
+
+
+def test_one_image_with_one_label_is_enough(few: list[BoxedImage]) -> None:
+    box = few[0].boxes[0]
+
+    model = train_detector([replace(few[0], boxes=(box,))])
+
+    (boxes,) = model.predict([few[0].data])
+    width, height = decode_image(few[0].data).size
+    assert model.labels == (box.label,)
+    assert overlaps(corners(boxes) * (width, height, width, height), corners([box])).max() >= 0.5
+
+
+def test_box_that_fills_the_image_is_learned(few: list[BoxedImage]) -> None:
+    filled = [replace(one, boxes=(replace(one.boxes[0], left=0, top=0, width=320, height=320),)) for one in few[:3]]
+
+    assert len(train_detector(filled).predict([few[0].data])) == 1
+
+
+def test_image_that_cannot_be_decoded_is_named(few: list[BoxedImage]) -> None:
+    broken = BoxedImage("s3://trays/broken.png", b"broken", few[0].boxes)
+
+    with pytest.raises(ValueError, match=r"s3://trays/broken\.png: not a PNG or JPEG"):
+        train_detector([few[0], broken])
+
+
+def test_image_without_a_box_is_named(few: list[BoxedImage]) -> None:
+    with pytest.raises(ValueError, match=r"tray/000\.png has no box"):
+        train_detector([replace(few[0], boxes=()), few[1]])
+
+
+def test_no_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one image"):
+        train_detector([])
+
+
+def test_image_that_cannot_be_searched_is_counted_out(model: DetectionModel, trays: list[BoxedImage]) -> None:
+    with pytest.raises(ValueError, match="image 1: not a PNG or JPEG"):
+        model.predict([trays[0].data, b"broken"])
