@@ -1,4 +1,4 @@
-"""Pictures made from a seed: washers, nuts and screws, lying as they fell on a worn tray among other things."""
+"""Pictures of small hardware on a tray: washers, nuts and screws as they fell, among things that look like them."""
 
 import io
 from collections.abc import Callable
@@ -8,116 +8,156 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from local.rekognition.engine import BoxedImage, LabeledBox
 
-SIDE, _FINER = 320, 3
-_MOST_SHARED = 0.05
-Draw = Callable[[ImageDraw.ImageDraw, float, np.random.Generator], None]
+WIDTH, HEIGHT = 432, 336
+_FINER = 3  # drawn so much larger, then reduced
+
+_Look = tuple[np.ndarray, np.ndarray]  # which points belong to the part, and how bright they are
+_Part = Callable[[np.ndarray, np.ndarray], _Look]
 
 
-def _metal(random: np.random.Generator) -> tuple[int, int, int]:
-    tone = int(random.integers(150, 215))
-    return tone, tone - int(random.integers(0, 12)), tone - int(random.integers(0, 35))
+def _washer(x: np.ndarray, y: np.ndarray) -> _Look:
+    radius = np.hypot(x, y)
+    rim = np.minimum(abs(radius - 0.97), abs(radius - 0.53)) < 0.04
+    return (radius < 1) & (radius > 0.5), 0.68 + 0.22 * np.cos(2 * np.arctan2(y, x)) - 0.25 * rim
 
 
-def _disc(draw: ImageDraw.ImageDraw, middle: float, radius: float, fill: object) -> None:
-    draw.ellipse((middle - radius, middle - radius, middle + radius, middle + radius), fill=fill)
+def _nut(x: np.ndarray, y: np.ndarray) -> _Look:
+    radius = np.hypot(x, y)
+    flats = np.max([abs(x * np.cos(turn) + y * np.sin(turn)) for turn in np.arange(3) * np.pi / 3], axis=0)
+    chamfer, thread = radius > 0.84, radius < 0.58
+    return (flats < 0.87) & (radius > 0.46), 0.72 + 0.12 * x - 0.22 * chamfer * (1 + y) - 0.4 * thread
 
 
-def _washer(draw: ImageDraw.ImageDraw, size: float, random: np.random.Generator) -> None:
-    tone = _metal(random)
-    _disc(draw, size, 0.6 * size, tuple(part - 50 for part in tone))
-    _disc(draw, size, 0.55 * size, tone)
-    _disc(draw, size, random.uniform(0.22, 0.34) * size, 0)
+def _screw(x: np.ndarray, y: np.ndarray) -> _Look:
+    head = (x < -0.68) & (x > -1 + 0.5 * y**2) & (abs(y) < 0.32)
+    shaft = (x >= -0.68) & (abs(y) < 0.14 * np.minimum(1, (1 - x) / 0.2)) & (x < 1)
+    thread = 0.16 * np.sign(np.sin(60 * x + 9 * y)) * (x > -0.45)
+    roundness = np.sqrt((1 - (y / np.where(head, 0.36, 0.16)) ** 2).clip(0))
+    return head | shaft, 0.2 + 0.65 * roundness + thread * shaft
 
 
-def _nut(draw: ImageDraw.ImageDraw, size: float, random: np.random.Generator) -> None:
-    tone = _metal(random)
-    for scale, shade in ((0.65, 60), (0.56, 0)):
-        corners = [(size + scale * size * np.cos(turn), size + scale * size * np.sin(turn)) for turn in _SIXTHS]
-        draw.polygon(corners, fill=tuple(part - shade for part in tone))
-    _disc(draw, size, 0.34 * size, tuple(part - 70 for part in tone))
-    _disc(draw, size, 0.28 * size, 0)
+def _coin(x: np.ndarray, y: np.ndarray) -> _Look:
+    radius = np.hypot(x, y)
+    stamp = (abs(x) < 0.3) & (abs(y) < 0.45)
+    return radius < 1, 0.66 + 0.2 * np.cos(2 * np.arctan2(y, x)) * (radius > 0.8) + 0.08 * stamp
 
 
-_SIXTHS = np.arange(6) * np.pi / 3
+def _seal(x: np.ndarray, y: np.ndarray) -> _Look:
+    radius = np.hypot(x, y)
+    return (radius < 1) & (radius > 0.78), 0.2 + 0.12 * np.cos((radius - 0.86) * 30)
 
 
-def _screw(draw: ImageDraw.ImageDraw, size: float, random: np.random.Generator) -> None:
-    tone = _metal(random)
-    dark = tuple(part - 75 for part in tone)
-    length = random.uniform(0.65, 0.95) * size
-    draw.rectangle((size - 0.11 * size, size - length, size + 0.11 * size, size + length), fill=tone)
-    for y in np.arange(size - 0.5 * length, size + length, 0.1 * size):
-        draw.line((size - 0.13 * size, y, size + 0.13 * size, y + 0.06 * size), fill=dark, width=max(int(size / 25), 1))
-    draw.rectangle((size - 0.3 * size, size - length, size + 0.3 * size, size - 0.72 * length), fill=tone)
-    draw.line((size - 0.3 * size, size - 0.72 * length, size + 0.3 * size, size - 0.72 * length), fill=dark, width=4)
+def _plate(x: np.ndarray, y: np.ndarray) -> _Look:
+    hole = np.hypot(x, y) < 0.3
+    return (abs(x) < 0.8) & (abs(y) < 0.8) & ~hole, 0.65 + 0.15 * x * y
 
 
-def _chip(draw: ImageDraw.ImageDraw, size: float, random: np.random.Generator) -> None:
-    corners = [(size + x * size, size + y * size) for x, y in random.uniform(-0.5, 0.5, (4, 2))]
-    draw.polygon(corners, fill=tuple(random.integers(40, 150, 3).tolist()))
+def _pin(x: np.ndarray, y: np.ndarray) -> _Look:
+    return (abs(x) < 1) & (abs(y) < 0.11), 0.25 + 0.6 * np.sqrt((1 - (y / 0.12) ** 2).clip(0))
 
 
-_PARTS: dict[str, Draw] = {"nut": _nut, "screw": _screw, "washer": _washer}
+PARTS: dict[str, tuple[_Part, float]] = {"nut": (_nut, 1.0), "screw": (_screw, 1.9), "washer": (_washer, 1.0)}
+DISTRACTORS: tuple[tuple[_Part, float], ...] = ((_coin, 1.0), (_seal, 1.0), (_plate, 1.0), (_pin, 1.6))
+METALS = ((200, 204, 210), (214, 186, 120), (150, 148, 150), (205, 160, 130))
 
 
-def _piece(draw_part: Draw, size: float, random: np.random.Generator) -> Image.Image:
-    """Draw one thing, turned anywhere, cut to what is visible of it."""
-    cutout = Image.new("RGBA", (int(2 * size), int(2 * size)))
-    draw_part(ImageDraw.Draw(cutout), size, random)
-    turned = cutout.rotate(random.uniform(0, 360), Image.Resampling.BICUBIC)
-    return turned.crop(turned.getchannel("A").point(lambda value: 255 * (value > 127)).getbbox())
+def _smooth_noise(random: np.random.Generator, cells: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """Noise of so many (columns, rows), enlarged to size (width, height)."""
+    coarse = Image.fromarray(random.normal(0, 1, cells[::-1]).astype(np.float32))
+    return np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
 
 
 def _tray(random: np.random.Generator) -> Image.Image:
-    side = SIDE * _FINER
-    coarse = random.normal(0, 9, (side // 24, side // 24, 1)) + random.uniform(85, 125) + random.normal(0, 8, 3)
-    tray = Image.fromarray(coarse.clip(0, 255).astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
-    draw = ImageDraw.Draw(tray)
-    for _ in range(25):
-        x, y, *reach = random.uniform((0, 0, -150, -150), (side, side, 150, 150))
-        tone = int(random.integers(70, 150))
-        draw.line((x, y, x + reach[0], y + reach[1]), fill=(tone, tone, tone), width=int(random.integers(1, 5)))
-    return tray
+    """An empty tray: grain, stains, scratches, crumbs."""
+    size = WIDTH, HEIGHT
+    grain = _smooth_noise(random, (WIDTH // 10, HEIGHT), size) * random.integers(2)
+    surface = 5 * grain + 7 * _smooth_noise(random, (9, 7), size) + 5 * _smooth_noise(random, (150, 120), size)
+    color = random.uniform(70, 150) + random.normal(0, 12, 3)
+    image = Image.fromarray((color + surface[:, :, None]).clip(0, 255).astype(np.uint8))
+    image = image.resize((WIDTH * _FINER, HEIGHT * _FINER), Image.Resampling.BILINEAR)
+    draw = ImageDraw.Draw(image)
+    for _ in range(random.integers(4, 14)):
+        start = random.uniform((0, 0), image.size)
+        end = start + random.normal(0, 200, 2)
+        draw.line((*start, *end), fill=_shade(color + random.normal(0, 35)), width=int(random.integers(1, 5)))
+    for _ in range(random.integers(5, 30)):
+        corner, crumb = random.uniform((0, 0), image.size), random.uniform(1.5, 9, 2)
+        draw.ellipse((*corner, *(corner + crumb)), fill=_shade(color * random.uniform(0.4, 1.5)))
+    return image
 
 
-def _lay(tray: Image.Image, piece: Image.Image, taken: list[np.ndarray], random: np.random.Generator) -> bool:
-    """Lay a piece where it hardly covers others; say whether there was room."""
-    for _ in range(30):
-        left, top = (int(random.integers(0, tray.width - length)) for length in piece.size)
-        box = np.array([left, top, left + piece.width, top + piece.height])
-        shared = [(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])).clip(0).prod() for other in taken]
-        if max(shared, default=0) <= _MOST_SHARED * piece.width * piece.height:
-            shadow = Image.new("RGBA", piece.size, (15, 15, 15, 0))
-            shadow.putalpha(piece.getchannel("A").point(lambda value: value // 2))
-            tray.paste(shadow, (left + 7, top + 9), shadow)
-            tray.paste(piece, (left, top), piece)
-            taken.append(box)
-            return True
-    return False
+def _shade(color: np.ndarray) -> tuple[int, ...]:
+    return tuple(color.clip(0, 255).astype(int).tolist())
 
 
-def _photograph(tray: Image.Image, random: np.random.Generator) -> Image.Image:
-    small = tray.resize((SIDE, SIDE), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(0.6))
-    slope = np.add.outer(np.linspace(-1, 1, SIDE) * random.normal(), np.linspace(-1, 1, SIDE) * random.normal())
-    lit = np.asarray(small, np.float32) * (1 + 0.12 * slope[:, :, None]) + random.normal(0, 3, (SIDE, SIDE, 3))
-    return Image.fromarray(lit.clip(0, 255).astype(np.uint8))
+def _shadow(mask: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    blurred = Image.fromarray(mask.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(6))
+    return np.roll(np.asarray(blurred, np.float32) / 255, random.integers(3, 9, 2), (0, 1)) * ~mask
 
 
-def draw_tray(name: str, count: int, random: np.random.Generator) -> BoxedImage:
-    """Draw a tray with up to `count` parts and some chips that are no parts."""
-    tray, taken, boxes = _tray(random), [], []
-    for label in random.choice(sorted(_PARTS), count).tolist():
-        if _lay(tray, _piece(_PARTS[label], random.uniform(85, 150), random), taken, random):
-            left, top, right, bottom = (taken[-1] / _FINER).tolist()
+def _lay(image: Image.Image, part: _Part, center: np.ndarray, size: float, random: np.random.Generator) -> np.ndarray:
+    """Draw a part, turned at random; return its left, top, right and bottom in pixels of the picture."""
+    half = round((size + 8) * _FINER)
+    corner = (center * _FINER).astype(int) - half
+    across, down = (np.arange(-half, half) / (size * _FINER))[None], (np.arange(-half, half) / (size * _FINER))[:, None]
+    turn = random.uniform(0, 2 * np.pi)
+    mask, bright = part(across * np.cos(turn) + down * np.sin(turn), down * np.cos(turn) - across * np.sin(turn))
+    metal = np.array(METALS[random.integers(len(METALS))]) * random.uniform(0.7, 1.1)
+    worn = 0.06 * _smooth_noise(random, (12, 12), mask.shape)
+    below = np.asarray(image.crop((*corner, *(corner + 2 * half))), np.float32)
+    drawn = np.where(mask[:, :, None], (bright + worn)[:, :, None] * metal, below)
+    drawn *= 1 - 0.55 * _shadow(mask, random)[:, :, None]
+    image.paste(Image.fromarray(drawn.clip(0, 255).astype(np.uint8)), tuple(corner.tolist()))
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    ends = np.array([(columns[0], rows[0]), (columns[-1] + 1, rows[-1] + 1)])
+    return ((ends + corner) / _FINER).ravel()
+
+
+def _photograph(canvas: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Reduce, light unevenly, add the noise of a sensor."""
+    image = canvas.resize((WIDTH, HEIGHT), Image.Resampling.BOX).filter(
+        ImageFilter.GaussianBlur(random.uniform(0.2, 0.8))
+    )
+    light = 1 + 0.13 * _smooth_noise(random, (3, 3), image.size)
+    noisy = np.asarray(image, np.float32) * light[:, :, None] + random.normal(0, 4, (HEIGHT, WIDTH, 3))
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+
+
+def _place(random: np.random.Generator, taken: list[tuple[np.ndarray, float]], reach: float) -> np.ndarray | None:
+    """Find a center for a part of this reach that hardly overlaps what lies there; None when there is no room."""
+    for _ in range(40):
+        center = random.uniform((reach, reach), (WIDTH - reach, HEIGHT - reach))
+        if all(np.hypot(*(center - other)) > 0.88 * (reach + own) for other, own in taken):
+            return center
+    return None
+
+
+def draw_tray(name: str, parts: int, random: np.random.Generator) -> BoxedImage:
+    """Draw a tray with up to so many parts (fewer where there is no room) and up to three distractors."""
+    canvas = _tray(random)
+    names = random.choice(sorted(PARTS), parts).tolist()
+    things = [(PARTS[label], label) for label in names]
+    things += [(DISTRACTORS[index], "") for index in random.integers(len(DISTRACTORS), size=random.integers(0, 4))]
+    taken: list[tuple[np.ndarray, float]] = []
+    boxes: list[LabeledBox] = []
+    for (part, stretch), label in things:
+        size = random.uniform(17, 38) * stretch
+        center = _place(random, taken, size)
+        if center is None:
+            continue
+        taken.append((center, size))
+        left, top, right, bottom = _lay(canvas, part, center, size, random)
+        if label:
             boxes.append(LabeledBox(label, left, top, right - left, bottom - top))
-    for _ in range(random.integers(1, 5)):
-        _lay(tray, _piece(_chip, random.uniform(40, 90), random), taken, random)
     buffer = io.BytesIO()
-    _photograph(tray, random).save(buffer, "PNG")
+    _photograph(canvas, random).save(buffer, "PNG")
     return BoxedImage(name, buffer.getvalue(), tuple(boxes))
 
 
 def draw_trays(count: int, seed: int, least: int = 1, most: int = 5) -> list[BoxedImage]:
     """Draw trays with `least` to `most` parts each."""
     random = np.random.default_rng(seed)
-    return [draw_tray(f"tray/{index:03}.png", int(random.integers(least, most + 1)), random) for index in range(count)]
+    return [
+        draw_tray(f"s3://trays/{seed}/{number:03}.png", int(random.integers(least, most + 1)), random)
+        for number in range(count)
+    ]

@@ -9,7 +9,7 @@ from PIL import Image
 from local.rekognition.engine import BoxedImage, DetectionModel, FoundBox, decode_image, train_detector
 from local.rekognition.engine.boxes import overlaps
 from local.rekognition.engine.thresholds import hits
-from tests.unit.engine.hardware_tray import draw_trays
+from tests.unit.engine.worn_tray import draw_trays
 
 CUT = 0.5
 
