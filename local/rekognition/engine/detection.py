@@ -54,7 +54,10 @@ class _Eyes:
     components: np.ndarray
 
     def see(self, image: Image.Image) -> np.ndarray:
-        return (extract_map(image, self.side) - self.mean) @ self.components
+        return self.project(extract_map(image, self.side))
+
+    def project(self, cells: np.ndarray) -> np.ndarray:
+        return (cells - self.mean) @ self.components
 
 
 @dataclass(frozen=True)
@@ -177,11 +180,12 @@ def train_detector(images: Sequence[BoxedImage]) -> DetectionModel:
             raise ValueError(f"{image.name} has no box; detection learns from boxes only")
     labels = tuple(sorted({box.label for image in ordered for box in image.boxes}))
     with one_thread():
-        eyes = _open_eyes(ordered)
-        return _train(labels, eyes, [_sample(image, eyes, labels) for image in ordered])
+        eyes, maps = _open_eyes(ordered)
+        return _train(labels, eyes, [_sample(image, eyes, labels, maps.pop(image.name, None)) for image in ordered])
 
 
-def _open_eyes(images: Sequence[BoxedImage]) -> _Eyes:
+def _open_eyes(images: Sequence[BoxedImage]) -> tuple[_Eyes, dict[str, np.ndarray]]:
+    """Choose the side, learn the components; return the maps that were needed for it too, by name."""
     relative: list[float] = []
     for image in images:
         picture = _decode(image.data, image.name)
@@ -191,18 +195,18 @@ def _open_eyes(images: Sequence[BoxedImage]) -> _Eyes:
     affordable = (_TRAINING_PIXELS / len(images)) ** 0.5
     side = int(np.clip(min(needed, affordable), *_SIDES))
     step = -(-len(images) // _COMPONENT_IMAGES)
-    maps = [extract_map(decode_image(image.data), side).reshape(-1, CHANNELS)[::7] for image in images[::step]]
-    flat = np.concatenate(maps)
+    maps = {image.name: extract_map(decode_image(image.data), side) for image in images[::step]}
+    flat = np.concatenate([cells.reshape(-1, CHANNELS)[::7] for cells in maps.values()])
     mean = flat.mean(0)
     variances, directions = np.linalg.eigh(np.cov((flat - mean).T.astype(np.float64)))
     largest = slice(None, -_DIMENSIONS - 1, -1)
     scale = np.sqrt(variances[largest] + _LEAST_VARIANCE)
-    return _Eyes(side, mean, (directions[:, largest] / scale).astype(np.float32))
+    return _Eyes(side, mean, (directions[:, largest] / scale).astype(np.float32)), maps
 
 
-def _sample(image: BoxedImage, eyes: _Eyes, labels: tuple[str, ...]) -> _Sample:
+def _sample(image: BoxedImage, eyes: _Eyes, labels: tuple[str, ...], known: np.ndarray | None) -> _Sample:
     picture = decode_image(image.data)
-    cells = eyes.see(picture)
+    cells = eyes.see(picture) if known is None else eyes.project(known)
     boxes = sorted(image.boxes, key=lambda box: (box.label, box.left, box.top, box.width, box.height))
     corners = np.array([(box.left, box.top, box.left + box.width, box.top + box.height) for box in boxes])
     in_cells = corners * np.tile(np.divide(cells.shape[1::-1], picture.size), 2)
