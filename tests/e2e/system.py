@@ -147,6 +147,10 @@ class System:
         detail = client.describe_stack_resource(StackName=STACK, LogicalResourceId=logical_id)["StackResourceDetail"]
         return str(detail["PhysicalResourceId"])
 
+    def is_stopped(self, run_id: str, environment: str, task: str = "classification") -> bool:
+        """Whether the only version of a run in an environment comes to a stop."""
+        return eventually(lambda: self.statuses(run_id, environment, task) == ["STOPPED"], f"stop of {run_id}")
+
 
 def _datasets(event: Mapping[str, Any]) -> Iterator[str]:
     detail = event["detail"]

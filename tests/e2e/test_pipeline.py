@@ -38,7 +38,7 @@ def refused_by_gate(system: System) -> Run:
 
 def test_a_drop_and_a_click_bring_a_model_to_staging(system: System, released: Run) -> None:
     assert system.table.released("classification", "staging") == released.run_id
-    assert system.statuses(released.run_id, "staging") == ["STOPPED"]
+    assert system.is_stopped(released.run_id, "staging")
 
 
 def test_the_inference_test_uses_images_that_were_held_out(system: System, released: Run) -> None:
@@ -86,7 +86,7 @@ def test_every_event_twice_and_once_more_late_is_one_training_one_mail_one_promo
     assert len(system.statuses(released.run_id, "development")) == 1
     assert len(system.mails(released.run_id, "Approve")) == 1
     assert len(system.mails(released.run_id, "Released")) == 1
-    assert system.statuses(released.run_id, "staging") == ["STOPPED"]
+    assert system.is_stopped(released.run_id, "staging")
 
 
 def test_a_failed_gate_sends_the_mail_and_starts_and_promotes_nothing(system: System, refused_by_gate: Run) -> None:
