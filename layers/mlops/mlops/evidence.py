@@ -10,6 +10,7 @@ from mlops.keys import run_key
 
 # An answer of a function may have 6 MB.
 _PICTURE_CHARACTERS = 4_000_000
+_MOST_PICTURES = 12
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ def pictures(evidence: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     """(caption, data URI) of what was drawn, in `overlays` and `gallery`, as far as one page can hold them."""
     drawn = {
         "overlays": list(evidence["truth"]["overlays"].items()),
-        "gallery": [(item["image"].split("/", 2)[2], item["key"]) for item in evidence["test"].get("gallery", ())],
+        "gallery": [
+            (item["image"].split("/", 2)[2], item["key"])
+            for item in evidence["test"].get("gallery", ())[:_MOST_PICTURES]
+        ],
     }
     room = _PICTURE_CHARACTERS
     shown: dict[str, list[tuple[str, str]]] = {kind: [] for kind in drawn}
