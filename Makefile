@@ -28,18 +28,21 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test clean
+.PHONY: help setup demo up rollback down test clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMPS) ## Make the three Python environments in .venvs/ (the others do it when needed)
 
-demo: setup ## From pictures to a model in staging on this machine: make demo [DATASET=folder] [SEED=7] [TASKS=detection]
-	@$(RUN) -m local demo --seed $(SEED) $(if $(DATASET),--dataset "$(DATASET)") $(if $(TASKS),--tasks $(TASKS))
+demo: setup ## From pictures to models in production on this machine: make demo [DATASET=folder] [SEED=7] [TASKS=detection]
+	@$(RUN) -m local demo --seed $(SEED) $(if $(DATASET),--dataset "$(DATASET)") $(if $(TASKS),--tasks $(TASKS)) $(if $(PER_DEFECT),--per-defect $(PER_DEFECT))
 
 up: setup ## Leave the local cloud with the application running in the background
 	@$(RUN) -m local up
+
+rollback: setup ## Bring back what was in production before, in the local cloud of `make up`
+	@$(RUN) -m local rollback
 
 down: setup ## End the local cloud
 	@$(RUN) -m local down

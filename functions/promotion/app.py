@@ -1,11 +1,12 @@
-"""Decisions, finished copies and passed tests: move a version on to the next environment."""
+"""Decisions, finished copies, passed tests and rollbacks: move a version to where it is to be."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import approvals, promotion, serving
+from mlops import promotion, serving
+from mlops.environments import approval_stage
 from mlops.once import once
 from mlops.runs import ref_of
 
@@ -26,11 +27,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         case "Pipeline Stage Retry":
             cause = f"retry@{event['id']}"
             once(lambda: retry(detail, cause), cause=cause, context=context)
+        case "Model Rollback Requested":
+            cause = f"rollback@{event['id']}"
+            once(lambda: promotion.roll_back(detail, cause), cause=cause, context=context)
 
 
 def retry(detail: dict[str, Any], cause: str) -> None:
     ref = ref_of(detail)
-    if ref.stage == approvals.STAGE:
+    if ref.stage == approval_stage(ref.environment):
         promotion.copy(ref, cause)
     else:
-        serving.start(ref, detail["artifact"])
+        serving.start(ref, detail["artifact"], is_rollback=bool(detail.get("is_rollback")))

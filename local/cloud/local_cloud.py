@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,31 @@ READY_SECONDS = 60.0
 
 class CloudInUseError(RuntimeError):
     """Another local cloud works in the same state folder."""
+
+
+@dataclass(frozen=True)
+class CloudAccess:
+    """What a user of a local cloud needs to know of it, whoever started it."""
+
+    endpoint: str
+    rekognition_endpoint: str
+    outbox: Path
+
+    def mails(self) -> list[Mail]:
+        """The e-mails that SNS would have sent, oldest first."""
+        return read_mails(self.outbox)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client."""
+        connect: Any = boto3.client  # its stubs know services by literal names only
+        return connect(
+            service,
+            endpoint_url=self.rekognition_endpoint if service == "rekognition" else self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(proxies={}, s3={"addressing_style": "path"}),
+        )
 
 
 class LocalCloud:
@@ -77,21 +103,17 @@ class LocalCloud:
     def outbox(self) -> Path:
         return self.state / "outbox"
 
+    @property
+    def access(self) -> CloudAccess:
+        return CloudAccess(self.endpoint, self.rekognition_endpoint, self.outbox)
+
     def mails(self) -> list[Mail]:
         """The e-mails that SNS would have sent, oldest first."""
-        return read_mails(self.outbox)
+        return self.access.mails()
 
     def client(self, service: str) -> Any:
         """A boto3 client of the local cloud."""
-        connect: Any = boto3.client  # its stubs know services by literal names only
-        return connect(
-            service,
-            endpoint_url=self.rekognition_endpoint if service == "rekognition" else self.endpoint,
-            region_name=REGION,
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            config=Config(proxies={}, s3={"addressing_style": "path"}),
-        )
+        return self.access.client(service)
 
     def start_mailbox(self) -> str:
         """Start the mailbox page and return its address; it ends with the cloud."""

@@ -6,32 +6,38 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from local.cloud import STATE, LocalCloud, ProcessFailedError, holder_of
+from cli.stack import Stack
+from local.cloud import LocalCloud, ProcessFailedError, holder_of
 from local.cloud.ministack_launcher import with_local_links
 from local.cloud.sam import ROOT
 from local.runner.console import Display
-from local.runner.demo import deploy
+from local.runner.demo import STACK, deploy
+from local.runner.follow import RunTable
+from local.runner.running import FACTS, read_facts, running_cloud
 
-FACTS = STATE / "running.json"
 LOG = ROOT / "build" / "up.log"
 START_SECONDS = 1200.0
 STOP_SECONDS = 60.0
+ROLLBACK_SECONDS = 300.0
 POLL_SECONDS = 0.2
 
 
 def up(display: Display) -> int:
     """Start a local cloud with the application in the background, unless it runs, and say where everything is."""
-    if holder_of() and FACTS.exists():
+    if read_facts():
         display.say("The local cloud runs already.")
     else:
         display.say("Starting the local cloud, building and deploying: about a minute.")
         _start_holder()
-    for name, value in json.loads(FACTS.read_text(encoding="utf-8")).items():
-        display.say(f"{name:<22} {value}")
+    facts = read_facts() or {}
+    for name, value in {**facts, **facts.get("Links", {})}.items():
+        if isinstance(value, str | int):
+            display.say(f"{name:<22} {value}")
     display.say("End it with: make down")
     return 0
 
@@ -92,8 +98,31 @@ def _write_facts(path: Path, cloud: LocalCloud, mailbox: str, outputs: dict[str,
         "AWS": cloud.endpoint,
         "Custom Labels": cloud.rekognition_endpoint,
         "Mailbox": mailbox,
-        **{name: with_local_links(value, urlsplit(cloud.endpoint).port or 0) for name, value in outputs.items()},
+        "Outbox": str(cloud.outbox),
+        "Outputs": outputs,
+        "Links": {name: with_local_links(value, urlsplit(cloud.endpoint).port or 0) for name, value in outputs.items()},
     }
     staging = path.with_suffix(".new")
     staging.write_text(json.dumps(facts, indent=2), encoding="utf-8")
     staging.rename(path)
+
+
+def rollback(display: Display, dataset: str, tasks: Sequence[str]) -> int:
+    """Bring back, in the running local cloud, what was in production before; wait until it is."""
+    running = running_cloud()
+    if running is None:
+        display.say("No local cloud runs: make up, then make demo twice with different pictures.")
+        return 1
+    cloud, outputs = running
+    stack, table = Stack(STACK, cloud.client), RunTable(cloud.client("dynamodb"), outputs["ApplicationTableName"])
+    for task in tasks:
+        run_id = stack.roll_back(dataset, task, "production", None, "demo", "Rolled back by the demo.")
+        display.say(f"{task}: asked for {run_id}")
+        deadline = time.monotonic() + ROLLBACK_SECONDS
+        while table.released(dataset, task, "production") != run_id:
+            if time.monotonic() > deadline:
+                display.say(f"{run_id} is not back after {ROLLBACK_SECONDS:.0f} s; the mails say why.")
+                return 1
+            time.sleep(POLL_SECONDS)
+        display.say(f"{task}: {run_id} is in production again")
+    return 0

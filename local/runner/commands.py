@@ -5,9 +5,10 @@ import signal
 import sys
 from pathlib import Path
 
+from cli.stack import CommandRefused
 from local.cloud import CloudInUseError, ProcessFailedError
 from local.runner.approve import ApprovalError
-from local.runner.background import down, hold, up
+from local.runner.background import down, hold, rollback, up
 from local.runner.console import Display
 from local.runner.dataset import DatasetError
 from local.runner.demo import DemoOptions, run_demo
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         display.say("Interrupted; everything that was started has ended.")
         return INTERRUPTED
-    except (ApprovalError, CloudInUseError, DatasetError, ProcessFailedError) as error:
+    except (ApprovalError, CloudInUseError, CommandRefused, DatasetError, ProcessFailedError) as error:
         display.say(str(error))
         return 1
 
@@ -37,13 +38,15 @@ def run(options: argparse.Namespace, display: Display) -> int:
     if options.command == "demo":
         demo = DemoOptions(options.dataset, options.seed, options.good, options.per_defect, tuple(options.tasks))
         return run_demo(demo, display)
+    if options.command == "rollback":
+        return rollback(display, options.dataset, options.tasks)
     return {"up": up, "down": down, "hold": hold}[options.command](display)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="from pictures to a model in staging, and the numbers")
+    demo = commands.add_parser("demo", help="from pictures to models in production, and the numbers")
     demo.add_argument("--dataset", type=_folder, help="folder in MVTec AD layout; default: pictures made here")
     demo.add_argument("--seed", type=int, default=DemoOptions.seed, help="for the pictures made here")
     demo.add_argument("--good", type=int, default=DemoOptions.good, help="pictures without defect")
@@ -51,6 +54,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     demo.add_argument(
         "--tasks", nargs="+", default=[], choices=TASKS, help="what to train; default: all that is marked"
     )
+    back = commands.add_parser("rollback", help="bring back what was in production before, in the running local cloud")
+    back.add_argument("--dataset", default="transistor", help="name of the dataset (default: %(default)s)")
+    back.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS, help="default: both")
     commands.add_parser("up", help="start the local cloud in the background")
     commands.add_parser("down", help="end it")
     commands.add_parser("hold", help="start the local cloud in the foreground")

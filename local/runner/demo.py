@@ -1,20 +1,23 @@
-"""`demo`: one dataset, from the upload to staging, and the numbers."""
+"""`demo`: one dataset, from the upload to production, and the numbers."""
 
+import contextlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from local import pictures
-from local.cloud import LocalCloud, Mail
+from local.cloud import CloudAccess, LocalCloud, Mail
 from local.cloud.sam import ROOT
 from local.runner.approve import approval_link, approve
 from local.runner.console import Display
 from local.runner.dataset import dataset_name, download, images_in, settings_of, tasks_of, upload
 from local.runner.follow import Run, RunTable
 from local.runner.memory import memory_by_function
+from local.runner.running import running_cloud
 from local.runner.summary import summarise
 
 STACK = "rekognition-mlops"
@@ -23,6 +26,7 @@ SAMPLE = ROOT / "build" / "pictures" / "transistor"
 POLL_SECONDS = 0.5
 STALLED_SECONDS = 900.0
 MAIL_SECONDS = 10.0
+SETTLED_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -40,22 +44,32 @@ class DemoOptions:
 
 
 def run_demo(options: DemoOptions, display: Display) -> int:
-    """Exit code 0 when every task reached staging, else 1; everything that was started has ended on return."""
-    started = time.monotonic()
+    """Exit code 0 when every task reached production, else 1. A local cloud that runs already is used, and stays."""
+    started, since = time.monotonic(), datetime.now(UTC)
     folder = prepare_pictures(options, display)
-    with LocalCloud() as cloud:
-        outputs = deploy(cloud, display)
+    with cloud_with_stack(display) as (cloud, outputs):
         name = dataset_name(folder)
         settings = settings_of(folder, options.tasks)
+        table = RunTable(cloud.client("dynamodb"), outputs["ApplicationTableName"])
+        journey = Journey(table, name, tasks_of(folder, settings), cloud.mails, display, since)
         with display.counting(f"Uploading {name}") as progress:
             upload(cloud.client("s3"), folder, outputs["DataBucketName"], name, settings, progress)
-        table = RunTable(cloud.client("dynamodb"), outputs["ApplicationTableName"])
-        journey = Journey(table, name, tasks_of(folder, settings), cloud.mails, display)
         with display.following():
             problem = journey.travel()
         report(cloud, outputs, journey, time.monotonic() - started)
-    display.say(problem or f"Every task reached staging in {time.monotonic() - started:.0f} s.")
+    display.say(problem or f"Every task reached production in {time.monotonic() - started:.0f} s.")
     return 1 if problem else 0
+
+
+@contextlib.contextmanager
+def cloud_with_stack(display: Display) -> Iterator[tuple[CloudAccess, dict[str, str]]]:
+    """The local cloud that runs already, or one of our own, with the outputs of the deployed stack."""
+    if running := running_cloud():
+        display.say(f"The local cloud at {running[0].endpoint} is used.")
+        yield running
+        return
+    with LocalCloud() as cloud:
+        yield cloud.access, deploy(cloud, display)
 
 
 def prepare_pictures(options: DemoOptions, display: Display) -> Path:
@@ -82,22 +96,27 @@ def deploy(cloud: LocalCloud, display: Display) -> dict[str, str]:
 
 @dataclass
 class Journey:
-    """The way of one dataset's runs to staging, with a person at the mailbox who approves each run once."""
+    """The way of one dataset's runs to production, with a person at the mailbox who answers every link once."""
 
     table: RunTable
     dataset: str
     tasks: Sequence[str]
     mails: Callable[[], list[Mail]]
     display: Display
+    since: datetime
     runs: dict[str, Run] = field(default_factory=dict)
     _read: set[str] = field(default_factory=set)
     _approved: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self._read.update(mail.key for mail in self.mails())
+
     def travel(self) -> str:
-        """Follow until every task is in staging; returns what prevented it, "" when nothing did."""
-        moved, before = time.monotonic(), ""
+        """Follow until every task is in production; returns what prevented it, "" when nothing did."""
+        started = moved = time.monotonic()
+        before = ""
         while time.monotonic() - moved < STALLED_SECONDS:
-            self.runs = {run.task: run for run in self.table.runs_of(self.dataset)}
+            self.runs = self._current_runs(time.monotonic() - started)
             self.display.show(list(self.runs.values()))
             self._read_mails()
             if self._has_ended:
@@ -108,12 +127,17 @@ class Journey:
             time.sleep(POLL_SECONDS)
         return f"Nothing moved for {STALLED_SECONDS:.0f} s. The functions' logs are in the local cloud's log groups."
 
+    def _current_runs(self, seconds: float) -> dict[str, Run]:
+        """The newest run of each task. One from before counts once it is clear that these pictures started none."""
+        newest = {run.task: run for run in self.table.runs_of(self.dataset)}
+        return {task: run for task, run in newest.items() if run.created_at >= self.since or seconds > SETTLED_SECONDS}
+
     @property
     def _has_ended(self) -> bool:
         return all(task in self.runs and self._has_arrived(self.runs[task]) for task in self.tasks)
 
     def _has_arrived(self, run: Run) -> bool:
-        released = run.is_complete and self.table.released(run.task, "staging") == run.run_id
+        released = run.is_complete and self.table.released(run.dataset, run.task, "production") == run.run_id
         return bool(run.failure) or released
 
     def _problem(self) -> str:
@@ -138,8 +162,9 @@ class Journey:
     def _answer(self, mail: Mail) -> None:
         link = approval_link(mail.text)
         run = next((run for run in self.runs.values() if run.run_id in mail.text), None)
-        if link and run and run.run_id not in self._approved:
-            self._approved.add(run.run_id)
+        # The subject names the run and where it is to go.
+        if link and run and mail.subject not in self._approved:
+            self._approved.add(mail.subject)
             approve(link, answers_for(run))
             self.display.say(f"Opened the link and approved {run.run_id}.")
 
@@ -150,7 +175,7 @@ def answers_for(run: Run) -> dict[str, str]:
     return {"decision": "approve", "approver": "demo", "comment": "Approved by the demo.", "confirmation": confirmation}
 
 
-def report(cloud: LocalCloud, outputs: dict[str, str], journey: Journey, wall_seconds: float) -> None:
+def report(cloud: CloudAccess, outputs: dict[str, str], journey: Journey, wall_seconds: float) -> None:
     """Copy the artifacts, write summary.json and show the numbers."""
     shutil.rmtree(OUTPUT, ignore_errors=True)
     for run in journey.runs.values():

@@ -15,6 +15,8 @@ STAGES = (
     ("inference_test", "development"),
     ("approve2staging", "staging"),
     ("inference_test", "staging"),
+    ("approve2production", "production"),
+    ("inference_test", "production"),
 )
 
 
@@ -84,9 +86,9 @@ class RunTable:
             stages=tuple(sorted(stages, key=_place)),
         )
 
-    def released(self, task: str, environment: str) -> str | None:
+    def released(self, dataset: str, task: str, environment: str) -> str | None:
         """The run whose version is the current one of an environment."""
-        key = {"pk": {"S": f"RELEASE#{task}#{environment}"}, "sk": {"S": "CURRENT"}}
+        key = {"pk": {"S": f"RELEASE#{dataset}#{task}#{environment}"}, "sk": {"S": "CURRENT"}}
         item = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         return str(_plain(item)["run_id"]) if item else None
 

@@ -31,7 +31,11 @@ def read_metrics(eval_metric: Mapping[str, Any], inference_test: Mapping[str, An
 
 
 def _summarise_task(run: Run, folder: Path) -> dict[str, Any]:
-    reached = [environment for environment in ("staging", "development") if _tested_in(folder, environment).exists()]
+    reached = [
+        environment
+        for environment in ("production", "staging", "development")
+        if _tested_in(folder, environment).exists()
+    ]
     inference_test = _read(_tested_in(folder, reached[0])) if reached else {}
     return {
         "run_id": run.run_id,

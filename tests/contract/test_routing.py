@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -54,7 +55,15 @@ def put(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(("function", "event"), list(bus_events()))
 def test_a_sample_event_reaches_its_function_and_no_other(function, event):
-    assert targets_of(event) == {logical_id(function)}
+    shared = {"ApprovalFunction", "PromotionFunction"} if _is_tested_in_staging(event) else set()
+
+    assert targets_of(event) == {logical_id(function)} | shared
+
+
+def _is_tested_in_staging(event):
+    """A test passed in staging: the version is released there, and somebody is asked about production."""
+    detail = event["detail"]
+    return event["detail-type"] == "Pipeline Stage Completed" and detail["environment"] == "staging"
 
 
 @pytest.mark.parametrize(("function", "name"), [(f, n) for f, names in WRITTEN.items() for n in names])
@@ -78,7 +87,8 @@ def test_unusual_keys_stay_as_they_are():
     [
         ("training", "development", set()),
         ("inference_test", "development", {"ApprovalFunction"}),
-        ("inference_test", "staging", {"PromotionFunction"}),
+        ("inference_test", "staging", {"ApprovalFunction", "PromotionFunction"}),
+        ("inference_test", "production", {"PromotionFunction"}),
     ],
 )
 def test_a_completed_stage_starts_what_follows(put, stage, environment, consumers):
@@ -100,7 +110,9 @@ def test_every_failed_stage_reaches_people(put):
         ("training", "development", "TrainingFunction"),
         ("inference_test", "development", "EvalMetricFunction"),
         ("inference_test", "staging", "PromotionFunction"),
+        ("inference_test", "production", "PromotionFunction"),
         ("approve2staging", "staging", "PromotionFunction"),
+        ("approve2production", "production", "PromotionFunction"),
     ],
 )
 def test_a_stage_that_waited_is_asked_for_again(put, stage, environment, consumer):
@@ -143,11 +155,16 @@ def test_a_decision_reaches_promotion(put, monkeypatch, state):
 
 
 def test_a_release_reaches_people(put, monkeypatch):
-    monkeypatch.setattr("mlops.table.get", lambda pk, sk: {"staging_version_arn": "arn"} if sk == "RUN" else None)
+    entry = {"pk": "p", "sk": "s", **sample("notification", "released")["detail"]}
+    result = {"version_arn": entry["version_arn"], "lease_id": "l", "tested_at": "t"}
+    monkeypatch.setattr(aws, "artifacts_bucket", lambda: SimpleNamespace(read_json=lambda key: result))
+    monkeypatch.setattr("mlops.releases.record", lambda *_: entry)
+    monkeypatch.setattr("mlops.promotion._keep_running", lambda *_: False)
+    monkeypatch.setattr("mlops.releases.publish", lambda *_: None)
     promotion.release(sample("promotion", "tested")["detail"])
 
     assert targets_of(put[0]) == {"NotificationFunction"}
-    assert put[0]["detail"].keys() == sample("notification", "released")["detail"].keys()
+    assert put[0]["detail"].keys() == entry.keys() - {"pk", "sk"}
 
 
 def test_the_request_to_train_is_valid_for_the_service(monkeypatch):

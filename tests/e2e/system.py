@@ -18,6 +18,7 @@ from local.runner.follow import Run, RunTable
 
 STACK = "inspection"
 STRICT = {"MinimumF1": "0.9", "MinimumLabelF1": "0.5", "SettleSeconds": "1", "NotificationEmail": "qa@example.com"}
+RELEASED_IN = ("staging", "production")
 PATIENCE_SECONDS = 120.0
 Found = TypeVar("Found")
 
@@ -86,14 +87,18 @@ class System:
     def mail(self, run_id: str, beginning: str) -> Mail:
         return eventually(lambda: self.mails(run_id, beginning), f"mail {beginning!r} of {run_id}")[0]
 
-    def link(self, run_id: str) -> str:
-        link = approval_link(self.mail(run_id, "Approve").text)
+    def approvals(self, run_id: str, target: str = "staging") -> list[Mail]:
+        return [mail for mail in self.mails(run_id, "Approve") if f" for {target}? " in mail.subject]
+
+    def link(self, run_id: str, target: str = "staging") -> str:
+        mails = eventually(lambda: self.approvals(run_id, target), f"mail about {target} of {run_id}")
+        link = approval_link(mails[0].text)
         assert link
         return link
 
-    def decide(self, run_id: str, decision: str) -> str:
+    def decide(self, run_id: str, decision: str, target: str = "staging") -> str:
         answers = {"approver": "Ada", "confirmation": run_id[-6:], "comment": "looks <b>right</b>"}
-        return approve(self.link(run_id), {**answers, "decision": decision})
+        return approve(self.link(run_id, target), {**answers, "decision": decision})
 
     def artifact(self, run_id: str, name: str) -> Any:
         key = f"runs/{run_id}/{name}"
@@ -112,6 +117,23 @@ class System:
         """The status of every version of a run in an environment."""
         versions = self.versions(environment, task)
         return [str(v["Status"]) for v in versions if v["ProjectVersionArn"].split("/")[3] == run_id]
+
+    def sweep(self) -> None:
+        """Run the sweeper, as its schedule does every hour."""
+        name = self._resource("ModelSweeperFunction")
+        answer = self.cloud.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+    def delete_stack(self) -> None:
+        client = self.cloud.client("cloudformation")
+        client.delete_stack(StackName=STACK)
+        client.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+
+    def running(self) -> list[str]:
+        """Which versions are starting or running, in any project."""
+        names = [(task, env) for task in ("classification", "detection") for env in ("development", *RELEASED_IN)]
+        versions = [version for task, environment in names for version in self.versions(environment, task)]
+        return [v["ProjectVersionArn"] for v in versions if v["Status"] in ("STARTING", "RUNNING")]
 
     def observe(self) -> None:
         """Take what the tap has caught; events of datasets in `repeat` are delivered a second time at once."""

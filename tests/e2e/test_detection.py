@@ -56,7 +56,7 @@ def released(system: System) -> Released:
 
 def test_one_drop_brings_both_tasks_to_staging(system: System, released: Released) -> None:
     for task, run in released.runs.items():
-        assert system.table.released(task, "staging") == run.run_id
+        assert system.table.released("plates", task, "staging") == run.run_id
         assert system.is_stopped(run.run_id, "staging", task)
 
 

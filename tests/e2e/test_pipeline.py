@@ -37,7 +37,7 @@ def refused_by_gate(system: System) -> Run:
 
 
 def test_a_drop_and_a_click_bring_a_model_to_staging(system: System, released: Run) -> None:
-    assert system.table.released("classification", "staging") == released.run_id
+    assert system.table.released("parts", "classification", "staging") == released.run_id
     assert system.is_stopped(released.run_id, "staging")
 
 
@@ -84,7 +84,7 @@ def test_every_event_twice_and_once_more_late_is_one_training_one_mail_one_promo
 
     assert [run.run_id for run in system.table.runs_of("parts")] == [released.run_id]
     assert len(system.statuses(released.run_id, "development")) == 1
-    assert len(system.mails(released.run_id, "Approve")) == 1
+    assert len(system.approvals(released.run_id)) == 1
     assert len(system.mails(released.run_id, "Released")) == 1
     assert system.is_stopped(released.run_id, "staging")
 

@@ -13,6 +13,9 @@ from tests.infrastructure.template import (
 )
 
 ROLES = of_type("AWS::IAM::Role")
+SCHEDULES = {
+    schedule["Target"]["RoleArn"].removesuffix(".Arn") for schedule in of_type("AWS::Scheduler::Schedule").values()
+}
 # Actions that know no resource type.
 ANY_RESOURCE = {"rekognition:DescribeProjects"}
 
@@ -67,7 +70,13 @@ def test_every_function_has_a_role_of_its_own():
     roles = [function["Role"] for function in functions().values()]
 
     assert len(set(roles)) == len(roles)
-    assert {role.removesuffix(".Arn") for role in roles} == set(ROLES)
+    assert {role.removesuffix(".Arn") for role in roles} == set(ROLES) - SCHEDULES
+
+
+def test_a_schedule_may_call_its_function_and_report_what_it_could_not():
+    actions = {action for role in SCHEDULES for s in statements(role) for action in s["Action"]}
+
+    assert actions == {"lambda:InvokeFunction", "sqs:SendMessage"}
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -49,7 +49,11 @@ def _used(path: Path, body: ast.AST) -> set[Place]:
 def _read(body: ast.AST) -> set[str]:
     calls = [node for node in ast.walk(body) if isinstance(node, ast.Call) and node.args]
     names = [(call.args[0], getattr(call.func, "attr", getattr(call.func, "id", ""))) for call in calls]
-    return {str(first.value) for first, name in names if name == "setting" and isinstance(first, ast.Constant)}
+    return {
+        str(first.value)
+        for first, name in names
+        if name in ("setting", "json_setting") and isinstance(first, ast.Constant)
+    }
 
 
 def settings_read_by(function: str) -> set[str]:

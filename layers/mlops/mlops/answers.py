@@ -9,13 +9,14 @@ from mlops.boxes import Box
 
 @dataclass(frozen=True)
 class Subject:
-    """An image to ask about: its label, its size in pixels and, for detection, its true boxes."""
+    """An image to ask about: its label, its size in pixels, for detection its true boxes, and which bytes it has."""
 
     key: str
     label: str
     width: int
     height: int
     boxes: tuple[Box, ...] = ()
+    etag: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,4 +32,4 @@ class Call:
 def subject_of(row: Mapping[str, Any]) -> Subject:
     """The image of one line of a run's inventory."""
     boxes = tuple(Box(**box) for box in row["boxes"])
-    return Subject(row["key"], row["label"], row["width"], row["height"], boxes)
+    return Subject(row["key"], row["label"], row["width"], row["height"], boxes, row["etag"])

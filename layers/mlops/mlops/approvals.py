@@ -11,10 +11,9 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 
 from mlops import aws, evidence, mails, runs, table
+from mlops.environments import after, approval_stage
 from mlops.runs import StageRef, ref_of
 
-TARGET = "staging"
-STAGE = f"approve2{TARGET}"
 _TOKEN_BYTES = 32
 _MAX_COMMENT, _MAX_APPROVER = 1000, 100
 PENDING, APPROVED, REJECTED = "PENDING", "APPROVED", "REJECTED"
@@ -36,9 +35,13 @@ class Decision:
 
 
 def request(detail: Mapping[str, Any]) -> None:
-    """Send the approval e-mail of a tested version, once."""
-    ref = ref_of(detail, STAGE).at(STAGE, TARGET)
-    pointer = f"APPROVAL#{TARGET}"
+    """Send the approval e-mail of a version that was tested in an environment, once."""
+    source = str(detail["environment"])
+    target = after(source)
+    if target is None:
+        return
+    ref = ref_of(detail).at(approval_stage(target), target)
+    pointer = f"APPROVAL#{target}"
     row = table.get(ref.row[0], pointer)
     if row and row["state"] == "SENT" and row["artifact_digest"] == digest_of(detail["artifact"]):
         return
@@ -50,11 +53,12 @@ def request(detail: Mapping[str, Any]) -> None:
     runs.wait(ref, "a decision: the link is in the e-mail")
     terms = {
         "link": f"{aws.setting('APPROVAL_URL')}?token={token}",
-        "target": TARGET,
+        "source": source,
+        "target": target,
         "confirmation": confirmation_of(ref.run_id),
         "expires": expiry_text(approval["expires_at"]),
     }
-    aws.send_mail(*mails.approval_mail(ref, evidence.load(ref.run_id), **terms))
+    aws.send_mail(*mails.approval_mail(ref, evidence.load(ref.run_id, source), **terms))
     sent = {"pk": ref.row[0], "sk": pointer, "state": "SENT", "artifact_digest": approval["artifact_digest"]}
     table.put({**sent, "token_hash": approval["pk"], "sent_at": runs.now()})
 
@@ -62,7 +66,7 @@ def request(detail: Mapping[str, Any]) -> None:
 def _approval(ref: StageRef, artifact: str, token: str) -> dict[str, Any]:
     expires_at = int(time.time()) + 86400 * int(aws.setting("APPROVAL_DAYS"))
     facts = {"artifact": artifact, "artifact_digest": digest_of(artifact), "expires_at": expires_at}
-    return {"pk": _pk(token), "sk": "APPROVAL", "state": PENDING, "target": TARGET, **ref.as_detail(), **facts}
+    return {"pk": _pk(token), "sk": "APPROVAL", "state": PENDING, "target": ref.environment, **ref.as_detail(), **facts}
 
 
 def _pk(token: str) -> str:

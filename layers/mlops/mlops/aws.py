@@ -18,6 +18,11 @@ def setting(name: str) -> str:
     return os.environ[name]
 
 
+def json_setting(name: str) -> dict[str, Any]:
+    """A setting that is a JSON object."""
+    return dict(json.loads(setting(name)))
+
+
 @cache
 def client(service: str) -> Any:
     return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": 8}))  # type: ignore[call-overload]
@@ -121,11 +126,20 @@ def send_mail(subject: str, text: str) -> None:
 
 def projects() -> dict[str, dict[str, str]]:
     """ARNs of the Rekognition projects by task and environment."""
-    return dict(json.loads(setting("PROJECTS")))
+    return json_setting("PROJECTS")
 
 
 def project_name(arn: str) -> str:
     return arn.split("/")[1]
+
+
+def running_versions(project: str) -> Iterator[str]:
+    """ARNs of the versions of a project that are starting or running."""
+    pages = client("rekognition").get_paginator("describe_project_versions").paginate(ProjectArn=project)
+    for page in pages:
+        for version in page["ProjectVersionDescriptions"]:
+            if version["Status"] in ("STARTING", "RUNNING"):
+                yield version["ProjectVersionArn"]
 
 
 def describe_version(project: str, version_name: str) -> dict[str, Any] | None:

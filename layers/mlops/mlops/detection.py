@@ -6,7 +6,7 @@ from typing import Any
 
 from mlops.answers import Call, Subject
 from mlops.boxes import Box, LabeledBox, match
-from mlops.metrics import as_dicts, label_scores, macro
+from mlops.metrics import Score, as_dicts, label_scores, macro
 
 # What became of a true box, and of a found one.
 HIT, MISSED, RIGHT, FALSE_ALARM = "hit", "missed", "right", "false_alarm"
@@ -20,10 +20,7 @@ def measure(calls: Sequence[Call], least_iou: float) -> dict[str, Any]:
     answers = [_answer(call, least_iou) for call in calls]
     marked = [answer for answer in answers if answer["truth"]]
     clean = [answer for answer in answers if not answer["truth"]]
-    scores = label_scores(
-        [(box["label"], True, box["outcome"] == HIT) for answer in marked for box in answer["truth"]]
-        + [(box["label"], False, True) for answer in marked for box in answer["found"] if box["outcome"] != RIGHT]
-    )
+    scores = _scores(marked)
     false_alarms = sum(len(answer["found"]) for answer in clean)
     return {
         **macro(scores),
@@ -50,15 +47,41 @@ def _mistakes(label: str, marked: Sequence[Mapping[str, Any]], clean: Sequence[M
 def _answer(call: Call, least_iou: float) -> dict[str, Any]:
     truth = [LabeledBox(call.subject.label, box) for box in call.subject.boxes]
     found = [_found(label, call.subject) for label in call.labels if "Geometry" in label]
+    return {
+        "key": call.subject.key,
+        "etag": call.subject.etag,
+        "label": call.subject.label,
+        **_outcomes(truth, found, least_iou),
+        "milliseconds": call.milliseconds,
+    }
+
+
+def _outcomes(truth: Sequence[LabeledBox], found: Sequence[LabeledBox], least_iou: float) -> dict[str, Any]:
     matched = match(truth, found, least_iou)
     hits = set(matched.values())
     return {
-        "key": call.subject.key,
-        "label": call.subject.label,
         "truth": [_described(box, HIT if i in hits else MISSED) for i, box in enumerate(truth)],
         "found": [_described(box, RIGHT if i in matched else FALSE_ALARM) for i, box in enumerate(found)],
-        "milliseconds": call.milliseconds,
     }
+
+
+def _scores(marked: Sequence[Mapping[str, Any]]) -> dict[str, Score]:
+    return label_scores(
+        [(box["label"], True, box["outcome"] == HIT) for answer in marked for box in answer["truth"]]
+        + [(box["label"], False, True) for answer in marked for box in answer["found"] if box["outcome"] != RIGHT]
+    )
+
+
+def scores_of(
+    answers: Sequence[Mapping[str, Any]], truths: Sequence[Mapping[str, Any]], least_iou: float
+) -> dict[str, Score]:
+    """Scores by label of recorded answers, against the truth that other answers to the same images recorded."""
+    pairs = [(_boxes(truth["truth"]), _boxes(answer["found"])) for answer, truth in zip(answers, truths, strict=True)]
+    return _scores([_outcomes(truth, found, least_iou) for truth, found in pairs if truth])
+
+
+def _boxes(recorded: Sequence[Mapping[str, Any]]) -> list[LabeledBox]:
+    return [LabeledBox(box["label"], Box(**box["box"]), box["confidence"]) for box in recorded]
 
 
 def _found(label: Mapping[str, Any], subject: Subject) -> LabeledBox:

@@ -1,6 +1,5 @@
 """The gate: the service's numbers, our own from its snapshot, and the thresholds."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -40,7 +39,7 @@ def evaluate(detail: Mapping[str, Any], cause: str) -> None:
 
 def gate_of(task: str) -> Thresholds:
     """The gate's thresholds of a task as the stack's parameters set them."""
-    given = json.loads(aws.setting("GATES"))[task]
+    given = aws.json_setting("GATES")[task]
     return Thresholds(given["f1"], given["label_f1"], parse_label_thresholds(given["labels"]))
 
 

@@ -29,10 +29,10 @@ class Measure:
         return self.value >= self.limit if self.bound == "at least" else self.value <= self.limit
 
 
-def load(run_id: str) -> dict[str, Any]:
-    """What is known of a run that was tested in development."""
+def load(run_id: str, environment: str) -> dict[str, Any]:
+    """What is known of a run that was tested in an environment."""
     store = aws.artifacts_bucket()
-    names = {"truth": "ground_truth.json", "gate": "eval_metric.json", "test": "development/inference_test.json"}
+    names = {"truth": "ground_truth.json", "gate": "eval_metric.json", "test": f"{environment}/inference_test.json"}
     found = {name: store.read_json(run_key(run_id, file)) for name, file in names.items()}
     warnings = store.read_json(run_key(run_id, "training_input.json"))["warnings"]
     measures = list(measures_of(found["gate"], found["test"]))

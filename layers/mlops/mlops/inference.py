@@ -1,5 +1,6 @@
 """Real inference on images the version has not seen, the same in every environment and for every task."""
 
+import hashlib
 import json
 import random
 import time
@@ -9,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import aws, classification, detection, gallery, runs, serving
+from mlops import aws, classification, comparison, detection, gallery, keeping, releases, runs, serving
 from mlops.answers import Call, Subject, subject_of
 from mlops.keys import run_key
 from mlops.manifests import parse_lines
@@ -23,22 +24,25 @@ _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "
 
 
 def test(detail: Mapping[str, Any]) -> None:
-    """Test a running version, stop it whatever happens, and end the stage."""
+    """Test a running version and end the stage. It is stopped whatever happens, unless it passed and is to stay."""
     ref, version_arn = ref_of(detail, "inference_test"), str(detail["version_arn"])
     lease = serving.lease_of(version_arn)
     if lease is None or not runs.begin(ref, lease["lease_id"]):
         return
-    artifact = run_key(ref.run_id, f"{ref.environment}/inference_test.json")
+    artifact, stays = run_key(ref.run_id, f"{ref.environment}/inference_test.json"), False
     try:
-        result = _tested_before(artifact, lease["lease_id"]) or _test(ref, version_arn, artifact, lease["lease_id"])
+        result = _tested_before(artifact, lease["lease_id"]) or _test(ref, version_arn, artifact, lease)
+        stays = not result["reasons"] and keeping.is_wanted(ref.environment)
     finally:
-        serving.stop(version_arn)
+        if not stays:
+            serving.stop(version_arn)
     gallery.write(result)
     if result["reasons"]:
         runs.fail(ref, result["reasons"], artifact)
     else:
         runs.complete(ref, artifact)
-    serving.end_lease(version_arn, lease["lease_id"])
+    if not stays:
+        serving.end_lease(version_arn, lease["lease_id"])
 
 
 def _tested_before(artifact: str, lease_id: str) -> dict[str, Any] | None:
@@ -48,7 +52,7 @@ def _tested_before(artifact: str, lease_id: str) -> dict[str, Any] | None:
     return result if result.get("lease_id") == lease_id else None
 
 
-def _test(ref: StageRef, version_arn: str, artifact: str, lease_id: str) -> dict[str, Any]:
+def _test(ref: StageRef, version_arn: str, artifact: str, lease: Mapping[str, Any]) -> dict[str, Any]:
     store = aws.artifacts_bucket()
     inventory = parse_lines(store.read(run_key(ref.run_id, "images.jsonl")))
     subjects, side = choose(ref.task, inventory, int(aws.setting("TEST_IMAGES_PER_LABEL")))
@@ -56,17 +60,33 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease_id: str) -> dict
     least = {} if ref.task == "detection" else {"MinConfidence": 0}
     with ThreadPoolExecutor(_PARALLEL) as pool:
         calls = list(pool.map(lambda subject: _ask(version_arn, subject, least), subjects))
-    result: dict[str, Any] = {**ref.as_detail(), "version_arn": version_arn, "lease_id": lease_id, "images_from": side}
-    result |= judge(ref.task, calls)
+    facts = {"version_arn": version_arn, "lease_id": lease["lease_id"], "images_from": side, "tested_at": runs.now()}
+    judged = judge(ref.task, calls)
+    beside = _beside_production(ref, version_arn, judged["answers"])
+    # Somebody who goes back to an earlier version knows that it is not the best one.
+    if not lease.get("is_rollback"):
+        judged["reasons"] += comparison.reasons_against(beside, float(aws.setting("TOLERATED_LOSS")))
+    outcome = runs.FAILED if judged["reasons"] else runs.COMPLETED
+    result: dict[str, Any] = {**ref.as_detail(), **facts, **judged, "comparison": beside, "outcome": outcome}
     if ref.task == "detection":
         result["gallery"] = gallery.plan(ref, result["answers"])
     store.write_json(artifact, result)
     return result
 
 
+def _beside_production(ref: StageRef, version_arn: str, answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How the answers compare with those of the version that is in production now."""
+    release, theirs = releases.answers_in("production", ref)
+    if release is None:
+        return {"with": "", "images": 0, "note": comparison.FIRST}
+    compared = comparison.compare(ref.task, answers, theirs, float(aws.setting("MATCH_IOU")))
+    note = "" if compared["images"] else "no image was asked about in both tests: nothing can be compared"
+    return {"with": release["run_id"], "note": note, **compared}
+
+
 def judge(task: str, calls: Sequence[Call]) -> dict[str, Any]:
     """All numbers, and every reason against the version."""
-    limits = json.loads(aws.setting("INFERENCE_LIMITS"))[task]
+    limits = aws.json_setting("INFERENCE_LIMITS")[task]
     answered = [call for call in calls if not call.error]
     if task == "detection":
         numbers = detection.measure(answered, float(aws.setting("MATCH_IOU")))
@@ -81,7 +101,6 @@ def judge(task: str, calls: Sequence[Call]) -> dict[str, Any]:
         "errors": {call.subject.key: call.error for call in calls if call.error},
         "thresholds": limits,
         "reasons": reasons,
-        "outcome": runs.FAILED if reasons else runs.COMPLETED,
     }
 
 
@@ -120,9 +139,13 @@ def choose(task: str, inventory: Sequence[Mapping[str, Any]], most: int) -> tupl
     for row in sorted(inventory, key=lambda row: str(row["key"])):
         if row["side"] == side or is_clean(row):
             by_label.setdefault(row["label"], []).append(subject_of(row))
-    # Evenly spread over the sorted keys, so that the choice is the same every time.
-    chosen = [subject for _, own in sorted(by_label.items()) for subject in own[:: -(-len(own) // most)]]
+    # By a hash of the key: when images come, most of those chosen before stay, so that versions can be compared.
+    chosen = [subject for _, own in sorted(by_label.items()) for subject in sorted(own, key=_hash)[:most]]
     return chosen, side
+
+
+def _hash(subject: Subject) -> str:
+    return hashlib.sha256(subject.key.encode()).hexdigest()
 
 
 def _ask(version_arn: str, subject: Subject, least: Mapping[str, Any]) -> Call:

@@ -17,6 +17,8 @@ _NEXT_STEP = {
     "inference_test": "Look at the answers in inference_test.json. Add or correct pictures of the labels that are "
     "confused, and look at the gallery beside it. The model has been stopped.",
     "approve2staging": "Nothing was promoted. The model stays in development; a new upload starts a new run.",
+    "approve2production": "Nothing was promoted. Production stays as it is; a new upload starts a new run.",
+    "rollback": "Nothing was changed. `mlops releases` lists what was released before.",
 }
 
 
@@ -32,8 +34,9 @@ def failure_mail(detail: Mapping[str, Any], bucket: str) -> tuple[str, str]:
     return f"FAILED: {detail['stage']} of {detail['run_id']}", plain(text)
 
 
-def release_mail(detail: Mapping[str, Any], release: Mapping[str, Any]) -> tuple[str, str]:
-    text = render("released.txt", detail=detail, release=release)
+def release_mail(detail: Mapping[str, Any], release: Mapping[str, Any], **facts: Any) -> tuple[str, str]:
+    """`facts` are the SSM parameter, and how many models may run where that is why this one does not."""
+    text = render("released.txt", detail=detail, release=release, **facts)
     return f"Released to {detail['environment']}: {detail['run_id']}", plain(text)
 
 

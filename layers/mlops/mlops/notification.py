@@ -4,14 +4,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mlops import aws, mails, table
+from mlops import aws, keeping, mails, releases
 
 
 def notify(event: Mapping[str, Any]) -> None:
     detail = event["detail"]
     if event["detail-type"] == "Model Released":
-        current = table.get(f"RELEASE#{detail['task']}#{detail['environment']}", "CURRENT") or {}
-        aws.send_mail(*mails.release_mail(detail, current))
+        place = (detail["dataset"], detail["task"], detail["environment"])
+        lacks_room = keeping.is_wanted(detail["environment"]) and not detail["is_running"]
+        no_room = aws.setting("RUNNING_MODELS") if lacks_room else ""
+        facts = {"parameter": releases.parameter(*place), "no_room": no_room}
+        aws.send_mail(*mails.release_mail(detail, releases.current(*place) or {}, **facts))
     else:
         aws.send_mail(*mails.failure_mail(detail, aws.setting("ARTIFACTS_BUCKET")))
 

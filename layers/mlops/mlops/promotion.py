@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
-from mlops import approvals, aws, runs, serving, table, watching
+from mlops import approvals, aws, keeping, releases, runs, serving, table, watching
+from mlops.environments import approval_stage, before
 from mlops.keys import run_key
 from mlops.runs import StageRef, ref_of
 
@@ -21,7 +21,8 @@ REFUSALS = (
 
 def decided(detail: Mapping[str, Any]) -> None:
     """Act on a decision, after looking it up: the event alone is not believed."""
-    ref = ref_of(detail, approvals.STAGE).at(approvals.STAGE, detail["target"])
+    target = str(detail["target"])
+    ref = ref_of(detail, approval_stage(target)).at(approval_stage(target), target)
     approval = table.get(str(detail["approval"]), "APPROVAL")
     if approval is None or approval["run_id"] != ref.run_id or approval["state"] == approvals.PENDING:
         raise PermissionError(f"no decision is recorded for {ref.run_id}")
@@ -35,7 +36,7 @@ def decided(detail: Mapping[str, Any]) -> None:
 def copy(ref: StageRef, cause: str) -> None:
     """Copy the version into the project of `ref.environment`, or find the copy, and watch it for this `cause`."""
     projects = aws.projects()[ref.task]
-    source, destination = projects["development"], projects[ref.environment]
+    source, destination = projects[before(ref.environment)], projects[ref.environment]
     version = aws.describe_version(source, ref.run_id)
     if version is None:
         runs.fail(ref, [f"{ref.run_id} is not in {aws.project_name(source)} any more; was it deleted?"])
@@ -78,41 +79,81 @@ def _bear(ref: StageRef, destination: str, error: ClientError) -> str | None:
 
 
 def copied(detail: Mapping[str, Any]) -> None:
-    """Start a copied version for its test, once: a version that was started since is left alone."""
-    ref = ref_of(detail, approvals.STAGE)
+    """Start a copied version for its test, once: a version whose test is over is left alone."""
+    ref = ref_of(detail, approval_stage(str(detail["environment"])))
     version = aws.describe_version(detail["project_arn"], detail["version_name"])
-    if version and version["Status"] == "COPYING_COMPLETED":
+    # Under a lease it was started already; that it is watched, too, is not sure.
+    if version and (version["Status"] == "COPYING_COMPLETED" or serving.has_lease(detail["version_arn"])):
         serving.start(ref.at("inference_test"), detail["version_arn"])
     runs.complete(ref)
 
 
 def release(detail: Mapping[str, Any]) -> None:
-    """Make a version that passed its test the current one of its environment; history is append-only."""
+    """Make a version that passed its test the current one of its environment.
+
+    Only then is the version before it stopped, so that consumers never find none running.
+    """
     ref = ref_of(detail, "release")
-    pk = f"RELEASE#{ref.task}#{ref.environment}"
-    run = table.get(ref.row[0], "RUN") or {}
-    version_arn = str(run[f"{ref.environment}_version_arn"])
-    current = table.get(pk, "CURRENT") or {}
-    approval = _approval_of(ref)
-    entry = {
-        **ref.as_detail(),
-        "version_arn": version_arn,
-        "previous_version_arn": current.get("version_arn", ""),
-        "approver": approval.get("approver", ""),
-        "comment": approval.get("comment", ""),
-        "released_at": runs.now(),
-    }
-    history = f"HISTORY#{ref.run_id}#{detail['artifact']}"
-    if not table.put({"pk": pk, "sk": history, **entry}, Attr("pk").not_exists()):
-        entry = table.get(pk, history) or entry
-        if entry.get("announced"):
-            return
-    table.put({"pk": pk, "sk": "CURRENT", **{k: v for k, v in entry.items() if k not in ("pk", "sk")}})
+    result = aws.artifacts_bucket().read_json(str(detail["artifact"]))
+    decision = _decision_of(ref)
+    entry = releases.record(
+        ref,
+        result,
+        {
+            "version_arn": result["version_arn"],
+            "approver": decision.get("approver", ""),
+            "comment": decision.get("comment", ""),
+            "is_rollback": bool(decision.get("is_rollback")),
+            "released_at": runs.now(),
+        },
+    )
+    if entry.get("announced"):
+        return
+    is_running = _keep_running(ref, entry, result["lease_id"])
+    releases.publish(entry, is_running)
     names = ("run_id", "dataset", "task", "environment", "version_arn", "previous_version_arn")
-    aws.put_event("Model Released", {name: entry[name] for name in names})
-    table.update(pk, history, {"announced": True})
+    aws.put_event("Model Released", {name: entry[name] for name in names} | {"is_running": is_running})
+    table.update(entry["pk"], entry["sk"], {"announced": True})
 
 
-def _approval_of(ref: StageRef) -> dict[str, Any]:
+def _keep_running(ref: StageRef, entry: Mapping[str, Any], lease_id: str) -> bool:
+    """Keep the released version running where that is wanted and there is room; stop it and the one before it else."""
+    version_arn, previous = entry["version_arn"], entry["previous_version_arn"]
+    stays = keeping.is_wanted(ref.environment) and keeping.keep(ref, version_arn)
+    if not stays:
+        keeping.drop(ref)
+        serving.stop(version_arn)
+    if previous and previous != version_arn:
+        serving.stop(previous)
+    serving.end_lease(version_arn, lease_id)
+    return stays
+
+
+def _decision_of(ref: StageRef) -> dict[str, Any]:
+    """Who let the version in: a rollback, if that came last, or the approval."""
+    rollback = table.get(ref.row[0], f"ROLLBACK#{ref.environment}")
+    if rollback:
+        return rollback
     pointer = table.get(ref.row[0], f"APPROVAL#{ref.environment}") or {}
     return table.get(str(pointer.get("token_hash", "-")), "APPROVAL") or {}
+
+
+def roll_back(detail: Mapping[str, Any], cause: str) -> None:
+    """Bring a version back that was released before: tested again, and released again, without training."""
+    environment = str(detail["environment"])
+    ref = StageRef(str(detail["run_id"]), str(detail["dataset"]), str(detail["task"]), "rollback", environment)
+    if not runs.begin(ref, cause):
+        return
+    current = releases.current(ref.dataset, ref.task, environment) or {}
+    earlier = releases.was_released(ref)
+    if earlier is None:
+        runs.fail(ref, [f"{ref.run_id} was never released in {environment}"])
+    elif current.get("run_id") == ref.run_id:
+        runs.fail(ref, [f"{ref.run_id} is the current release in {environment}"])
+    elif aws.describe_version(aws.projects()[ref.task][environment], ref.run_id) is None:
+        runs.fail(ref, [f"the version of {ref.run_id} was deleted: train it again from its pictures"])
+    else:
+        who = {"approver": str(detail["approver"])[:100], "comment": str(detail["comment"])[:1000]}
+        table.put({"pk": ref.row[0], "sk": f"ROLLBACK#{environment}", "is_rollback": True, **who})
+        serving.start(ref.at("inference_test"), earlier["version_arn"], is_rollback=True)
+        runs.complete(ref)

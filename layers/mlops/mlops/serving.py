@@ -7,33 +7,43 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
-from mlops import aws, runs, table, watching
+from mlops import aws, capacity, runs, table, watching
 from mlops.runs import StageRef
 
 _SK = "LEASE"
 
 
-def start(ref: StageRef, version_arn: str) -> None:
+def start(ref: StageRef, version_arn: str, *, is_rollback: bool = False) -> None:
     """Start a version for its inference test, under a lease that says until when it may run.
 
-    Every slot for running models taken: the stage waits and is tried again.
+    Every slot for running models taken, or others in line: the stage waits and is tried again.
     """
-    lease = _take_lease(ref, version_arn)
+    if not capacity.is_next(capacity.RUNNING, ref):
+        _wait(ref, version_arn, is_rollback)
+        return
+    lease = _take_lease(ref, version_arn, is_rollback)
     runs.begin(ref, lease["lease_id"])
     try:
         aws.client("rekognition").start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=1)
     except ClientError as error:
         if aws.code_of(error) == "LimitExceededException":
             _give_back(version_arn, lease["lease_id"])
-            runs.wait(ref, "a free slot: the account runs as many models as it may")
-            watching.retry_later(ref, version_arn)
+            _wait(ref, version_arn, is_rollback)
             return
         if aws.code_of(error) != "ResourceInUseException":
             raise
         if _status(version_arn) not in ("STARTING", "RUNNING"):
-            watching.retry_later(ref, version_arn)
+            watching.retry_later(ref, version_arn, is_rollback)
             return
+    capacity.leave(capacity.RUNNING, ref)
     watching.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=lease["lease_id"])
+
+
+def _wait(ref: StageRef, version_arn: str, is_rollback: bool) -> None:
+    capacity.line_up(capacity.RUNNING, ref)
+    runs.begin(ref, "in line")
+    runs.wait(ref, "a free slot: the account runs as many models as it may")
+    watching.retry_later(ref, version_arn, is_rollback)
 
 
 def lease_of(version_arn: str) -> dict[str, Any] | None:
@@ -51,11 +61,17 @@ def stop(version_arn: str) -> None:
             raise
 
 
+def has_lease(version_arn: str) -> bool:
+    """Whether somebody may still use a version."""
+    lease = lease_of(version_arn)
+    return lease is not None and lease["expires_at"] > time.time()
+
+
 def end_lease(version_arn: str, lease_id: str) -> None:
     _give_back(version_arn, lease_id)
 
 
-def _take_lease(ref: StageRef, version_arn: str) -> dict[str, Any]:
+def _take_lease(ref: StageRef, version_arn: str, is_rollback: bool) -> dict[str, Any]:
     held = lease_of(version_arn)
     if held and held["expires_at"] > time.time():
         return held
@@ -65,6 +81,7 @@ def _take_lease(ref: StageRef, version_arn: str) -> dict[str, Any]:
         "lease_id": uuid.uuid4().hex,
         "version_arn": version_arn,
         "expires_at": int(time.time()) + 60 * int(aws.setting("LEASE_MINUTES")),
+        "is_rollback": is_rollback,
         **ref.as_detail(),
     }
     table.put(lease)

@@ -4,7 +4,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import aws, runs, watching
+from mlops import aws, capacity, runs, watching
 from mlops.keys import run_key
 from mlops.runs import StageRef
 
@@ -16,6 +16,9 @@ def train(run_id: str, cause: str) -> None:
     if not runs.begin(ref, cause):
         return
     project = aws.projects()[ref.task]["development"]
+    if not capacity.is_next(capacity.TRAINING, ref):
+        _wait(ref)
+        return
     try:
         version_arn = aws.client("rekognition").create_project_version(**version_request(project, training_input))
         _watch(ref, version_arn["ProjectVersionArn"], cause)
@@ -45,14 +48,19 @@ def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
     if code == "ResourceInUseException":
         _find(ref, project, cause)
     elif code == "LimitExceededException":
-        runs.wait(ref, "a free slot: the account trains as many models as it may")
-        watching.retry_later(ref, run_key(ref.run_id, "training_input.json"))
+        _wait(ref)
     elif code == "InvalidParameterException":
         runs.fail(ref, [f"Rekognition: {aws.message_of(error)}", *_attached_datasets(project)])
     elif code in ("ResourceNotFoundException", "ServiceQuotaExceededException", "ValidationException"):
         runs.fail(ref, [f"Rekognition: {code}: {aws.message_of(error)}"])
     else:
         raise error
+
+
+def _wait(ref: StageRef) -> None:
+    capacity.line_up(capacity.TRAINING, ref)
+    runs.wait(ref, "a free slot: the account trains as many models as it may")
+    watching.retry_later(ref, run_key(ref.run_id, "training_input.json"))
 
 
 def _find(ref: StageRef, project: str, cause: str) -> None:
@@ -66,6 +74,7 @@ def _find(ref: StageRef, project: str, cause: str) -> None:
 
 
 def _watch(ref: StageRef, version_arn: str, cause: str) -> None:
+    capacity.leave(capacity.TRAINING, ref)
     runs.note_version(ref, version_arn)
     watching.watch(ref, version_arn, until=("TRAINING_COMPLETED", "TRAINING_FAILED"), cause=cause)
 

@@ -8,6 +8,7 @@ from mlops import aws, runs, table
 from mlops.runs import StageRef, ref_of
 
 Message = Mapping[str, Any]
+_LATER = ("STARTING", "RUNNING", "STOPPING", "STOPPED")
 
 
 def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> None:
@@ -26,9 +27,9 @@ def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> 
     )
 
 
-def retry_later(ref: StageRef, subject: str) -> None:
+def retry_later(ref: StageRef, subject: str, is_rollback: bool = False) -> None:
     """Ask for a stage again after the poll interval: it met a quota. `subject` is its artifact or version."""
-    _send({**ref.as_detail(), "kind": "retry", "artifact": subject})
+    _send({**ref.as_detail(), "kind": "retry", "artifact": subject, "is_rollback": is_rollback})
 
 
 def names_of(version_arn: str) -> tuple[str, str]:
@@ -42,17 +43,18 @@ def names_of(version_arn: str) -> tuple[str, str]:
 def handle(message: Message) -> None:
     """One hop: look, tell what changed, and come back later unless the end is reached."""
     if message["kind"] == "retry":
-        aws.put_event("Pipeline Stage Retry", {**ref_of(message).as_detail(), "artifact": message["artifact"]})
+        facts = {"artifact": message["artifact"], "is_rollback": message.get("is_rollback", False)}
+        aws.put_event("Pipeline Stage Retry", {**ref_of(message).as_detail(), **facts})
         return
     if not _is_current(message):
         return
     ref, version_arn = ref_of(message), message["version_arn"]
     project, name = names_of(version_arn)
     described = aws.describe_version(project, name) or {"Status": "DELETED", "StatusMessage": "The version is gone."}
-    status = str(described["Status"])
+    status = _status_of(described, message["until"])
     if status != message["previous"]:
-        _announce(ref, project, version_arn, name, described, str(message["previous"]))
-    if status in message["until"]:
+        _announce(ref, project, version_arn, name, {**described, "Status": status}, str(message["previous"]))
+    if status in message["until"] or _was_used(message, status):
         _end_stage(ref, status, described)
     elif status in ("DELETED", "DELETING"):
         runs.fail(ref, [f"the version {name} was deleted while the stage waited for {' or '.join(message['until'])}"])
@@ -62,6 +64,21 @@ def handle(message: Message) -> None:
         _send({**message, "previous": status, "hop": message["hop"] + 1})
     taken = {"hop": message["hop"] + 1, "expires_at": int(time.time()) + 7 * 86400}
     table.put({"pk": _pk(message), "sk": "WATCH", **taken})
+
+
+def _status_of(described: Mapping[str, Any], until: Sequence[str]) -> str:
+    """The status of a version; one that was started since is a version whose training or copy is complete."""
+    status = str(described["Status"])
+    complete = next((awaited for awaited in until if awaited in ("TRAINING_COMPLETED", "COPYING_COMPLETED")), None)
+    return complete if complete and status in _LATER else status
+
+
+def _was_used(message: Message, status: str) -> bool:
+    """Whether the use that a version was started for is over: it has stopped, and its lease has ended."""
+    if "RUNNING" not in message["until"] or status not in ("STOPPING", "STOPPED"):
+        return False
+    lease = table.get(f"LEASE#{message['version_arn']}", "LEASE")
+    return lease is None or lease["lease_id"] != message["cause"]
 
 
 def _is_current(message: Message) -> bool:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 from mlops import approvals, evidence
 from mlops.approvals import Decision, DecisionRefused
+from mlops.environments import before
 from mlops.rendering import render
 
 _HEADERS = {
@@ -37,11 +38,13 @@ def _show(token: str, problem: str = "") -> dict[str, Any]:
         return _page(404, "unknown.html")
     if approval["state"] != approvals.PENDING:
         return _page(200, "decided.html", approval=approval)
-    known = evidence.load(approval["run_id"])
+    source = before(approval["target"])
+    known = evidence.load(approval["run_id"], source)
     return _page(
         400 if problem else 200,
         "approval.html",
         approval=approval,
+        source=source,
         token=token,
         problem=problem,
         expires=approvals.expiry_text(approval["expires_at"]),

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def put_stage(rows: Any, number: int, state: str = "COMPLETED", **facts: Any) ->
 
 
 def put_release(rows: Any) -> None:
-    rows.put_item(Item={"pk": "RELEASE#classification#staging", "sk": "CURRENT", "run_id": RUN_ID})
+    rows.put_item(Item={"pk": "RELEASE#line#classification#production", "sk": "CURRENT", "run_id": RUN_ID})
 
 
 def plain_display() -> Display:
@@ -83,8 +83,14 @@ def shown(display: Display) -> str:
     return display.console.file.getvalue()
 
 
+def inbox(mails: list[Mail]) -> Callable[[], list[Mail]]:
+    """Mails that arrive after the first look."""
+    looks = iter([[]])
+    return lambda: next(looks, mails)
+
+
 def journey(runs: RunTable, display: Display, mails: list[Mail] | None = None) -> Journey:
-    return Journey(runs, "line", ("classification",), lambda: mails or [], display)
+    return Journey(runs, "line", ("classification",), inbox(mails or []), display, START)
 
 
 def test_stages_come_in_the_order_of_the_pipeline(rows: Any, runs: RunTable) -> None:

@@ -1,0 +1,93 @@
+"""A deployed stack as its operators see it: its releases, and how to go back to one."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+SOURCE = "rekognition-mlops"
+Clients = Callable[[str], Any]
+
+
+class CommandRefused(RuntimeError):  # noqa: N818
+    """What was asked for cannot be done; the message says why."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One entry of the history."""
+
+    run_id: str
+    version_arn: str
+    released_at: str
+    approver: str
+    comment: str
+    is_rollback: bool
+    is_current: bool
+
+
+class Stack:
+    """`clients` makes the boto3 client of a service, for AWS or for a local cloud."""
+
+    def __init__(self, name: str, clients: Clients) -> None:
+        self.name, self.clients = name, clients
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        stack = self.clients("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def releases(self, dataset: str, task: str, environment: str) -> list[Release]:
+        """Every release of a dataset and task in an environment, newest first."""
+        rows = {row["sk"]: row for row in self._rows(f"RELEASE#{dataset}#{task}#{environment}")}
+        current = rows.pop("CURRENT", {})
+        return [
+            Release(
+                **{name: row[name] for name in ("run_id", "version_arn", "released_at", "approver", "comment")},
+                is_rollback=row["is_rollback"],
+                is_current=row["lease_id"] == current.get("lease_id"),
+            )
+            for _, row in sorted(rows.items(), reverse=True)
+        ]
+
+    def roll_back(
+        self, dataset: str, task: str, environment: str, run_id: str | None, approver: str, comment: str
+    ) -> str:
+        """Ask for an earlier release to be made current again; returns its run. Raises CommandRefused."""
+        releases = self.releases(dataset, task, environment)
+        current = next((release.run_id for release in releases if release.is_current), None)
+        earlier = [release.run_id for release in releases if release.run_id != current]
+        if not earlier:
+            raise CommandRefused(f"{dataset}, {task}: nothing else was ever released in {environment}.")
+        target = run_id or earlier[0]
+        if target not in earlier:
+            raise CommandRefused(f"{target} is not an earlier release; these are: {', '.join(dict.fromkeys(earlier))}")
+        detail = {"run_id": target, "dataset": dataset, "task": task, "environment": environment}
+        entry = {
+            "Source": SOURCE,
+            "DetailType": "Model Rollback Requested",
+            "Detail": json.dumps({**detail, "approver": approver, "comment": comment}),
+        }
+        answer = self.clients("events").put_events(Entries=[entry])
+        if answer["FailedEntryCount"]:
+            raise CommandRefused(f"EventBridge refused the request: {answer['Entries'][0].get('ErrorMessage')}")
+        return target
+
+    def _rows(self, pk: str) -> Iterator[dict[str, Any]]:
+        pages = (
+            self.clients("dynamodb")
+            .get_paginator("query")
+            .paginate(
+                TableName=self.outputs["ApplicationTableName"],
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": pk}},
+                ConsistentRead=True,
+            )
+        )
+        read = TypeDeserializer().deserialize
+        for page in pages:
+            for item in page["Items"]:
+                yield {name: read(value) for name, value in item.items()}

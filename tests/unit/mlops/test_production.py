@@ -1,0 +1,263 @@
+"""Capacity, models that stay, comparison with production, the sweeper, and the end of a stack."""
+
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from mlops import capacity, comparison, environments, keeping, serving, stack_resource, sweeping, table
+from mlops.runs import StageRef
+from tests.unit.mlops.world import (
+    DATASET,
+    PROJECTS,
+    SETTINGS,
+    TASK,
+    World,
+    install,
+    make_tables_and_buckets,
+    version_arn,
+)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with mock_aws():
+        for name, value in SETTINGS.items():
+            monkeypatch.setenv(name, value)
+        make_tables_and_buckets()
+        world = World()
+        install(world, monkeypatch)
+        yield world
+
+
+def stage(number: int, environment: str = "development") -> StageRef:
+    return StageRef(f"parts-{TASK}-{number:012}", DATASET, TASK, "inference_test", environment)
+
+
+def product_line(name: str) -> StageRef:
+    return StageRef(f"{name}-{TASK}-0", name, TASK, "release", "production")
+
+
+def model(world: World, number: int, environment: str, status: str) -> str:
+    arn = version_arn(PROJECTS[TASK][environment], f"parts-{TASK}-{number:012}")
+    world.models.status[arn] = status
+    return arn
+
+
+class TestEnvironments:
+    def test_a_version_goes_from_development_over_staging_to_production(self) -> None:
+        assert [environments.after(e) for e in environments.ENVIRONMENTS] == ["staging", "production", None]
+        assert environments.before("production") == "staging"
+        assert environments.approval_stage("production") == "approve2production"
+
+
+@pytest.mark.usefixtures("world")
+class TestCapacity:
+    def test_anybody_may_ask_while_nobody_waits(self) -> None:
+        assert capacity.is_next(capacity.RUNNING, stage(1))
+
+    def test_whoever_has_waited_longest_is_next_and_nobody_else(self) -> None:
+        for number in (2, 1):
+            capacity.line_up(capacity.RUNNING, stage(number))
+
+        assert [capacity.is_next(capacity.RUNNING, stage(n)) for n in (1, 2, 3)] == [False, True, False]
+
+    def test_asking_again_keeps_the_place(self) -> None:
+        for number in (1, 2, 1):
+            capacity.line_up(capacity.RUNNING, stage(number))
+
+        assert capacity.is_next(capacity.RUNNING, stage(1))
+
+    def test_the_next_one_follows_when_the_first_leaves(self) -> None:
+        for number in (1, 2):
+            capacity.line_up(capacity.RUNNING, stage(number))
+        capacity.leave(capacity.RUNNING, stage(1))
+
+        assert capacity.is_next(capacity.RUNNING, stage(2))
+
+    def test_whoever_does_not_ask_any_more_holds_nobody_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        capacity.line_up(capacity.RUNNING, stage(1))
+        later = capacity.time.time() + 1000
+        monkeypatch.setattr(capacity, "time", SimpleNamespace(time=lambda: later))
+
+        assert capacity.is_next(capacity.RUNNING, stage(2))
+
+    def test_trainings_and_running_models_are_two_lines(self) -> None:
+        capacity.line_up(capacity.TRAINING, stage(1))
+
+        assert capacity.is_next(capacity.RUNNING, stage(2))
+
+
+@pytest.mark.usefixtures("world")
+class TestKeeping:
+    def test_one_slot_is_left_for_tests(self) -> None:
+        assert keeping.keep(product_line("a"), "arn-a")
+        assert not keeping.keep(product_line("b"), "arn-b")
+        assert keeping.kept() == {"arn-a"}
+
+    def test_a_new_version_takes_the_place_of_the_one_before(self) -> None:
+        keeping.keep(product_line("a"), "arn-1")
+
+        assert keeping.keep(product_line("a"), "arn-2")
+        assert keeping.kept() == {"arn-2"}
+
+    def test_a_place_that_is_given_up_is_free(self) -> None:
+        keeping.keep(product_line("a"), "arn-a")
+        keeping.drop(product_line("a"))
+
+        assert keeping.keep(product_line("b"), "arn-b")
+
+    def test_with_one_model_at_a_time_none_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("RUNNING_MODELS", "1")
+
+        assert not keeping.keep(product_line("a"), "arn-a")
+
+    def test_who_stays_is_decided_by_environment(self) -> None:
+        assert [keeping.is_wanted(e) for e in environments.ENVIRONMENTS] == [False, False, True]
+
+
+class TestSweeper:
+    def test_models_without_a_lease_are_stopped_the_others_are_left_alone(self, world: World) -> None:
+        stray, leased, kept = (model(world, n, "production", "RUNNING") for n in (1, 2, 3))
+        serving._take_lease(stage(2, "production"), leased, is_rollback=False)
+        keeping.keep(product_line(DATASET), kept)
+
+        assert sweeping.sweep() == [stray]
+        assert world.models.running == {leased, kept}
+
+    def test_a_model_that_is_only_starting_is_left_to_the_next_sweep(self, world: World) -> None:
+        stray = model(world, 1, "staging", "STARTING")
+        passing = world.models._described
+        stuck = {"ProjectVersionArn": stray, "Status": "STARTING"}
+        world.models._described = lambda _: stuck  # type: ignore[method-assign]
+        assert sweeping.sweep() == []
+
+        world.models._described = passing  # type: ignore[method-assign]
+        assert sweeping.sweep() == [stray]
+
+    def test_the_test_that_was_cut_off_fails_and_says_why(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        arn = model(world, 1, "staging", "STOPPED")
+        serving.start(stage(1, "staging"), arn)
+        world.models.status[arn] = "RUNNING"
+        monkeypatch.setattr(serving, "time", SimpleNamespace(time=lambda: 4e9))
+        sweeping.sweep()
+
+        row = table.get(*stage(1, "staging").row)
+        assert row is not None
+        assert row["state"] == "FAILED"
+        assert row["reasons"] == ["the model was stopped by the sweeper: its lease was over"]
+        assert serving.lease_of(arn) is None
+
+
+DELETION = {
+    "RequestType": "Delete",
+    "ResponseURL": "https://answers.example/1",
+    "StackId": "s",
+    "RequestId": "r",
+    "LogicalResourceId": "l",
+    "PhysicalResourceId": "p",
+}
+
+
+class TestEndOfStack:
+    @pytest.fixture
+    def answers(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+        sent: list[dict[str, Any]] = []
+
+        class Answer:
+            def __init__(self, request: Any, timeout: float) -> None:
+                sent.append(json.loads(request.data))
+
+            def __enter__(self) -> None: ...
+
+            def __exit__(self, *_: object) -> None: ...
+
+        monkeypatch.setattr(stack_resource, "urlopen", Answer)
+        monkeypatch.setattr(stack_resource, "_POLL_SECONDS", 0)
+        return sent
+
+    def test_all_models_are_stopped_kept_or_leased_or_only_starting(
+        self, world: World, answers: list[dict[str, Any]]
+    ) -> None:
+        kept, leased, starting = (
+            model(world, number, "production", status)
+            for number, status in ((1, "RUNNING"), (2, "RUNNING"), (3, "STARTING"))
+        )
+        keeping.keep(product_line(DATASET), kept)
+        serving._take_lease(stage(2, "production"), leased, is_rollback=False)
+        stack_resource.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 600_000))
+
+        assert world.models.running == set()
+        assert keeping.kept() == set()
+        assert serving.lease_of(leased) is None
+        assert starting in world.models.status
+        assert [answer["Status"] for answer in answers] == ["SUCCESS"]
+
+    def test_what_still_runs_when_the_time_is_over_is_named(self, world: World, answers: list[dict[str, Any]]) -> None:
+        arn = model(world, 1, "staging", "RUNNING")
+        world.models.stop_project_version = lambda **_: None  # type: ignore[method-assign]
+        stack_resource.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 0))
+
+        assert (answers[0]["Status"], answers[0]["Reason"]) == ("FAILED", f"still running: {arn}")
+
+    def test_cloudformation_gets_an_answer_even_to_a_fault(
+        self, world: World, answers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sweeping, "stop_everything", lambda: 1 / 0)
+        stack_resource.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 0))
+
+        assert answers[0]["Reason"].startswith("ZeroDivisionError")
+
+    def test_creation_and_update_stop_nothing(self, world: World, answers: list[dict[str, Any]]) -> None:
+        arn = model(world, 1, "staging", "RUNNING")
+        for kind in ("Create", "Update"):
+            stack_resource.answer({**DELETION, "RequestType": kind}, SimpleNamespace())
+
+        assert world.models.running == {arn}
+        assert [answer["Status"] for answer in answers] == ["SUCCESS", "SUCCESS"]
+
+
+def answer(key: str, truth: str, said: str, etag: str = "e") -> dict[str, Any]:
+    return {"key": key, "etag": etag, "truth": truth, "label": said}
+
+
+class TestComparison:
+    def test_only_images_that_both_were_asked_about_count(self) -> None:
+        ours = [answer("a", "bent", "bent"), answer("b", "normal", "normal"), answer("c", "bent", "normal")]
+        theirs = [answer("a", "bent", "normal"), answer("b", "normal", "normal"), answer("d", "bent", "bent")]
+
+        compared = comparison.compare(TASK, ours, theirs, 0.5)
+
+        assert compared["images"] == 2
+        assert compared["per_label"]["bent"] == {"candidate": 1.0, "production": 0.0, "difference": 1.0}
+
+    def test_an_image_that_was_replaced_is_another_image(self) -> None:
+        compared = comparison.compare(TASK, [answer("a", "bent", "bent")], [answer("a", "bent", "bent", "old")], 0.5)
+
+        assert compared["images"] == 0
+
+    def test_boxes_are_judged_against_the_truth_of_the_candidate(self) -> None:
+        def boxes(truth: float, found: float) -> dict[str, Any]:
+            def box(left: float) -> dict[str, Any]:
+                sides = {"left": left, "top": 0, "width": 10, "height": 10}
+                return {"label": "bent", "confidence": 0.9, "box": sides, "outcome": "-"}
+
+            return {"key": "a", "etag": "e", "truth": [box(truth)], "found": [box(found)]}
+
+        compared = comparison.compare("detection", [boxes(0, 0)], [boxes(50, 50)], 0.5)
+
+        assert compared["per_label"]["bent"] == {"candidate": 1.0, "production": 0.0, "difference": 1.0}
+
+    def test_a_loss_up_to_what_is_tolerated_passes_and_more_is_a_reason(self) -> None:
+        compared = {"images": 8, "f1": {"candidate": 0.85, "production": 0.9, "difference": -0.05}}
+
+        assert comparison.reasons_against(compared, 0.05) == []
+        assert comparison.reasons_against(compared, 0.04) == [
+            "worse than production: F1 0.850 beside 0.900 on the same 8 images; 0.040 less is tolerated"
+        ]
+
+    def test_nothing_in_common_is_no_reason(self) -> None:
+        assert comparison.reasons_against({"images": 0}, 0) == []

@@ -1,0 +1,205 @@
+"""A process may end at any call to AWS: then nothing runs that should not, and one tested version is released."""
+
+import json
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from functions.inference_test.app import handler as inference_test
+from functions.model_status.app import handler as model_status
+from functions.promotion.app import handler as promotion
+from mlops import keeping, releases, runs, sweeping, table
+from mlops.runs import StageRef
+from tests.unit.mlops.world import (
+    DATASET,
+    PROJECTS,
+    SETTINGS,
+    TASK,
+    World,
+    install,
+    make_tables_and_buckets,
+    version_arn,
+)
+
+HANDLERS: dict[str, Callable[..., Any]] = {
+    "inference_test": inference_test,
+    "model_status": model_status,
+    "promotion": promotion,
+}
+OLD, NEW = "parts-classification-000000000001", "parts-classification-000000000002"
+LABELS = ("bent", "normal")
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    with mock_aws():
+        for name, value in SETTINGS.items():
+            monkeypatch.setenv(name, value)
+        make_tables_and_buckets()
+        world = World()
+        install(world, monkeypatch)
+        yield world
+
+
+def at(run_id: str, environment: str) -> str:
+    return version_arn(PROJECTS[TASK][environment], run_id)
+
+
+def ref(run_id: str, stage: str, environment: str) -> StageRef:
+    return StageRef(run_id, DATASET, TASK, stage, environment)
+
+
+def prepare_run(world: World, run_id: str, environment: str) -> None:
+    """A run whose version was trained, has come as far as an environment, and is to go on."""
+    names = [(label, f"datasets/{DATASET}/holdout/{label}/0.png") for label in LABELS]
+    size = {"width": 99, "height": 99, "boxes": []}
+    rows = [{"key": key, "etag": key, "label": label, "side": "holdout", **size} for label, key in names]
+    body = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    world.s3.put_object(Bucket="artifacts", Key=f"runs/{run_id}/images.jsonl", Body=body)
+    runs.create(run_id, DATASET, TASK)
+    world.models.status[at(run_id, environment)] = "STOPPED"
+
+
+def approve_for_production(world: World, run_id: str) -> None:
+    approval = {"pk": f"APPROVAL#{run_id}", "sk": "APPROVAL", "state": "APPROVED", "run_id": run_id}
+    table.put({**approval, "approver": "Ada", "comment": ""})
+    detail = {**ref(run_id, "x", "staging").as_detail(), "target": "production", "approval": f"APPROVAL#{run_id}"}
+    event = {"id": f"decision-{run_id}", "detail-type": "Model Approval Decided", "detail": detail}
+    world.on_the_way.append(("promotion", event))
+
+
+def roll_back(world: World, run_id: str) -> None:
+    detail = {**ref(run_id, "x", "production").as_detail(), "approver": "Ada", "comment": "worse"}
+    event = {"id": f"rollback-{run_id}", "detail-type": "Model Rollback Requested", "detail": detail}
+    world.on_the_way.append(("promotion", event))
+
+
+def current() -> dict[str, Any]:
+    return releases.current(DATASET, TASK, "production") or {}
+
+
+def released_before(world: World) -> None:
+    """OLD is in production and stays running; NEW was tested in staging."""
+    for run_id in (OLD, NEW):
+        prepare_run(world, run_id, "staging")
+    approve_for_production(world, OLD)
+    world.run(HANDLERS)
+    assert current()["run_id"] == OLD
+
+
+def check(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds once everything was delivered again and the sweeper passed, leases being over."""
+    monkeypatch.setattr("mlops.serving.time", SimpleNamespace(time=lambda: 4e9))
+    for arn in world.models.running:
+        world.models.status[arn] = "RUNNING"
+    sweeping.sweep()
+
+    release = current()
+    result = json.loads(
+        boto3.client("s3").get_object(Bucket="artifacts", Key=result_key(release["run_id"]))["Body"].read()
+    )
+    assert result["reasons"] == []
+    assert world.models.running == keeping.kept()
+    assert world.models.running <= {release["version_arn"]}
+    parameter = world.parameters[f"/s/models/{DATASET}/{TASK}/production"]
+    assert json.loads(parameter)["version_arn"] == release["version_arn"]
+
+
+def result_key(run_id: str) -> str:
+    return f"runs/{run_id}/production/inference_test.json"
+
+
+def test_a_promotion_replaces_what_runs_in_production_without_a_gap(world: World) -> None:
+    released_before(world)
+    seen: list[set[str]] = []
+    stop = world.models.stop_project_version
+
+    def stop_and_see(ProjectVersionArn: str) -> None:  # noqa: N803
+        seen.append(set(world.models.running))
+        stop(ProjectVersionArn)
+
+    world.models.stop_project_version = stop_and_see  # type: ignore[method-assign]
+    approve_for_production(world, NEW)
+    world.run(HANDLERS)
+
+    assert current()["run_id"] == NEW
+    assert world.models.running == {at(NEW, "production")}
+    assert seen == [{at(OLD, "production"), at(NEW, "production")}]
+
+
+def test_a_rollback_brings_the_version_before_back_through_the_same_test(world: World) -> None:
+    released_before(world)
+    approve_for_production(world, NEW)
+    world.run(HANDLERS)
+    roll_back(world, OLD)
+    world.run(HANDLERS)
+
+    assert current()["run_id"] == OLD
+    assert current()["is_rollback"]
+    assert world.models.running == {at(OLD, "production")}
+    history = [row["run_id"] for row in table.query(releases.partition(DATASET, TASK, "production"), "HISTORY#")]
+    assert history == [OLD, NEW, OLD]
+
+
+# After a call is before the next one: nothing but calls to AWS has an effect in between.
+@pytest.mark.parametrize("start", [approve_for_production, roll_back], ids=["promotion", "rollback"])
+def test_ending_at_any_call_leaves_nothing_running_that_should_not_and_one_tested_release(
+    world: World, monkeypatch: pytest.MonkeyPatch, start: Callable[[World, str], None]
+) -> None:
+    released_before(world)
+    if start is roll_back:
+        approve_for_production(world, NEW)
+        world.run(HANDLERS)
+    target, call = (OLD if start is roll_back else NEW), 0
+    kept = snapshot(world)
+    while True:
+        call += 1
+        restore(world, kept)
+        start(world, target)
+        world.kill_after(call)
+        world.run(HANDLERS)
+        reached = world.calls >= call
+        world.kill_after(-1)
+        with monkeypatch.context() as patch:
+            check(world, patch)
+        if not reached:
+            break
+        assert current()["run_id"] == target, f"after call {call}"
+    assert call > 30
+
+
+def snapshot(world: World) -> dict[str, Any]:
+    stores = [boto3.resource("dynamodb").Table(name) for name in ("application", "idempotency")]
+    tables = {store: store.scan()["Items"] for store in stores}
+    return {"tables": tables, "status": dict(world.models.status), "parameters": dict(world.parameters)}
+
+
+def restore(world: World, kept: dict[str, Any]) -> None:
+    for store, items in kept["tables"].items():
+        names = [key["AttributeName"] for key in store.key_schema]
+        with store.batch_writer() as batch:
+            for item in store.scan()["Items"]:
+                batch.delete_item(Key={name: item[name] for name in names})
+        with store.batch_writer() as batch:
+            for item in items:
+                batch.put_item(Item=item)
+    world.models.status = dict(kept["status"])
+    world.parameters = dict(kept["parameters"])
+    world.on_the_way.clear()
+
+
+def test_more_promotions_at_once_than_slots_all_finish_in_the_order_of_waiting(world: World) -> None:
+    names = [f"parts-classification-{number:012}" for number in range(1, 7)]
+    for run_id in names:
+        prepare_run(world, run_id, "staging")
+        approve_for_production(world, run_id)
+    world.run(HANDLERS, deliveries=4000)
+
+    assert {row["run_id"] for row in table.query(releases.partition(DATASET, TASK, "production"), "HISTORY#")} == set(
+        names
+    )
+    assert world.models.running == keeping.kept() == {current()["version_arn"]}
