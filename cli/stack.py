@@ -37,8 +37,11 @@ class Stack:
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        stack = self.clients("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        return {output["OutputKey"]: output["OutputValue"] for output in self._description["Outputs"]}
+
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        return dict(self.clients("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0])
 
     def releases(self, dataset: str, task: str, environment: str) -> list[Release]:
         """Every release of a dataset and task in an environment, newest first."""
@@ -69,6 +72,7 @@ class Stack:
         entry = {
             "Source": SOURCE,
             "DetailType": "Model Rollback Requested",
+            "Resources": [self._description["StackId"]],
             "Detail": json.dumps({**detail, "approver": approver, "comment": comment}),
         }
         answer = self.clients("events").put_events(Entries=[entry])

@@ -35,21 +35,20 @@ class CloudAccess:
     """What a user of a local cloud needs to know of it, whoever started it."""
 
     endpoint: str
-    rekognition_endpoint: str
     outbox: Path
 
     def mails(self) -> list[Mail]:
         """The e-mails that SNS would have sent, oldest first."""
         return read_mails(self.outbox)
 
-    def client(self, service: str) -> Any:
-        """A boto3 client."""
+    def client(self, service: str, account: str = "") -> Any:
+        """A boto3 client with all rights in the stack's account, or in any other: it is there once it is used."""
         connect: Any = boto3.client  # its stubs know services by literal names only
         return connect(
             service,
-            endpoint_url=self.rekognition_endpoint if service == "rekognition" else self.endpoint,
+            endpoint_url=self.endpoint,
             region_name=REGION,
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_access_key_id=account or CREDENTIALS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
             config=Config(proxies={}, s3={"addressing_style": "path"}),
         )
@@ -105,15 +104,15 @@ class LocalCloud:
 
     @property
     def access(self) -> CloudAccess:
-        return CloudAccess(self.endpoint, self.rekognition_endpoint, self.outbox)
+        return CloudAccess(self.endpoint, self.outbox)
 
     def mails(self) -> list[Mail]:
         """The e-mails that SNS would have sent, oldest first."""
         return self.access.mails()
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, account: str = "") -> Any:
         """A boto3 client of the local cloud."""
-        return self.access.client(service)
+        return self.access.client(service, account)
 
     def start_mailbox(self) -> str:
         """Start the mailbox page and return its address; it ends with the cloud."""
@@ -137,8 +136,7 @@ class LocalCloud:
         `parameters` win over those of this machine, and those over samconfig.toml's section [local].
         Raises ProcessFailedError with the end of sam's output.
         """
-        endpoint = {"RekognitionEndpoint": self.rekognition_endpoint} if self._custom_labels else {}
-        self._sam.deploy(stack_name, runtime_parameters() | endpoint | dict(parameters or {}))
+        self._sam.deploy(stack_name, runtime_parameters() | dict(parameters or {}))
         stack = self.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 

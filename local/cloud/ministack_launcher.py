@@ -7,8 +7,11 @@ replace or lean on; a ministack with other sources is refused at start instead o
 """
 
 import argparse
+import asyncio
+import base64
 import contextlib
 import contextvars
+import dataclasses
 import hashlib
 import importlib
 import inspect
@@ -27,9 +30,16 @@ from pathlib import Path
 from typing import Any
 
 CONTRACT: Mapping[str, str] = {
+    "ministack.core.iam_actions:identity_denial_message": "82f77b7767c60ba0",
     "ministack.core.iam_evaluator:_resolve_condition_key": "15e26964cd38f32c",
+    "ministack.core.iam_evaluator:caller_arn": "8dc478d34f4697cf",
+    "ministack.core.iam_evaluator:enforce": "cf64b1ee5b099c8f",
+    "ministack.core.iam_evaluator:evaluate_resource_policy": "e49ce7161ad63e35",
+    "ministack.core.iam_evaluator:resolve_credential": "32276bd395ef6a6a",
     "ministack.core.lambda_runtime:Worker._spawn": "c55febf956565c5e",
     "ministack.core.lambda_runtime:_worker_key": "0537100beb43da29",
+    "ministack.core.responses:set_request_account_id": "c064870580b11b23",
+    "ministack.core.router:detect_service": "fd156fac4b5ddc67",
     "ministack.services.cloudformation.provisioners:_delete_resource": "9e9ba54fb4281d65",
     "ministack.services.cloudformation.provisioners:_provision_resource": "3b8f01fb187141b6",
     "ministack.services.cloudformation.provisioners:_update_resource": "21b9b1207f59a864",
@@ -45,6 +55,7 @@ CONTRACT: Mapping[str, str] = {
     "ministack.services.lambda_svc:_resolve_name_and_qualifier": "8c65f22c59e03249",
     "ministack.services.lambda_svc:_run_sqs_batch": "f9bf630aabf3d1b9",
     "ministack.services.lambda_svc:invoke_async_with_retry": "289fe4d3cbd4089b",
+    "ministack.services.s3:_foreign_bucket_allows": "7865eb38b093e5a8",
     "ministack.services.sns:_fanout": "984cdd91d64aa056",
     "ministack.services.sns:_matches_filter_policy": "16fce5e70fec3494",
     "ministack.services.sns:_resolve_message_for_protocol": "ce24ef525ae48496",
@@ -212,16 +223,44 @@ def install_shared_packages(folder: Path) -> None:
     lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedZipFile})
 
 
-def install_secure_transport() -> None:
-    """Requests over loopback count as encrypted: bucket policies that demand TLS must not lock this machine out."""
+def install_condition_keys() -> None:
+    """Requests over loopback count as encrypted: bucket policies that demand TLS must not lock this machine out.
+
+    `aws:PrincipalArn` of a session is the ARN of its role, as on AWS, not that of the session.
+    """
     from ministack.core import iam_evaluator
 
     resolve = iam_evaluator._resolve_condition_key
 
     def resolved(key: str, context: Any) -> Any:
-        return "true" if key.lower() == "aws:securetransport" else resolve(key, context)
+        if key.lower() == "aws:securetransport":
+            return "true"
+        value = resolve(key, context)
+        return _role_arn(value) if key.lower() == "aws:principalarn" else value
 
     iam_evaluator._resolve_condition_key = resolved
+
+
+def install_callers_of_foreign_buckets() -> None:
+    """The policy of another account's bucket is asked about the caller, a role for instance, not about its account."""
+    from ministack.core import iam_evaluator
+
+    evaluate = iam_evaluator.evaluate_resource_policy
+
+    def evaluated(document: Any, context: Any, *rest: Any, **options: Any) -> Any:
+        caller = iam_evaluator.caller_arn()
+        if context.principal_type == "Root" and caller.split(":")[4:5] == [context.principal_account]:
+            context = dataclasses.replace(context, principal_arn=caller)
+        return evaluate(document, context, *rest, **options)
+
+    iam_evaluator.evaluate_resource_policy = evaluated
+
+
+def _role_arn(principal_arn: str) -> str:
+    """The role of an assumed-role session; any other principal as it is. Roles are taken to have no path."""
+    if ":assumed-role/" not in principal_arn:
+        return principal_arn
+    return f"arn:aws:iam::{principal_arn.split(':')[4]}:role/{principal_arn.split('/')[1]}"
 
 
 def install_memory_report() -> None:
@@ -305,13 +344,20 @@ def with_local_links(text: str, port: int) -> str:
     return re.sub(r"https://([a-z0-9]+)\.lambda-url\.[a-z0-9-]+\.on\.aws", rf"{local}/lambda-url/\1", text)
 
 
-# --- AWS::Rekognition::Project ----------------------------------------------------------------------------------------
+# --- Amazon Rekognition -----------------------------------------------------------------------------------------------
 
 
-def install_rekognition_projects(endpoint: str) -> None:
-    """`AWS::Rekognition::Project` creates and deletes projects of the Custom Labels service at `endpoint`."""
+def install_custom_labels(endpoint: str) -> None:
+    """Amazon Rekognition is the Custom Labels service at `endpoint`, behind authentication and IAM of this cloud.
+
+    `AWS::Rekognition::Project` creates and deletes its projects.
+    """
+    from ministack import app
+    from ministack.core import router
     from ministack.services.cloudformation import provisioners
 
+    router.SERVICE_PATTERNS["rekognition"] = {"target_prefixes": [_REKOGNITION_TARGET]}
+    app.SERVICE_HANDLERS["rekognition"] = CustomLabelsFront(endpoint).handle
     projects = RekognitionProjects(endpoint)
     provisioners._RESOURCE_HANDLERS["AWS::Rekognition::Project"] = {
         "create": projects.create,
@@ -320,18 +366,113 @@ def install_rekognition_projects(endpoint: str) -> None:
     }
 
 
+_REKOGNITION_TARGET = "RekognitionService."
+# What a call needs beside its own action: the service does it for the caller. Source: the service authorization
+# reference of Amazon Rekognition. What S3 allows is seen when S3 is used, with the caller's credentials.
+_NAMED = ("ProjectArn", "ProjectVersionArn", "DatasetArn", "ResourceArn", "SourceProjectArn", "SourceProjectVersionArn")
+
+
+def rekognition_permissions(operation: str, request: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The pairs of action and resource that the caller of an operation needs."""
+    arns = [str(request[name]) for name in (*_NAMED, "DestinationProjectArn") if name in request]
+    needed = [(operation, arn) for arn in arns or ["*"]]
+    if operation == "CopyProjectVersion":
+        needed.append(("CreateProjectVersion", str(request.get("DestinationProjectArn", "*"))))
+    if source := (request.get("DatasetSource") or {}).get("DatasetArn"):
+        needed.append(("ListDatasetEntries", str(source)))
+    if "Tags" in request and operation != "TagResource":
+        needed.append(("TagResource", needed[-1][1]))
+    return [(f"rekognition:{action}", arn) for action, arn in needed]
+
+
+class CustomLabelsFront:
+    """Checks the rights of a caller, and passes its request on in the name of its account."""
+
+    def __init__(self, endpoint: str) -> None:
+        import urllib3
+
+        self._endpoint, self._http = endpoint, urllib3.PoolManager(maxsize=16)
+
+    async def handle(self, method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Any:
+        """Answer a request whose signature has been verified."""
+        from ministack.core.responses import get_account_id, get_region
+        from ministack.core.router import extract_access_key_id
+
+        key, account, region = extract_access_key_id(headers), get_account_id(), get_region()
+        target = headers.get("x-amz-target", "")
+        if refusal := self._refusal(key, region, target.removeprefix(_REKOGNITION_TARGET), body):
+            return refusal
+        signed = self._signed(target, body, account, region)
+        signed["x-forward-access"] = _forward_access(key, account)
+        return await asyncio.to_thread(self._pass_on, signed, body)
+
+    @staticmethod
+    def _refusal(key: str, region: str, operation: str, body: bytes) -> Any:
+        from ministack.core.iam_actions import identity_denial_message
+        from ministack.core.iam_evaluator import AuthError, enforce
+
+        try:
+            request = json.loads(body or b"{}")
+        except ValueError:
+            return None  # the service says what is wrong with it
+        for action, resource in rekognition_permissions(operation, request if isinstance(request, dict) else {}):
+            denied = enforce(key, action, "rekognition", region, resource_arn=resource)
+            if not denied:
+                continue
+            if isinstance(denied, AuthError):
+                return _rekognition_error(403, denied.code, denied.message)
+            explicit = denied.decision == "Deny"
+            message = identity_denial_message(action, denied.principal_arn, resource, explicit)
+            return _rekognition_error(400, "AccessDeniedException", message)
+        return None
+
+    def _signed(self, target: str, body: bytes, account: str, region: str) -> dict[str, str]:
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+
+        headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+        request = AWSRequest("POST", f"{self._endpoint}/", headers, body)
+        SigV4Auth(Credentials(account, "test"), "rekognition", region).add_auth(request)
+        return dict(request.headers)
+
+    def _pass_on(self, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        answer = self._http.request("POST", f"{self._endpoint}/", body=body, headers=headers, retries=False)
+        kept = {name: value for name, value in answer.headers.items() if name.lower() != "content-length"}
+        return answer.status, kept, answer.data
+
+
+def _forward_access(key: str, account: str) -> str:
+    """Who calls, with the credentials to use S3 on the caller's behalf."""
+    from ministack.core import iam_evaluator
+
+    credential = iam_evaluator.resolve_credential(key, account)
+    said = {
+        "principal": credential.principal_arn,
+        "credentials": {
+            "access_key_id": key,
+            "secret_access_key": credential.secret_access_key,
+            "session_token": credential.session_token,
+        },
+    }
+    return base64.b64encode(json.dumps(said).encode()).decode()
+
+
+def _rekognition_error(status: int, code: str, message: str) -> tuple[int, dict[str, str], bytes]:
+    body = {"__type": code, "Code": code, "Message": message}
+    return status, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(body).encode()
+
+
 class RekognitionProjects:
     """The resource handler: as on AWS, `Ref` is the project's name and `Arn` its attribute."""
 
     def __init__(self, endpoint: str) -> None:
-        import boto3
-
-        self._client = boto3.client("rekognition", endpoint_url=endpoint, region_name="us-east-1")
+        self._endpoint = endpoint
 
     def create(self, logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:
         name = properties["ProjectName"]
         tags = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", [])}
-        created = self._client.create_project(ProjectName=name, **({"Tags": tags} if tags else {}))
+        created = self._client().create_project(ProjectName=name, **({"Tags": tags} if tags else {}))
         return name, {"Arn": created["ProjectArn"]}
 
     def update(
@@ -345,10 +486,19 @@ class RekognitionProjects:
 
     def delete(self, name: str, properties: dict[str, Any]) -> None:
         if arn := self._arn(name):
-            self._client.delete_project(ProjectArn=arn)
+            self._client().delete_project(ProjectArn=arn)
+
+    def _client(self) -> Any:
+        """A client of the account and region that the stack is in."""
+        import boto3
+        from ministack.core.responses import get_account_id, get_region
+
+        connect: Any = boto3.client
+        keys = {"aws_access_key_id": get_account_id(), "aws_secret_access_key": "test"}
+        return connect("rekognition", endpoint_url=self._endpoint, region_name=get_region(), **keys)
 
     def _arn(self, name: str) -> str | None:
-        found = self._client.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
+        found = self._client().describe_projects(ProjectNames=[name])["ProjectDescriptions"]
         return found[0]["ProjectArn"] if found else None
 
 
@@ -382,10 +532,11 @@ def start(options: argparse.Namespace) -> None:
     install_background_limit(options.background_limit)
     install_asynchronous_delivery()
     install_memory_report()
-    install_secure_transport()
+    install_condition_keys()
+    install_callers_of_foreign_buckets()
     install_outbox(options.outbox, options.port)
     if options.rekognition_endpoint:
-        install_rekognition_projects(options.rekognition_endpoint)
+        install_custom_labels(options.rekognition_endpoint)
     with tempfile.TemporaryDirectory(prefix="packages-", ignore_cleanup_errors=True) as packages:
         install_shared_packages(Path(packages))
         app.main()

@@ -4,15 +4,15 @@ import asyncio
 
 from local.rekognition import limits
 from local.rekognition.errors import ServiceError, invalid_parameter
-from local.rekognition.identity import Scope
+from local.rekognition.identity import Caller
 from local.rekognition.inference import custom_labels
 from local.rekognition.service import Answer, Request, Service
 from local.rekognition.storage import ObjectStorage, Reason, StorageError
 
 
-async def detect_custom_labels(service: Service, scope: Scope, request: Request) -> Answer:
+async def detect_custom_labels(service: Service, caller: Caller, request: Request) -> Answer:
     """DetectCustomLabels: the labels of one picture, from a version that is RUNNING."""
-    version = service.version(scope, request["ProjectVersionArn"])
+    version = service.version(caller.scope, request["ProjectVersionArn"])
     model = service.lifecycle.running(version.arn)
     if model is None:
         raise ServiceError("ResourceNotReadyException", f"The version {version.name} is {version.status}, not RUNNING.")
@@ -20,7 +20,7 @@ async def detect_custom_labels(service: Service, scope: Scope, request: Request)
     if not model.capacity.take():
         message = "Provisioned Rate exceeded. Call less often, or start the model with more inference units."
         raise ServiceError("ProvisionedThroughputExceededException", message)
-    image = await asyncio.to_thread(_image_bytes, request["Image"], service, scope)
+    image = await asyncio.to_thread(_image_bytes, request["Image"], service, caller)
     found = await model.find(image)
     options = (request.get("MinConfidence"), request.get("MaxResults"))
     return {"CustomLabels": custom_labels(found, model.thresholds, *options)}
@@ -33,9 +33,9 @@ def _check_image_parameter(image: Request) -> None:
         raise invalid_parameter("Image.S3Object must have Bucket and Name.")
 
 
-def _image_bytes(image: Request, service: Service, scope: Scope) -> bytes:
+def _image_bytes(image: Request, service: Service, caller: Caller) -> bytes:
     if "S3Object" in image:
-        return _stored_image(image["S3Object"], service.lifecycle.storage(scope.region))
+        return _stored_image(image["S3Object"], service.lifecycle.storage(caller.scope.region, caller.credentials))
     data: bytes = image["Bytes"]
     if len(data) > limits.INLINE_IMAGE_BYTES:
         raise _too_large(f"Pass at most {limits.INLINE_IMAGE_BYTES} bytes, or an S3Object.")

@@ -1,6 +1,10 @@
 """Who calls, and what things are called: account and region from the SigV4 scope, ARNs from names."""
 
+import base64
+import binascii
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from local.rekognition.errors import ServiceError
@@ -26,18 +30,48 @@ class Scope:
         return f"arn:aws:rekognition:{self.region}:{self.account}:{resource}"
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """AWS credentials of a caller: S3 is used with their rights, as AWS does by forward access."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who signed a request. `principal` is an ARN; without `credentials` S3 is used with the service's own."""
+
+    scope: Scope
+    principal: str
+    credentials: Credentials | None = None
+
+
 def scope_of_arn(arn: str) -> Scope:
     """Read account and region from an ARN that passed the service model's pattern."""
     _, _, _, region, account, _ = arn.split(":", 5)
     return Scope(account, region)
 
 
-def scope_of_request(authorization: str, default_account: str) -> Scope:
-    """Read account and region from an Authorization header; the signature itself is not checked.
+def caller_of_request(headers: Mapping[str, str], default_account: str) -> Caller:
+    """Read who calls from a request's headers; the signature itself is not checked.
 
-    An access key id of twelve digits names the account, as in other local clouds.
-    Raises ServiceError when the request is not signed for `rekognition`.
+    An access key id of twelve digits names the account, as in other local clouds; the caller is its root then. A front
+    that has checked signature and rights itself says in `x-forward-access` for whom it asks: base64 of a JSON object
+    with `principal` and `credentials`. Raises ServiceError when the request is not signed for `rekognition`.
     """
+    scope = _scope(headers.get("authorization", ""), default_account)
+    if "x-forward-access" not in headers:
+        return Caller(scope, f"arn:aws:iam::{scope.account}:root")
+    try:
+        said = json.loads(base64.b64decode(headers["x-forward-access"], validate=True))
+        return Caller(scope, said["principal"], Credentials(**said["credentials"]))
+    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+        raise ServiceError("InvalidSignatureException", f"x-forward-access is malformed: {error!r}", 403) from error
+
+
+def _scope(authorization: str, default_account: str) -> Scope:
     credential = _CREDENTIAL.search(authorization)
     if credential is None:
         message = (

@@ -12,12 +12,12 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from local.rekognition.failures import ManifestFileError
-from local.rekognition.identity import scope_of_arn
+from local.rekognition.identity import Credentials, scope_of_arn
 from local.rekognition.inference import RunningModel, load_model
 from local.rekognition.records import Project, ProjectVersion, VersionStatus
 from local.rekognition.settings import Settings
@@ -32,6 +32,7 @@ Changes = Mapping[str, Any]
 
 _INTERRUPTED = "The service stopped while the model was being trained. Train it again under a new version name."
 _PACKAGE_ROOT = Path(__file__).parents[2]
+_STORAGES = 32
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +45,9 @@ class Lifecycle:
         self._settings = settings
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: dict[str, RunningModel] = {}
-        self.storage: Callable[[str], ObjectStorage] = cache(lambda r: ObjectStorage(r, settings.s3_endpoint))
+        self.storage: Callable[[str, Credentials | None], ObjectStorage] = lru_cache(_STORAGES)(
+            lambda region, credentials: ObjectStorage(region, settings.s3_endpoint, credentials)
+        )
 
     async def resume(self) -> None:
         """Take up where the last process left off, however it ended."""
@@ -69,13 +72,16 @@ class Lifecycle:
         """Return the model of a version that is RUNNING."""
         return self._running.get(arn)
 
-    def train(self, version: ProjectVersion) -> None:
-        """Train a version that is TRAINING_IN_PROGRESS."""
-        self._carry(version.arn, self._trained(version), VersionStatus.TRAINING_FAILED)
+    def train(self, version: ProjectVersion, credentials: Credentials | None) -> None:
+        """Train a version that is TRAINING_IN_PROGRESS; S3 is used with the caller's credentials."""
+        self._carry(version.arn, self._trained(version, credentials), VersionStatus.TRAINING_FAILED)
 
-    def copy(self, version: ProjectVersion) -> None:
-        """Copy the model of `source_version_arn` to a version that is COPYING_IN_PROGRESS."""
-        self._carry(version.arn, self._copied(version), VersionStatus.COPYING_FAILED)
+    def copy(self, version: ProjectVersion, credentials: Credentials | None = None) -> None:
+        """Copy the model of `source_version_arn` to a version that is COPYING_IN_PROGRESS.
+
+        S3 is used with the caller's credentials; a restart forgets them, and then with the service's own.
+        """
+        self._carry(version.arn, self._copied(version, credentials), VersionStatus.COPYING_FAILED)
 
     def start(self, version: ProjectVersion) -> None:
         """Load the model of a version that is STARTING."""
@@ -156,14 +162,15 @@ class Lifecycle:
         self._running[version.arn] = model
         return {"status": VersionStatus.RUNNING, "status_message": "The model is running."}
 
-    async def _copied(self, version: ProjectVersion) -> Changes:
+    async def _copied(self, version: ProjectVersion, credentials: Credentials | None) -> Changes:
         source = self._store.get(ProjectVersion, version.source_version_arn or "")
         if source is None:
             return {"status": VersionStatus.COPYING_FAILED, "status_message": "The source version no longer exists."}
         names = (version.output_prefix, version.project_name, version.name)
         outputs = {kind: output_key(names[0], kind, *names[1:]) for kind in source.outputs}
         try:
-            await asyncio.to_thread(self._copy_files, source, version, outputs)
+            storage = self.storage(scope_of_arn(version.arn).region, credentials)
+            await asyncio.to_thread(self._copy_files, source, version, outputs, storage)
         except ManifestFileError as error:
             return {"status": VersionStatus.COPYING_FAILED, "status_message": str(error)}
         learned = {
@@ -175,18 +182,19 @@ class Lifecycle:
         ended = {"training_ended_ms": source.training_ended_ms}
         return {"status": VersionStatus.COPYING_COMPLETED, "status_message": READY, **learned, **ended}
 
-    def _copy_files(self, source: ProjectVersion, version: ProjectVersion, outputs: Mapping[str, str]) -> None:
+    def _copy_files(
+        self, source: ProjectVersion, version: ProjectVersion, outputs: Mapping[str, str], storage: ObjectStorage
+    ) -> None:
         work = self._files.new_work(version.created_ms) / "result"
         shutil.copytree(self._files.model(source.created_ms), work)
-        storage = self.storage(scope_of_arn(version.arn).region)
         write_outputs(storage, work / "outputs", version.output_bucket, outputs)
         self._files.publish(work, version.created_ms)
         self._files.discard_work(version.created_ms)
 
-    async def _trained(self, version: ProjectVersion) -> Changes:
+    async def _trained(self, version: ProjectVersion, credentials: Credentials | None) -> Changes:
         started_ms = _now_ms()
         folder = self._files.new_work(version.created_ms)
-        _work_order(version, self._settings).write(folder)
+        _work_order(version, self._settings, credentials).write(folder)
         code = await _run_worker(folder)
         outcome = read_outcome(folder)
         if outcome is None:
@@ -206,7 +214,7 @@ def _training_changes(outcome: TrainingOutcome, started_ms: int, ended_ms: int) 
     return {**changes, **learned, "training_ended_ms": ended_ms, "billable_seconds": billable}
 
 
-def _work_order(version: ProjectVersion, settings: Settings) -> WorkOrder:
+def _work_order(version: ProjectVersion, settings: Settings, credentials: Credentials | None) -> WorkOrder:
     job = TrainingJob(
         version_arn=version.arn,
         project_name=version.project_name,
@@ -217,7 +225,7 @@ def _work_order(version: ProjectVersion, settings: Settings) -> WorkOrder:
         testing_input=version.testing_input,
         normalize_rows=settings.row_normalized_confusion,
     )
-    return WorkOrder(job, scope_of_arn(version.arn).region, settings.s3_endpoint, settings.engine)
+    return WorkOrder(job, scope_of_arn(version.arn).region, settings.s3_endpoint, settings.engine, credentials)
 
 
 async def _run_worker(folder: Path) -> int:

@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from local.rekognition import detection, projects, tags, versions
-from local.rekognition.identity import Scope
+from local.rekognition import detection, policies, projects, tags, versions
+from local.rekognition.identity import Caller
 from local.rekognition.service import Answer, Request, Service
 
-Operation = Callable[[Service, Scope, Request], Answer | Awaitable[Answer]]
+Operation = Callable[[Service, Caller, Request], Answer | Awaitable[Answer]]
 
 OPERATIONS: dict[str, Operation] = {
     "CreateProject": projects.create_project,
@@ -19,6 +19,9 @@ OPERATIONS: dict[str, Operation] = {
     "DeleteProjectVersion": versions.delete_project_version,
     "CopyProjectVersion": versions.copy_project_version,
     "DetectCustomLabels": detection.detect_custom_labels,
+    "PutProjectPolicy": policies.put_project_policy,
+    "ListProjectPolicies": policies.list_project_policies,
+    "DeleteProjectPolicy": policies.delete_project_policy,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
     "ListTagsForResource": tags.list_tags_for_resource,

@@ -4,32 +4,32 @@ from dataclasses import replace
 
 from local.rekognition.descriptions import describe_project
 from local.rekognition.errors import in_use, invalid_parameter, limit_exceeded
-from local.rekognition.identity import Scope
+from local.rekognition.identity import Caller
 from local.rekognition.records import Project, ProjectStatus
 from local.rekognition.service import Answer, Request, Service, page
 
 
-def create_project(service: Service, scope: Scope, request: Request) -> Answer:
+def create_project(service: Service, caller: Caller, request: Request) -> Answer:
     """CreateProject: the project can be used at once."""
     if request.get("Feature", "CUSTOM_LABELS") != "CUSTOM_LABELS" or "AutoUpdate" in request:
         raise invalid_parameter(
             "This local service has no adapters: leave out AutoUpdate, and Feature CONTENT_MODERATION."
         )
-    projects, quota = service.store.within(Project, scope), service.settings.quotas.projects
+    projects, quota = service.store.within(Project, caller.scope), service.settings.quotas.projects
     name = request["ProjectName"]
     if any(project.name == name for project in projects):
         raise in_use(f"A project named {name} exists already, or is being deleted.")
     if len(projects) >= quota:
         raise limit_exceeded(f"This account has {quota} projects, the most it may have. Delete one first.")
     created_ms = service.store.new_creation_ms()
-    project = Project(scope.project_arn(name, created_ms), name, created_ms, tags=request.get("Tags", {}))
+    project = Project(caller.scope.project_arn(name, created_ms), name, created_ms, tags=request.get("Tags", {}))
     service.store.put(project)
     return {"ProjectArn": project.arn}
 
 
-def describe_projects(service: Service, scope: Scope, request: Request) -> Answer:
+def describe_projects(service: Service, caller: Caller, request: Request) -> Answer:
     """DescribeProjects: newest first; names that do not exist are absent."""
-    projects = service.store.within(Project, scope)
+    projects = service.store.within(Project, caller.scope)
     if "CUSTOM_LABELS" not in request.get("Features", ["CUSTOM_LABELS"]):
         projects = []
     if "ProjectNames" in request:
@@ -37,9 +37,9 @@ def describe_projects(service: Service, scope: Scope, request: Request) -> Answe
     return page(projects, request, "ProjectDescriptions", describe_project)
 
 
-def delete_project(service: Service, scope: Scope, request: Request) -> Answer:
+def delete_project(service: Service, caller: Caller, request: Request) -> Answer:
     """DeleteProject: only once it has no versions."""
-    project = service.project(scope, request["ProjectArn"])
+    project = service.project(caller.scope, request["ProjectArn"])
     if project.status is ProjectStatus.DELETING:
         raise in_use(f"The project {project.name} is being deleted already.")
     if service.versions_of(project):

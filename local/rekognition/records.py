@@ -42,13 +42,17 @@ TAKING_A_MODEL_SLOT = frozenset({VersionStatus.STARTING, VersionStatus.RUNNING, 
 
 @dataclass(frozen=True)
 class Project:
-    """A project; `created_ms` is epoch milliseconds and unique in the whole service."""
+    """A project; `created_ms` is epoch milliseconds and unique in the whole service.
+
+    `policies` are its project policies by name: `document`, `revision`, `created_ms` and `updated_ms` of each.
+    """
 
     arn: str
     name: str
     created_ms: int
     status: ProjectStatus = ProjectStatus.CREATED
     tags: Mapping[str, str] = field(default_factory=dict)
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

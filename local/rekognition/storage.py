@@ -8,6 +8,8 @@ import boto3.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.rekognition.identity import Credentials
+
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 _DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "403", "NoSuchBucket", "InvalidAccessKeyId"})
 
@@ -30,10 +32,10 @@ class StorageError(Exception):
 
 
 class ObjectStorage:
-    """Objects in S3, in one region."""
+    """Objects in S3, in one region, as somebody may use them; without `credentials`, with those of this process."""
 
-    def __init__(self, region: str, endpoint: str | None = None) -> None:
-        self._client = _client(region, endpoint)
+    def __init__(self, region: str, endpoint: str | None = None, credentials: Credentials | None = None) -> None:
+        self._client = _client(region, endpoint, credentials)
 
     def read(self, bucket: str, key: str, limit: int, version: str | None = None) -> bytes:
         """Return an object of at most `limit` bytes. Raises StorageError."""
@@ -73,13 +75,19 @@ class ObjectStorage:
             raise _translated(error, f"s3://{bucket}") from error
 
 
-def _client(region: str, endpoint: str | None) -> Any:
+def _client(region: str, endpoint: str | None, credentials: Credentials | None) -> Any:
     options: dict[str, Any] = {"config": Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=20)}
     if endpoint is not None:
         # On loopback, bucket names are no host names, and nothing goes through a proxy.
         options["config"] = options["config"].merge(Config(s3={"addressing_style": "path"}, proxies={}))
         options["endpoint_url"] = endpoint
         options |= _root_of_a_local_cloud()
+    if credentials is not None:
+        options |= {
+            "aws_access_key_id": credentials.access_key_id,
+            "aws_secret_access_key": credentials.secret_access_key,
+            "aws_session_token": credentials.session_token,
+        }
     return boto3.session.Session().client("s3", region_name=region, **options)
 
 

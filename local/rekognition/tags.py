@@ -5,28 +5,28 @@ from dataclasses import replace
 
 from local.rekognition import limits
 from local.rekognition.errors import ServiceError, not_found
-from local.rekognition.identity import Scope, scope_of_arn
+from local.rekognition.identity import Caller, Scope, scope_of_arn
 from local.rekognition.records import Project, ProjectVersion
 from local.rekognition.service import Answer, Request, Service
 
 
-def tag_resource(service: Service, scope: Scope, request: Request) -> Answer:
+def tag_resource(service: Service, caller: Caller, request: Request) -> Answer:
     """TagResource: add tags, or give them new values."""
-    record = _tagged(service, scope, request["ResourceArn"])
+    record = _tagged(service, caller.scope, request["ResourceArn"])
     _put_tags(service, record, {**record.tags, **request["Tags"]})
     return {}
 
 
-def untag_resource(service: Service, scope: Scope, request: Request) -> Answer:
+def untag_resource(service: Service, caller: Caller, request: Request) -> Answer:
     """UntagResource: remove tags; keys that are not there are ignored."""
-    record = _tagged(service, scope, request["ResourceArn"])
+    record = _tagged(service, caller.scope, request["ResourceArn"])
     _put_tags(service, record, {key: value for key, value in record.tags.items() if key not in request["TagKeys"]})
     return {}
 
 
-def list_tags_for_resource(service: Service, scope: Scope, request: Request) -> Answer:
+def list_tags_for_resource(service: Service, caller: Caller, request: Request) -> Answer:
     """ListTagsForResource."""
-    return {"Tags": dict(_tagged(service, scope, request["ResourceArn"]).tags)}
+    return {"Tags": dict(_tagged(service, caller.scope, request["ResourceArn"]).tags)}
 
 
 def _tagged(service: Service, scope: Scope, arn: str) -> Project | ProjectVersion:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from local.rekognition import policies
 from local.rekognition.descriptions import describe_version
-from local.rekognition.errors import ServiceError, in_use, invalid_parameter, limit_exceeded
-from local.rekognition.identity import Scope, scope_of_arn
+from local.rekognition.errors import in_use, invalid_parameter, limit_exceeded, not_found
+from local.rekognition.identity import Caller, Scope, scope_of_arn
 from local.rekognition.records import (
     DELETABLE,
     STARTABLE,
@@ -20,13 +21,13 @@ from local.rekognition.records import (
 from local.rekognition.service import Answer, Request, Service, page
 
 
-def create_project_version(service: Service, scope: Scope, request: Request) -> Answer:
+def create_project_version(service: Service, caller: Caller, request: Request) -> Answer:
     """CreateProjectVersion: train from the manifests of the request."""
     if "FeatureConfig" in request:
         raise invalid_parameter("FeatureConfig is for adapters, which this local service does not have: leave it out.")
     _check_training_input(request)
-    project = service.project(scope, request["ProjectArn"])
-    _check_room_to_train(service, scope)
+    project = service.project(caller.scope, request["ProjectArn"])
+    _check_room_to_train(service, caller.scope)
     version = _new_version(
         service,
         project,
@@ -38,14 +39,14 @@ def create_project_version(service: Service, scope: Scope, request: Request) -> 
         description=request.get("VersionDescription"),
     )
     service.store.put(version)
-    service.lifecycle.train(version)
+    service.lifecycle.train(version, caller.credentials)
     return {"ProjectVersionArn": version.arn}
 
 
-def copy_project_version(service: Service, scope: Scope, request: Request) -> Answer:
-    """CopyProjectVersion: within one account and region."""
-    source = _copy_source(service, scope, request)
-    destination = service.project(scope, request["DestinationProjectArn"])
+def copy_project_version(service: Service, caller: Caller, request: Request) -> Answer:
+    """CopyProjectVersion: called by the destination's account; within one region."""
+    source = _copy_source(service, caller, request)
+    destination = service.project(caller.scope, request["DestinationProjectArn"])
     version = _new_version(
         service,
         destination,
@@ -58,25 +59,25 @@ def copy_project_version(service: Service, scope: Scope, request: Request) -> An
         source_version_arn=source.arn,
     )
     service.store.put(version)
-    service.lifecycle.copy(version)
+    service.lifecycle.copy(version, caller.credentials)
     return {"ProjectVersionArn": version.arn}
 
 
-def describe_project_versions(service: Service, scope: Scope, request: Request) -> Answer:
+def describe_project_versions(service: Service, caller: Caller, request: Request) -> Answer:
     """DescribeProjectVersions: newest first; names that do not exist are absent."""
-    versions = service.versions_of(service.project(scope, request["ProjectArn"]))
+    versions = service.versions_of(service.project(caller.scope, request["ProjectArn"]))
     if "VersionNames" in request:
         versions = [version for version in versions if version.name in request["VersionNames"]]
     return page(versions, request, "ProjectVersionDescriptions", describe_version)
 
 
-def start_project_version(service: Service, scope: Scope, request: Request) -> Answer:
+def start_project_version(service: Service, caller: Caller, request: Request) -> Answer:
     """StartProjectVersion: load the model and keep it running until it is stopped."""
-    version = service.version(scope, request["ProjectVersionArn"])
+    version = service.version(caller.scope, request["ProjectVersionArn"])
     _check_units(service, request)
     if version.status not in STARTABLE:
         raise in_use(f"The version {version.name} is {version.status}; only a trained, stopped model can be started.")
-    versions, quota = service.store.within(ProjectVersion, scope), service.settings.quotas.running_models
+    versions, quota = service.store.within(ProjectVersion, caller.scope), service.settings.quotas.running_models
     if sum(other.status in TAKING_A_MODEL_SLOT for other in versions) >= quota:
         raise limit_exceeded(f"This account has {quota} running models, the most it may have. Stop one first.")
     units = {"min_units": request["MinInferenceUnits"], "max_units": request.get("MaxInferenceUnits")}
@@ -85,9 +86,9 @@ def start_project_version(service: Service, scope: Scope, request: Request) -> A
     return {"Status": starting.status}
 
 
-def stop_project_version(service: Service, scope: Scope, request: Request) -> Answer:
+def stop_project_version(service: Service, caller: Caller, request: Request) -> Answer:
     """StopProjectVersion: it must be RUNNING."""
-    version = service.version(scope, request["ProjectVersionArn"])
+    version = service.version(caller.scope, request["ProjectVersionArn"])
     if version.status is not VersionStatus.RUNNING:
         raise in_use(f"The version {version.name} is {version.status}; only a RUNNING model can be stopped.")
     stopping = _enter(service, version, VersionStatus.STOPPING, "The model is stopping.")
@@ -95,12 +96,12 @@ def stop_project_version(service: Service, scope: Scope, request: Request) -> An
     return {"Status": stopping.status}
 
 
-def delete_project_version(service: Service, scope: Scope, request: Request) -> Answer:
+def delete_project_version(service: Service, caller: Caller, request: Request) -> Answer:
     """DeleteProjectVersion: not while it trains, copies, starts, runs or stops, nor while it is being copied."""
-    version = service.version(scope, request["ProjectVersionArn"])
+    version = service.version(caller.scope, request["ProjectVersionArn"])
     if version.status not in DELETABLE:
         raise in_use(f"The version {version.name} is {version.status}. Wait for it to end, or stop it, then delete it.")
-    if any(_is_being_copied(version, other) for other in service.store.within(ProjectVersion, scope)):
+    if any(_is_being_copied(version, other) for other in service.store.everywhere(ProjectVersion)):
         raise in_use(f"The version {version.name} is being copied. Wait for the copy, then delete it.")
     deleting = _enter(service, version, VersionStatus.DELETING, "The model is being deleted.")
     service.lifecycle.delete(deleting)
@@ -185,15 +186,17 @@ def _check_asset(name: str, data: Mapping[str, Any]) -> None:
         raise invalid_parameter(f"{name} must name the Bucket and Name of a GroundTruthManifest.S3Object.")
 
 
-def _copy_source(service: Service, scope: Scope, request: Request) -> ProjectVersion:
-    source_scope = scope_of_arn(request["SourceProjectVersionArn"])
-    if source_scope.region != scope.region or scope_of_arn(request["DestinationProjectArn"]).region != scope.region:
-        raise invalid_parameter(f"Both projects must be in the Region of the request, {scope.region}.")
-    if source_scope.account != scope.account:
-        message = "The source project belongs to another account, and this local service has no project policies yet."
-        raise ServiceError("AccessDeniedException", message)
-    project = service.project(scope, request["SourceProjectArn"])
-    source = service.version(scope, request["SourceProjectVersionArn"])
+def _copy_source(service: Service, caller: Caller, request: Request) -> ProjectVersion:
+    arn = request["SourceProjectVersionArn"]
+    region = caller.scope.region
+    if scope_of_arn(arn).region != region or scope_of_arn(request["DestinationProjectArn"]).region != region:
+        raise invalid_parameter(f"Both projects must be in the Region of the request, {region}.")
+    project, source = service.store.get(Project, request["SourceProjectArn"]), service.store.get(ProjectVersion, arn)
+    policies.check_copy(caller, project, arn)
+    if project is None:
+        raise not_found(request["SourceProjectArn"])
+    if source is None:
+        raise not_found(arn)
     if source.project_arn != project.arn:
         raise invalid_parameter(f"The version {source.arn} does not belong to the project {project.arn}.")
     if source.status not in TRAINED:

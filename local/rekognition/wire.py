@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local.rekognition.errors import ServiceError, internal_error, invalid_parameter
-from local.rekognition.identity import scope_of_request
+from local.rekognition.identity import caller_of_request
 from local.rekognition.operations import OPERATIONS
 from local.rekognition.service import Answer, Service
 from local.rekognition.validation import has_operation, parse_request
@@ -67,9 +67,9 @@ async def _answer(service: Service, request: Request) -> Response:
 
 async def _perform(service: Service, request: Request) -> Answer:
     name = _operation_name(request.headers.get("x-amz-target", ""))
-    scope = scope_of_request(request.headers.get("authorization", ""), service.settings.account)
+    caller = caller_of_request(request.headers, service.settings.account)
     parameters = parse_request(name, _json(await _body(request)))
-    answer = OPERATIONS[name](service, scope, parameters)
+    answer = OPERATIONS[name](service, caller, parameters)
     return await answer if inspect.isawaitable(answer) else answer
 
 

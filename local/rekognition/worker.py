@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from local.rekognition.identity import Credentials
 from local.rekognition.storage import ObjectStorage
 from local.rekognition.training import TrainingJob, TrainingOutcome, train
 
@@ -27,16 +28,20 @@ class WorkOrder:
     region: str
     s3_endpoint: str | None
     engine: str
+    credentials: Credentials | None = None
 
     def write(self, folder: Path) -> None:
-        """Leave the order where a worker looks for it."""
-        (folder / "job.json").write_text(json.dumps(asdict(self)), encoding="utf-8")
+        """Leave the order where a worker looks for it; nobody else may read it."""
+        path = folder / "job.json"
+        path.touch(0o600)
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> "WorkOrder":
         """Read the order that `write` left."""
         fields: dict[str, Any] = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-        return cls(**{**fields, "job": TrainingJob(**fields["job"])})
+        credentials = Credentials(**fields["credentials"]) if fields["credentials"] else None
+        return cls(**{**fields, "job": TrainingJob(**fields["job"]), "credentials": credentials})
 
 
 def read_outcome(folder: Path) -> TrainingOutcome | None:
@@ -53,7 +58,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     order = WorkOrder.read(folder)
-    storage = ObjectStorage(order.region, order.s3_endpoint)
+    storage = ObjectStorage(order.region, order.s3_endpoint, order.credentials)
     engine: Any = importlib.import_module(order.engine)
     outcome = train(order.job, storage, engine, folder / "result")
     unfinished = folder / "outcome.json.unfinished"

@@ -96,7 +96,6 @@ def _write_facts(path: Path, cloud: LocalCloud, mailbox: str, outputs: dict[str,
     facts: dict[str, Any] = {
         "Process": os.getpid(),
         "AWS": cloud.endpoint,
-        "Custom Labels": cloud.rekognition_endpoint,
         "Mailbox": mailbox,
         "Outbox": str(cloud.outbox),
         "Outputs": outputs,

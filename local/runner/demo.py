@@ -87,7 +87,7 @@ def prepare_pictures(options: DemoOptions, display: Display) -> Path:
 
 def deploy(cloud: LocalCloud, display: Display) -> dict[str, str]:
     """Build and deploy the application; returns the outputs of the stack."""
-    display.say(f"AWS on this machine: {cloud.endpoint}; Custom Labels: {cloud.rekognition_endpoint}")
+    display.say(f"AWS on this machine: {cloud.endpoint}")
     display.say("sam build")
     cloud.sam_build()
     display.say("sam deploy")

@@ -19,4 +19,4 @@ def running_cloud() -> tuple[CloudAccess, dict[str, str]] | None:
     facts = read_facts()
     if facts is None:
         return None
-    return CloudAccess(facts["AWS"], facts["Custom Labels"], Path(facts["Outbox"])), facts["Outputs"]
+    return CloudAccess(facts["AWS"], Path(facts["Outbox"])), facts["Outputs"]

@@ -13,7 +13,7 @@ from botocore.validate import ParamValidator
 
 from mlops import approvals, aws, promotion, runs, training, watching
 from mlops.keys import parse_upload, run_key
-from tests.infrastructure.template import BUCKETS, logical_id, samples, targets_of
+from tests.infrastructure.template import BUCKETS, STACK_ID, logical_id, samples, targets_of
 
 RUN = "transistor-classification-0f3a9c1b7d25"
 WRITTEN = {
@@ -42,11 +42,21 @@ def sample(function: str, name: str) -> dict[str, Any]:
 def put(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What was put on the bus, as rules see it; the table is empty."""
     events: list[dict[str, Any]] = []
-    monkeypatch.setattr(
-        aws,
-        "put_event",
-        lambda kind, detail: events.append({"source": aws.SOURCE, "detail-type": kind, "detail": detail}),
-    )
+
+    def put_events(Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+        events.extend(
+            {
+                "source": entry["Source"],
+                "detail-type": entry["DetailType"],
+                "resources": entry["Resources"],
+                "detail": json.loads(entry["Detail"]),
+            }
+            for entry in Entries
+        )
+        return {"FailedEntryCount": 0}
+
+    monkeypatch.setenv("STACK_ID", STACK_ID)
+    monkeypatch.setattr(aws, "client", lambda service: SimpleNamespace(put_events=put_events))
     monkeypatch.setattr("mlops.table.get", lambda pk, sk: None)
     for name in ("put", "update"):
         monkeypatch.setattr(f"mlops.table.{name}", lambda *_: True)
@@ -58,6 +68,14 @@ def test_a_sample_event_reaches_its_function_and_no_other(function, event):
     shared = {"ApprovalFunction", "PromotionFunction"} if _is_tested_in_staging(event) else set()
 
     assert targets_of(event) == {logical_id(function)} | shared
+
+
+@pytest.mark.parametrize(("function", "event"), list(bus_events()))
+def test_an_event_of_another_stack_reaches_nobody(function, event):
+    if event["source"] != aws.SOURCE:
+        pytest.skip("rules know this stack's events of S3 by its buckets")
+
+    assert targets_of({**event, "resources": [STACK_ID.replace("rekognition-mlops", "another")]}) == set()
 
 
 def _is_tested_in_staging(event):
@@ -128,15 +146,17 @@ def test_a_stage_that_waited_is_asked_for_again(put, stage, environment, consume
         ("TRAINING_COMPLETED", {"EvalMetricFunction"}),
         ("RUNNING", {"InferenceTestFunction"}),
         ("COPYING_COMPLETED", {"PromotionFunction"}),
+        ("COPYING_FAILED", {"PromotionFunction"}),
         ("TRAINING_FAILED", set()),
         ("STOPPED", set()),
     ],
 )
 def test_a_change_of_status_starts_what_waits_for_it(put, monkeypatch, status, consumers):
-    projects = {"classification": {"development": "arn:aws:rekognition:eu-west-1:1:project/p/1"}}
-    monkeypatch.setenv("PROJECTS", json.dumps(projects))
-    monkeypatch.setattr(aws, "describe_version", lambda *_: {"Status": status})
     body = json.loads(sample("model_status", "watch")["Records"][0]["body"])
+    project = f"{body['version_arn'].split('/version/')[0]}/1"
+    monkeypatch.setenv("PROJECTS", json.dumps({"classification": {"development": project}}))
+    monkeypatch.setenv("PROJECTS_ELSEWHERE", "{}")
+    monkeypatch.setattr(aws, "describe_version", lambda *_: {"Status": status})
     watching.handle({**body, "until": [status]})
 
     assert targets_of(put[0]) == consumers

@@ -38,6 +38,8 @@ class System:
     cloud: LocalCloud
     outputs: Mapping[str, str]
     tap: str
+    stack: str = STACK
+    accounts: Mapping[str, str] = field(default_factory=dict)
     repeat: set[str] = field(default_factory=set)
     events: list[dict[str, Any]] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
@@ -108,10 +110,14 @@ class System:
         return json.loads(body) if name.endswith(".json") else body.decode()
 
     def versions(self, environment: str, task: str = "classification") -> list[dict[str, Any]]:
-        rekognition = self.cloud.client("rekognition")
-        name = f"{STACK}-{task}-{environment}"
+        rekognition = self.cloud.client("rekognition", self.account(environment))
+        name = f"{self.stack}-{task}-{environment}"
         arn = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"][0]["ProjectArn"]
         return list(rekognition.describe_project_versions(ProjectArn=arn)["ProjectVersionDescriptions"])
+
+    def account(self, environment: str) -> str:
+        """The account of an environment; empty for that of the stack."""
+        return self.accounts.get(environment, "")
 
     def statuses(self, run_id: str, environment: str, task: str = "classification") -> list[str]:
         """The status of every version of a run in an environment."""
@@ -126,14 +132,30 @@ class System:
 
     def delete_stack(self) -> None:
         client = self.cloud.client("cloudformation")
-        client.delete_stack(StackName=STACK)
-        client.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+        client.delete_stack(StackName=self.stack)
+        patience = {"Delay": 1, "MaxAttempts": 120}
+        client.get_waiter("stack_delete_complete").wait(StackName=self.stack, WaiterConfig=patience)
 
     def running(self) -> list[str]:
         """Which versions are starting or running, in any project."""
         names = [(task, env) for task in ("classification", "detection") for env in ("development", *RELEASED_IN)]
         versions = [version for task, environment in names for version in self.versions(environment, task)]
         return [v["ProjectVersionArn"] for v in versions if v["Status"] in ("STARTING", "RUNNING")]
+
+    def to_production(self, dataset: str, number: int = 0, task: str = "classification") -> Run:
+        """Approve the dataset's run with this number twice, and wait until it is what consumers read."""
+        for target, source in (("staging", "development"), ("production", "staging")):
+            run = self.run_until(dataset, "inference_test", source, "COMPLETED", task, number)
+            self.decide(run.run_id, "approve", target)
+        run = self.run_until(dataset, "inference_test", "production", "COMPLETED", task, number)
+        eventually(lambda: self.current(dataset, task) == run.run_id, f"release of {run.run_id}")
+        return run
+
+    def current(self, dataset: str, task: str = "classification") -> str | None:
+        """The run that consumers of production read."""
+        name = f"/{self.stack}/models/{dataset}/{task}/production"
+        found = self.cloud.client("ssm", self.account("production")).get_parameters(Names=[name])["Parameters"]
+        return str(json.loads(found[0]["Value"])["run_id"]) if found else None
 
     def observe(self) -> None:
         """Take what the tap has caught; events of datasets in `repeat` are delivered a second time at once."""
@@ -153,7 +175,8 @@ class System:
         """Deliver an event as EventBridge would: the same content to the same targets."""
         if event["source"] != "aws.s3":
             entry = {"Source": event["source"], "DetailType": event["detail-type"]}
-            self.cloud.client("events").put_events(Entries=[{**entry, "Detail": json.dumps(event["detail"])}])
+            content = {"Resources": event["resources"], "Detail": json.dumps(event["detail"])}
+            self.cloud.client("events").put_events(Entries=[{**entry, **content}])
         elif event["detail"]["bucket"]["name"] == self.outputs["DataBucketName"]:
             url = self._resource("UploadsQueue")
             self.cloud.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event))
@@ -166,8 +189,8 @@ class System:
 
     def _resource(self, logical_id: str) -> str:
         client = self.cloud.client("cloudformation")
-        detail = client.describe_stack_resource(StackName=STACK, LogicalResourceId=logical_id)["StackResourceDetail"]
-        return str(detail["PhysicalResourceId"])
+        found = client.describe_stack_resource(StackName=self.stack, LogicalResourceId=logical_id)
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
     def is_stopped(self, run_id: str, environment: str, task: str = "classification") -> bool:
         """Whether the only version of a run in an environment comes to a stop."""

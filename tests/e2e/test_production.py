@@ -1,7 +1,5 @@
 """Production, the way back, and what stops what should not run. The last test deletes the stack."""
 
-import json
-
 import pytest
 
 from cli.stack import Stack
@@ -14,30 +12,14 @@ pytestmark = pytest.mark.e2e
 TASK = "classification"
 
 
-def to_production(system: System, dataset: str, number: int) -> Run:
-    for target, source in (("staging", "development"), ("production", "staging")):
-        run = system.run_until(dataset, "inference_test", source, "COMPLETED", number=number)
-        system.decide(run.run_id, "approve", target)
-    run = system.run_until(dataset, "inference_test", "production", "COMPLETED", number=number)
-    return eventually(lambda: run if current(system, dataset) == run.run_id else None, f"release of {run.run_id}")
-
-
-def current(system: System, dataset: str) -> str | None:
-    """What consumers read."""
-    name = f"/{STACK}/models/{dataset}/{TASK}/production"
-    ssm = system.cloud.client("ssm")
-    found = ssm.get_parameters(Names=[name])["Parameters"]
-    return str(json.loads(found[0]["Value"])["run_id"]) if found else None
-
-
 @pytest.fixture(scope="module")
 def releases(system: System) -> tuple[Run, Run]:
     """Two releases of one dataset: some pictures, then the same and more."""
     objects = separable("line", per_label=9)
     system.drop(objects, "line")
-    first = to_production(system, "line", 0)
+    first = system.to_production("line")
     system.drop(separable("line", per_label=11), "line")
-    return first, to_production(system, "line", 1)
+    return first, system.to_production("line", 1)
 
 
 def test_the_released_version_stays_running_and_the_one_before_is_stopped(
@@ -79,7 +61,7 @@ def test_rollback_brings_the_version_before_back_and_is_itself_a_release(
     target = stack.roll_back("line", TASK, "production", None, "Ada", "worse than before")
 
     assert target == first.run_id
-    assert eventually(lambda: current(system, "line") == first.run_id, f"return of {first.run_id}")
+    assert eventually(lambda: system.current("line") == first.run_id, f"return of {first.run_id}")
     assert system.is_stopped(second.run_id, "production")
     history = stack.releases("line", TASK, "production")
     assert [(release.run_id, release.is_rollback) for release in history] == [

@@ -13,7 +13,6 @@ Parameters:
   Name: {Type: String}
   PythonRuntime: {Type: String}
   Architecture: {Type: String}
-  RekognitionEndpoint: {Type: String}
 Resources:
   Project:
     Type: AWS::Rekognition::Project
@@ -21,7 +20,6 @@ Resources:
 Outputs:
   Name: {Value: !Ref Project}
   Arn: {Value: !GetAtt Project.Arn}
-  Endpoint: {Value: !Ref RekognitionEndpoint}
 """
 
 
@@ -42,7 +40,6 @@ def test_project_lives_and_dies_with_its_stack(cloud: LocalCloud) -> None:
     outputs = cloud.deploy("probe", {"Name": "line-a"})
 
     assert outputs["Name"] == "line-a"
-    assert outputs["Endpoint"] == cloud.rekognition_endpoint
     assert living_projects(cloud) == [outputs["Arn"]]
 
     renamed = cloud.deploy("probe", {"Name": "line-b"})

@@ -14,7 +14,15 @@ from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
 PARTITION = {"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}
-PSEUDO = {**PARTITION, "AWS::Region": "eu-west-1", "AWS::AccountId": "111122223333", "AWS::StackName": "parts"}
+# The stack that the sample events in events/ belong to.
+STACK_ID = "arn:aws:cloudformation:eu-west-1:111122223333:stack/rekognition-mlops/6d1f0c50-16f0-11f1-9c1e-0a5b3c7d9e11"
+PSEUDO = {
+    **PARTITION,
+    "AWS::Region": "eu-west-1",
+    "AWS::AccountId": "111122223333",
+    "AWS::StackName": "parts",
+    "AWS::StackId": STACK_ID,
+}
 # The names that the sample events in events/ give the two buckets.
 BUCKETS = {
     "DataBucket": "rekognition-mlops-databucket-4x8qkz1n2m",
@@ -91,7 +99,7 @@ def samples() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def _resolve(node: Any, names: dict[str, Any]) -> Any:
     if isinstance(node, list):
-        return [_resolve(entry, names) for entry in node]
+        return [entry for entry in (_resolve(entry, names) for entry in node) if entry != "AWS::NoValue"]
     if not isinstance(node, dict):
         return node
     if len(node) == 1:

@@ -84,9 +84,3 @@ def test_the_check_sees_settings_behind_several_calls():
 
 def test_every_folder_of_functions_is_a_function_of_the_template():
     assert {logical_id(function) for function in FUNCTIONS} == set(functions())
-
-
-def test_no_function_is_given_another_custom_labels_service_by_default():
-    assert {f["Environment"]["Variables"]["AWS_ENDPOINT_URL_REKOGNITION"] for f in functions().values()} == {
-        "AWS::NoValue"
-    }

@@ -2,8 +2,9 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import boto3
@@ -11,6 +12,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 SOURCE = "rekognition-mlops"
+_RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
+# A role is taken on for an hour. A client is used for half of one at most, and then by a function that may run for 15
+# minutes more.
+_ROLE_SECONDS, _ROLE_CLIENT_SECONDS = 3600, 1800
 
 
 def setting(name: str) -> str:
@@ -25,7 +30,32 @@ def json_setting(name: str) -> dict[str, Any]:
 
 @cache
 def client(service: str) -> Any:
-    return boto3.client(service, config=Config(retries={"mode": "standard", "max_attempts": 8}))  # type: ignore[call-overload]
+    return boto3.client(service, config=_RETRIES)  # type: ignore[call-overload]
+
+
+def client_in(environment: str, service: str) -> Any:
+    """A client for the account of an environment: with its role, where it has one, because it is another account."""
+    role = role_of(environment)
+    return _client_with(role, service, int(time.time() // _ROLE_CLIENT_SECONDS)) if role else client(service)
+
+
+@lru_cache(maxsize=8)
+def _client_with(role: str, service: str, _: int) -> Any:
+    name = f"{SOURCE}-{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', 'test')}"[:64]
+    session = {"RoleArn": role, "RoleSessionName": name, "DurationSeconds": _ROLE_SECONDS}
+    credentials = client("sts").assume_role(**session)["Credentials"]
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        config=_RETRIES,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def role_of(environment: str) -> str:
+    """ARN of the role to take on for what is in an environment; empty when it is in this account."""
+    return str(json_setting("ROLES").get(environment, ""))
 
 
 def code_of(error: ClientError) -> str:
@@ -105,9 +135,10 @@ def artifacts_bucket() -> Bucket:
 
 
 def put_event(detail_type: str, detail: Mapping[str, Any]) -> None:
-    """Put one event on the default bus. PutEvents reports refusals in its answer: those raise RuntimeError."""
+    """Put one event of this stack on the default bus. PutEvents reports refusals in its answer: RuntimeError."""
     entry = {"Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail, sort_keys=True)}
-    answer = client("events").put_events(Entries=[entry])
+    # Other stacks of the account are on the same bus: rules ask for the stack.
+    answer = client("events").put_events(Entries=[{**entry, "Resources": [setting("STACK_ID")]}])
     if answer["FailedEntryCount"]:
         raise RuntimeError(f"EventBridge refused {detail_type!r}: {answer['Entries'][0].get('ErrorMessage')}")
 
@@ -125,17 +156,48 @@ def send_mail(subject: str, text: str) -> None:
 
 
 def projects() -> dict[str, dict[str, str]]:
-    """ARNs of the Rekognition projects by task and environment."""
-    return json_setting("PROJECTS")
+    """ARNs of the Rekognition projects by task and environment; those of other accounts in place of the stack's own."""
+    elsewhere = json_setting("PROJECTS_ELSEWHERE")
+    return {
+        task: own | {environment: arn for environment, arn in elsewhere.get(task, {}).items() if arn}
+        for task, own in json_setting("PROJECTS").items()
+    }
+
+
+def all_projects() -> Iterator[tuple[str, str]]:
+    """(environment, ARN) of every project: also the stack's own where another account's took its place."""
+    for by_task in (json_setting("PROJECTS"), json_setting("PROJECTS_ELSEWHERE")):
+        for environments in by_task.values():
+            yield from ((environment, arn) for environment, arn in environments.items() if arn)
 
 
 def project_name(arn: str) -> str:
     return arn.split("/")[1]
 
 
+def account_of(arn: str) -> str:
+    return arn.split(":")[4]
+
+
+def place_of(arn: str) -> tuple[str, str]:
+    """The environment and the project of a project or version. Raises LookupError when it is none of the stack's."""
+    for environment, project in all_projects():
+        if project.split("/")[:2] == arn.split("/")[:2]:
+            return environment, project
+    raise LookupError(f"{arn} is in no project of this stack")
+
+
+def rekognition(arn: str) -> Any:
+    """The client for a project or version: with its environment's role when it is in that role's account."""
+    environment, _ = place_of(arn)
+    role = role_of(environment)
+    is_there = bool(role) and account_of(role) == account_of(arn)
+    return client_in(environment, "rekognition") if is_there else client("rekognition")
+
+
 def running_versions(project: str) -> Iterator[str]:
     """ARNs of the versions of a project that are starting or running."""
-    pages = client("rekognition").get_paginator("describe_project_versions").paginate(ProjectArn=project)
+    pages = rekognition(project).get_paginator("describe_project_versions").paginate(ProjectArn=project)
     for page in pages:
         for version in page["ProjectVersionDescriptions"]:
             if version["Status"] in ("STARTING", "RUNNING"):
@@ -145,7 +207,7 @@ def running_versions(project: str) -> Iterator[str]:
 def describe_version(project: str, version_name: str) -> dict[str, Any] | None:
     """The description of a project version, None when there is none of that name."""
     try:
-        found = client("rekognition").describe_project_versions(ProjectArn=project, VersionNames=[version_name])
+        found = rekognition(project).describe_project_versions(ProjectArn=project, VersionNames=[version_name])
     except ClientError as error:
         if code_of(error) == "ResourceNotFoundException":
             return None

@@ -9,9 +9,14 @@ from typing import Any
 from mlops import aws, table
 from mlops.runs import StageRef
 
-TRAINING, RUNNING = "trainings", "running models"
+TRAINING = "trainings"
 # A stage in line asks again every poll interval; one that has not for so many of them has died.
 _PATIENCE, _LEAST_PATIENCE = 5, 120
+
+
+def running_in(version_arn: str) -> str:
+    """The kind of slot that a running version takes: quotas are those of its account."""
+    return f"running models of {aws.account_of(version_arn)}"
 
 
 def is_next(kind: str, ref: StageRef) -> bool:

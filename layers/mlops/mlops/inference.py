@@ -58,8 +58,9 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease: Mapping[str, An
     subjects, side = choose(ref.task, inventory, int(aws.setting("TEST_IMAGES_PER_LABEL")))
     # A detector is asked for what its users get; a classifier for everything, to take the surest.
     least = {} if ref.task == "detection" else {"MinConfidence": 0}
+    client = aws.rekognition(version_arn)
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        calls = list(pool.map(lambda subject: _ask(version_arn, subject, least), subjects))
+        calls = list(pool.map(lambda subject: _ask(client, version_arn, subject, least), subjects))
     facts = {"version_arn": version_arn, "lease_id": lease["lease_id"], "images_from": side, "tested_at": runs.now()}
     judged = judge(ref.task, calls)
     beside = _beside_production(ref, version_arn, judged["answers"])
@@ -148,19 +149,17 @@ def _hash(subject: Subject) -> str:
     return hashlib.sha256(subject.key.encode()).hexdigest()
 
 
-def _ask(version_arn: str, subject: Subject, least: Mapping[str, Any]) -> Call:
+def _ask(client: Any, version_arn: str, subject: Subject, least: Mapping[str, Any]) -> Call:
     """Ask about one image; waits and tries again when the model is busy."""
     image = {"S3Object": {"Bucket": aws.setting("DATA_BUCKET"), "Name": subject.key}}
     for attempt in range(_MAX_THROTTLES):
         started = time.monotonic()
         try:
-            found = aws.client("rekognition").detect_custom_labels(ProjectVersionArn=version_arn, Image=image, **least)[
-                "CustomLabels"
-            ]
+            answer = client.detect_custom_labels(ProjectVersionArn=version_arn, Image=image, **least)
         except ClientError as error:
             if aws.code_of(error) not in _THROTTLES or attempt == _MAX_THROTTLES - 1:
                 return Call(subject, error=f"{aws.code_of(error)}: {aws.message_of(error)}")
             time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))
             continue
-        return Call(subject, tuple(found), round((time.monotonic() - started) * 1000, 1))
+        return Call(subject, tuple(answer["CustomLabels"]), round((time.monotonic() - started) * 1000, 1))
     raise AssertionError("unreachable: the last attempt returns")

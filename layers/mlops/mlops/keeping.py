@@ -1,7 +1,7 @@
 """Models that stay running: which, and how many may.
 
-One slot for running models stays free for tests, whatever is kept. So a test can always start in the end, and every
-test ends: nothing waits for something that waits for it.
+In every account one slot for running models stays free for tests, whatever is kept. So a test can always start in the
+end, and every test ends: nothing waits for something that waits for it.
 """
 
 from typing import Any
@@ -25,7 +25,8 @@ def keep(ref: StageRef, version_arn: str) -> bool:
     while True:
         row = _row()
         models = {**row["models"], slot(ref): version_arn}
-        if len(models) > room:
+        account = aws.account_of(version_arn)
+        if sum(aws.account_of(arn) == account for arn in models.values()) > room:
             return False
         if _replace(row, models):
             return True

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import approvals, aws, keeping, releases, runs, serving, table, watching
+from mlops import approvals, aws, keeping, releases, runs, serving, sharing, table, watching
 from mlops.environments import approval_stage, before
 from mlops.keys import run_key
 from mlops.runs import StageRef, ref_of
@@ -42,13 +42,14 @@ def copy(ref: StageRef, cause: str) -> None:
         runs.fail(ref, [f"{ref.run_id} is not in {aws.project_name(source)} any more; was it deleted?"])
         return
     try:
-        answer = aws.client("rekognition").copy_project_version(
+        sharing.grant(version["ProjectVersionArn"], destination)
+        answer = aws.rekognition(destination).copy_project_version(
             SourceProjectArn=source,
             SourceProjectVersionArn=version["ProjectVersionArn"],
             DestinationProjectArn=destination,
             VersionName=ref.run_id,
             OutputConfig={
-                "S3Bucket": aws.setting("ARTIFACTS_BUCKET"),
+                "S3Bucket": _bucket_of(ref.environment),
                 "S3KeyPrefix": run_key(ref.run_id, f"rekognition/{ref.environment}"),
             },
         )
@@ -60,6 +61,11 @@ def copy(ref: StageRef, cause: str) -> None:
         version_arn = found
     runs.note_version(ref, version_arn)
     watching.watch(ref, version_arn, until=("COPYING_COMPLETED", "COPYING_FAILED"), cause=cause)
+
+
+def _bucket_of(environment: str) -> str:
+    """Where a copy's results go: into a bucket of the environment's own account."""
+    return aws.json_setting("BUCKETS").get(environment) or aws.setting("ARTIFACTS_BUCKET")
 
 
 def _bear(ref: StageRef, destination: str, error: ClientError) -> str | None:
@@ -81,10 +87,15 @@ def _bear(ref: StageRef, destination: str, error: ClientError) -> str | None:
 def copied(detail: Mapping[str, Any]) -> None:
     """Start a copied version for its test, once: a version whose test is over is left alone."""
     ref = ref_of(detail, approval_stage(str(detail["environment"])))
+    projects = aws.projects()[ref.task]
+    sharing.revoke(projects[before(ref.environment)], projects[ref.environment], ref.run_id)
+    if detail["status"] == "COPYING_FAILED":
+        return
     version = aws.describe_version(detail["project_arn"], detail["version_name"])
     # Under a lease it was started already; that it is watched, too, is not sure.
     if version and (version["Status"] == "COPYING_COMPLETED" or serving.has_lease(detail["version_arn"])):
-        serving.start(ref.at("inference_test"), detail["version_arn"])
+        is_rollback = table.get(ref.row[0], _rollback_row(ref.environment)) is not None
+        serving.start(ref.at("inference_test"), detail["version_arn"], is_rollback=is_rollback)
     runs.complete(ref)
 
 
@@ -131,7 +142,7 @@ def _keep_running(ref: StageRef, entry: Mapping[str, Any], lease_id: str) -> boo
 
 def _decision_of(ref: StageRef) -> dict[str, Any]:
     """Who let the version in: a rollback, if that came last, or the approval."""
-    rollback = table.get(ref.row[0], f"ROLLBACK#{ref.environment}")
+    rollback = table.get(ref.row[0], _rollback_row(ref.environment))
     if rollback:
         return rollback
     pointer = table.get(ref.row[0], f"APPROVAL#{ref.environment}") or {}
@@ -145,15 +156,20 @@ def roll_back(detail: Mapping[str, Any], cause: str) -> None:
     if not runs.begin(ref, cause):
         return
     current = releases.current(ref.dataset, ref.task, environment) or {}
-    earlier = releases.was_released(ref)
-    if earlier is None:
+    if releases.was_released(ref) is None:
         runs.fail(ref, [f"{ref.run_id} was never released in {environment}"])
     elif current.get("run_id") == ref.run_id:
         runs.fail(ref, [f"{ref.run_id} is the current release in {environment}"])
-    elif aws.describe_version(aws.projects()[ref.task][environment], ref.run_id) is None:
-        runs.fail(ref, [f"the version of {ref.run_id} was deleted: train it again from its pictures"])
     else:
         who = {"approver": str(detail["approver"])[:100], "comment": str(detail["comment"])[:1000]}
-        table.put({"pk": ref.row[0], "sk": f"ROLLBACK#{environment}", "is_rollback": True, **who})
-        serving.start(ref.at("inference_test"), earlier["version_arn"], is_rollback=True)
+        table.put({"pk": ref.row[0], "sk": _rollback_row(environment), "is_rollback": True, **who})
+        if version := aws.describe_version(aws.projects()[ref.task][environment], ref.run_id):
+            serving.start(ref.at("inference_test"), str(version["ProjectVersionArn"]), is_rollback=True)
+        else:
+            # It was deleted here: it comes back the way that it came.
+            copy(ref.at(approval_stage(environment)), cause)
         runs.complete(ref)
+
+
+def _rollback_row(environment: str) -> str:
+    return f"ROLLBACK#{environment}"

@@ -61,10 +61,10 @@ def parameter(dataset: str, task: str, environment: str) -> str:
 
 
 def publish(entry: Mapping[str, Any], is_running: bool) -> None:
-    """Let consumers read the current version: an SSM parameter that holds JSON."""
+    """Let consumers read the current version: an SSM parameter that holds JSON, in the environment's own account."""
     names = ("version_arn", "run_id", "released_at")
     value = {**{name: entry[name] for name in names}, "is_running": is_running}
-    aws.client("ssm").put_parameter(
+    aws.client_in(entry["environment"], "ssm").put_parameter(
         Name=parameter(entry["dataset"], entry["task"], entry["environment"]),
         Description="The current version of a Rekognition Custom Labels model",
         Value=json.dumps(value, sort_keys=True),

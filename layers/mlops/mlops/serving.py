@@ -18,13 +18,13 @@ def start(ref: StageRef, version_arn: str, *, is_rollback: bool = False) -> None
 
     Every slot for running models taken, or others in line: the stage waits and is tried again.
     """
-    if not capacity.is_next(capacity.RUNNING, ref):
+    if not capacity.is_next(capacity.running_in(version_arn), ref):
         _wait(ref, version_arn, is_rollback)
         return
     lease = _take_lease(ref, version_arn, is_rollback)
     runs.begin(ref, lease["lease_id"])
     try:
-        aws.client("rekognition").start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=1)
+        aws.rekognition(version_arn).start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=1)
     except ClientError as error:
         if aws.code_of(error) == "LimitExceededException":
             _give_back(version_arn, lease["lease_id"])
@@ -35,12 +35,12 @@ def start(ref: StageRef, version_arn: str, *, is_rollback: bool = False) -> None
         if _status(version_arn) not in ("STARTING", "RUNNING"):
             watching.retry_later(ref, version_arn, is_rollback)
             return
-    capacity.leave(capacity.RUNNING, ref)
+    capacity.leave(capacity.running_in(version_arn), ref)
     watching.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=lease["lease_id"])
 
 
 def _wait(ref: StageRef, version_arn: str, is_rollback: bool) -> None:
-    capacity.line_up(capacity.RUNNING, ref)
+    capacity.line_up(capacity.running_in(version_arn), ref)
     runs.begin(ref, "in line")
     runs.wait(ref, "a free slot: the account runs as many models as it may")
     watching.retry_later(ref, version_arn, is_rollback)
@@ -53,7 +53,7 @@ def lease_of(version_arn: str) -> dict[str, Any] | None:
 def stop(version_arn: str) -> None:
     """Stop a version; one that is stopping or stopped already is what was asked for."""
     try:
-        aws.client("rekognition").stop_project_version(ProjectVersionArn=version_arn)
+        aws.rekognition(version_arn).stop_project_version(ProjectVersionArn=version_arn)
     except ClientError as error:
         if aws.code_of(error) not in ("ResourceInUseException", "ResourceNotFoundException"):
             raise

@@ -32,9 +32,8 @@ def stop_everything() -> list[str]:
 
 def running() -> Iterator[str]:
     """ARNs of all versions that are starting or running."""
-    for environments in aws.projects().values():
-        for project in environments.values():
-            yield from aws.running_versions(project)
+    for _, project in aws.all_projects():
+        yield from aws.running_versions(project)
 
 
 def _stop(version_arn: str) -> bool:

@@ -20,7 +20,7 @@ def train(run_id: str, cause: str) -> None:
         _wait(ref)
         return
     try:
-        version_arn = aws.client("rekognition").create_project_version(**version_request(project, training_input))
+        version_arn = aws.rekognition(project).create_project_version(**version_request(project, training_input))
         _watch(ref, version_arn["ProjectVersionArn"], cause)
     except ClientError as error:
         _bear(ref, project, error, cause)
@@ -82,7 +82,7 @@ def _watch(ref: StageRef, version_arn: str, cause: str) -> None:
 def _attached_datasets(project: str) -> list[str]:
     """Datasets that the console attached to the project: they close the way of training from manifests."""
     name = aws.project_name(project)
-    found = aws.client("rekognition").describe_projects(ProjectNames=[name])["ProjectDescriptions"]
+    found = aws.rekognition(project).describe_projects(ProjectNames=[name])["ProjectDescriptions"]
     arns = [dataset["DatasetArn"] for description in found for dataset in description.get("Datasets", [])]
     if not arns:
         return []

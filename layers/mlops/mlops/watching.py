@@ -33,11 +33,8 @@ def retry_later(ref: StageRef, subject: str, is_rollback: bool = False) -> None:
 
 
 def names_of(version_arn: str) -> tuple[str, str]:
-    """(project ARN, version name) as far as a version ARN tells: the project's creation time is not in it."""
-    prefix, _, rest = version_arn.partition("/version/")
-    environment = aws.project_name(version_arn)
-    known = [arn for task in aws.projects().values() for arn in task.values() if aws.project_name(arn) == environment]
-    return (known[0] if known else prefix), rest.split("/")[0]
+    """The project's ARN and the version's name of a version ARN, in which the project's creation time is not."""
+    return aws.place_of(version_arn)[1], version_arn.split("/")[3]
 
 
 def handle(message: Message) -> None:

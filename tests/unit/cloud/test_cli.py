@@ -20,14 +20,15 @@ def entry(number: int, run_id: str, **changes: Any) -> dict[str, Any]:
 def stack(rows: list[dict[str, Any]], events: list[dict[str, Any]] | None = None) -> Stack:
     write = TypeSerializer().serialize
     items = [{name: write(value) for name, value in row.items()} for row in rows]
-    outputs = {"Stacks": [{"Outputs": [{"OutputKey": "ApplicationTableName", "OutputValue": "t"}]}]}
+    outputs = [{"OutputKey": "ApplicationTableName", "OutputValue": "t"}]
+    described = {"Stacks": [{"StackId": "arn:stack", "Outputs": outputs}]}
 
     def put(Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
         (events if events is not None else []).extend(Entries)
         return {"FailedEntryCount": 0}
 
     clients = {
-        "cloudformation": SimpleNamespace(describe_stacks=lambda StackName: outputs),  # noqa: N803
+        "cloudformation": SimpleNamespace(describe_stacks=lambda StackName: described),  # noqa: N803
         "dynamodb": SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [{"Items": items}])),
         "events": SimpleNamespace(put_events=put),
     }
@@ -50,6 +51,7 @@ def test_rollback_asks_for_the_release_before_unless_told_otherwise(asked: str |
 
     assert stack(THREE, events).roll_back(*PLACE, asked, "Ada", "why") == meant
     assert events[0]["DetailType"] == "Model Rollback Requested"
+    assert events[0]["Resources"] == ["arn:stack"]
     assert json.loads(events[0]["Detail"]) == {
         "run_id": meant,
         "dataset": "line",

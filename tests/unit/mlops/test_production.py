@@ -21,6 +21,8 @@ from tests.unit.mlops.world import (
     version_arn,
 )
 
+RUNNING = capacity.running_in(PROJECTS[TASK]["staging"])
+
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
@@ -35,6 +37,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 def stage(number: int, environment: str = "development") -> StageRef:
     return StageRef(f"parts-{TASK}-{number:012}", DATASET, TASK, "inference_test", environment)
+
+
+def arn(name: str) -> str:
+    return version_arn(PROJECTS[TASK]["production"], name)
 
 
 def product_line(name: str) -> StageRef:
@@ -57,63 +63,63 @@ class TestEnvironments:
 @pytest.mark.usefixtures("world")
 class TestCapacity:
     def test_anybody_may_ask_while_nobody_waits(self) -> None:
-        assert capacity.is_next(capacity.RUNNING, stage(1))
+        assert capacity.is_next(RUNNING, stage(1))
 
     def test_whoever_has_waited_longest_is_next_and_nobody_else(self) -> None:
         for number in (2, 1):
-            capacity.line_up(capacity.RUNNING, stage(number))
+            capacity.line_up(RUNNING, stage(number))
 
-        assert [capacity.is_next(capacity.RUNNING, stage(n)) for n in (1, 2, 3)] == [False, True, False]
+        assert [capacity.is_next(RUNNING, stage(n)) for n in (1, 2, 3)] == [False, True, False]
 
     def test_asking_again_keeps_the_place(self) -> None:
         for number in (1, 2, 1):
-            capacity.line_up(capacity.RUNNING, stage(number))
+            capacity.line_up(RUNNING, stage(number))
 
-        assert capacity.is_next(capacity.RUNNING, stage(1))
+        assert capacity.is_next(RUNNING, stage(1))
 
     def test_the_next_one_follows_when_the_first_leaves(self) -> None:
         for number in (1, 2):
-            capacity.line_up(capacity.RUNNING, stage(number))
-        capacity.leave(capacity.RUNNING, stage(1))
+            capacity.line_up(RUNNING, stage(number))
+        capacity.leave(RUNNING, stage(1))
 
-        assert capacity.is_next(capacity.RUNNING, stage(2))
+        assert capacity.is_next(RUNNING, stage(2))
 
     def test_whoever_does_not_ask_any_more_holds_nobody_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        capacity.line_up(capacity.RUNNING, stage(1))
+        capacity.line_up(RUNNING, stage(1))
         later = capacity.time.time() + 1000
         monkeypatch.setattr(capacity, "time", SimpleNamespace(time=lambda: later))
 
-        assert capacity.is_next(capacity.RUNNING, stage(2))
+        assert capacity.is_next(RUNNING, stage(2))
 
     def test_trainings_and_running_models_are_two_lines(self) -> None:
         capacity.line_up(capacity.TRAINING, stage(1))
 
-        assert capacity.is_next(capacity.RUNNING, stage(2))
+        assert capacity.is_next(RUNNING, stage(2))
 
 
 @pytest.mark.usefixtures("world")
 class TestKeeping:
     def test_one_slot_is_left_for_tests(self) -> None:
-        assert keeping.keep(product_line("a"), "arn-a")
-        assert not keeping.keep(product_line("b"), "arn-b")
-        assert keeping.kept() == {"arn-a"}
+        assert keeping.keep(product_line("a"), arn("a"))
+        assert not keeping.keep(product_line("b"), arn("b"))
+        assert keeping.kept() == {arn("a")}
 
     def test_a_new_version_takes_the_place_of_the_one_before(self) -> None:
-        keeping.keep(product_line("a"), "arn-1")
+        keeping.keep(product_line("a"), arn("1"))
 
-        assert keeping.keep(product_line("a"), "arn-2")
-        assert keeping.kept() == {"arn-2"}
+        assert keeping.keep(product_line("a"), arn("2"))
+        assert keeping.kept() == {arn("2")}
 
     def test_a_place_that_is_given_up_is_free(self) -> None:
-        keeping.keep(product_line("a"), "arn-a")
+        keeping.keep(product_line("a"), arn("a"))
         keeping.drop(product_line("a"))
 
-        assert keeping.keep(product_line("b"), "arn-b")
+        assert keeping.keep(product_line("b"), arn("b"))
 
     def test_with_one_model_at_a_time_none_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RUNNING_MODELS", "1")
 
-        assert not keeping.keep(product_line("a"), "arn-a")
+        assert not keeping.keep(product_line("a"), arn("a"))
 
     def test_who_stays_is_decided_by_environment(self) -> None:
         assert [keeping.is_wanted(e) for e in environments.ENVIRONMENTS] == [False, False, True]
