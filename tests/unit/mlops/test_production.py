@@ -99,6 +99,10 @@ class TestCapacity:
 
 @pytest.mark.usefixtures("world")
 class TestKeeping:
+    def test_every_account_has_slots_of_its_own(self) -> None:
+        assert keeping.keep(product_line("a"), arn("a"))
+        assert keeping.keep(product_line("b"), arn("b").replace("111122223333", "222222222222"))
+
     def test_one_slot_is_left_for_tests(self) -> None:
         assert keeping.keep(product_line("a"), arn("a"))
         assert not keeping.keep(product_line("b"), arn("b"))
