@@ -56,6 +56,10 @@ class Stack:
             for _, row in sorted(rows.items(), reverse=True)
         ]
 
+    def costs(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """What the training and each test of a run cost: kind, environment, seconds, and dollars as text."""
+        return (row for row in self._rows(f"RUN#{run_id}") if row["sk"].startswith("COST#"))
+
     def roll_back(
         self, dataset: str, task: str, environment: str, run_id: str | None, approver: str, comment: str
     ) -> str:

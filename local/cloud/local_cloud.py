@@ -58,16 +58,22 @@ class LocalCloud:
     """A context manager: everything it starts ends with it, and with this process, however that ends.
 
     `state` holds logs, e-mails, the build and the models; it is emptied at each start. `custom_labels` False leaves
-    out the Custom Labels service, for tests that need no models.
+    out the Custom Labels service, for tests that need no models. `transition_seconds` is the least time that a model is
+    trained, copied, started or stopped in.
     """
 
     def __init__(
-        self, state: Path = STATE, *, template: Path = ROOT / "template.yaml", custom_labels: bool = True
+        self,
+        state: Path = STATE,
+        *,
+        template: Path = ROOT / "template.yaml",
+        custom_labels: bool = True,
+        transition_seconds: float = 0.3,
     ) -> None:
         self.state, self.template = state.resolve(), template.resolve()
         self.endpoint = ""
         self.rekognition_endpoint = ""
-        self._custom_labels = custom_labels
+        self._custom_labels, self._transition_seconds = custom_labels, transition_seconds
         self._running = contextlib.ExitStack()
 
     def start(self) -> Self:
@@ -146,9 +152,10 @@ class LocalCloud:
 
     def _start_custom_labels(self) -> ChildProcess:
         where = ["--port", "0", "--state", str(self.state / "rekognition"), "--s3-endpoint", self.endpoint]
+        pace = ["--transition-seconds", str(self._transition_seconds)]
         service = ChildProcess(
             "The Custom Labels service",
-            [sys.executable, "-m", "local.rekognition", *where],
+            [sys.executable, "-m", "local.rekognition", *where, *pace],
             log=self.state / "logs" / "rekognition.log",
             env=inherited_environment() | CREDENTIALS | NO_USER_CONFIG | {"PYTHONUNBUFFERED": "1"},
             cwd=ROOT,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from PIL import Image
@@ -17,20 +18,20 @@ from local.runner.approve import approval_link, approve
 from local.runner.follow import Run, RunTable
 
 STACK = "inspection"
-STRICT = {"MinimumF1": "0.9", "MinimumLabelF1": "0.5", "SettleSeconds": "1", "NotificationEmail": "qa@example.com"}
+STRICT = {"MinimumF1": "0.9", "MinimumLabelF1": "0.5", "SettleSeconds": "3", "NotificationEmail": "qa@example.com"}
 RELEASED_IN = ("staging", "production")
 PATIENCE_SECONDS = 120.0
 Found = TypeVar("Found")
 
 
-def eventually(look: Callable[[], Found | None], what: str) -> Found:
+def eventually(look: Callable[[], Found | None], what: str, seconds: float = PATIENCE_SECONDS) -> Found:
     """What `look` returns once it is something."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := look():
             return found
         time.sleep(0.2)
-    raise AssertionError(f"no {what} within {PATIENCE_SECONDS:.0f} s")
+    raise AssertionError(f"no {what} within {seconds:.0f} s")
 
 
 @dataclass
@@ -208,10 +209,12 @@ def _datasets(event: Mapping[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def started_system(state: Path) -> Iterator[System]:
-    with LocalCloud(state=state) as cloud:
+def started_system(
+    state: Path, transition_seconds: float = 0.3, parameters: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[System]:
+    with LocalCloud(state=state, transition_seconds=transition_seconds) as cloud:
         cloud.sam_build()
-        outputs = cloud.deploy(STACK, STRICT)
+        outputs = cloud.deploy(STACK, {**STRICT, **parameters})
         yield System(cloud, outputs, _tap(cloud))
 
 

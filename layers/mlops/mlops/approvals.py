@@ -10,7 +10,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import aws, evidence, mails, runs, table
+from mlops import aws, evidence, keeping, mails, runs, table
 from mlops.environments import after, approval_stage
 from mlops.runs import StageRef, ref_of
 
@@ -58,7 +58,8 @@ def request(detail: Mapping[str, Any]) -> None:
         "confirmation": confirmation_of(ref.run_id),
         "expires": expiry_text(approval["expires_at"]),
     }
-    aws.send_mail(*mails.approval_mail(ref, evidence.load(ref.run_id, source), **terms))
+    known = evidence.load(ref.run_id, source)
+    aws.send_mail(*mails.approval_mail(ref, known, stays_running=keeping.is_wanted(target), **terms))
     sent = {"pk": ref.row[0], "sk": pointer, "state": "SENT", "artifact_digest": approval["artifact_digest"]}
     table.put({**sent, "token_hash": approval["pk"], "sent_at": runs.now()})
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mlops import aws, runs, serving
+from mlops import aws, costs, runs, serving
 from mlops.gate import Thresholds, parse_label_thresholds, reasons_against
 from mlops.keys import run_key
 from mlops.manifests import parse_lines
@@ -26,6 +26,7 @@ def evaluate(detail: Mapping[str, Any], cause: str) -> None:
     if version is None or "EvaluationResult" not in version:
         runs.fail(ref, [f"{detail['version_name']} has no evaluation result; was it deleted?"])
         return
+    costs.note_training(ref, version)
     result = judge(ref.task, _read(version["EvaluationResult"]["Summary"]), _snapshot(version), gate_of(ref.task))
     artifact = run_key(ref.run_id, "eval_metric.json")
     facts = {"version_arn": detail["version_arn"], "outcome": runs.FAILED if result["reasons"] else runs.COMPLETED}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlops import aws
+from mlops import aws, costs
 from mlops.keys import run_key
 
 # An answer of a function may have 6 MB.
@@ -36,7 +36,8 @@ def load(run_id: str, environment: str) -> dict[str, Any]:
     found = {name: store.read_json(run_key(run_id, file)) for name, file in names.items()}
     warnings = store.read_json(run_key(run_id, "training_input.json"))["warnings"]
     measures = list(measures_of(found["gate"], found["test"]))
-    return {**found, "measures": measures, "warnings": warnings, "bucket": store.name}
+    facts = {"warnings": warnings, "bucket": store.name, "cost": costs.estimate(run_id)}
+    return {**found, "measures": measures, **facts}
 
 
 def measures_of(gate: Mapping[str, Any], test: Mapping[str, Any]) -> Iterator[Measure]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import aws, classification, comparison, detection, gallery, keeping, releases, runs, serving
+from mlops import aws, classification, comparison, costs, detection, gallery, keeping, releases, runs, serving
 from mlops.answers import Call, Subject, subject_of
 from mlops.keys import run_key
 from mlops.manifests import parse_lines
@@ -36,6 +36,7 @@ def test(detail: Mapping[str, Any]) -> None:
     finally:
         if not stays:
             serving.stop(version_arn)
+    costs.note_test(ref, lease)
     gallery.write(result)
     if result["reasons"]:
         runs.fail(ref, result["reasons"], artifact)

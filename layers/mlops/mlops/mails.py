@@ -22,8 +22,8 @@ _NEXT_STEP = {
 }
 
 
-def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: str) -> tuple[str, str]:
-    """`terms` are the link, the target, the confirmation to type, and when the link expires."""
+def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: Any) -> tuple[str, str]:
+    """`terms` are the link, where from and to, whether it stays running there, what to type, when the link expires."""
     text = render("approval.txt", ref=ref, **terms, **evidence)
     return f"Approve {ref.dataset} {ref.task} for {terms['target']}? {ref.run_id}", plain(text)
 

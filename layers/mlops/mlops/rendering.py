@@ -16,6 +16,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["number"] = lambda value: "-" if value is None else f"{float(value):.3f}"
+    environment.filters["minutes"] = lambda seconds: f"{max(1, round(seconds / 60))} min" if seconds else "0 min"
     return environment
 
 

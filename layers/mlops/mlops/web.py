@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from mlops import approvals, evidence
+from mlops import approvals, evidence, keeping
 from mlops.approvals import Decision, DecisionRefused
 from mlops.environments import before
 from mlops.rendering import render
@@ -45,6 +45,7 @@ def _show(token: str, problem: str = "") -> dict[str, Any]:
         "approval.html",
         approval=approval,
         source=source,
+        stays_running=keeping.is_wanted(approval["target"]),
         token=token,
         problem=problem,
         expires=approvals.expiry_text(approval["expires_at"]),

@@ -34,6 +34,7 @@ SETTINGS = {
     "STACK_ID": "arn:aws:cloudformation:eu-west-1:111122223333:stack/s/1",
     "PROJECTS_ELSEWHERE": "{}",
     "ROLES": "{}",
+    "PRICES": json.dumps({"training": 1, "running": 4}),
     "BUCKETS": "{}",
     "STATUS_QUEUE_URL": "status",
     "SETTLE_QUEUE_URL": "settle",

@@ -1,0 +1,41 @@
+"""What a run costs: an estimate from how long its version trained and ran. The prices are parameters of the stack.
+
+Billed are hours of training, and hours that a version runs for each inference unit, used or not. Source: "Running a
+trained model" in the Custom Labels guide. Everything else together costs cents: docs/costs.md.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from mlops import aws, table
+from mlops.runs import StageRef
+
+TRAINING, RUNNING = "training", "running"
+
+
+def note_training(ref: StageRef, version: Mapping[str, Any]) -> None:
+    """Record the training of a version from its description; one that names no time cost nothing."""
+    _note(ref, TRAINING, TRAINING, int(version.get("BillableTrainingTimeInSeconds", 0)))
+
+
+def note_test(ref: StageRef, lease: Mapping[str, Any]) -> None:
+    """Record that a version ran from the start of its lease until now, once for each lease."""
+    seconds = max(0, int(time.time()) - int(lease["started_at"]))
+    _note(ref, RUNNING, f"{ref.environment}#{lease['lease_id']}", seconds)
+
+
+def _note(ref: StageRef, kind: str, name: str, seconds: int) -> None:
+    usd = f"{seconds / 3600 * float(aws.json_setting('PRICES')[kind]):.4f}"
+    row = {"pk": ref.row[0], "sk": f"COST#{name}", "kind": kind, "seconds": seconds, "usd": usd}
+    table.put({**row, "environment": ref.environment}, Attr("pk").not_exists())
+
+
+def estimate(run_id: str) -> dict[str, float]:
+    """US dollars so far, seconds of training and of running in tests, and dollars for another hour of running."""
+    rows = list(table.query(f"RUN#{run_id}", "COST#"))
+    seconds = {kind: float(sum(row["seconds"] for row in rows if row["kind"] == kind)) for kind in (TRAINING, RUNNING)}
+    price = float(aws.json_setting("PRICES")[RUNNING])
+    return {"usd": round(sum(float(row["usd"]) for row in rows), 2), **seconds, "usd_an_hour": price}
