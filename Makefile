@@ -48,7 +48,7 @@ down: setup ## End the local cloud
 	@$(RUN) -m local down
 
 test: setup ## Run all tests
-	@$(RUN) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(RUN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 clean: ## Remove everything made here
 	@if [ -x $(RUN) ]; then $(RUN) -m local down; fi

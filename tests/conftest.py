@@ -1,6 +1,8 @@
 import sys
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Functions are packaged as they are: no compiled files may lie beside them.
 sys.dont_write_bytecode = True
@@ -23,10 +25,14 @@ def no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers the tests of a file stay together, and all that share the deployed system."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            folder = item.path.parent.name
-            item.add_marker(pytest.mark.xdist_group("system" if folder == "e2e" else f"{folder}/{item.path.name}"))
+class ByFile(LoadScopeScheduling):
+    """With several workers, the tests of a file stay together, and all that share the deployed system."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        shares_system = "/e2e/" in file and not file.endswith("test_slow_service.py")
+        return "the deployed system" if shares_system else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)

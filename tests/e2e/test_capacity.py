@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.e2e.conftest import separable
-from tests.e2e.system import System, eventually, started_system
+from tests.e2e.system import System, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -50,18 +50,3 @@ def test_three_datasets_at_once_all_finish(system: System) -> None:
     bring_to_production(system, DATASETS, 240)
 
     assert len(system.running()) == 1
-
-
-@pytest.mark.xdist_group("slow system")
-def test_three_datasets_at_once_all_finish_when_everything_takes_long_and_nothing_outlives_the_stack(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    state = tmp_path_factory.mktemp("slow")
-    with started_system(state, transition_seconds=3, parameters={"SettleSeconds": "60"}) as system:
-        crowd = bring_to_production(system, DATASETS, 400)
-
-        assert any("trains" in what for what in crowd.waited_for)
-        assert any("runs" in what for what in crowd.waited_for)
-        assert len(system.running()) == 1
-        system.delete_stack()
-        assert not system.running()

@@ -60,7 +60,7 @@ def test_a_version_without_a_time_cost_nothing_to_train() -> None:
 def test_the_mail_says_what_an_hour_costs_only_where_the_model_stays(stays: bool) -> None:
     cost = {"usd": 0.4, "training": 90.0, "running": 0.0, "usd_an_hour": 4.0}
     counts = {side: {} for side in ("train", "test", "holdout")}
-    truth = {"labels": [], "counts": counts, "refused": {}}
+    truth = {"labels": [], "counts": counts, "refused": {}, "overlays": {}}
     text = render(
         "approval.txt",
         ref=REF,
