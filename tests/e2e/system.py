@@ -210,9 +210,9 @@ def _datasets(event: Mapping[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def started_system(
-    state: Path, transition_seconds: float = 0.3, parameters: Mapping[str, str] = MappingProxyType({})
+    state: Path, training_seconds: float = 0.0, parameters: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[System]:
-    with LocalCloud(state=state, transition_seconds=transition_seconds) as cloud:
+    with LocalCloud(state=state, training_seconds=training_seconds) as cloud:
         cloud.sam_build()
         outputs = cloud.deploy(STACK, {**STRICT, **parameters})
         yield System(cloud, outputs, _tap(cloud))

@@ -13,6 +13,9 @@ from botocore.exceptions import ClientError
 
 SOURCE = "rekognition-mlops"
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
+# The standard mode takes LimitExceededException for throttling and would sleep for a minute on a quota that is used up
+# for hours: stages wait for that themselves.
+_REKOGNITION_RETRIES = Config(retries={"mode": "legacy", "max_attempts": 4})
 # A role is taken on for an hour. A client is used for half of one at most, and then by a function that may run for 15
 # minutes more.
 _ROLE_SECONDS, _ROLE_CLIENT_SECONDS = 3600, 1800
@@ -30,7 +33,7 @@ def json_setting(name: str) -> dict[str, Any]:
 
 @cache
 def client(service: str) -> Any:
-    return boto3.client(service, config=_RETRIES)  # type: ignore[call-overload]
+    return boto3.client(service, config=_retries_of(service))  # type: ignore[call-overload]
 
 
 def client_in(environment: str, service: str) -> Any:
@@ -46,11 +49,15 @@ def _client_with(role: str, service: str, _: int) -> Any:
     credentials = client("sts").assume_role(**session)["Credentials"]
     return boto3.client(  # type: ignore[call-overload]
         service,
-        config=_RETRIES,
+        config=_retries_of(service),
         aws_access_key_id=credentials["AccessKeyId"],
         aws_secret_access_key=credentials["SecretAccessKey"],
         aws_session_token=credentials["SessionToken"],
     )
+
+
+def _retries_of(service: str) -> Config:
+    return _REKOGNITION_RETRIES if service == "rekognition" else _RETRIES
 
 
 def role_of(environment: str) -> str:

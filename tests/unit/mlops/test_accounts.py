@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
 from mlops import aws, sharing
@@ -164,3 +165,25 @@ def test_a_grant_is_taken_back_once_and_again(policies: Policies) -> None:
         sharing.revoke(project(OWN, "development"), project(STAGING, "staging"), "run-7")
 
     assert policies.held == {"run-6": "r6"}
+
+
+@pytest.mark.parametrize(("code", "tries"), [("LimitExceededException", 1), ("ThrottlingException", 5)])
+def test_a_used_up_quota_is_told_at_once_while_throttling_is_waited_out(
+    monkeypatch: pytest.MonkeyPatch, code: str, tries: int
+) -> None:
+    aws.client.cache_clear()
+    client = aws.client("rekognition")
+    answers: list[int] = []
+
+    def answer(request: Any, **_: Any) -> Any:
+        answers.append(1)
+        body = json.dumps({"__type": code, "Message": "no"}).encode()
+        return AWSResponse(request.url, 400, {}, SimpleNamespace(stream=lambda **_: iter([body])))
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    client.meta.events.register("before-send.rekognition", answer)
+    with pytest.raises(ClientError, match=code):
+        client.describe_projects()
+    aws.client.cache_clear()
+
+    assert len(answers) == tries
