@@ -58,8 +58,8 @@ class LocalCloud:
     """A context manager: everything it starts ends with it, and with this process, however that ends.
 
     `state` holds logs, e-mails, the build and the models; it is emptied at each start. `custom_labels` False leaves
-    out the Custom Labels service, for tests that need no models. `transition_seconds` is the least time that a model is
-    trained, copied, started or stopped in.
+    out the Custom Labels service, for tests that need no models. `training_seconds` is the least time that a training
+    takes, `transition_seconds` that of a copy, start or stop.
     """
 
     def __init__(
@@ -69,11 +69,13 @@ class LocalCloud:
         template: Path = ROOT / "template.yaml",
         custom_labels: bool = True,
         transition_seconds: float = 0.3,
+        training_seconds: float = 0.0,
     ) -> None:
         self.state, self.template = state.resolve(), template.resolve()
         self.endpoint = ""
         self.rekognition_endpoint = ""
-        self._custom_labels, self._transition_seconds = custom_labels, transition_seconds
+        self._custom_labels = custom_labels
+        self._pace = {"--transition-seconds": transition_seconds, "--training-seconds": training_seconds}
         self._running = contextlib.ExitStack()
 
     def start(self) -> Self:
@@ -152,7 +154,7 @@ class LocalCloud:
 
     def _start_custom_labels(self) -> ChildProcess:
         where = ["--port", "0", "--state", str(self.state / "rekognition"), "--s3-endpoint", self.endpoint]
-        pace = ["--transition-seconds", str(self._transition_seconds)]
+        pace = [word for switch, seconds in self._pace.items() for word in (switch, str(seconds))]
         service = ChildProcess(
             "The Custom Labels service",
             [sys.executable, "-m", "local.rekognition", *where, *pace],

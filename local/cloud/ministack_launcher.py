@@ -375,6 +375,7 @@ _NAMED = ("ProjectArn", "ProjectVersionArn", "DatasetArn", "ResourceArn", "Sourc
 def rekognition_permissions(operation: str, request: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The pairs of action and resource that the caller of an operation needs."""
     arns = [str(request[name]) for name in (*_NAMED, "DestinationProjectArn") if name in request]
+    arns += [str(entry.get("Arn")) for entry in request.get("Datasets") or ()]
     needed = [(operation, arn) for arn in arns or ["*"]]
     if operation == "CopyProjectVersion":
         needed.append(("CreateProjectVersion", str(request.get("DestinationProjectArn", "*"))))

@@ -1,6 +1,7 @@
 """The command line: `python -m local.rekognition --port 4567`."""
 
 import argparse
+import configparser
 import logging
 import os
 import sys
@@ -13,7 +14,9 @@ from local.rekognition.lifecycle import Lifecycle
 from local.rekognition.server import listen, serve
 from local.rekognition.service import Service
 from local.rekognition.settings import Quotas, Settings
+from local.rekognition.signatures import Keyring
 from local.rekognition.store import ModelFiles, Store
+from local.rekognition.throttle import ControlPlaneThrottle
 from local.rekognition.wire import create_app
 
 _QUOTA_SWITCHES = {
@@ -42,7 +45,8 @@ def main() -> None:
 def _service(settings: Settings) -> Service:
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     store = Store(settings.state_dir / "state.sqlite3")
-    return Service(store, Lifecycle(store, ModelFiles(settings.state_dir), settings), settings)
+    lifecycle = Lifecycle(store, ModelFiles(settings.state_dir), settings)
+    return Service(store, lifecycle, settings, ControlPlaneThrottle(settings.control_plane_tps))
 
 
 def _settings(options: argparse.Namespace, state: Path) -> Settings:
@@ -51,11 +55,21 @@ def _settings(options: argparse.Namespace, state: Path) -> Settings:
         account=options.account,
         s3_endpoint=options.s3_endpoint or _endpoint_from_environment(),
         transition_seconds=options.transition_seconds,
+        training_seconds=options.training_seconds,
         tps_per_unit=options.tps_per_unit,
         quotas=Quotas(**{field.name: getattr(options, field.name) for field in fields(Quotas)}),
         engine=options.engine,
         row_normalized_confusion=options.row_normalized_confusion,
+        keyring=_keyring(options.credentials),
+        control_plane_tps=options.control_plane_tps,
     )
+
+
+def _keyring(path: Path | None) -> Keyring | None:
+    try:
+        return Keyring.read(path) if path else None
+    except (OSError, configparser.Error, KeyError) as error:
+        sys.exit(f"--credentials {path}: {error!r}. The file must look like ~/.aws/credentials.")
 
 
 def _endpoint_from_environment() -> str | None:
@@ -95,7 +109,22 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         help="least time any passing state lasts",
     )
     parser.add_argument(
+        "--training-seconds", type=float, default=defaults.training_seconds, help="least time a training lasts"
+    )
+    parser.add_argument(
         "--tps-per-unit", type=float, default=defaults.tps_per_unit, help="calls a second that one inference unit takes"
+    )
+    parser.add_argument(
+        "--control-plane-tps",
+        type=float,
+        metavar="N",
+        help="calls a second that each operation but DetectCustomLabels takes, 5 on AWS (default: any number)",
+    )
+    parser.add_argument(
+        "--credentials",
+        type=Path,
+        metavar="FILE",
+        help="verify signatures by the keys in this file, which looks like ~/.aws/credentials; `account` may be added",
     )
     parser.add_argument("--engine", default=defaults.engine, help="dotted name of the module that trains and predicts")
     parser.add_argument(

@@ -66,6 +66,18 @@ def read_dataset(storage: ObjectStorage, bucket: str, key: str, version: str | N
     return Dataset(bucket, parse_manifest(manifest_text(key, data)))
 
 
+def read_asset(storage: ObjectStorage, data: Mapping[str, Any]) -> Dataset:
+    """Read the manifest of a request's TrainingData or TestingData. Raises ManifestFileError."""
+    manifest = data["Assets"][0]["GroundTruthManifest"]["S3Object"]
+    return read_dataset(storage, manifest["Bucket"], manifest["Name"], manifest.get("Version"))
+
+
+def stored_dataset(text: str) -> Dataset:
+    """Read the lines that the service kept of a dataset; they belong to the owner of their images."""
+    lines = parse_manifest(text) if text else ()
+    return Dataset(next((line.source.bucket for line in lines if line.source), ""), lines)
+
+
 def choose_use_case(training: Dataset) -> UseCase | None:
     """Return the kind of model that most lines of a training set are for, None when no line can be used."""
     kinds = Counter(kind for line in training.lines for kind in {found.use_case for found in line.annotations})
@@ -86,11 +98,16 @@ def can_split(dataset: Dataset) -> bool:
 
 def split(dataset: Dataset) -> tuple[Dataset, Dataset]:
     """Split into 80 % training and 20 % testing lines, label by label, always the same way for the same pictures."""
+    testing = testing_lines(dataset)
+    chosen = {id(line) for line in testing}
+    training = tuple(line for line in dataset.lines if id(line) not in chosen)
+    return replace(dataset, lines=training), replace(dataset, lines=testing)
+
+
+def testing_lines(dataset: Dataset) -> tuple[ManifestLine, ...]:
+    """Return the lines that a split takes for testing."""
     testing = set(_testing_sources(dataset))
-    sides = [line.is_valid and line.source in testing for line in dataset.lines]
-    training_lines = tuple(line for line, tested in zip(dataset.lines, sides, strict=True) if not tested)
-    testing_lines = tuple(line for line, tested in zip(dataset.lines, sides, strict=True) if tested)
-    return replace(dataset, lines=training_lines), replace(dataset, lines=testing_lines)
+    return tuple(line for line in dataset.lines if line.is_valid and line.source in testing)
 
 
 def _testing_sources(dataset: Dataset) -> Iterator[Source | None]:

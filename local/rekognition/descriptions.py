@@ -1,21 +1,39 @@
 """Projects and versions in the shape in which Describe operations answer them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from local.rekognition.records import Project, ProjectVersion
+from local.rekognition.records import DatasetRecord, Project, ProjectVersion
 
 
-def describe_project(project: Project) -> dict[str, Any]:
+def describe_project(project: Project, datasets: Sequence[DatasetRecord]) -> dict[str, Any]:
     """Write a ProjectDescription."""
     return {
         "ProjectArn": project.arn,
         "CreationTimestamp": project.created_ms / 1000,
         "Status": project.status,
-        "Datasets": [],
+        "Datasets": [
+            {"CreationTimestamp": dataset.created_ms / 1000, "DatasetType": dataset.kind, "DatasetArn": dataset.arn}
+            | _dataset_state(dataset)
+            for dataset in datasets
+        ],
         "Feature": "CUSTOM_LABELS",
+    }
+
+
+def describe_dataset(dataset: DatasetRecord, stats: Mapping[str, int]) -> dict[str, Any]:
+    """Write a DatasetDescription."""
+    times = {"CreationTimestamp": dataset.created_ms / 1000, "LastUpdatedTimestamp": dataset.updated_ms / 1000}
+    return {**times, **_dataset_state(dataset), "DatasetStats": dict(stats)}
+
+
+def _dataset_state(dataset: DatasetRecord) -> dict[str, Any]:
+    return {
+        "Status": dataset.status,
+        "StatusMessage": dataset.status_message,
+        "StatusMessageCode": dataset.status_code,
     }
 
 

@@ -24,6 +24,11 @@ class Scope:
         """Name a project; the last segment is its creation time in epoch milliseconds."""
         return f"arn:aws:rekognition:{self.region}:{self.account}:project/{project_name}/{created_ms}"
 
+    def dataset_arn(self, project_name: str, kind: str, created_ms: int) -> str:
+        """Name a dataset of the kind TRAIN or TEST."""
+        resource = f"project/{project_name}/dataset/{kind.lower()}/{created_ms}"
+        return f"arn:aws:rekognition:{self.region}:{self.account}:{resource}"
+
     def version_arn(self, project_name: str, version_name: str, created_ms: int) -> str:
         """Name a project version."""
         resource = f"project/{project_name}/version/{version_name}/{created_ms}"

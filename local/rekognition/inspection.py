@@ -1,12 +1,11 @@
 """Read both manifests of a training and decide whether the service would train on them."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from local.rekognition import dataset as rules
-from local.rekognition.dataset import Dataset, Decode, read_dataset
+from local.rekognition.dataset import Dataset, Decode
 from local.rekognition.failures import Finding, finding
 from local.rekognition.storage import ObjectStorage, StorageError
 
@@ -38,18 +37,15 @@ class Inspection:
         }
 
 
-def inspect(
-    training_input: Mapping[str, Any], testing_input: Mapping[str, Any], storage: ObjectStorage, decode: Decode
-) -> Inspection:
-    """Read and check the manifests, then the pictures; pictures are only read when the manifests are in order.
+def inspect(given: Dataset, given_testing: Dataset | None, storage: ObjectStorage, decode: Decode) -> Inspection:
+    """Check the lines, then the pictures; pictures are only read when the lines are in order.
 
-    Raises ManifestFileError when a manifest cannot be used at all.
+    Without a testing set it is split off the training set.
     """
-    given = _read_asset(training_input, storage)
     use_case = rules.choose_use_case(given)
     training = rules.for_use_case(given, use_case)
-    if not testing_input.get("AutoCreate"):
-        found = Inspection(training, rules.for_use_case(_read_asset(testing_input, storage), use_case))
+    if given_testing is not None:
+        found = Inspection(training, rules.for_use_case(given_testing, use_case))
     elif rules.can_split(training):
         found = Inspection(*rules.split(training))
     else:
@@ -67,11 +63,6 @@ def validation_manifest(dataset: Dataset) -> str:
 def usable_manifest(dataset: Dataset) -> str:
     """Write the lines that were used, as they were given."""
     return "".join(f"{json.dumps(line.document)}\n" for line in dataset.valid_lines)
-
-
-def _read_asset(data: Mapping[str, Any], storage: ObjectStorage) -> Dataset:
-    manifest = data["Assets"][0]["GroundTruthManifest"]["S3Object"]
-    return read_dataset(storage, manifest["Bucket"], manifest["Name"], manifest.get("Version"))
 
 
 def _with_manifest_codes(found: Inspection, storage: ObjectStorage) -> Inspection:

@@ -16,6 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from local.rekognition.dataset_lifecycle import DatasetLifecycle
+from local.rekognition.entries import training_line
 from local.rekognition.failures import ManifestFileError
 from local.rekognition.identity import Credentials, scope_of_arn
 from local.rekognition.inference import RunningModel, load_model
@@ -24,7 +26,7 @@ from local.rekognition.settings import Settings
 from local.rekognition.storage import ObjectStorage
 from local.rekognition.store import ModelFiles, Store
 from local.rekognition.throttle import TokenBucket
-from local.rekognition.training import READY, TrainingJob, TrainingOutcome, output_key, write_outputs
+from local.rekognition.training import READY, TrainingJob, TrainingOutcome, dataset_file, output_key, write_outputs
 from local.rekognition.use_case import UseCase
 from local.rekognition.worker import WorkOrder, read_outcome
 
@@ -48,6 +50,7 @@ class Lifecycle:
         self.storage: Callable[[str, Credentials | None], ObjectStorage] = lru_cache(_STORAGES)(
             lambda region, credentials: ObjectStorage(region, settings.s3_endpoint, credentials)
         )
+        self.datasets = DatasetLifecycle(store, self.storage, settings, self._spawn)
 
     async def resume(self) -> None:
         """Take up where the last process left off, however it ended."""
@@ -58,6 +61,7 @@ class Lifecycle:
                 self._update(version.arn, await self._loaded(version))
             elif version.status in self._continuations:
                 self._continuations[version.status](version)
+        self.datasets.resume()
         for project in self._store.everywhere(Project):
             if project.status == "DELETING":
                 self.delete_project(project)
@@ -72,9 +76,15 @@ class Lifecycle:
         """Return the model of a version that is RUNNING."""
         return self._running.get(arn)
 
-    def train(self, version: ProjectVersion, credentials: Credentials | None) -> None:
-        """Train a version that is TRAINING_IN_PROGRESS; S3 is used with the caller's credentials."""
-        self._carry(version.arn, self._trained(version, credentials), VersionStatus.TRAINING_FAILED)
+    def train(
+        self, version: ProjectVersion, credentials: Credentials | None, lines: Mapping[str, list[str]] | None = None
+    ) -> None:
+        """Train a version that is TRAINING_IN_PROGRESS; S3 is used with the caller's credentials.
+
+        `lines` are the entries of the project's datasets by their kind, where it is trained from them.
+        """
+        work = self._trained(version, credentials, lines)
+        self._carry(version.arn, work, VersionStatus.TRAINING_FAILED, self._settings.training_seconds)
 
     def copy(self, version: ProjectVersion, credentials: Credentials | None = None) -> None:
         """Copy the model of `source_version_arn` to a version that is COPYING_IN_PROGRESS.
@@ -114,11 +124,14 @@ class Lifecycle:
         ended = {"training_ended_ms": _now_ms()}
         self._update(version.arn, {"status": VersionStatus.TRAINING_FAILED, "status_message": _INTERRUPTED, **ended})
 
-    def _carry(self, arn: str, work: Coroutine[Any, Any, Changes], failed: VersionStatus) -> None:
-        self._spawn(self._carried(arn, work, failed))
+    def _carry(
+        self, arn: str, work: Coroutine[Any, Any, Changes], failed: VersionStatus, at_least: float = 0.0
+    ) -> None:
+        seconds = max(at_least, self._settings.transition_seconds)
+        self._spawn(self._carried(arn, work, failed, seconds))
 
-    async def _carried(self, arn: str, work: Awaitable[Changes], failed: VersionStatus) -> None:
-        visible = asyncio.create_task(asyncio.sleep(self._settings.transition_seconds))
+    async def _carried(self, arn: str, work: Awaitable[Changes], failed: VersionStatus, seconds: float) -> None:
+        visible = asyncio.create_task(asyncio.sleep(seconds))
         try:
             changes = await work
         except Exception as error:
@@ -137,7 +150,7 @@ class Lifecycle:
         version = self._store.get(ProjectVersion, arn)
         assert version is not None, f"{arn} was removed while it was busy"
         _log.info("%s: %s -> %s", arn, version.status, changes["status"])
-        self._store.put(replace(version, **changes))
+        self._store.put(replace(version, status_since_ms=_now_ms(), **changes))
 
     async def _delete_version(self, version: ProjectVersion) -> None:
         await asyncio.sleep(self._settings.transition_seconds)
@@ -191,9 +204,13 @@ class Lifecycle:
         self._files.publish(work, version.created_ms)
         self._files.discard_work(version.created_ms)
 
-    async def _trained(self, version: ProjectVersion, credentials: Credentials | None) -> Changes:
+    async def _trained(
+        self, version: ProjectVersion, credentials: Credentials | None, lines: Mapping[str, list[str]] | None
+    ) -> Changes:
         started_ms = _now_ms()
         folder = self._files.new_work(version.created_ms)
+        if lines is not None:
+            await asyncio.to_thread(_write_lines, folder, lines)
         _work_order(version, self._settings, credentials).write(folder)
         code = await _run_worker(folder)
         outcome = read_outcome(folder)
@@ -226,6 +243,12 @@ def _work_order(version: ProjectVersion, settings: Settings, credentials: Creden
         normalize_rows=settings.row_normalized_confusion,
     )
     return WorkOrder(job, scope_of_arn(version.arn).region, settings.s3_endpoint, settings.engine, credentials)
+
+
+def _write_lines(folder: Path, lines: Mapping[str, list[str]]) -> None:
+    for kind, bodies in lines.items():
+        text = "".join(f"{training_line(body)}\n" for body in bodies)
+        (folder / dataset_file(kind)).write_text(text, encoding="utf-8")
 
 
 async def _run_worker(folder: Path) -> int:

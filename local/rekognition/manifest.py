@@ -72,12 +72,17 @@ class ManifestLine:
         kept = tuple(annotation for annotation in self.annotations if annotation.use_case is use_case)
         return self if kept == self.annotations else replace(self, annotations=kept, unwanted=not kept)
 
-    def annotated(self) -> dict[str, Any]:
-        """Return the line as a validation manifest shows it: findings listed in the object that they concern."""
+    def annotated(self, errors: str = "errors", warnings: str | None = "warnings") -> dict[str, Any]:
+        """Return the line with findings listed in the object that they concern, as a validation manifest shows it.
+
+        `errors` and `warnings` name the lists; None leaves such findings out.
+        """
         document: dict[str, Any] = json.loads(json.dumps(self.document or {}))
         for found in self.findings:
             target = _object_at(document, found.where)
-            kind = "errors" if found.is_error else "warnings"
+            kind = errors if found.is_error else warnings
+            if kind is None:
+                continue
             # The line's author may have used the name for something else, which has no room for findings.
             listed = target[kind] if isinstance(target.get(kind), list) else []
             target[kind] = [*listed, found.document()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from local.rekognition import detection, policies, projects, tags, versions
+from local.rekognition import datasets, detection, policies, projects, tags, versions
 from local.rekognition.identity import Caller
 from local.rekognition.service import Answer, Request, Service
 
@@ -19,6 +19,13 @@ OPERATIONS: dict[str, Operation] = {
     "DeleteProjectVersion": versions.delete_project_version,
     "CopyProjectVersion": versions.copy_project_version,
     "DetectCustomLabels": detection.detect_custom_labels,
+    "CreateDataset": datasets.create_dataset,
+    "DescribeDataset": datasets.describe_dataset,
+    "UpdateDatasetEntries": datasets.update_dataset_entries,
+    "ListDatasetEntries": datasets.list_dataset_entries,
+    "ListDatasetLabels": datasets.list_dataset_labels,
+    "DistributeDatasetEntries": datasets.distribute_dataset_entries,
+    "DeleteDataset": datasets.delete_dataset,
     "PutProjectPolicy": policies.put_project_policy,
     "ListProjectPolicies": policies.list_project_policies,
     "DeleteProjectPolicy": policies.delete_project_policy,

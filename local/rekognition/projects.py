@@ -34,16 +34,21 @@ def describe_projects(service: Service, caller: Caller, request: Request) -> Ans
         projects = []
     if "ProjectNames" in request:
         projects = [project for project in projects if project.name in request["ProjectNames"]]
-    return page(projects, request, "ProjectDescriptions", describe_project)
+    datasets = {project.arn: service.datasets_of(project) for project in projects}
+    return page(
+        projects, request, "ProjectDescriptions", lambda project: describe_project(project, datasets[project.arn])
+    )
 
 
 def delete_project(service: Service, caller: Caller, request: Request) -> Answer:
-    """DeleteProject: only once it has no versions."""
+    """DeleteProject: only once it has no versions and no datasets."""
     project = service.project(caller.scope, request["ProjectArn"])
     if project.status is ProjectStatus.DELETING:
         raise in_use(f"The project {project.name} is being deleted already.")
     if service.versions_of(project):
         raise in_use(f"The project {project.name} still has model versions. Delete them first.")
+    if service.datasets_of(project):
+        raise in_use(f"The project {project.name} still has datasets. Delete them first.")
     deleting = replace(project, status=ProjectStatus.DELETING)
     service.store.put(deleting)
     service.lifecycle.delete_project(deleting)

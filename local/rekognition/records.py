@@ -32,6 +32,21 @@ class VersionStatus(StrEnum):
     DELETING = "DELETING"
 
 
+class DatasetStatus(StrEnum):
+    """The states of a dataset."""
+
+    CREATE_IN_PROGRESS = "CREATE_IN_PROGRESS"
+    CREATE_COMPLETE = "CREATE_COMPLETE"
+    CREATE_FAILED = "CREATE_FAILED"
+    UPDATE_IN_PROGRESS = "UPDATE_IN_PROGRESS"
+    UPDATE_COMPLETE = "UPDATE_COMPLETE"
+    UPDATE_FAILED = "UPDATE_FAILED"
+    DELETE_IN_PROGRESS = "DELETE_IN_PROGRESS"
+
+
+DATASET_BUSY = frozenset(
+    {DatasetStatus.CREATE_IN_PROGRESS, DatasetStatus.UPDATE_IN_PROGRESS, DatasetStatus.DELETE_IN_PROGRESS}
+)
 STARTABLE = frozenset(
     {VersionStatus.TRAINING_COMPLETED, VersionStatus.COPYING_COMPLETED, VersionStatus.STOPPED, VersionStatus.FAILED}
 )
@@ -79,6 +94,7 @@ class ProjectVersion:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     use_case: str = UseCase.IMAGE_LEVEL_LABELS
     f1_score: float | None = None
+    status_since_ms: int | None = None
     training_ended_ms: int | None = None
     billable_seconds: int | None = None
     min_units: int | None = None
@@ -86,4 +102,19 @@ class ProjectVersion:
     kms_key_id: str | None = None
     description: str | None = None
     source_version_arn: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """A dataset of a project; its entries are kept apart, by `created_ms`. `kind` is TRAIN or TEST."""
+
+    arn: str
+    project_arn: str
+    kind: str
+    created_ms: int
+    status: DatasetStatus
+    updated_ms: int
+    status_message: str = ""
+    status_code: str = "SUCCESS"
     tags: Mapping[str, str] = field(default_factory=dict)

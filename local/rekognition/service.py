@@ -9,9 +9,10 @@ from typing import Any
 from local.rekognition.errors import ServiceError, not_found
 from local.rekognition.identity import Scope, scope_of_arn
 from local.rekognition.lifecycle import Lifecycle
-from local.rekognition.records import Project, ProjectVersion
+from local.rekognition.records import DatasetRecord, Project, ProjectVersion
 from local.rekognition.settings import Settings
 from local.rekognition.store import Record, Store
+from local.rekognition.throttle import ControlPlaneThrottle
 
 _PAGE_SIZE = 100
 
@@ -23,6 +24,7 @@ class Service:
     store: Store
     lifecycle: Lifecycle
     settings: Settings
+    throttle: ControlPlaneThrottle
 
     def project(self, scope: Scope, arn: str) -> Project:
         """Return a project of the caller. Raises ServiceError ResourceNotFoundException."""
@@ -31,6 +33,15 @@ class Service:
     def version(self, scope: Scope, arn: str) -> ProjectVersion:
         """Return a version of the caller. Raises ServiceError ResourceNotFoundException."""
         return self._owned(ProjectVersion, scope, arn)
+
+    def dataset(self, scope: Scope, arn: str) -> DatasetRecord:
+        """Return a dataset of the caller. Raises ServiceError ResourceNotFoundException."""
+        return self._owned(DatasetRecord, scope, arn)
+
+    def datasets_of(self, project: Project) -> list[DatasetRecord]:
+        """List the datasets of a project, newest first."""
+        datasets = self.store.within(DatasetRecord, scope_of_arn(project.arn))
+        return [dataset for dataset in datasets if dataset.project_arn == project.arn]
 
     def versions_of(self, project: Project) -> list[ProjectVersion]:
         """List the versions of a project, newest first."""
@@ -54,18 +65,36 @@ def page(
     """Answer one page of records that are sorted newest first; the token names the last record of the page before."""
     token = request.get("NextToken")
     if token:
-        before = _decode_token(token)
+        before = decode_number(token)
         records = [record for record in records if record.created_ms < before]
     size = request.get("MaxResults", _PAGE_SIZE)
     answer: Answer = {member: [describe(record) for record in records[:size]]}
     if len(records) > size:
-        answer["NextToken"] = base64.urlsafe_b64encode(str(records[size - 1].created_ms).encode()).decode()
+        answer["NextToken"] = encode_token(str(records[size - 1].created_ms))
     return answer
 
 
-def _decode_token(token: str) -> int:
+def decode_number(token: str) -> int:
+    """Return the number that a token names. Raises ServiceError InvalidPaginationTokenException."""
     try:
-        return int(base64.urlsafe_b64decode(token.encode()).decode())
+        return int(decode_token(token))
+    except ValueError as error:
+        raise _invalid_token() from error
+
+
+def encode_token(place: str) -> str:
+    """Return the token that names the last thing on a page."""
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def decode_token(token: str) -> str:
+    """Return what a token names. Raises ServiceError InvalidPaginationTokenException."""
+    try:
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        message = "Invalid Pagination Token. Pass the NextToken of the previous answer as it is."
-        raise ServiceError("InvalidPaginationTokenException", message) from error
+        raise _invalid_token() from error
+
+
+def _invalid_token() -> ServiceError:
+    message = "Invalid Pagination Token. Pass the NextToken of the previous answer as it is."
+    return ServiceError("InvalidPaginationTokenException", message)

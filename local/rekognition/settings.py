@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.rekognition.signatures import Keyring
+
 
 @dataclass(frozen=True)
 class Quotas:
@@ -20,14 +22,19 @@ class Settings:
     """Everything the command line decides.
 
     `transition_seconds` is the least time any passing state lasts, so that a client polling faster than that
-    sees every state. `engine` is the dotted name of the module that trains and predicts.
+    sees every state, and `training_seconds` that of a training. `engine` is the dotted name of the module that trains
+    and predicts. With a `keyring` signatures are verified. `control_plane_tps` bounds the calls a second of each
+    operation but DetectCustomLabels, in each account and region.
     """
 
     state_dir: Path
     account: str = "000000000000"
     s3_endpoint: str | None = None
     transition_seconds: float = 0.3
+    training_seconds: float = 0.0
     tps_per_unit: float = 5.0
     quotas: Quotas = Quotas()
     engine: str = "local.rekognition.engine"
     row_normalized_confusion: bool = False
+    keyring: Keyring | None = None
+    control_plane_tps: float | None = None

@@ -9,17 +9,30 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
+from local.rekognition.entries import Entries
 from local.rekognition.identity import Scope, scope_of_arn
-from local.rekognition.records import Project, ProjectStatus, ProjectVersion, VersionStatus
+from local.rekognition.records import (
+    DatasetRecord,
+    DatasetStatus,
+    Project,
+    ProjectStatus,
+    ProjectVersion,
+    VersionStatus,
+)
 
-Record = TypeVar("Record", Project, ProjectVersion)
+AnyRecord = Project | ProjectVersion | DatasetRecord
+Record = TypeVar("Record", Project, ProjectVersion, DatasetRecord)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     arn TEXT PRIMARY KEY, kind TEXT NOT NULL, account TEXT NOT NULL, region TEXT NOT NULL,
     created_ms INTEGER NOT NULL UNIQUE, body TEXT NOT NULL)
 """
-_STATUSES: dict[type, Callable[[str], str]] = {Project: ProjectStatus, ProjectVersion: VersionStatus}
+_STATUSES: dict[type, Callable[[str], str]] = {
+    Project: ProjectStatus,
+    ProjectVersion: VersionStatus,
+    DatasetRecord: DatasetStatus,
+}
 
 
 class Store:
@@ -30,6 +43,7 @@ class Store:
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute(_SCHEMA)
+        self.entries = Entries(self._database)
         self._last_ms = self._database.execute("SELECT max(created_ms) FROM records").fetchone()[0] or 0
 
     def close(self) -> None:
@@ -41,7 +55,7 @@ class Store:
         self._last_ms = max(int(self._clock() * 1000), self._last_ms + 1)
         return self._last_ms
 
-    def put(self, record: Project | ProjectVersion) -> None:
+    def put(self, record: AnyRecord) -> None:
         """Insert or replace a record."""
         scope = scope_of_arn(record.arn)
         row = (record.arn, type(record).__name__, scope.account, scope.region, record.created_ms)

@@ -1,4 +1,4 @@
-"""Operations on the tags of projects and versions."""
+"""Operations on the tags of projects, versions and datasets."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,8 +6,9 @@ from dataclasses import replace
 from local.rekognition import limits
 from local.rekognition.errors import ServiceError, not_found
 from local.rekognition.identity import Caller, Scope, scope_of_arn
-from local.rekognition.records import Project, ProjectVersion
+from local.rekognition.records import DatasetRecord, Project, ProjectVersion
 from local.rekognition.service import Answer, Request, Service
+from local.rekognition.store import AnyRecord
 
 
 def tag_resource(service: Service, caller: Caller, request: Request) -> Answer:
@@ -29,14 +30,15 @@ def list_tags_for_resource(service: Service, caller: Caller, request: Request) -
     return {"Tags": dict(_tagged(service, caller.scope, request["ResourceArn"]).tags)}
 
 
-def _tagged(service: Service, scope: Scope, arn: str) -> Project | ProjectVersion:
-    record = service.store.get(Project, arn) or service.store.get(ProjectVersion, arn)
+def _tagged(service: Service, scope: Scope, arn: str) -> AnyRecord:
+    store = service.store
+    record = store.get(Project, arn) or store.get(ProjectVersion, arn) or store.get(DatasetRecord, arn)
     if record is None or scope_of_arn(arn) != scope:
         raise not_found(arn)
     return record
 
 
-def _put_tags(service: Service, record: Project | ProjectVersion, tags: Mapping[str, str]) -> None:
+def _put_tags(service: Service, record: AnyRecord, tags: Mapping[str, str]) -> None:
     if len(tags) > limits.TAGS_PER_RESOURCE:
         message = f"A resource may have {limits.TAGS_PER_RESOURCE} tags at most, not {len(tags)}."
         raise ServiceError("ServiceQuotaExceededException", message)

@@ -1,7 +1,10 @@
-"""How many calls a running model takes."""
+"""How many calls a running model takes, and how many each operation."""
 
 import time
 from collections.abc import Callable
+
+from local.rekognition.errors import ServiceError
+from local.rekognition.identity import Scope
 
 
 class TokenBucket:
@@ -23,3 +26,19 @@ class TokenBucket:
             return False
         self._tokens -= 1.0
         return True
+
+
+class ControlPlaneThrottle:
+    """Bounds the calls a second of each operation, in each account and region; DetectCustomLabels has its own bound."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._buckets: dict[tuple[str, Scope], TokenBucket] = {}
+
+    def check(self, operation: str, scope: Scope) -> None:
+        """Raise ServiceError ThrottlingException when an operation is called too often."""
+        if self._rate is None or operation == "DetectCustomLabels":
+            return
+        bucket = self._buckets.setdefault((operation, scope), TokenBucket(self._rate))
+        if not bucket.take():
+            raise ServiceError("ThrottlingException", f"Rate exceeded: {operation} takes {self._rate:g} a second.")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from local.rekognition.dataset import Dataset, read_asset, stored_dataset
 from local.rekognition.evaluation import Evaluation, EvaluationContext, summary_document
 from local.rekognition.failures import OUTPUT_NOT_WRITABLE, ManifestFileError
 from local.rekognition.inspection import Inspection, inspect, usable_manifest, validation_manifest
@@ -44,6 +45,11 @@ class TrainingOutcome:
     use_case: str = UseCase.IMAGE_LEVEL_LABELS
 
 
+def dataset_file(kind: str) -> str:
+    """Return the name of the file, beside the work order, with the entries of a dataset of this kind."""
+    return f"{kind.lower()}.jsonl"
+
+
 def output_key(prefix: str, kind: str, project_name: str, version_name: str) -> str:
     """Return the key of an output object."""
     name = f"{kind}-{project_name}-{version_name}.json"
@@ -58,13 +64,23 @@ def train(job: TrainingJob, storage: ObjectStorage, engine: Engine, folder: Path
     (folder / "outputs").mkdir(parents=True)
     try:
         _check_output(job, storage)
-        found = inspect(job.training_input, job.testing_input, storage, engine.decode_image)
+        given = _given(job, storage, folder.parent)
+        found = inspect(*given, storage, engine.decode_image)
         if found.findings:
             outputs = _publish(job, storage, folder, _validation_files(found))
             return TrainingOutcome(False, " ".join(finding.message for finding in found.findings), outputs)
         return _train_on(found, job, storage, engine, folder)
     except ManifestFileError as error:
         return TrainingOutcome(False, str(error))
+
+
+def _given(job: TrainingJob, storage: ObjectStorage, work: Path) -> tuple[Dataset, Dataset | None]:
+    """Read both sets; the second is None when it is to be split off the first."""
+    if (work / dataset_file("TRAIN")).exists():
+        training, testing = ((work / dataset_file(kind)).read_text(encoding="utf-8") for kind in ("TRAIN", "TEST"))
+        return stored_dataset(training), stored_dataset(testing)
+    training_set = read_asset(storage, job.training_input)
+    return training_set, None if job.testing_input.get("AutoCreate") else read_asset(storage, job.testing_input)
 
 
 def _check_output(job: TrainingJob, storage: ObjectStorage) -> None:

@@ -1,10 +1,11 @@
 """Operations on project versions: train, copy, start, stop, delete, describe."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from local.rekognition import policies
+from local.rekognition import datasets, policies
 from local.rekognition.descriptions import describe_version
 from local.rekognition.errors import in_use, invalid_parameter, limit_exceeded, not_found
 from local.rekognition.identity import Caller, Scope, scope_of_arn
@@ -22,11 +23,11 @@ from local.rekognition.service import Answer, Request, Service, page
 
 
 def create_project_version(service: Service, caller: Caller, request: Request) -> Answer:
-    """CreateProjectVersion: train from the manifests of the request."""
+    """CreateProjectVersion: train from the project's datasets, or from the manifests of the request."""
     if "FeatureConfig" in request:
         raise invalid_parameter("FeatureConfig is for adapters, which this local service does not have: leave it out.")
-    _check_training_input(request)
     project = service.project(caller.scope, request["ProjectArn"])
+    lines = _dataset_lines(service, project, request)
     _check_room_to_train(service, caller.scope)
     version = _new_version(
         service,
@@ -34,12 +35,12 @@ def create_project_version(service: Service, caller: Caller, request: Request) -
         request,
         status=VersionStatus.TRAINING_IN_PROGRESS,
         status_message="The model is being trained.",
-        training_input=request["TrainingData"],
-        testing_input=request["TestingData"],
+        training_input=request.get("TrainingData", {}),
+        testing_input=request.get("TestingData", {}),
         description=request.get("VersionDescription"),
     )
     service.store.put(version)
-    service.lifecycle.train(version, caller.credentials)
+    service.lifecycle.train(version, caller.credentials, lines)
     return {"ProjectVersionArn": version.arn}
 
 
@@ -111,7 +112,8 @@ def delete_project_version(service: Service, caller: Caller, request: Request) -
 def _enter(
     service: Service, version: ProjectVersion, status: VersionStatus, message: str, **changes: Any
 ) -> ProjectVersion:
-    changed = replace(version, status=status, status_message=message, **changes)
+    now_ms = int(time.time() * 1000)
+    changed = replace(version, status=status, status_message=message, status_since_ms=now_ms, **changes)
     service.store.put(changed)
     return changed
 
@@ -165,12 +167,20 @@ def _check_units(service: Service, request: Request) -> None:
         raise limit_exceeded(f"A model may have {quota} inference units at most, not {most}.")
 
 
-def _check_training_input(request: Request) -> None:
+def _dataset_lines(service: Service, project: Project, request: Request) -> Mapping[str, list[str]] | None:
+    """Return the entries to train from, None when the request names manifests."""
     training, testing = request.get("TrainingData"), request.get("TestingData")
     if training is None and testing is None:
-        raise invalid_parameter("The project has no datasets: pass TrainingData and TestingData.")
+        return datasets.training_lines(service, project)
+    if service.datasets_of(project):
+        raise invalid_parameter("The project has datasets: leave out TrainingData and TestingData.")
     if training is None or testing is None:
         raise invalid_parameter("TrainingData and TestingData must be passed together.")
+    _check_manifests(training, testing)
+    return None
+
+
+def _check_manifests(training: Mapping[str, Any], testing: Mapping[str, Any]) -> None:
     _check_asset("TrainingData", training)
     if not testing.get("AutoCreate"):
         _check_asset("TestingData", testing)

@@ -6,23 +6,30 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from local.rekognition.errors import ServiceError, internal_error, invalid_parameter
-from local.rekognition.identity import caller_of_request
+from local.rekognition.identity import Caller, caller_of_request
 from local.rekognition.operations import OPERATIONS
 from local.rekognition.service import Answer, Service
+from local.rekognition.status_page import render_status
 from local.rekognition.validation import has_operation, parse_request
 
 _CONTENT_TYPE = "application/x-amz-json-1.1"
 _TARGET_PREFIX = "RekognitionService."
 # The largest blob of the service model in base64, and room for the rest of a request.
 _MAX_BODY_BYTES = 8 * 1024 * 1024
+_PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
 _log = logging.getLogger(__name__)
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
@@ -34,7 +41,14 @@ def create_app(service: Service) -> Starlette:
     async def operation(request: Request) -> Response:
         return await _answer(service, request)
 
-    routes = [Route("/", operation, methods=["POST"]), Route("/health", _health, methods=["GET"])]
+    async def status(_: Request) -> Response:
+        return HTMLResponse(render_status(service), headers=_PAGE_HEADERS)
+
+    routes = [
+        Route("/", operation, methods=["POST"]),
+        Route("/", status, methods=["GET"]),
+        Route("/health", _health, methods=["GET"]),
+    ]
     return Starlette(routes=routes, lifespan=_lifespan(service))
 
 
@@ -67,10 +81,22 @@ async def _answer(service: Service, request: Request) -> Response:
 
 async def _perform(service: Service, request: Request) -> Answer:
     name = _operation_name(request.headers.get("x-amz-target", ""))
-    caller = caller_of_request(request.headers, service.settings.account)
-    parameters = parse_request(name, _json(await _body(request)))
+    body = await _body(request)
+    caller = _caller(service, request, body)
+    service.throttle.check(name, caller.scope)
+    parameters = parse_request(name, _json(body))
     answer = OPERATIONS[name](service, caller, parameters)
     return await answer if inspect.isawaitable(answer) else answer
+
+
+def _caller(service: Service, request: Request, body: bytes) -> Caller:
+    keyring = service.settings.keyring
+    if keyring is None:
+        return caller_of_request(request.headers, service.settings.account)
+    key = keyring.verify(request.headers, body)
+    caller = caller_of_request(request.headers, key.account or service.settings.account)
+    # A front that the key belongs to has said for whom it asks.
+    return caller if caller.credentials else replace(caller, credentials=key.credentials)
 
 
 def _operation_name(target: str) -> str:

@@ -19,7 +19,7 @@ from local.cloud import LocalCloud
 
 T = TypeVar("T")
 PROBE = Path(__file__).with_name("cloud_probe") / "template.yaml"
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)

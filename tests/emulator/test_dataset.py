@@ -57,9 +57,8 @@ def test_images_of_another_owner_are_refused() -> None:
 def test_failing_s3_is_told_from_bad_images() -> None:
     lines = [line(f"{number}.png", label, bucket="flaky") for number, label in enumerate(["ok", "scratch"] * 2)]
     shelf = Shelf({("flaky", "a.manifest"): rows(*lines).encode()})
-    asset = {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": "flaky", "Name": "a.manifest"}}}]}
 
-    found = inspect(asset, {"AutoCreate": True}, shelf, decode=len)
+    found = inspect(read_dataset(shelf, "flaky", "a.manifest"), None, shelf, decode=len)
 
     assert found.shared_codes == ("ERROR_FAILED_IMAGES_S3_COPY",)
 

@@ -66,7 +66,6 @@ def test_boto3_raises_the_modelled_exception(rekognition: Any) -> None:
         ("DescribeProjects", {}, {"x-amz-target": "S3.DescribeProjects"}, "UnknownOperationException"),
         ("MakeCoffee", {}, {}, "UnknownOperationException"),
         ("DetectFaces", {}, {}, "InvalidParameterException"),
-        ("CreateDataset", {}, {}, "InvalidParameterException"),
         ("DescribeProjects", b" " * (8 * 1024 * 1024 + 1), {}, "RequestEntityTooLargeException"),
     ],
 )
