@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPMessage
 from pathlib import Path
 
 from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest, HeadersDict
+from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Keys
 
 from local.rekognition.errors import ServiceError
@@ -80,8 +81,8 @@ class _Recalculation(SigV4Auth):
         super().__init__(keys, "rekognition", region)
         self._signed = signed
 
-    def headers_to_sign(self, request: AWSRequest) -> HeadersDict:
-        chosen = HeadersDict()
+    def headers_to_sign(self, request: AWSRequest) -> HTTPMessage:
+        chosen = HTTPMessage()
         for name in self._signed:
             chosen[name] = request.headers.get(name, "")
         return chosen

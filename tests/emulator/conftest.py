@@ -48,7 +48,7 @@ def launch(s3_url: str, s3: Any) -> Iterator[Callable[..., RunningService]]:
 @pytest.fixture(scope="session")
 def service(s3_url: str, s3: Any) -> Iterator[RunningService]:
     """One service with roomy quotas for the tests that need no other."""
-    running = start_service(s3_url, *QUICK, "--max-running-models", 20, "--max-trainings", 20)
+    running = start_service(s3_url, *QUICK, "--max-running-models", 20, "--max-trainings", 20, "--max-projects", 1000)
     yield running
     assert running.stop() == 0
 
