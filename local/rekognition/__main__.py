@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
+from local.rekognition.faults import Fault, Faults
 from local.rekognition.lifecycle import Lifecycle
 from local.rekognition.server import listen, serve
 from local.rekognition.service import Service
@@ -46,7 +47,8 @@ def _service(settings: Settings) -> Service:
     settings.state_dir.mkdir(parents=True, exist_ok=True)
     store = Store(settings.state_dir / "state.sqlite3")
     lifecycle = Lifecycle(store, ModelFiles(settings.state_dir), settings)
-    return Service(store, lifecycle, settings, ControlPlaneThrottle(settings.control_plane_tps))
+    throttle = ControlPlaneThrottle(settings.control_plane_tps)
+    return Service(store, lifecycle, settings, throttle, Faults(settings.faults))
 
 
 def _settings(options: argparse.Namespace, state: Path) -> Settings:
@@ -62,6 +64,8 @@ def _settings(options: argparse.Namespace, state: Path) -> Settings:
         row_normalized_confusion=options.row_normalized_confusion,
         keyring=_keyring(options.credentials),
         control_plane_tps=options.control_plane_tps,
+        faults=tuple(options.fault),
+        splits_training_dataset=options.split_training_dataset,
     )
 
 
@@ -126,6 +130,20 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="verify signatures by the keys in this file, which looks like ~/.aws/credentials; `account` may be added",
     )
+    parser.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="OPERATION=ERROR[:TIMES]",
+        help="answer the next calls of an operation with one of its errors, such as StopProjectVersion="
+        "InternalServerError:2 (may be repeated)",
+    )
+    parser.add_argument(
+        "--split-training-dataset",
+        action="store_true",
+        help="without a testing dataset, test with a fifth of the training dataset instead of refusing to train",
+    )
     parser.add_argument("--engine", default=defaults.engine, help="dotted name of the module that trains and predicts")
     parser.add_argument(
         "--row-normalized-confusion",
@@ -135,6 +153,13 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-level", default="warning", choices=["debug", "info", "warning", "error"], help="log to stderr"
     )
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return Fault.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ A change of entries is one transaction, so a restart finds it done or not begun.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from local.rekognition.entries import Entry, read_entries, training_line
+from local.rekognition.entries import read_entries, training_line
 from local.rekognition.identity import Credentials, scope_of_arn
 from local.rekognition.importing import (
     DatasetError,
@@ -96,7 +96,8 @@ class DatasetLifecycle:
         if source is None:
             return
         if isinstance(source, DatasetRecord):
-            entries = await asyncio.to_thread(_read_bodies, self._store.entries.bodies(source.created_ms))
+            bodies = self._store.entries.bodies(source.created_ms)
+            entries = await asyncio.to_thread(lambda: list(read_entries(bodies)))
         else:
             storage = self._storage(scope_of_arn(dataset.arn).region, credentials)
             entries = await asyncio.to_thread(read_manifest, source, storage)
@@ -116,7 +117,3 @@ class DatasetLifecycle:
         await asyncio.sleep(self._transition_seconds)
         self._store.entries.remove(dataset.created_ms)
         self._store.delete(dataset.arn)
-
-
-def _read_bodies(bodies: Sequence[str]) -> list[Entry]:
-    return list(read_entries(bodies))

@@ -9,7 +9,7 @@ from local.rekognition.entries import Filters
 from local.rekognition.errors import ServiceError, in_use, invalid_parameter, not_found
 from local.rekognition.identity import Caller
 from local.rekognition.importing import ManifestSource
-from local.rekognition.records import DATASET_BUSY, DatasetRecord, DatasetStatus, Project
+from local.rekognition.records import DATASET_BUSY, DatasetRecord, DatasetStatus, Project, ProjectStatus
 from local.rekognition.service import Answer, Request, Service, decode_number, decode_token, encode_token
 
 _PAGE_SIZE = 100
@@ -18,6 +18,8 @@ _PAGE_SIZE = 100
 def create_dataset(service: Service, caller: Caller, request: Request) -> Answer:
     """CreateDataset: empty, from a manifest, or as a copy of another dataset."""
     project = service.project(caller.scope, request["ProjectArn"])
+    if project.status is ProjectStatus.DELETING:
+        raise not_found(project.arn)
     kind = request["DatasetType"]
     if any(existing.kind == kind for existing in service.datasets_of(project)):
         message = f"The project {project.name} has a {kind} dataset already. Delete it first."
@@ -89,7 +91,7 @@ def list_dataset_labels(service: Service, caller: Caller, request: Request) -> A
 
 def distribute_dataset_entries(service: Service, caller: Caller, request: Request) -> Answer:
     """DistributeDatasetEntries: move a fifth of the training entries into the empty testing dataset."""
-    datasets = {(d := _idle(service, caller, entry["Arn"])).kind: d for entry in request["Datasets"]}
+    datasets = {(d := _ready(service, caller, entry["Arn"])).kind: d for entry in request["Datasets"]}
     if set(datasets) != {"TRAIN", "TEST"} or len({dataset.project_arn for dataset in datasets.values()}) != 1:
         raise invalid_parameter("Datasets must name the training and the testing dataset of one project.")
     training, testing = datasets["TRAIN"], datasets["TEST"]
@@ -111,10 +113,12 @@ def delete_dataset(service: Service, caller: Caller, request: Request) -> Answer
 def training_lines(service: Service, project: Project) -> Mapping[str, list[str]]:
     """Return the entries to train on and test with, by the kind of their dataset.
 
-    Raises ServiceError when a dataset is missing or busy.
+    Without a testing dataset, where the service may split, there are training entries only. Raises ServiceError when a
+    dataset is missing or busy.
     """
     datasets = {dataset.kind: dataset for dataset in service.datasets_of(project)}
-    if missing := {"TRAIN", "TEST"} - datasets.keys():
+    needed = {"TRAIN"} if service.settings.splits_training_dataset else {"TRAIN", "TEST"}
+    if missing := needed - datasets.keys():
         kinds = " and a ".join(sorted(missing, reverse=True))
         raise invalid_parameter(
             f"The project has no {kinds} dataset. Create a training and a testing dataset, or pass TrainingData and "
@@ -150,6 +154,13 @@ def _idle(service: Service, caller: Caller, arn: str) -> DatasetRecord:
     dataset = service.dataset(caller.scope, arn)
     if dataset.status in DATASET_BUSY:
         raise in_use(f"The dataset is {dataset.status}. Wait until that has ended.")
+    return dataset
+
+
+def _ready(service: Service, caller: Caller, arn: str) -> DatasetRecord:
+    dataset = service.dataset(caller.scope, arn)
+    if dataset.status in DATASET_BUSY:
+        raise ServiceError("ResourceNotReadyException", f"The dataset is {dataset.status}. Wait until that has ended.")
     return dataset
 
 

@@ -10,7 +10,7 @@ from local.rekognition.errors import ServiceError, limit_exceeded
 from local.rekognition.identity import Caller, scope_of_arn
 from local.rekognition.limits import POLICIES_PER_PROJECT
 from local.rekognition.records import Project
-from local.rekognition.service import Answer, Request, Service
+from local.rekognition.service import Answer, Request, Service, decode_token, encode_token
 
 _ACTION = "rekognition:CopyProjectVersion"
 _MEMBERS = {"Sid", "Effect", "Principal", "Action", "Resource"}
@@ -43,11 +43,12 @@ def put_project_policy(service: Service, caller: Caller, request: Request) -> An
 def list_project_policies(service: Service, caller: Caller, request: Request) -> Answer:
     """ListProjectPolicies: by name; the token is the last name of the page before."""
     project = service.project(caller.scope, request["ProjectArn"])
-    names = sorted(name for name in project.policies if name > request.get("NextToken", ""))
+    after = decode_token(request["NextToken"]) if request.get("NextToken") else ""
+    names = sorted(name for name in project.policies if name > after)
     size = request.get("MaxResults", POLICIES_PER_PROJECT)
     answer: Answer = {"ProjectPolicies": [_described(project, name) for name in names[:size]]}
     if len(names) > size:
-        answer["NextToken"] = names[size - 1]
+        answer["NextToken"] = encode_token(names[size - 1])
     return answer
 
 

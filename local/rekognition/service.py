@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.rekognition.errors import ServiceError, not_found
+from local.rekognition.faults import Faults
 from local.rekognition.identity import Scope, scope_of_arn
 from local.rekognition.lifecycle import Lifecycle
 from local.rekognition.records import DatasetRecord, Project, ProjectVersion
@@ -25,6 +26,7 @@ class Service:
     lifecycle: Lifecycle
     settings: Settings
     throttle: ControlPlaneThrottle
+    faults: Faults
 
     def project(self, scope: Scope, arn: str) -> Project:
         """Return a project of the caller. Raises ServiceError ResourceNotFoundException."""

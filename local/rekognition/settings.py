@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.rekognition.faults import Fault
 from local.rekognition.signatures import Keyring
 
 
@@ -24,7 +25,8 @@ class Settings:
     `transition_seconds` is the least time any passing state lasts, so that a client polling faster than that
     sees every state, and `training_seconds` that of a training. `engine` is the dotted name of the module that trains
     and predicts. With a `keyring` signatures are verified. `control_plane_tps` bounds the calls a second of each
-    operation but DetectCustomLabels, in each account and region.
+    operation but DetectCustomLabels, in each account and region. `faults` are errors to answer with. With
+    `splits_training_dataset` a project without a testing dataset is trained on four fifths of the other one.
     """
 
     state_dir: Path
@@ -38,3 +40,5 @@ class Settings:
     row_normalized_confusion: bool = False
     keyring: Keyring | None = None
     control_plane_tps: float | None = None
+    faults: tuple[Fault, ...] = ()
+    splits_training_dataset: bool = False

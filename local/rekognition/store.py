@@ -119,6 +119,8 @@ class ModelFiles:
 
     def publish(self, folder: Path, created_ms: int) -> None:
         """Make a complete folder the model of a version, in one step."""
+        # A process that ended between this and the record of it leaves the folder behind.
+        shutil.rmtree(self.model(created_ms), ignore_errors=True)
         folder.replace(self.model(created_ms))
 
     def discard(self, created_ms: int) -> None:

@@ -76,11 +76,13 @@ def train(job: TrainingJob, storage: ObjectStorage, engine: Engine, folder: Path
 
 def _given(job: TrainingJob, storage: ObjectStorage, work: Path) -> tuple[Dataset, Dataset | None]:
     """Read both sets; the second is None when it is to be split off the first."""
-    if (work / dataset_file("TRAIN")).exists():
-        training, testing = ((work / dataset_file(kind)).read_text(encoding="utf-8") for kind in ("TRAIN", "TEST"))
-        return stored_dataset(training), stored_dataset(testing)
-    training_set = read_asset(storage, job.training_input)
-    return training_set, None if job.testing_input.get("AutoCreate") else read_asset(storage, job.testing_input)
+
+    def read(kind: str, data: Mapping[str, Any]) -> Dataset:
+        entries = work / dataset_file(kind)
+        return stored_dataset(entries.read_text(encoding="utf-8")) if entries.exists() else read_asset(storage, data)
+
+    training = read("TRAIN", job.training_input)
+    return training, None if job.testing_input.get("AutoCreate") else read("TEST", job.testing_input)
 
 
 def _check_output(job: TrainingJob, storage: ObjectStorage) -> None:

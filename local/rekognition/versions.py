@@ -28,6 +28,7 @@ def create_project_version(service: Service, caller: Caller, request: Request) -
         raise invalid_parameter("FeatureConfig is for adapters, which this local service does not have: leave it out.")
     project = service.project(caller.scope, request["ProjectArn"])
     lines = _dataset_lines(service, project, request)
+    is_split = lines is not None and "TEST" not in lines
     _check_room_to_train(service, caller.scope)
     version = _new_version(
         service,
@@ -36,7 +37,7 @@ def create_project_version(service: Service, caller: Caller, request: Request) -
         status=VersionStatus.TRAINING_IN_PROGRESS,
         status_message="The model is being trained.",
         training_input=request.get("TrainingData", {}),
-        testing_input=request.get("TestingData", {}),
+        testing_input={"AutoCreate": True} if is_split else request.get("TestingData", {}),
         description=request.get("VersionDescription"),
     )
     service.store.put(version)

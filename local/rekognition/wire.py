@@ -84,6 +84,7 @@ async def _perform(service: Service, request: Request) -> Answer:
     body = await _body(request)
     caller = _caller(service, request, body)
     service.throttle.check(name, caller.scope)
+    service.faults.strike(name)
     parameters = parse_request(name, _json(body))
     answer = OPERATIONS[name](service, caller, parameters)
     return await answer if inspect.isawaitable(answer) else answer
