@@ -13,7 +13,7 @@ from local.rekognition.storage import ObjectStorage, Reason, StorageError
 async def detect_custom_labels(service: Service, caller: Caller, request: Request) -> Answer:
     """DetectCustomLabels: the labels of one picture, from a version that is RUNNING."""
     version = service.version(caller.scope, request["ProjectVersionArn"])
-    model = service.lifecycle.running(version.arn)
+    model = service.lifecycle.running(version)
     if model is None:
         raise ServiceError("ResourceNotReadyException", f"The version {version.name} is {version.status}, not RUNNING.")
     _check_image_parameter(request["Image"])

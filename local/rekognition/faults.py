@@ -7,6 +7,9 @@ from http import HTTPStatus
 from local.rekognition.errors import ServiceError
 from local.rekognition.validation import has_operation, service_model
 
+# What the service model marks as faults of the service; botocore's shapes do not pass the mark on.
+_OF_THE_SERVICE = {"InternalServerError", "ThrottlingException"}
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -44,6 +47,5 @@ class Faults:
         if not self._left.get(operation):
             return
         code = self._left[operation].pop(0)
-        is_ours = bool(service_model().shape_for(code).metadata.get("fault"))
-        status = HTTPStatus.INTERNAL_SERVER_ERROR if is_ours else HTTPStatus.BAD_REQUEST
+        status = HTTPStatus.INTERNAL_SERVER_ERROR if code in _OF_THE_SERVICE else HTTPStatus.BAD_REQUEST
         raise ServiceError(code, f"{operation} was told to fail with --fault.", status)

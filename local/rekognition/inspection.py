@@ -51,7 +51,7 @@ def inspect(given: Dataset, given_testing: Dataset | None, storage: ObjectStorag
     else:
         codes = (*rules.line_codes(training), "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_AUTOSPLIT")
         return Inspection(training, Dataset(training.manifest_bucket, ()), training_codes=codes)
-    found = _with_manifest_codes(found, storage)
+    found = _with_manifest_codes(found, given, given_testing, storage)
     return found if found.findings else _with_image_codes(found, storage, decode)
 
 
@@ -65,15 +65,17 @@ def usable_manifest(dataset: Dataset) -> str:
     return "".join(f"{json.dumps(line.document)}\n" for line in dataset.valid_lines)
 
 
-def _with_manifest_codes(found: Inspection, storage: ObjectStorage) -> Inspection:
-    def codes(dataset: Dataset) -> tuple[str, ...]:
-        labels = rules.label_codes(dataset, usable=False)
-        return (*rules.line_codes(dataset), *rules.bucket_codes(dataset, storage), *labels)
+def _with_manifest_codes(
+    found: Inspection, given: Dataset, given_testing: Dataset | None, storage: ObjectStorage
+) -> Inspection:
+    def codes(dataset: Dataset, manifest: Dataset | None) -> tuple[str, ...]:
+        buckets = rules.bucket_codes(manifest, storage) if manifest else ()
+        return (*rules.line_codes(dataset), *buckets, *rules.label_codes(dataset, usable=False))
 
     return replace(
         found,
-        training_codes=codes(found.training),
-        testing_codes=codes(found.testing) + tuple(rules.testing_size_codes(found.testing)),
+        training_codes=codes(found.training, given),
+        testing_codes=codes(found.testing, given_testing) + tuple(rules.testing_size_codes(found.testing)),
         shared_codes=tuple(rules.overlap_codes(found.training, found.testing, usable=False)),
     )
 

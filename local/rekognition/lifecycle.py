@@ -72,9 +72,9 @@ class Lifecycle:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def running(self, arn: str) -> RunningModel | None:
-        """Return the model of a version that is RUNNING."""
-        return self._running.get(arn)
+    def running(self, version: ProjectVersion) -> RunningModel | None:
+        """Return the model of a version if that is RUNNING; one that still seems to start is loaded already."""
+        return self._running[version.arn] if version.status is VersionStatus.RUNNING else None
 
     def train(
         self, version: ProjectVersion, credentials: Credentials | None, lines: Mapping[str, list[str]] | None = None

@@ -6,16 +6,31 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.emulator.datasets import OUTPUT, training_request
+from tests.emulator.datasets import training_request
 from tests.emulator.processes import wait_for
+from tests.emulator.target import OUTPUT, PATIENCE_SECONDS, RUN
 
 _numbers = count()
 
 PASSING = {"TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "STARTING", "STOPPING", "DELETING"}
 
 
+def new_name(prefix: str = "line") -> str:
+    return f"{prefix}-{RUN}-{next(_numbers)}"
+
+
 def new_project(rekognition: Any, prefix: str = "line") -> str:
-    return rekognition.create_project(ProjectName=f"{prefix}-{next(_numbers)}")["ProjectArn"]
+    return rekognition.create_project(ProjectName=new_name(prefix))["ProjectArn"]
+
+
+def remove_project(rekognition: Any, project: dict[str, Any]) -> None:
+    """Delete a project with everything in it; nothing of it may be busy or run."""
+    arn = project["ProjectArn"]
+    for version in rekognition.describe_project_versions(ProjectArn=arn)["ProjectVersionDescriptions"]:
+        rekognition.delete_project_version(ProjectVersionArn=version["ProjectVersionArn"])
+    for dataset in project["Datasets"]:
+        rekognition.delete_dataset(DatasetArn=dataset["DatasetArn"])
+    wait_for(lambda: error_code_of(rekognition.delete_project, ProjectArn=arn) != "ResourceInUseException")
 
 
 def project_of(rekognition: Any, version_arn: str) -> str:
@@ -40,7 +55,8 @@ def settled(rekognition: Any, version_arn: str) -> dict[str, Any]:
     """Wait until a version is in no passing state; return its description."""
     # The shipped engine may have to share the processor with other tests.
     return wait_for(
-        lambda: (found := describe(rekognition, version_arn)) and found["Status"] not in PASSING and found, seconds=120
+        lambda: (found := describe(rekognition, version_arn)) and found["Status"] not in PASSING and found,
+        seconds=max(120, PATIENCE_SECONDS),
     )
 
 
@@ -76,6 +92,15 @@ def start(rekognition: Any, version_arn: str, units: int = 1) -> None:
 def stop(rekognition: Any, version_arn: str) -> None:
     rekognition.stop_project_version(ProjectVersionArn=version_arn)
     wait_for(lambda: status(rekognition, version_arn) == "STOPPED")
+
+
+def error_code_of(call: Any, **parameters: Any) -> str | None:
+    """Call something; return the code of its error, None without one."""
+    try:
+        call(**parameters)
+    except ClientError as raised:
+        return str(raised.response["Error"]["Code"])
+    return None
 
 
 def error_code(call: Any, **parameters: Any) -> str:

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -8,6 +9,7 @@ from tests.emulator.clients import copy, settled, train
 from tests.emulator.datasets import put_pictures
 from tests.emulator.processes import QUICK, REGION, RunningService, start_service
 from tests.emulator.s3_server import s3_server
+from tests.emulator.target import BUCKET, OUTPUT
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +19,7 @@ def s3_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def s3(s3_url: str) -> Any:
+def local_s3(s3_url: str) -> Any:
     client = boto3.client(
         "s3",
         endpoint_url=s3_url,
@@ -25,14 +27,18 @@ def s3(s3_url: str) -> Any:
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    for bucket in ("parts", "outputs"):
+    for bucket in (BUCKET, OUTPUT):
         client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     return client
 
 
-@pytest.fixture
-def launch(s3_url: str, s3: Any) -> Iterator[Callable[..., RunningService]]:
-    """Start services with any switches; they are stopped after the test."""
+@pytest.fixture(scope="session")
+def s3(local_s3: Any) -> Any:
+    return local_s3
+
+
+@contextmanager
+def launching(s3_url: str) -> Iterator[Callable[..., RunningService]]:
     started: list[RunningService] = []
 
     def launch(*switches: object, **environment: str) -> RunningService:
@@ -45,8 +51,22 @@ def launch(s3_url: str, s3: Any) -> Iterator[Callable[..., RunningService]]:
             service.stop()
 
 
+@pytest.fixture
+def launch(s3_url: str, local_s3: Any) -> Iterator[Callable[..., RunningService]]:
+    """Start services with any switches; they are stopped after the test."""
+    with launching(s3_url) as launch:
+        yield launch
+
+
+@pytest.fixture(scope="module")
+def launch_for_all(s3_url: str, local_s3: Any) -> Iterator[Callable[..., RunningService]]:
+    """Start services that all tests of a file share."""
+    with launching(s3_url) as launch:
+        yield launch
+
+
 @pytest.fixture(scope="session")
-def service(s3_url: str, s3: Any) -> Iterator[RunningService]:
+def service(s3_url: str, local_s3: Any) -> Iterator[RunningService]:
     """One service with roomy quotas for the tests that need no other."""
     running = start_service(s3_url, *QUICK, "--max-running-models", 20, "--max-trainings", 20, "--max-projects", 1000)
     yield running

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-BUCKET = "parts"
-OUTPUT = "outputs"
+from tests.emulator.target import BUCKET, OUTPUT
+
 COLORS = {"ok": (40, 160, 60), "scratch": (180, 60, 40), "dent": (40, 60, 180)}
 
 

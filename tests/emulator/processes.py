@@ -13,17 +13,19 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from tests.emulator.target import PATIENCE_SECONDS, POLL_SECONDS
+
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
 QUICK = ("--engine", "tests.emulator.mean_color_engine", "--transition-seconds", "0.1")
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
     """Return the first true value of `condition`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"{condition} stayed {value!r} for {seconds} s"
-        time.sleep(0.02)
+        time.sleep(POLL_SECONDS)
     return value
 
 

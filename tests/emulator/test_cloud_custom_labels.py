@@ -1,7 +1,7 @@
 """Custom Labels as a service of the local cloud: in templates, behind its authentication and its IAM."""
 
-import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from local.cloud import LocalCloud
 from local.cloud.ministack_launcher import rekognition_permissions
+from tests.emulator.roles import assumed
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
@@ -58,40 +59,29 @@ def test_project_lives_and_dies_with_its_stack(cloud: LocalCloud) -> None:
     assert living_projects(cloud) == []
 
 
-def role(cloud: LocalCloud, name: str, *actions: str) -> Any:
+@contextmanager
+def role(cloud: LocalCloud, name: str, *actions: str) -> Iterator[Any]:
     """A client of Custom Labels with a role that may do no more than these actions."""
-    iam = cloud.client("iam")
-    trust = {"Effect": "Allow", "Principal": {"AWS": "000000000000"}, "Action": "sts:AssumeRole"}
-    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]["Arn"]
-    allowed = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps({"Statement": [allowed]}))
-    given = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-    return boto3.client(
-        "rekognition",
-        endpoint_url=cloud.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=given["AccessKeyId"],
-        aws_secret_access_key=given["SecretAccessKey"],
-        aws_session_token=given["SessionToken"],
-    )
+    with assumed(cloud.client("iam"), cloud.client("sts"), name, *actions) as keys:
+        yield boto3.client("rekognition", endpoint_url=cloud.endpoint, region_name="us-east-1", **keys)
 
 
 def test_a_role_may_do_what_its_policies_say_and_no_more(cloud: LocalCloud) -> None:
-    client = role(cloud, "reader", "rekognition:DescribeProjects")
+    with role(cloud, "reader", "rekognition:DescribeProjects") as client:
+        client.describe_projects()
+        with pytest.raises(ClientError) as refused:
+            client.create_project(ProjectName="mine")
 
-    client.describe_projects()
-    with pytest.raises(ClientError) as refused:
-        client.create_project(ProjectName="mine")
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
     assert "role/reader" in refused.value.response["Error"]["Message"].replace("assumed-role/reader", "role/reader")
     assert "rekognition:CreateProject" in refused.value.response["Error"]["Message"]
 
 
 def test_a_request_with_a_wrong_signature_is_refused(cloud: LocalCloud) -> None:
-    client = role(cloud, "signer", "rekognition:*")
-    client._request_signer._credentials.secret_key = "wrong"
-    with pytest.raises(ClientError) as refused:
-        client.describe_projects()
+    with role(cloud, "signer", "rekognition:*") as client:
+        client._request_signer._credentials.secret_key = "wrong"
+        with pytest.raises(ClientError) as refused:
+            client.describe_projects()
 
     assert "Signature" in refused.value.response["Error"]["Code"]
 
@@ -99,21 +89,21 @@ def test_a_request_with_a_wrong_signature_is_refused(cloud: LocalCloud) -> None:
 def test_training_reads_and_writes_with_the_rights_of_its_caller(cloud: LocalCloud) -> None:
     cloud.client("s3").create_bucket(Bucket="pictures")
     cloud.client("s3").put_object(Bucket="pictures", Key="train.manifest", Body=b"{}")
-    client = role(cloud, "trainer", "rekognition:*", "s3:PutObject", "s3:ListBucket")
-    project = client.create_project(ProjectName="line")["ProjectArn"]
     manifest = {"GroundTruthManifest": {"S3Object": {"Bucket": "pictures", "Name": "train.manifest"}}}
-    client.create_project_version(
-        ProjectArn=project,
-        VersionName="v1",
-        TrainingData={"Assets": [manifest]},
-        TestingData={"AutoCreate": True},
-        OutputConfig={"S3Bucket": "pictures", "S3KeyPrefix": "out"},
-    )
-    with pytest.raises(WaiterError, match="TRAINING_FAILED"):
-        client.get_waiter("project_version_training_completed").wait(
-            ProjectArn=project, VersionNames=["v1"], WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    with role(cloud, "trainer", "rekognition:*", "s3:PutObject", "s3:ListBucket") as client:
+        project = client.create_project(ProjectName="line")["ProjectArn"]
+        client.create_project_version(
+            ProjectArn=project,
+            VersionName="v1",
+            TrainingData={"Assets": [manifest]},
+            TestingData={"AutoCreate": True},
+            OutputConfig={"S3Bucket": "pictures", "S3KeyPrefix": "out"},
         )
-    (version,) = client.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"]
+        with pytest.raises(WaiterError, match="TRAINING_FAILED"):
+            client.get_waiter("project_version_training_completed").wait(
+                ProjectArn=project, VersionNames=["v1"], WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            )
+        (version,) = client.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"]
 
     assert version["StatusMessage"] == "The S3 bucket permissions are incorrect."
 

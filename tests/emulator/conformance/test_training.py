@@ -20,8 +20,9 @@ from tests.emulator.clients import (
     status,
     train,
 )
-from tests.emulator.datasets import BUCKET, line, picture, put_pictures, training_request
+from tests.emulator.datasets import line, picture, put_pictures, training_request
 from tests.emulator.processes import REGION, RunningService, wait_for
+from tests.emulator.target import BUCKET
 
 CONTENT_ERROR_FILES = {"ManifestSummary", "TrainingManifestWithValidation", "TestingManifestWithValidation"}
 ALL_FILES = CONTENT_ERROR_FILES | {"EvaluationResultSummary", "TrainingGroundTruth", "TestingGroundTruth"}
@@ -162,7 +163,7 @@ BAD_SETS = {
         "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST",
     ),
     "two buckets": (
-        [*some("ok", 5), *some("scratch", 5), line("a.png", "ok", bucket="outputs")],
+        [*some("ok", 5), *some("scratch", 5), line("a.png", "ok", bucket="another-bucket")],
         None,
         "training",
         "ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS",

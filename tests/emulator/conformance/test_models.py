@@ -19,8 +19,9 @@ from tests.emulator.clients import (
     stop,
     train,
 )
-from tests.emulator.datasets import BUCKET, picture
+from tests.emulator.datasets import picture
 from tests.emulator.processes import RunningService, wait_for
+from tests.emulator.target import BUCKET, OUTPUT
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +233,7 @@ def test_copy_outlives_its_source(rekognition: Any, s3: Any, training_lines: lis
 
 
 def test_copy_without_a_prefix_writes_to_the_root_of_the_bucket(rekognition: Any, trained: dict[str, Any]) -> None:
-    version = settled(rekognition, copy(rekognition, trained, OutputConfig={"S3Bucket": "outputs"}))
+    version = settled(rekognition, copy(rekognition, trained, OutputConfig={"S3Bucket": OUTPUT}))
 
     assert version["ManifestSummary"]["S3Object"]["Name"].startswith("ManifestSummary-")
 

@@ -24,7 +24,6 @@ from tests.emulator.clients import (
     train,
 )
 from tests.emulator.datasets import (
-    BUCKET,
     boxed_picture,
     boxes_line,
     picture,
@@ -32,6 +31,7 @@ from tests.emulator.datasets import (
     put_pictures,
 )
 from tests.emulator.processes import RunningService
+from tests.emulator.target import BUCKET
 
 ALL_FILES = {
     "ManifestSummary",

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from tests.emulator.clients import copy, error, error_code, new_project, project_of, settled
-from tests.emulator.datasets import OUTPUT
 from tests.emulator.processes import RunningService
+from tests.emulator.target import OUTPUT
 
 OTHER, THIRD = "222222222222", "333333333333"
 DENIED = "AccessDeniedException"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.emulator.clients import error, error_code, new_project, settled
-from tests.emulator.datasets import BUCKET, OUTPUT, boxes_line, line, put_manifest, put_pictures
+from tests.emulator.datasets import boxes_line, line, put_manifest, put_pictures
 from tests.emulator.processes import RunningService, wait_for
+from tests.emulator.target import BUCKET, OUTPUT
 
 _numbers = count()
 Lines = list[Any]
@@ -113,9 +114,8 @@ def test_a_project_lists_its_datasets_and_has_one_of_each_kind(rekognition: Any,
 
 
 def test_a_dataset_is_copied_with_its_errors_and_goes_its_own_way(rekognition: Any, s3: Any) -> None:
-    original = make(
-        rekognition, s3, [*THREE, *(line(f"{n}.png", "ok") for n in range(9)), {"source-ref": "s3://parts/x", "a": 1}]
-    )
+    bad = {"source-ref": f"s3://{BUCKET}/x", "a": 1}
+    original = make(rekognition, s3, [*THREE, *(line(f"{n}.png", "ok") for n in range(9)), bad])
     project = new_project(rekognition)
     copy = rekognition.create_dataset(ProjectArn=project, DatasetType="TEST", DatasetSource={"DatasetArn": original})[
         "DatasetArn"

@@ -5,8 +5,9 @@ import pytest
 
 from tests.emulator.clients import error_code, new_project
 from tests.emulator.processes import RunningService, wait_for
+from tests.emulator.target import BUCKET, OUTPUT
 
-MANIFEST = {"GroundTruthManifest": {"S3Object": {"Bucket": "parts", "Name": "a.manifest"}}}
+MANIFEST = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": "a.manifest"}}}
 INPUT = {"TrainingData": {"Assets": [MANIFEST]}, "TestingData": {"AutoCreate": True}}
 
 
@@ -44,7 +45,7 @@ def test_deleted_project_is_seen_deleting_and_then_gone(launch: Callable[..., Ru
     assert [project["Status"] for project in named(client, "deleted")] == ["DELETING"]
     assert error_code(client.delete_project, ProjectArn=arn) == "ResourceInUseException"
     assert error_code(client.create_project, ProjectName="deleted") == "ResourceInUseException"
-    request = {"VersionName": "late", "OutputConfig": {"S3Bucket": "outputs"}, **INPUT}
+    request = {"VersionName": "late", "OutputConfig": {"S3Bucket": OUTPUT}, **INPUT}
     assert error_code(client.create_project_version, ProjectArn=arn, **request) == "ResourceInUseException"
     wait_for(lambda: not named(client, "deleted"))
     assert error_code(client.delete_project, ProjectArn=arn) == "ResourceNotFoundException"
