@@ -1,6 +1,7 @@
 """The service in a process of its own, as its users start it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,3 +73,8 @@ def start_service(s3_url: str, *switches: object, **environment: str) -> Running
         process.communicate()
         raise ServiceNotStartedError(f"exit code {process.returncode}")
     return RunningService(process, line.split()[-1])
+
+
+def lose_model(state: Path, version_arn: str) -> None:
+    """Take the files of a model out of the state of a service, so that it cannot start."""
+    shutil.rmtree(state / "models" / version_arn.rpartition("/")[2])

@@ -73,33 +73,6 @@ def test_a_manifest_becomes_a_dataset_whose_lines_come_back_in_order(rekognition
     }
 
 
-def test_a_dataset_is_seen_in_every_state_and_guarded_in_each(launch: Callable[..., RunningService], s3: Any) -> None:
-    client = launch("--transition-seconds", 0.7).client()
-    project = new_project(client)
-    arn = client.create_dataset(ProjectArn=project, DatasetType="TRAIN")["DatasetArn"]
-    named = {"DatasetArn": arn}
-
-    assert described(client, arn)["Status"] == "CREATE_IN_PROGRESS"
-    assert error_code(client.list_dataset_entries, **named) == "ResourceNotReadyException"
-    assert error_code(client.list_dataset_labels, **named) == "ResourceNotReadyException"
-    assert error_code(client.delete_dataset, **named) == "ResourceInUseException"
-    assert done(client, arn)["Status"] == "CREATE_COMPLETE"
-
-    update(client, arn, line("a.png", "ok"))
-    assert described(client, arn)["Status"] == "UPDATE_IN_PROGRESS"
-    changes = {"Changes": {"GroundTruth": b"{}"}}
-    assert error_code(client.update_dataset_entries, **named, **changes) == "ResourceInUseException"
-    assert error_code(client.delete_dataset, **named) == "ResourceInUseException"
-    assert done(client, arn)["Status"] == "UPDATE_COMPLETE"
-
-    client.delete_dataset(**named)
-    assert described(client, arn)["Status"] == "DELETE_IN_PROGRESS"
-    assert error_code(client.delete_dataset, **named) == "ResourceInUseException"
-    assert error_code(client.list_dataset_entries, **named) == "ResourceNotFoundException"
-    wait_for(lambda: not client.describe_projects()["ProjectDescriptions"][0]["Datasets"])
-    assert error_code(client.describe_dataset, **named) == "ResourceNotFoundException"
-
-
 def test_a_project_lists_its_datasets_and_has_one_of_each_kind(rekognition: Any, s3: Any) -> None:
     project = new_project(rekognition)
     arns = {kind: make(rekognition, s3, project=project, kind=kind) for kind in ("TRAIN", "TEST")}
@@ -182,23 +155,6 @@ def filtered(rekognition: Any, s3: Any) -> str:
     return make(rekognition, s3, [*THREE, {"source-ref": f"s3://{BUCKET}/sub/d.png"}])
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 100])
-def test_pages_of_entries_and_labels_hold_everything_once(rekognition: Any, filtered: str, size: int) -> None:
-    config = {"PaginationConfig": {"PageSize": size}}
-    labels = rekognition.get_paginator("list_dataset_labels").paginate(DatasetArn=filtered, **config)
-
-    assert keys(listed(rekognition, filtered, **config)) == ["a.png", "b.png", "c.png", "sub/d.png"]
-    names = [label["LabelName"] for page in labels for label in page["DatasetLabelDescriptions"]]
-    assert names == ["ok", "scratch"]
-
-
-@pytest.mark.parametrize("operation", ["list_dataset_entries", "list_dataset_labels"])
-def test_a_token_of_nobody_is_refused(rekognition: Any, filtered: str, operation: str) -> None:
-    call = getattr(rekognition, operation)
-
-    assert error_code(call, DatasetArn=filtered, NextToken="?!") == "InvalidPaginationTokenException"
-
-
 def test_labels_are_counted_in_images(rekognition: Any, s3: Any) -> None:
     boxed = boxes_line("b.png", ("ok", 1, 1, 20, 20), ("ok", 30, 30, 20, 20), ("dent", 2, 2, 9, 9))
     arn = make(rekognition, s3, [line("a.png", "ok"), boxed])
@@ -229,39 +185,6 @@ def test_listed_lines_can_be_handed_in_again(rekognition: Any, s3: Any) -> None:
     done(rekognition, arn)
 
     assert listed(rekognition, arn) == before
-
-
-@pytest.mark.parametrize(
-    ("lines", "code"),
-    [
-        (["no json at all"], "ERROR_MANIFEST_INACCESSIBLE_OR_UNSUPPORTED_FORMAT"),
-        ([line(f"{n}.png", f"label {n}") for n in range(251)], "ERROR_MANIFEST_TOO_MANY_LABELS"),
-        ([line("a.png", "ok"), {"source-ref": f"s3://{BUCKET}/x", "a": 1}], "ERROR_TOO_MANY_RECORDS_IN_ERROR"),
-    ],
-)
-def test_a_manifest_that_cannot_become_a_dataset_fails_with_its_code(
-    rekognition: Any, s3: Any, lines: Lines, code: str
-) -> None:
-    description = described(rekognition, make(rekognition, s3, lines))
-
-    assert (description["Status"], description["StatusMessageCode"]) == ("CREATE_FAILED", "CLIENT_ERROR")
-    assert description["StatusMessage"].startswith(f"{code}: ")
-
-
-@pytest.mark.parametrize(
-    ("bucket", "code"),
-    [
-        (BUCKET, "ERROR_MANIFEST_INACCESSIBLE_OR_UNSUPPORTED_FORMAT"),
-        ("nobodys-bucket", "ERROR_INVALID_PERMISSIONS_MANIFEST_S3_BUCKET"),
-    ],
-)
-def test_a_manifest_that_cannot_be_read_fails_with_its_code(rekognition: Any, bucket: str, code: str) -> None:
-    place = {"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": "missing.manifest"}}}
-    arn = rekognition.create_dataset(ProjectArn=new_project(rekognition), DatasetType="TRAIN", DatasetSource=place)[
-        "DatasetArn"
-    ]
-
-    assert done(rekognition, arn)["StatusMessage"].startswith(code)
 
 
 @pytest.mark.parametrize(
@@ -303,18 +226,6 @@ def test_entries_are_distributed_between_the_two_datasets_of_a_project_only(reko
     assert "not empty" in refused(training, testing)["Message"]
     assert refused(training, training)["Code"] == "InvalidParameterException"
     assert refused(training, other)["Code"] == "InvalidParameterException"
-
-
-def test_too_few_images_of_a_label_are_not_distributed(rekognition: Any, s3: Any) -> None:
-    project = new_project(rekognition)
-    training, testing = make(rekognition, s3, THREE[:2], project), make(rekognition, s3, None, project, "TEST")
-    rekognition.distribute_dataset_entries(Datasets=[{"Arn": training}, {"Arn": testing}])
-
-    for arn in (training, testing):
-        description = done(rekognition, arn)
-        assert description["Status"] == "UPDATE_FAILED"
-        assert description["StatusMessage"].startswith("ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_DISTRIBUTE")
-    assert len(listed(rekognition, training)) == 2
 
 
 def test_a_project_with_datasets_is_trained_from_them(

@@ -7,7 +7,6 @@ import pytest
 from tests.emulator.clients import (
     copy,
     describe,
-    error,
     error_code,
     new_project,
     output,
@@ -15,7 +14,6 @@ from tests.emulator.clients import (
     project_of,
     settled,
     start,
-    status,
     stop,
     train,
 )
@@ -38,48 +36,6 @@ def running(rekognition: Any, trained: dict[str, Any]) -> Any:
     stop(rekognition, arn)
 
 
-def test_model_is_seen_in_every_state_and_guarded_in_each(
-    launch: Callable[..., RunningService], s3: Any, training_lines: list[Any]
-) -> None:
-    client = launch("--transition-seconds", 0.7).client()
-    source = train(client, s3, training_lines)
-    arn = copy(client, source)
-    version = {"ProjectVersionArn": arn}
-
-    assert status(client, arn) == "COPYING_IN_PROGRESS"
-    being_copied = {"ProjectVersionArn": source["ProjectVersionArn"]}
-    assert error_code(client.delete_project_version, **being_copied) == "ResourceInUseException"
-    assert settled(client, arn)["Status"] == "COPYING_COMPLETED"
-
-    assert client.start_project_version(**version, MinInferenceUnits=1, MaxInferenceUnits=2)["Status"] == "STARTING"
-    assert status(client, arn) == "STARTING"
-    assert error_code(client.stop_project_version, **version) == "ResourceInUseException"
-    running = settled(client, arn)
-    assert (running["Status"], running["MinInferenceUnits"], running["MaxInferenceUnits"]) == ("RUNNING", 1, 2)
-    assert error_code(client.start_project_version, **version, MinInferenceUnits=1) == "ResourceInUseException"
-    assert error_code(client.delete_project_version, **version) == "ResourceInUseException"
-
-    assert client.stop_project_version(**version)["Status"] == "STOPPING"
-    assert status(client, arn) == "STOPPING"
-    assert settled(client, arn)["Status"] == "STOPPED"
-    assert error_code(client.stop_project_version, **version) == "ResourceInUseException"
-
-    assert client.delete_project_version(**version)["Status"] == "DELETING"
-    assert status(client, arn) == "DELETING"
-    wait_for(lambda: describe(client, arn) is None)
-    assert error_code(client.stop_project_version, **version) == "ResourceNotFoundException"
-
-
-def test_waiter_sees_the_model_run(rekognition: Any, copied: str) -> None:
-    rekognition.start_project_version(ProjectVersionArn=copied, MinInferenceUnits=1)
-
-    rekognition.get_waiter("project_version_running").wait(
-        ProjectArn=project_of(rekognition, copied), WaiterConfig={"Delay": 0.05, "MaxAttempts": 200}
-    )
-
-    stop(rekognition, copied)
-
-
 @pytest.mark.parametrize(
     ("units", "code"),
     [
@@ -94,16 +50,6 @@ def test_inference_units_are_bounded(
     arn = trained["ProjectVersionArn"]
 
     assert error_code(rekognition.start_project_version, ProjectVersionArn=arn, **units) == code
-
-
-def test_failed_training_cannot_start_but_can_be_deleted(rekognition: Any, s3: Any) -> None:
-    arn = train(rekognition, s3, ["{"])["ProjectVersionArn"]
-
-    code = error_code(rekognition.start_project_version, ProjectVersionArn=arn, MinInferenceUnits=1)
-
-    assert code == "ResourceInUseException"
-    rekognition.delete_project_version(ProjectVersionArn=arn)
-    wait_for(lambda: describe(rekognition, arn) is None)
 
 
 def test_running_model_quota_counts_until_a_model_is_stopped(
@@ -175,31 +121,6 @@ def test_stored_image_over_15_megabytes_is_refused(running: Any, s3: Any) -> Non
     code = error_code(running, image={"S3Object": {"Bucket": BUCKET, "Name": "huge.png"}})
 
     assert code == "ImageTooLargeException"
-
-
-def test_detection_needs_a_known_and_running_model(rekognition: Any, trained: dict[str, Any]) -> None:
-    arn, image = trained["ProjectVersionArn"], {"Bytes": picture("ok", 1)}
-
-    not_ready = error(rekognition.detect_custom_labels, ProjectVersionArn=arn, Image=image)
-    unknown = error_code(rekognition.detect_custom_labels, ProjectVersionArn=f"{arn}9", Image=image)
-
-    assert (not_ready["Code"], unknown) == ("ResourceNotReadyException", "ResourceNotFoundException")
-    assert "TRAINING_COMPLETED" in not_ready["Message"]
-
-
-def test_calls_beyond_the_inference_units_are_throttled(
-    launch: Callable[..., RunningService], s3: Any, training_lines: list[Any]
-) -> None:
-    # Units refill too slowly to matter during the test.
-    service = launch("--tps-per-unit", 0.001)
-    client = service.client()
-    arn = train(client, s3, training_lines)["ProjectVersionArn"]
-    start(client, arn, units=1)
-    call = {"ProjectVersionArn": arn, "Image": {"Bytes": picture("ok", 1)}}
-
-    client.detect_custom_labels(**call)
-
-    assert error_code(client.detect_custom_labels, **call) == "ProvisionedThroughputExceededException"
 
 
 def test_copy_behaves_like_its_source_and_rewrites_its_outputs(

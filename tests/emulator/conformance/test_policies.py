@@ -112,19 +112,6 @@ def test_a_policy_is_deleted_once_and_then_grants_nothing(rekognition: Any, othe
         copy_elsewhere(rekognition, other, copied)
 
 
-def test_a_project_has_five_policies_and_its_pages_hold_all_of_them(rekognition: Any, copied: str) -> None:
-    for number in range(5):
-        put(rekognition, copied, name=f"p{number}")
-    with pytest.raises(rekognition.exceptions.LimitExceededException):
-        put(rekognition, copied, name="p5")
-    pages = rekognition.get_paginator("list_project_policies").paginate(
-        ProjectArn=project_of(rekognition, copied), PaginationConfig={"PageSize": 2}
-    )
-
-    found = [[policy["PolicyName"] for policy in page["ProjectPolicies"]] for page in pages]
-    assert found == [["p0", "p1"], ["p2", "p3"], ["p4"]]
-
-
 @pytest.mark.parametrize(
     ("changes", "word"),
     [

@@ -1,10 +1,8 @@
 """The state machines of versions, datasets and projects: every transition is seen, and nothing goes on without one."""
 
 import itertools
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +22,7 @@ from tests.emulator.clients import (
 )
 from tests.emulator.conformance.requests import call
 from tests.emulator.datasets import line, picture, put_manifest
-from tests.emulator.processes import RunningService, wait_for
+from tests.emulator.processes import RunningService, lose_model, wait_for
 from tests.emulator.target import ON_AWS, OUTPUT, PATIENCE_SECONDS, POLL_SECONDS
 
 Launch = Callable[..., RunningService]
@@ -93,11 +91,6 @@ class Watch:
             time.sleep(min(POLL_SECONDS, 0.5))
 
 
-def corrupt(state: Path, version_arn: str) -> None:
-    """Take the file of a model away, so that it cannot start."""
-    shutil.rmtree(state / "models" / version_arn.rpartition("/")[2])
-
-
 @pytest.fixture(scope="module")
 def seen_of_versions(
     launch_for_all: Launch, s3: Any, training_lines: list[Any], tmp_path_factory: pytest.TempPathFactory
@@ -136,7 +129,7 @@ def seen_of_versions(
     run(trained)
     halt(trained)
     run(copies[0])
-    corrupt(state, copies[1])
+    lose_model(state, copies[1])
     run(copies[1])
     run(copies[1])
     for arn in (trained, copies[1], copies[2], failed, lost, untouched):
@@ -227,7 +220,7 @@ def frozen(
     for name in ("STOPPED", "RUNNING", "STOPPING"):
         start(client, versions[name])
     stop(client, versions["STOPPED"])
-    corrupt(state, versions["FAILED"])
+    lose_model(state, versions["FAILED"])
     client.start_project_version(ProjectVersionArn=versions["FAILED"], MinInferenceUnits=1)
     settled(client, versions["FAILED"])
     quick.stop()

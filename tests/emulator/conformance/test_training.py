@@ -15,7 +15,6 @@ from tests.emulator.clients import (
     output,
     output_kinds,
     output_lines,
-    project_of,
     settled,
     status,
     train,
@@ -87,21 +86,6 @@ def test_all_six_outputs_are_written(s3: Any, trained: dict[str, Any]) -> None:
     }
 
 
-def test_waiter_sees_training_complete(
-    rekognition: Any, s3: Any, training_lines: list[Any], testing_lines: list[Any]
-) -> None:
-    arn = begin_training(rekognition, s3, training_lines, testing_lines)
-    assert status(rekognition, arn) == "TRAINING_IN_PROGRESS"
-
-    rekognition.get_waiter("project_version_training_completed").wait(
-        ProjectArn=project_of(rekognition, arn),
-        VersionNames=[version_name(arn)],
-        WaiterConfig={"Delay": 0.05, "MaxAttempts": 400},
-    )
-
-    assert status(rekognition, arn) == "TRAINING_COMPLETED"
-
-
 def test_manifest_is_split_four_to_one(rekognition: Any, s3: Any) -> None:
     lines = put_pictures(s3, "split", {"ok": 10, "scratch": 5})
 
@@ -141,127 +125,6 @@ def some(label: str, number: int) -> list[dict[str, Any]]:
     return [line(f"none/{label}/{index}.png", label) for index in range(number)]
 
 
-TOO_FEW = "ERROR_MANIFEST_TOO_FEW_LABELS"
-BAD_SETS = {
-    "one label": (some("ok", 5), None, "training", TOO_FEW),
-    "251 labels": (
-        [row for n in range(251) for row in some(f"label {n}", 2)],
-        None,
-        "training",
-        TOO_FEW.replace("FEW", "MANY"),
-    ),
-    "single image of a label": (
-        [*some("ok", 5), *some("scratch", 1)],
-        None,
-        "training",
-        "ERROR_INSUFFICIENT_IMAGES_PER_LABEL_FOR_AUTOSPLIT",
-    ),
-    "three of fourteen lines broken": (
-        [*some("ok", 6), *some("scratch", 5), "{", "{", "{"],
-        None,
-        "training",
-        "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST",
-    ),
-    "two buckets": (
-        [*some("ok", 5), *some("scratch", 5), line("a.png", "ok", bucket="another-bucket")],
-        None,
-        "training",
-        "ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS",
-    ),
-    "bucket of nobody": (
-        [line(f"{n}.png", label, bucket="no-such-bucket") for n, label in enumerate(["ok", "scratch"] * 3)],
-        None,
-        "training",
-        "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET",
-    ),
-    "one testing label": ([*some("ok", 5), *some("scratch", 5)], some("ok", 3), "testing", TOO_FEW),
-    "1001 testing images of a label": (
-        [*some("ok", 5), *some("scratch", 5)],
-        [*some("ok", 1001), *some("scratch", 1)],
-        "testing",
-        "ERROR_TOO_MANY_RECORDS_IN_ERROR",
-    ),
-    "labels that differ": (
-        [*some("a", 2), *some("b", 2), *some("c", 2)],
-        [*some("a", 2), *some("d", 2)],
-        "both",
-        "ERROR_INSUFFICIENT_LABEL_OVERLAP",
-    ),
-}
-
-
-@pytest.mark.parametrize(("training", "testing", "side", "code"), BAD_SETS.values(), ids=BAD_SETS.keys())
-def test_bad_content_fails_with_its_code(
-    rekognition: Any, s3: Any, training: list[Any], testing: list[Any] | None, side: str, code: str
-) -> None:
-    version = train(rekognition, s3, training, testing)
-
-    assert version["Status"] == "TRAINING_FAILED"
-    summary = summary_of(s3, version)
-    errors = summary["errors"] if side == "both" else summary["statistics"][side]["errors"]
-    assert code in codes(errors)
-    assert next(entry["message"] for entry in errors if entry["code"] == code) in version["StatusMessage"]
-    assert output_kinds(s3, version_name(version["ProjectVersionArn"])) == CONTENT_ERROR_FILES
-    assert "EvaluationResult" not in version
-    assert "BillableTrainingTimeInSeconds" not in version
-    assert "Output" not in version["TrainingDataResult"]
-
-
-def test_labels_are_judged_again_without_the_bad_images(rekognition: Any, s3: Any) -> None:
-    good = put_pictures(s3, "usable", {"ok": 8})
-    s3.put_object(Bucket=BUCKET, Key="usable/not.png", Body=b"not a picture")
-    bad = [line("usable/not.png", "scratch")]
-    testing = put_pictures(s3, "usable-test", {"ok": 3, "scratch": 2})
-
-    version = train(rekognition, s3, [*good, *bad], testing)
-
-    summary = summary_of(s3, version)
-    assert codes(summary["statistics"]["training"]["errors"]) == ["ERROR_MANIFEST_TOO_FEW_USABLE_LABELS"]
-
-
-def test_usable_labels_must_overlap(rekognition: Any, s3: Any) -> None:
-    training = put_pictures(s3, "overlap", {"ok": 2, "scratch": 2, "dent": 2})
-    testing = put_pictures(s3, "overlap-test", {"ok": 6, "other": 6})
-    s3.put_object(Bucket=BUCKET, Key="overlap-test/bad.png", Body=b"not a picture")
-
-    version = train(rekognition, s3, training, [*testing, line("overlap-test/bad.png", "dent")])
-
-    assert codes(summary_of(s3, version)["errors"]) == ["ERROR_INSUFFICIENT_USABLE_LABEL_OVERLAP"]
-
-
-@pytest.mark.parametrize(
-    ("key", "data", "sentence"),
-    [
-        ("empty.manifest", b"\n", "The manifest file is empty."),
-        ("no-extension", b"{}\n", "The manifest file extension or contents are invalid."),
-        ("binary.manifest", b"\xff\x00", "The manifest file extension or contents are invalid."),
-        ("absent.manifest", None, "The manifest file extension or contents are invalid."),
-    ],
-)
-def test_unusable_manifest_file_fails_with_its_sentence_and_writes_nothing(
-    rekognition: Any, s3: Any, key: str, data: bytes | None, sentence: str
-) -> None:
-    if data is not None:
-        s3.put_object(Bucket=BUCKET, Key=key, Body=data)
-    asset = {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}]}
-
-    version = train(rekognition, s3, some("ok", 1), TrainingData=asset)
-
-    assert (version["Status"], version["StatusMessage"]) == ("TRAINING_FAILED", sentence)
-    assert "ManifestSummary" not in version
-    assert output_kinds(s3, version_name(version["ProjectVersionArn"])) == set()
-
-
-def test_missing_buckets_fail_with_their_sentences(rekognition: Any, s3: Any, training_lines: list[Any]) -> None:
-    asset = {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": "no-such-bucket", "Name": "a.manifest"}}}]}
-
-    unreadable = train(rekognition, s3, training_lines, TrainingData=asset)
-    unwritable = train(rekognition, s3, training_lines, OutputConfig={"S3Bucket": "no-such-bucket"})
-
-    assert unreadable["StatusMessage"] == "The S3 bucket permissions are incorrect."
-    assert unwritable["StatusMessage"] == "Unable to write to output S3 bucket."
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -283,15 +146,6 @@ def test_requests_that_make_no_sense_are_refused_at_once(rekognition: Any, s3: A
     code = error_code(rekognition.create_project_version, ProjectArn=new_project(rekognition), **request)
 
     assert code == "InvalidParameterException"
-
-
-def test_version_name_is_taken_once_per_project(rekognition: Any, s3: Any, trained: dict[str, Any]) -> None:
-    arn = trained["ProjectVersionArn"]
-    request = training_request(s3, version_name(arn), some("ok", 2))
-
-    code = error_code(rekognition.create_project_version, ProjectArn=project_of(rekognition, arn), **request)
-
-    assert code == "ResourceInUseException"
 
 
 def test_service_answers_and_guards_its_quota_while_it_trains(
@@ -319,16 +173,6 @@ def test_service_answers_and_guards_its_quota_while_it_trains(
 
     assert settled(client, first)["Status"] == "TRAINING_COMPLETED"
     assert client.list_tags_for_resource(ResourceArn=first)["Tags"] == {"set": "meanwhile"}
-
-
-def test_version_quota(launch: Callable[..., RunningService], s3: Any, training_lines: list[Any]) -> None:
-    client = launch("--max-versions", 1).client()
-    project = new_project(client)
-    begin_training(client, s3, training_lines, project=project)
-
-    request = training_request(s3, "one-too-many", training_lines)
-
-    assert error_code(client.create_project_version, ProjectArn=project, **request) == "LimitExceededException"
 
 
 def test_training_process_that_dies_fails_the_version(rekognition: Any, s3: Any) -> None:
