@@ -33,7 +33,7 @@ endif
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMPS) ## Make the three Python environments in .venvs/ (the others do it when needed)
+setup: $(STAMPS) ## Make the Python environments in .venvs/ (the others do it when needed)
 
 demo: setup ## From pictures to models in production on this machine: make demo [DATASET=folder] [SEED=7] [TASKS=detection]
 	@$(RUN) -m local demo --seed $(SEED) $(if $(DATASET),--dataset "$(DATASET)") $(if $(TASKS),--tasks $(TASKS)) $(if $(PER_DEFECT),--per-defect $(PER_DEFECT))
@@ -47,7 +47,7 @@ rollback: setup ## Bring back what was in production before, in the local cloud 
 down: setup ## End the local cloud
 	@$(RUN) -m local down
 
-test: setup ## Run all tests
+test: setup $(VENVS)/clients/.filled $(VENVS)/clients/javascript/.filled ## Run all tests
 	@$(RUN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 clean: ## Remove everything made here
@@ -62,6 +62,13 @@ $(VENVS)/%/.filled: requirements/%.txt $(VENVS)/uv/.filled
 	@$(VENVS)/uv/bin/uv pip sync --quiet --python $(VENVS)/$*/bin/python $< \
 		|| { echo "uv could not; pip takes longer"; \
 		     $(VENVS)/uv/bin/python -m pip --python $(VENVS)/$*/bin/python install --quiet -r $<; }
+	@touch $@
+
+# The AWS SDK for JavaScript, by the npm of the environment of clients.
+$(VENVS)/clients/javascript/.filled: tests/emulator/javascript/package-lock.json $(VENVS)/clients/.filled
+	@echo "Filling $(@D)"
+	@mkdir -p $(@D) && cp tests/emulator/javascript/package*.json $(@D)
+	@PATH="$(CURDIR)/$(VENVS)/clients/bin:$$PATH" npm ci --prefix $(@D) --silent --no-audit --no-fund --cache $(VENVS)/cache/npm
 	@touch $@
 
 # Without uv the environment still holds the pip that fills the others.
