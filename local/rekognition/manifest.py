@@ -11,6 +11,7 @@ from local.rekognition import limits
 from local.rekognition.attributes import METADATA, Annotation, form_findings, frame_of, label_attributes, read_attribute
 from local.rekognition.failures import FILE_EMPTY, FILE_INVALID, FILE_TOO_LARGE, Finding, ManifestFileError, finding
 from local.rekognition.use_case import UseCase
+from local.rekognition.validation import is_text
 
 _SOURCE_REF = re.compile(r"s3://(?P<bucket>[0-9A-Za-z.\-_]{3,255})/(?P<key>.{1,1024})", re.DOTALL)
 
@@ -149,7 +150,12 @@ def _json_object(row: str) -> dict[str, Any] | None:
         document = json.loads(row, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) else None
+    return document if isinstance(document, dict) and _is_writable(document, row) else None
+
+
+def _is_writable(document: dict[str, Any], row: str) -> bool:
+    # JSON can name half a character, which no text can hold.
+    return "\\u" not in row or is_text(json.dumps(document, ensure_ascii=False))
 
 
 def _refuse_constant(name: str) -> None:

@@ -16,6 +16,8 @@ from local.rekognition.store import Record, Store
 from local.rekognition.throttle import ControlPlaneThrottle
 
 _PAGE_SIZE = 100
+# Of the numbers in tokens, milliseconds and positions: SQLite knows no longer ones.
+_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,10 @@ def page(
 
 def decode_number(token: str) -> int:
     """Return the number that a token names. Raises ServiceError InvalidPaginationTokenException."""
-    try:
-        return int(decode_token(token))
-    except ValueError as error:
-        raise _invalid_token() from error
+    number = decode_token(token)
+    if not (number.isascii() and number.isdecimal() and len(number) <= _DIGITS):
+        raise _invalid_token()
+    return int(number)
 
 
 def encode_token(place: str) -> str:

@@ -60,7 +60,7 @@ def _convert(shape: Any, value: Any, path: str) -> Any:
             return {name: _convert(member, members[name], _join(path, name)) for name, member in known.items()}
         case "map":
             entries = _expect(dict, value, path)
-            return {key: _convert(shape.value, entry, _join(path, key)) for key, entry in entries.items()}
+            return {_text(key, path): _convert(shape.value, entry, _join(path, key)) for key, entry in entries.items()}
         case "list":
             items = enumerate(_expect(list, value, path), start=1)
             return [_convert(shape.member, item, f"{path}.{number}.member") for number, item in items]
@@ -77,6 +77,21 @@ def _expect(kind: type | tuple[type, ...], value: Any, path: str) -> Any:
     return value
 
 
+def _text(value: Any, path: str) -> str:
+    text: str = _expect(str, value, path)
+    if not is_text(text):
+        raise ServiceError("SerializationException", f"'{path}' has half a character: it is no Unicode text.")
+    return text
+
+
+def is_text(value: str) -> bool:
+    """Tell text from what JSON can name and nobody can write: halves of characters."""
+    try:
+        return bool(value.encode()) or not value
+    except UnicodeEncodeError:
+        return False
+
+
 def _decode_blob(value: Any, path: str) -> bytes:
     try:
         return base64.b64decode(_expect(str, value, path), validate=True)
@@ -85,7 +100,7 @@ def _decode_blob(value: Any, path: str) -> bytes:
 
 
 _SCALARS: dict[str, Callable[[Any, str], Any]] = {
-    "string": lambda value, path: _expect(str, value, path),
+    "string": _text,
     "integer": lambda value, path: _expect(int, value, path),
     "long": lambda value, path: _expect(int, value, path),
     "float": lambda value, path: _expect((float, int), value, path),

@@ -36,12 +36,19 @@ def skip_on_aws(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def rekognition(request: pytest.FixtureRequest) -> Iterator[Any]:
+def rekognition(request: pytest.FixtureRequest) -> Any:
     """The client of whoever runs the suite; every error that it gets must be one that the operation models."""
     client = boto3.client("rekognition") if ON_AWS else request.getfixturevalue("service").client()
     client.meta.events.register("after-call.rekognition", check_modelled)
-    yield client
+    return client
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """An account has room for a hundred projects, and pays for what is forgotten."""
+    yield
     if ON_AWS:
+        client = request.getfixturevalue("rekognition")
         for page in client.get_paginator("describe_projects").paginate():
             for project in page["ProjectDescriptions"]:
                 if f"-{RUN}-" in project["ProjectArn"]:

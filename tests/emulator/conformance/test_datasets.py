@@ -143,7 +143,7 @@ def test_what_is_wrong_with_a_line_is_listed_in_it(rekognition: Any, s3: Any) ->
         ({"SourceRefContains": "sub/"}, ["sub/d.png"]),
         ({"SourceRefContains": "%"}, []),
         ({"HasErrors": True}, []),
-        ({"HasErrors": False, "Labeled": True, "SourceRefContains": "b", "ContainsLabels": ["scratch"]}, ["b.png"]),
+        ({"HasErrors": False, "Labeled": True, "SourceRefContains": "/b.", "ContainsLabels": ["scratch"]}, ["b.png"]),
     ],
 )
 def test_entries_are_filtered(rekognition: Any, filtered: str, filters: dict[str, Any], expected: list[str]) -> None:
