@@ -24,13 +24,17 @@ def new_project(rekognition: Any, prefix: str = "line") -> str:
 
 
 def remove_project(rekognition: Any, project: dict[str, Any]) -> None:
-    """Delete a project with everything in it; nothing of it may be busy or run."""
+    """Delete a project with everything in it, once nothing of it is busy; nothing may run."""
+
+    def insist(call: Any, **parameters: Any) -> None:
+        wait_for(lambda: error_code_of(call, **parameters) != "ResourceInUseException")
+
     arn = project["ProjectArn"]
     for version in rekognition.describe_project_versions(ProjectArn=arn)["ProjectVersionDescriptions"]:
-        rekognition.delete_project_version(ProjectVersionArn=version["ProjectVersionArn"])
+        insist(rekognition.delete_project_version, ProjectVersionArn=version["ProjectVersionArn"])
     for dataset in project["Datasets"]:
-        rekognition.delete_dataset(DatasetArn=dataset["DatasetArn"])
-    wait_for(lambda: error_code_of(rekognition.delete_project, ProjectArn=arn) != "ResourceInUseException")
+        insist(rekognition.delete_dataset, DatasetArn=dataset["DatasetArn"])
+    insist(rekognition.delete_project, ProjectArn=arn)
 
 
 def project_of(rekognition: Any, version_arn: str) -> str:
