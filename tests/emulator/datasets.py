@@ -1,6 +1,8 @@
 """Labelled pictures in S3, and the manifests that list them."""
 
 import json
+import struct
+import zlib
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +11,7 @@ from PIL import Image
 
 from tests.emulator.target import BUCKET, OUTPUT
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLORS = {"ok": (40, 160, 60), "scratch": (180, 60, 40), "dent": (40, 60, 180)}
 
 
@@ -30,6 +33,11 @@ def _noisy(canvas: np.ndarray, seed: int, form: str) -> bytes:
     buffer = BytesIO()
     Image.fromarray(np.clip(canvas + noise, 0, 255).astype(np.uint8)).save(buffer, form)
     return buffer.getvalue()
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """Write a part of a PNG file."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def line(key: str, *labels: str, bucket: str = BUCKET, **changes: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from local.rekognition.validation import service_model
 from tests.emulator.chance import Chance
 from tests.emulator.clients import begin_training, new_name, new_project, settled, start, train
 from tests.emulator.conformance.requests import OPERATIONS, requests_about_nothing
-from tests.emulator.datasets import boxes_line, line, picture, put_pictures
+from tests.emulator.datasets import PNG_SIGNATURE, boxes_line, line, picture, png_chunk, put_pictures
 from tests.emulator.processes import RunningService, wait_for
 from tests.emulator.target import BUCKET
 
@@ -210,15 +210,11 @@ def saved(mode: str, form: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
 def png_of_size(width: int, height: int, *chunks: bytes) -> bytes:
     """A PNG file that says it is this large and has next to no pixels."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    data = chunk(b"IDAT", zlib.compress(bytes(1000)))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + data + chunk(b"IEND", b"")
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    data = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return PNG_SIGNATURE + header + b"".join(chunks) + data + png_chunk(b"IEND", b"")
 
 
 BOMB = zlib.compress(bytes(50 * MEGABYTE))
@@ -226,9 +222,9 @@ HOSTILE = [
     png_of_size(60_000, 60_000),
     png_of_size(4096, 4096),
     png_of_size(0, 100),
-    png_of_size(100, 100, chunk(b"zTXt", b"a\0\0" + BOMB)),
-    png_of_size(100, 100, chunk(b"iCCP", b"a\0\0" + BOMB)),
-    png_of_size(100, 100, chunk(b"eXIf", b"MM\0*" + bytes(20))),
+    png_of_size(100, 100, png_chunk(b"zTXt", b"a\0\0" + BOMB)),
+    png_of_size(100, 100, png_chunk(b"iCCP", b"a\0\0" + BOMB)),
+    png_of_size(100, 100, png_chunk(b"eXIf", b"MM\0*" + bytes(20))),
     saved("RGB", "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + bytes(40)),
 ]
 PICTURES = [

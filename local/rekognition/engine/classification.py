@@ -15,7 +15,7 @@ from local.rekognition.engine.linear import Linear, Mixture, fit_mixture
 from local.rekognition.engine.reference import MAX_REFERENCES, Deviation, Reference
 from local.rekognition.engine.threads import one_thread
 
-_FORMAT = "rekognition-mlops classification 1"
+_FORMAT = "rekognition-mlops classification 2"
 _SEARCHES = {"aligned": True, "unaligned": False}
 _REFERENCE_PARTS = tuple(part.name for part in fields(Reference))
 _MIN_REFERENCES = 12
@@ -26,7 +26,7 @@ _Extract = Callable[[bytes], ImageFeatures]
 
 @dataclass(frozen=True)
 class LabeledImage:
-    """A training image: its unique name, the PNG or JPEG file, and its labels (exactly one)."""
+    """A training image: its unique name, the PNG or JPEG file, and its labels (at least one)."""
 
     name: str
     data: bytes
@@ -42,18 +42,50 @@ def _describe(
 
 
 @dataclass(frozen=True)
-class ClassificationModel:
-    """Tells which of `labels` (sorted) an image shows."""
+class Head:
+    """Tells classes apart that exclude each other: a linear model on each feature set, and how they are mixed."""
 
-    labels: tuple[str, ...]
     mixture: Mixture
     models: Mapping[str, Linear]
+
+    @classmethod
+    def fit(cls, feature_sets: Mapping[str, np.ndarray], targets: np.ndarray) -> "Head":
+        """Fit to float32 (n, features) of each set and to class indices (n,) without gaps."""
+        mixture = fit_mixture(feature_sets, targets)
+        return cls(mixture, {name: Linear.fit(feature_sets[name], targets) for name in mixture.weights})
+
+    @classmethod
+    def present(cls, feature_sets: Mapping[str, np.ndarray], targets: np.ndarray) -> "Head":
+        """Fit to whether images have a label, bool (n,): the second class is that they do."""
+        if not targets.all():
+            return cls.fit(feature_sets, targets.astype(int))
+        # Nothing shows what an image without the label looks like.
+        share = (len(targets) + 1) / (len(targets) + 2)
+        return cls(Mixture({}, np.log([1 - share, share]).astype(np.float32)), {})
+
+    def probabilities(self, described: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return float32 (classes,) for the feature sets of one image."""
+        scores = {name: model.log_probabilities(described[name][None]) for name, model in self.models.items()}
+        return np.exp(self.mixture.log_probabilities(scores)[0]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class ClassificationModel:
+    """Tells which of `labels` (sorted) an image shows.
+
+    Where every training image has one label, one head tells them apart; otherwise each label has a head that says
+    whether it is there.
+    """
+
+    labels: tuple[str, ...]
+    heads: tuple[Head, ...]
     deviations: Mapping[str, Deviation]
 
     def predict(self, images: Sequence[bytes]) -> np.ndarray:
         """Return float32 (n, labels), each row the calibrated probabilities of the labels for one PNG or JPEG file.
 
-        Raises ValueError, with the position of the image, when one cannot be decoded.
+        With one label per training image they sum to 1, otherwise each stands for itself. Raises ValueError, with the
+        position of the image, when one cannot be decoded.
         """
         with one_thread():
             rows = [self._probabilities(_extract(data, f"image {index}")) for index, data in enumerate(images)]
@@ -61,16 +93,14 @@ class ClassificationModel:
 
     def _probabilities(self, image: ImageFeatures) -> np.ndarray:
         described = _describe(image, self.deviations)
-        scores = {name: model.log_probabilities(described[name][None]) for name, model in self.models.items()}
-        return np.exp(self.mixture.log_probabilities(scores)[0]).astype(np.float32)
+        answers = [head.probabilities(described) for head in self.heads]
+        return answers[0] if len(answers) == 1 else np.array([presence for _, presence in answers])
 
     def save(self, path: Path) -> None:
         """Write the model to one file, whole or not at all; the same model gives the same bytes."""
-        arrays: dict[str, Any] = {"format": _FORMAT, "labels": self.labels}
-        arrays |= {"mixture.names": list(self.mixture.weights), "mixture.weights": list(self.mixture.weights.values())}
-        arrays |= {"mixture.bias": self.mixture.bias}
-        for name, model in self.models.items():
-            arrays |= {f"{name}.weights": model.weights, f"{name}.bias": model.bias}
+        arrays: dict[str, Any] = {"format": _FORMAT, "labels": self.labels, "heads": len(self.heads)}
+        for number, head in enumerate(self.heads):
+            arrays |= {f"{number}.{part}": array for part, array in _head_arrays(head).items()}
         for name, deviation in self.deviations.items():
             arrays |= {f"{name}.center": deviation.center, f"{name}.spread": deviation.spread}
             arrays |= {f"reference.{part}": getattr(deviation.reference, part) for part in _REFERENCE_PARTS}
@@ -85,15 +115,27 @@ class ClassificationModel:
             if "format" not in file or str(file["format"]) != _FORMAT:
                 raise ValueError(f"{path} is not a classification model of this version; train it again")
             arrays = dict(file)
-        names = arrays["mixture.names"].tolist()
-        weights = dict(zip(names, arrays["mixture.weights"].tolist(), strict=True))
-        models = {name: Linear(arrays[f"{name}.weights"], arrays[f"{name}.bias"]) for name in names}
-        mixture = Mixture(weights, arrays["mixture.bias"])
-        return cls(tuple(arrays["labels"].tolist()), mixture, models, _load_deviations(arrays, names))
+        heads = tuple(_load_head(arrays, f"{number}.") for number in range(int(arrays["heads"])))
+        return cls(tuple(arrays["labels"].tolist()), heads, _load_deviations(arrays))
 
 
-def _load_deviations(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, Deviation]:
-    used = [name for name in names if name in _SEARCHES]
+def _head_arrays(head: Head) -> dict[str, Any]:
+    weights = head.mixture.weights
+    arrays = {"names": np.array(list(weights), str), "weights": list(weights.values()), "bias": head.mixture.bias}
+    for name, model in head.models.items():
+        arrays |= {f"{name}.weights": model.weights, f"{name}.bias": model.bias}
+    return arrays
+
+
+def _load_head(arrays: Mapping[str, np.ndarray], prefix: str) -> Head:
+    names = arrays[f"{prefix}names"].tolist()
+    weights = dict(zip(names, arrays[f"{prefix}weights"].tolist(), strict=True))
+    models = {name: Linear(arrays[f"{prefix}{name}.weights"], arrays[f"{prefix}{name}.bias"]) for name in names}
+    return Head(Mixture(weights, arrays[f"{prefix}bias"]), models)
+
+
+def _load_deviations(arrays: Mapping[str, np.ndarray]) -> dict[str, Deviation]:
+    used = [name for name in _SEARCHES if f"{name}.center" in arrays]
     if not used:
         return {}
     reference = Reference(*(arrays[f"reference.{part}"] for part in _REFERENCE_PARTS))
@@ -105,8 +147,8 @@ def _load_deviations(arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> 
 def train_classifier(images: Sequence[LabeledImage]) -> ClassificationModel:
     """Train on labelled images in any order; the same images give the same model, bit for bit.
 
-    Raises ValueError, naming the image, when one cannot be decoded or has not exactly one label, and when there are
-    fewer than two labels.
+    Raises ValueError, naming the image, when one cannot be decoded or has no label, and when there are fewer than two
+    labels.
     """
     ordered = sorted(images, key=lambda image: (image.name, image.labels, image.data))
     labels, targets = _targets(ordered)
@@ -115,21 +157,26 @@ def train_classifier(images: Sequence[LabeledImage]) -> ClassificationModel:
         references = _references(ordered, targets, cached)
         deviations = _fit_deviations(references, cached)
         feature_sets = _feature_sets(ordered, deviations, references, cached)
-        mixture = fit_mixture(feature_sets, targets)
-        models = {name: Linear.fit(feature_sets[name], targets) for name in mixture.weights}
-    used = {name: deviation for name, deviation in deviations.items() if name in models}
-    return ClassificationModel(labels, mixture, models, used)
+        heads = _fit_heads(feature_sets, targets)
+    used = {name for head in heads for name in head.models}
+    return ClassificationModel(labels, heads, {name: deviations[name] for name in deviations if name in used})
 
 
 def _targets(images: Sequence[LabeledImage]) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return the labels, sorted, and for every image the index of its label."""
+    """Return the labels, sorted, and bool (images, labels): which image has which."""
     for image in images:
-        if len(image.labels) != 1:
-            raise ValueError(f"{image.name} has {len(image.labels)} labels; classification needs exactly one per image")
-    labels = sorted({image.labels[0] for image in images})
+        if not image.labels:
+            raise ValueError(f"{image.name} has no label; classification needs at least one on every image")
+    labels = sorted({label for image in images for label in image.labels})
     if len(labels) < 2:
         raise ValueError(f"training needs images of at least two labels; there are {len(labels)}")
-    return tuple(labels), np.array([labels.index(image.labels[0]) for image in images])
+    return tuple(labels), np.array([[label in image.labels for label in labels] for image in images])
+
+
+def _fit_heads(feature_sets: Mapping[str, np.ndarray], targets: np.ndarray) -> tuple[Head, ...]:
+    if (targets.sum(axis=1) == 1).all():
+        return (Head.fit(feature_sets, targets.argmax(axis=1)),)
+    return tuple(Head.present(feature_sets, present) for present in targets.T)
 
 
 def _extract(data: bytes, name: str, extract: _Extract = extract_features) -> ImageFeatures:
@@ -143,7 +190,7 @@ def _references(images: Sequence[LabeledImage], targets: np.ndarray, extract: _E
     """Return distinct images of the label whose images are the most alike, or none where no label has enough."""
     textures = np.stack([_extract(image.data, image.name, extract).texture for image in images])
     textures /= textures.std(0) + 1e-6
-    members = {label: np.flatnonzero(targets == label) for label in np.unique(targets)}
+    members = {label: np.flatnonzero(present) for label, present in enumerate(targets.T)}
     distinct = {label: list(dict.fromkeys(images[index].data for index in own)) for label, own in members.items()}
     eligible = [label for label, own in distinct.items() if len(own) >= _MIN_REFERENCES]
     if not eligible:

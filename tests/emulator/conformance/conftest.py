@@ -51,7 +51,7 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         client = request.getfixturevalue("rekognition")
         for page in client.get_paginator("describe_projects").paginate():
             for project in page["ProjectDescriptions"]:
-                if f"-{RUN}-" in project["ProjectArn"]:
+                if f"-{RUN}-" in project["ProjectArn"] and project["Status"] != "DELETING":
                     remove_project(client, project)
 
 

@@ -315,6 +315,7 @@ def test_usable_labels_must_overlap(rekognition: Any, s3: Any) -> None:
     check_failure(s3, version, "ERROR_INSUFFICIENT_USABLE_LABEL_OVERLAP", "both")
 
 
+@pytest.mark.costs
 def test_pictures_that_s3_does_not_hand_out_are_not_copied(rekognition: Any, s3: Any) -> None:
     archived = put_pictures(s3, "archive", {"ok": 2, "scratch": 2})
     for number in range(2):

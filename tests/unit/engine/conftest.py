@@ -24,9 +24,9 @@ def draw_part(label: str, random: np.random.Generator) -> bytes:
     x, y = random.integers(-2, 3, 2)
     draw.rectangle((50 + x, 40 + y, 110 + x, 100 + y), fill=(50, 55, 60))
     for lead, left in enumerate((60, 78, 96)):
-        length = 15 if label == "short" and lead == 1 else 45
+        length = 15 if "short" in label and lead == 1 else 45
         draw.rectangle((left + x, 100 + y, left + 6 + x, 100 + length + y), fill=(200, 200, 205))
-    if label == "hole":
+    if "hole" in label:
         left, top = random.integers(60, 85, 2)
         draw.ellipse((left, top, left + 14, top + 14), fill=(220, 200, 60))
     noisy = np.asarray(image, np.float32) + random.normal(0, 4, (SIDE, SIDE, 3))
@@ -38,7 +38,7 @@ def make_parts() -> Callable[..., list[LabeledImage]]:
     def make(seed: int = 0, **counts: int) -> list[LabeledImage]:
         random = np.random.default_rng(seed)
         return [
-            LabeledImage(f"s3://parts/{label}/{number:03}.png", draw_part(label, random), (label,))
+            LabeledImage(f"s3://parts/{label}/{number:03}.png", draw_part(label, random), tuple(label.split("_and_")))
             for label, count in counts.items()
             for number in range(count)
         ]
