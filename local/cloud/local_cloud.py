@@ -59,7 +59,7 @@ class LocalCloud:
 
     `state` holds logs, e-mails, the build and the models; it is emptied at each start. `custom_labels` False leaves
     out the Custom Labels service, for tests that need no models. `training_seconds` is the least time that a training
-    takes, `transition_seconds` that of a copy, start or stop.
+    takes.
     """
 
     def __init__(
@@ -68,14 +68,13 @@ class LocalCloud:
         *,
         template: Path = ROOT / "template.yaml",
         custom_labels: bool = True,
-        transition_seconds: float = 0.3,
         training_seconds: float = 0.0,
     ) -> None:
         self.state, self.template = state.resolve(), template.resolve()
         self.endpoint = ""
         self.rekognition_endpoint = ""
         self._custom_labels = custom_labels
-        self._pace = {"--transition-seconds": transition_seconds, "--training-seconds": training_seconds}
+        self._training_seconds = training_seconds
         self._running = contextlib.ExitStack()
 
     def start(self) -> Self:
@@ -154,7 +153,7 @@ class LocalCloud:
 
     def _start_custom_labels(self) -> ChildProcess:
         where = ["--port", "0", "--state", str(self.state / "rekognition"), "--s3-endpoint", self.endpoint]
-        pace = [word for switch, seconds in self._pace.items() for word in (switch, str(seconds))]
+        pace = ["--training-seconds", str(self._training_seconds)]
         service = ChildProcess(
             "The Custom Labels service",
             [sys.executable, "-m", "local.rekognition", *where, *pace],

@@ -43,7 +43,7 @@ def plant(system: System) -> Iterator[System]:
     plant = System(system.cloud, outputs, system.tap, NAME, ACCOUNTS)
     yield plant
     plant.delete_stack()
-    # Some test or other left a model running in production.
+    # What releases left running in production ends with the stack.
     assert not plant.running()
 
 

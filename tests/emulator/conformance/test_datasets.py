@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.clients import error, error_code, new_project, settled
+from tests.emulator.clients import error, error_code, new_project, output_lines, settled
 from tests.emulator.datasets import boxes_line, line, put_manifest, put_pictures
 from tests.emulator.processes import RunningService, wait_for
 from tests.emulator.target import BUCKET, OUTPUT
@@ -300,3 +300,19 @@ def test_pictures_of_lines_are_looked_at_in_training_only(rekognition: Any, s3: 
     arn = make(rekognition, s3, [line("few/ok/0.png", "ok"), line("not/there.png", "ok")])
 
     assert described(rekognition, arn)["DatasetStats"]["ErrorEntries"] == 0
+
+
+def test_a_training_dataset_alone_is_split_when_the_service_may(
+    launch: Callable[..., RunningService], s3: Any, training_lines: Lines
+) -> None:
+    client = launch("--split-training-dataset").client()
+    project = new_project(client)
+    make(client, s3, training_lines, project)
+    request = {"ProjectArn": project, "VersionName": "v1", "OutputConfig": {"S3Bucket": OUTPUT, "S3KeyPrefix": "split"}}
+    version = settled(client, client.create_project_version(**request)["ProjectVersionArn"])
+
+    assert version["Status"] == "TRAINING_COMPLETED"
+    assert version["TestingDataResult"]["Input"] == {"AutoCreate": True}
+    sides = [version[side]["Output"] for side in ("TrainingDataResult", "TestingDataResult")]
+    used = [row["source-ref"] for side in sides for row in output_lines(s3, side)]
+    assert sorted(used) == sorted(row["source-ref"] for row in training_lines)
