@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ _FORMAT = "rekognition-mlops classification 2"
 _SEARCHES = {"aligned": True, "unaligned": False}
 _REFERENCE_PARTS = tuple(part.name for part in fields(Reference))
 _MIN_REFERENCES = 12
-_CACHED_IMAGES = 1000  # 0.3 MB each
+_COMPARED_IMAGES = 1000  # remembered with 0.3 MB each
 
 _Extract = Callable[[bytes], ImageFeatures]
 
@@ -153,10 +152,10 @@ def train_classifier(images: Sequence[LabeledImage]) -> ClassificationModel:
     ordered = sorted(images, key=lambda image: (image.name, image.labels, image.data))
     labels, targets = _targets(ordered)
     with one_thread():
-        cached = lru_cache(_CACHED_IMAGES)(extract_features)
-        references = _references(ordered, targets, cached)
-        deviations = _fit_deviations(references, cached)
-        feature_sets = _feature_sets(ordered, deviations, references, cached)
+        extract = _remembering(_COMPARED_IMAGES)
+        references = _references(ordered, targets, extract)
+        deviations = _fit_deviations(references, extract)
+        feature_sets = _feature_sets(ordered, deviations, references, extract)
         heads = _fit_heads(feature_sets, targets)
     used = {name for head in heads for name in head.models}
     return ClassificationModel(labels, heads, {name: deviations[name] for name in deviations if name in used})
@@ -179,6 +178,27 @@ def _fit_heads(feature_sets: Mapping[str, np.ndarray], targets: np.ndarray) -> t
     return tuple(Head.present(feature_sets, present) for present in targets.T)
 
 
+def _remembering(most: int) -> _Extract:
+    """Extract features, and keep those of the first images, which are asked for again."""
+    known: dict[bytes, ImageFeatures] = {}
+
+    def extract(data: bytes) -> ImageFeatures:
+        if data in known:
+            return known[data]
+        features = extract_features(data)
+        if len(known) < most:
+            known[data] = features
+        return features
+
+    return extract
+
+
+def _sample(targets: np.ndarray, most: int) -> np.ndarray:
+    """Return the indices, sorted, of at most `most` images: the first ones of every label in turn."""
+    turn = np.where(targets, targets.cumsum(axis=0), len(targets) + 1).min(axis=1)
+    return np.sort(np.argsort(turn, kind="stable")[:most])
+
+
 def _extract(data: bytes, name: str, extract: _Extract = extract_features) -> ImageFeatures:
     try:
         return extract(data)
@@ -187,7 +207,12 @@ def _extract(data: bytes, name: str, extract: _Extract = extract_features) -> Im
 
 
 def _references(images: Sequence[LabeledImage], targets: np.ndarray, extract: _Extract) -> list[bytes]:
-    """Return distinct images of the label whose images are the most alike, or none where no label has enough."""
+    """Return distinct images of the label whose images are the most alike, or none where no label has enough.
+
+    Of many images only some are compared, so that the others are looked at only once.
+    """
+    compared = _sample(targets, _COMPARED_IMAGES)
+    images, targets = [images[index] for index in compared], targets[compared]
     textures = np.stack([_extract(image.data, image.name, extract).texture for image in images])
     textures /= textures.std(0) + 1e-6
     members = {label: np.flatnonzero(present) for label, present in enumerate(targets.T)}
@@ -212,5 +237,7 @@ def _feature_sets(
 ) -> dict[str, np.ndarray]:
     """Return for each feature set float32 (n, features); an image is never its own reference."""
     position = {data: index for index, data in enumerate(references)}
-    rows = [_describe(extract(image.data), deviations, position.get(image.data)) for image in images]
+    rows = [
+        _describe(_extract(image.data, image.name, extract), deviations, position.get(image.data)) for image in images
+    ]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

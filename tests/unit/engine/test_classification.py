@@ -1,4 +1,5 @@
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from local.rekognition.engine import ClassificationModel, LabeledImage, train_classifier
+from local.rekognition.engine import ClassificationModel, LabeledImage, classification, train_classifier
+from local.rekognition.engine.features import ImageFeatures, extract_features
 
 MakeParts = Callable[..., list[LabeledImage]]
 
@@ -177,3 +179,20 @@ def test_label_that_every_image_has_is_expected_on_every_image(make_parts: MakeP
 def test_fewer_than_two_labels_are_refused(count: int, make_parts: MakeParts) -> None:
     with pytest.raises(ValueError, match="at least two labels"):
         train_classifier(make_parts(normal=count))
+
+
+def test_images_beyond_those_that_are_compared_are_looked_at_once(
+    make_parts: MakeParts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = make_parts(normal=20, hole=4)
+    looks: Counter[bytes] = Counter()
+
+    def extract(data: bytes) -> ImageFeatures:
+        looks[data] += 1
+        return extract_features(data)
+
+    monkeypatch.setattr(classification, "extract_features", extract)
+    monkeypatch.setattr(classification, "_COMPARED_IMAGES", 18)
+
+    assert "aligned" in train_classifier(parts).deviations
+    assert looks == Counter({image.data: 1 for image in parts})
