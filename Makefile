@@ -65,9 +65,9 @@ $(VENVS)/%/.filled: requirements/%.txt $(VENVS)/uv/.filled
 	@touch $@
 
 # The AWS SDK for JavaScript, by the npm of the environment of clients.
-$(VENVS)/clients/javascript/.filled: tests/emulator/javascript/package-lock.json $(VENVS)/clients/.filled
+$(VENVS)/clients/javascript/.filled: tests/javascript/package-lock.json $(VENVS)/clients/.filled
 	@echo "Filling $(@D)"
-	@mkdir -p $(@D) && cp tests/emulator/javascript/package*.json $(@D)
+	@mkdir -p $(@D) && cp tests/javascript/package*.json $(@D)
 	@PATH="$(CURDIR)/$(VENVS)/clients/bin:$$PATH" npm ci --prefix $(@D) --silent --no-audit --no-fund --cache $(VENVS)/cache/npm
 	@touch $@
 

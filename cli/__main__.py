@@ -1,59 +1,350 @@
-"""`python -m cli --stack NAME releases|rollback|delete-models`."""
+"""The commands. Exit codes: 0 done, 1 refused or failed, 2 called wrongly."""
 
-import argparse
 import getpass
+import json
 import sys
+import tempfile
+import time
+import webbrowser
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import boto3
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
 
-from cli.models import delete_models
-from cli.stack import CommandRefused, Release, Stack
+from cli import decide, doctor, models, upload
+from cli.runs import Run, RunTable
+from cli.stack import CommandRefused, Stack
+from mlops.keys import dataset_of
 
 TASKS, ENVIRONMENTS = ("classification", "detection"), ("staging", "production")
+POLL_SECONDS = 2.0
+_COLOURS = {"IN_PROGRESS": "yellow", "WAITING": "cyan", "COMPLETED": "green", "FAILED": "red"}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
-    options = _parser().parse_args(arguments)
-    stack = Stack(options.stack, boto3.client)
+@dataclass
+class Context:
+    """What every command works with."""
+
+    stack_name: str
+    profile: str | None
+    region: str | None
+    is_json: bool
+    console: Console
+
+    @cached_property
+    def session(self) -> Any:
+        return boto3.Session(profile_name=self.profile, region_name=self.region)
+
+    @cached_property
+    def stack(self) -> Stack:
+        return Stack(self.stack_name, self.session.client)
+
+    @cached_property
+    def runs(self) -> RunTable:
+        return RunTable(self.session.client("dynamodb"), self.stack.outputs["ApplicationTableName"])
+
+    def run(self, run_id: str) -> Run:
+        """Find a run. Raises CommandRefused."""
+        found = self.runs.read(run_id)
+        if found is None:
+            raise CommandRefused(f"There is no run {run_id}. `mlops runs` lists them.")
+        return found
+
+    def show(self, rows: Iterable[dict[str, Any]], columns: dict[str, str]) -> None:
+        """Print rows as JSON, one document, or as a table with these columns: heading by name."""
+        listed = list(rows)
+        if self.is_json:
+            click.echo(json.dumps(listed, indent=2, default=str))
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in columns.values():
+            table.add_column(heading, overflow="fold")
+        for row in listed:
+            table.add_row(*(_cell(row.get(name)) for name in columns))
+        self.console.print(table)
+
+    def say(self, text: str) -> None:
+        """Tell a person something that is no result."""
+        click.echo(text, err=True)
+
+
+def _cell(value: Any) -> Text:
+    text = "" if value is None else str(value)
+    return Text(text, style=_COLOURS.get(text, ""))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what cannot be done into a sentence and exit code 1."""
     try:
-        if options.command == "releases":
-            for release in stack.releases(options.dataset, options.task, options.environment):
-                print(_line(release))
-        elif options.command == "rollback":
-            place = (options.dataset, options.task, options.environment)
-            run_id = stack.roll_back(*place, options.to, options.approver, options.comment)
-            print(f"Asked for {run_id}. It is started, tested and released again; an e-mail tells of the outcome.")
-        else:
-            delete_models(stack, print)
-    except CommandRefused as refusal:
-        print(refusal, file=sys.stderr)
-        return 1
-    return 0
+        yield
+    except (CommandRefused, decide.ApprovalError, ClientError, BotoCoreError) as error:
+        raise click.ClickException(str(error)) from error
 
 
-def _line(release: Release) -> str:
-    back = "rollback by" if release.is_rollback else "approved by"
-    who = f"{back} {release.approver}" + (f": {release.comment}" if release.comment else "")
-    return f"{release.released_at}  {release.run_id}  {who}{'  (current)' if release.is_current else ''}"
+class Commands(click.Group):
+    """A group whose commands end with a sentence, not with a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _refusals():
+            return super().invoke(ctx)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m cli", description=__doc__)
-    parser.add_argument("--stack", default="rekognition-mlops", help="name of the stack (default: %(default)s)")
-    commands = parser.add_subparsers(dest="command", required=True)
-    releases = commands.add_parser("releases", help="what was released, newest first")
-    rollback = commands.add_parser("rollback", help="bring an earlier version back, tested again, without training")
-    for command in (releases, rollback):
-        command.add_argument("dataset")
-        command.add_argument("task", choices=TASKS)
-        command.add_argument("--environment", choices=ENVIRONMENTS, default="production")
-    rollback.add_argument("--to", metavar="RUN_ID", help="run to go back to (default: the one released before)")
-    rollback.add_argument("--approver", default=getpass.getuser(), help="who decides (default: %(default)s)")
-    rollback.add_argument("--comment", default="", help="why")
-    commands.add_parser("delete-models", help="stop and delete all models and projects of the stack, for good")
-    return parser
+@click.group("mlops", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("--stack", "stack_name", default="rekognition-mlops", envvar="MLOPS_STACK", help="name of the stack")
+@click.option("--profile", help="profile of the AWS configuration")
+@click.option("--region", help="AWS Region")
+@click.option("--json", "is_json", is_flag=True, help="print results as JSON")
+@click.pass_context
+def main(ctx: click.Context, stack_name: str, profile: str | None, region: str | None, is_json: bool) -> None:
+    """From labelled pictures to models in production: send pictures, follow runs, decide, go back."""
+    ctx.obj = Context(stack_name, profile, region, is_json, _console())
+
+
+def _console() -> Console:
+    # Where lines go into a file or another program, they are not cut to the width of a screen.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 250)
+
+
+_dataset = click.argument("dataset")
+_task = click.argument("task", type=click.Choice(TASKS))
+_environment = click.option("--environment", type=click.Choice(ENVIRONMENTS), default="production")
+_run = click.argument("run_id")
+_approver = click.option("--approver", default=getpass.getuser, show_default="you", help="who decides")
+_comment = click.option("--comment", default="", help="why; goes into the release history")
+
+
+@main.command("upload")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("dataset", required=False)
+@click.option("--skip-bad", is_flag=True, help="send the rest although some files cannot be used")
+@click.option("--dry-run", is_flag=True, help="check and say what would be sent")
+@click.pass_obj
+def upload_folder(context: Context, folder: Path, dataset: str | None, skip_bad: bool, dry_run: bool) -> None:
+    """Check a folder of pictures and send what is not in the data bucket yet.
+
+    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png: a folder of MVTec AD
+    can be sent as it is. What was interrupted goes on where it stopped. The name of the folder names the dataset.
+    """
+    given = upload.plan(folder, dataset or folder.resolve().name)
+    with _counting(context, "Checking", len(given.files)) as advance:
+        given = upload.checked(given, advance)
+    for name, problem in given.problems.items():
+        context.say(f"{name}: {problem}")
+    if given.problems and not skip_bad:
+        raise CommandRefused(
+            f"{len(given.problems)} files cannot be used; nothing was sent. Correct them, or --skip-bad."
+        )
+    if not any(dataset_of(key) for key in given.files):
+        raise CommandRefused(f"There are no pictures below {folder}.")
+    s3, bucket = context.session.client("s3"), context.stack.outputs["DataBucketName"]
+    keys = upload.missing(s3, bucket, given)
+    if not dry_run:
+        with _counting(context, "Sending", len(keys)) as advance:
+            upload.send(s3, bucket, given, keys, advance)
+    counts = {"dataset": given.dataset, "sent": len(keys), "there_already": len(given.files) - len(keys)}
+    columns = {"dataset": "Dataset", "sent": "To send" if dry_run else "Sent", "there_already": "There already"}
+    context.show([{**counts, "left_out": len(given.problems)}], {**columns, "left_out": "Left out"})
+
+
+@contextmanager
+def _counting(context: Context, what: str, total: int) -> Iterator[upload.Advance]:
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+@main.command()
+@click.argument("dataset", required=False)
+@click.pass_obj
+def runs(context: Context, dataset: str | None) -> None:
+    """List the runs of a dataset, or of all datasets, newest first."""
+    datasets = [dataset] if dataset else context.stack.datasets()
+    found = [run for name in datasets for run in context.runs.runs_of(name)]
+    found.sort(key=lambda run: run.created_at, reverse=True)
+    columns = {"run_id": "Run", "task": "Task", "stage": "Stage", "state": "State", "created_at": "Began"}
+    context.show(map(_summary, found), columns)
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    last = run.failure or (run.stages[-1] if run.stages else None)
+    plain = {"run_id": run.run_id, "dataset": run.dataset, "task": run.task}
+    stage = {"stage": last.name if last else "", "state": last.state if last else ""}
+    return {**plain, **stage, "created_at": run.created_at.isoformat(timespec="seconds")}
+
+
+@main.command()
+@_run
+@click.pass_obj
+def show(context: Context, run_id: str) -> None:
+    """Show the stages of a run: state, duration, reasons."""
+    _show_stages(context, context.run(run_id))
+
+
+def _show_stages(context: Context, run: Run) -> None:
+    now = datetime.now(UTC)
+    columns = {"stage": "Stage", "environment": "Environment", "state": "State", "seconds": "Seconds", "why": "Why"}
+    context.show(
+        (
+            {
+                **{name: getattr(stage, name) for name in ("stage", "environment", "state")},
+                "seconds": round(stage.seconds(now), 1),
+                "why": "; ".join(stage.reasons) or stage.waiting_for,
+            }
+            for stage in run.stages
+        ),
+        columns,
+    )
+
+
+@main.command()
+@_run
+@click.option("--until", default="", metavar="STAGE", help="stop when this stage has ended, such as inference_test")
+@click.pass_obj
+def watch(context: Context, run_id: str, until: str) -> None:
+    """Follow a run until it has failed or been released, or waits for a person; exit code 1 when it failed."""
+    told: set[tuple[str, str]] = set()
+    while True:
+        run = context.run(run_id)
+        for stage in run.stages:
+            if (stage.name, stage.state) not in told:
+                told.add((stage.name, stage.state))
+                why = "; ".join(stage.reasons) or stage.waiting_for
+                context.say(f"{stage.name}: {stage.state}{f' ({why})' if why else ''}")
+        if run.failure or run.is_complete or _waits_for_somebody(run) or _has_ended(run, until):
+            _show_stages(context, run)
+            sys.exit(1 if run.failure else 0)
+        time.sleep(POLL_SECONDS)
+
+
+def _waits_for_somebody(run: Run) -> bool:
+    last = run.stages[-1] if run.stages else None
+    return last is not None and last.state == "WAITING" and last.stage.startswith("approve2")
+
+
+def _has_ended(run: Run, stage: str) -> bool:
+    return any(found.stage == stage and found.finished_at for found in run.stages)
+
+
+def _decide(context: Context, link: str, decision: str, confirmation: str, approver: str, comment: str) -> None:
+    fields = {"approver": approver, "confirmation": confirmation, "comment": comment, "decision": decision}
+    context.show([{"answer": decide.approve(link, fields)}], {"answer": "Answer"})
+
+
+_link = click.argument("link")
+_confirmation = click.option("--confirmation", prompt="Last six characters of the run", help="as the mail asks for")
+
+
+@main.command()
+@_link
+@_confirmation
+@_approver
+@_comment
+@click.pass_obj
+def approve(context: Context, link: str, confirmation: str, approver: str, comment: str) -> None:
+    """Let a version go on: LINK is the one in the approval mail."""
+    _decide(context, link, "approve", confirmation, approver, comment)
+
+
+@main.command()
+@_link
+@_confirmation
+@_approver
+@_comment
+@click.pass_obj
+def reject(context: Context, link: str, confirmation: str, approver: str, comment: str) -> None:
+    """Stop a version: LINK is the one in the approval mail."""
+    _decide(context, link, "reject", confirmation, approver, comment)
+
+
+@main.command()
+@_run
+@click.option("--output", type=click.Path(path_type=Path), help="where to write it (default: a temporary file)")
+@click.option("--open/--no-open", "opens", default=True, help="show it in the browser")
+@click.pass_obj
+def report(context: Context, run_id: str, output: Path | None, opens: bool) -> None:
+    """Fetch the report of a run and open it."""
+    s3, bucket = context.session.client("s3"), context.stack.outputs["ArtifactsBucketName"]
+    path = output or Path(tempfile.mkdtemp(prefix="mlops-")) / f"{run_id}.html"
+    try:
+        s3.download_file(bucket, f"runs/{run_id}/report.html", str(path))
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+            raise
+        raise CommandRefused(f"{run_id} has no report yet: it comes with the first result, or a failure.") from error
+    context.show([{"report": str(path)}], {"report": "Report"})
+    if opens:
+        webbrowser.open(path.resolve().as_uri())
+
+
+@main.command()
+@_dataset
+@_task
+@_environment
+@click.pass_obj
+def releases(context: Context, dataset: str, task: str, environment: str) -> None:
+    """List what was released, newest first."""
+    columns = {"released_at": "Released", "run_id": "Run", "how": "How", "approver": "By", "comment": "Why", "now": ""}
+    context.show(
+        (
+            {
+                **asdict(release),
+                "how": "brought back" if release.is_rollback else "approved",
+                "now": "current" if release.is_current else "",
+            }
+            for release in context.stack.releases(dataset, task, environment)
+        ),
+        columns,
+    )
+
+
+@main.command()
+@_dataset
+@_task
+@_environment
+@click.option("--to", "run_id", metavar="RUN_ID", help="run to go back to (default: the one released before)")
+@_approver
+@_comment
+@click.pass_obj
+def rollback(
+    context: Context, dataset: str, task: str, environment: str, run_id: str | None, approver: str, comment: str
+) -> None:
+    """Bring an earlier version back, tested again, without training."""
+    target = context.stack.roll_back(dataset, task, environment, run_id, approver, comment)
+    context.say("It is started, tested and released again; an e-mail tells of the outcome.")
+    context.show([{"run_id": target}], {"run_id": "Asked for"})
+
+
+@main.command("doctor")
+@click.pass_obj
+def examine(context: Context) -> None:
+    """Look for what is wrong with the stack and its account; exit code 1 when something is."""
+    findings = list(doctor.examine(context.stack, context.session.region_name))
+    shown = [{**asdict(finding), "verdict": "ok" if finding.is_good else "NOT OK"} for finding in findings]
+    context.show(shown, {"verdict": "", "name": "What", "text": "Finding"})
+    for finding in findings:
+        if not finding.is_good:
+            context.say(f"{finding.name}: {finding.advice}")
+    sys.exit(0 if all(finding.is_good for finding in findings) else 1)
+
+
+@main.command("delete-models")
+@click.pass_obj
+def delete_models(context: Context) -> None:
+    """Stop and delete all models and projects of the stack, for good."""
+    models.delete_models(context.stack, context.say)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="mlops")

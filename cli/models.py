@@ -6,8 +6,6 @@ from typing import Any
 
 from cli.stack import CommandRefused, Stack
 
-TASKS = ("classification", "detection")
-ENVIRONMENTS = ("development", "staging", "production")
 POLL_SECONDS = 2.0
 PATIENCE_SECONDS = 1800.0
 _BUSY = ("TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "STARTING", "STOPPING", "DELETING")
@@ -19,8 +17,7 @@ def delete_models(stack: Stack, say: Callable[[str], None]) -> None:
     Raises CommandRefused when something is still busy after half an hour.
     """
     rekognition = stack.clients("rekognition")
-    names = [f"{stack.name}-{task}-{environment}" for task in TASKS for environment in ENVIRONMENTS]
-    found = rekognition.describe_projects(ProjectNames=names)["ProjectDescriptions"]
+    found = rekognition.describe_projects(ProjectNames=stack.project_names)["ProjectDescriptions"]
     for project in sorted(description["ProjectArn"] for description in found):
         _delete_versions(rekognition, project, say)
         rekognition.delete_project(ProjectArn=project)

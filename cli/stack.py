@@ -9,6 +9,8 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 SOURCE = "rekognition-mlops"
+TASKS = ("classification", "detection")
+ENVIRONMENTS = ("development", "staging", "production")
 Clients = Callable[[str], Any]
 
 
@@ -40,12 +42,48 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in self._description["Outputs"]}
 
     @cached_property
+    def parameters(self) -> dict[str, str]:
+        return {given["ParameterKey"]: given["ParameterValue"] for given in self._description["Parameters"]}
+
+    @property
+    def status(self) -> str:
+        return str(self._description["StackStatus"])
+
+    @property
+    def project_names(self) -> list[str]:
+        """The names of the Rekognition projects that the stack makes."""
+        return [f"{self.name}-{task}-{environment}" for task in TASKS for environment in ENVIRONMENTS]
+
+    def resources(self, kind: str) -> dict[str, str]:
+        """The physical ids of the stack's resources of a type, by logical id."""
+        pages = self.clients("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
+        found = (resource for page in pages for resource in page["StackResourceSummaries"])
+        return {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in found if r["ResourceType"] == kind}
+
+    def datasets(self) -> list[str]:
+        """The datasets in the data bucket."""
+        pages = self.clients("s3").get_paginator("list_objects_v2")
+        request = {"Bucket": self.outputs["DataBucketName"], "Prefix": "datasets/", "Delimiter": "/"}
+        found = (entry["Prefix"] for page in pages.paginate(**request) for entry in page.get("CommonPrefixes", ()))
+        return [prefix.split("/")[1] for prefix in found]
+
+    def running(self) -> Iterator[str]:
+        """ARNs of the versions in the stack's projects of this account that start or run."""
+        rekognition = self.clients("rekognition")
+        found = rekognition.describe_projects(ProjectNames=self.project_names)["ProjectDescriptions"]
+        for project in sorted(description["ProjectArn"] for description in found):
+            for page in rekognition.get_paginator("describe_project_versions").paginate(ProjectArn=project):
+                for version in page["ProjectVersionDescriptions"]:
+                    if version["Status"] in ("STARTING", "RUNNING"):
+                        yield version["ProjectVersionArn"]
+
+    @cached_property
     def _description(self) -> dict[str, Any]:
         return dict(self.clients("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0])
 
     def releases(self, dataset: str, task: str, environment: str) -> list[Release]:
         """Every release of a dataset and task in an environment, newest first."""
-        rows = {row["sk"]: row for row in self._rows(f"RELEASE#{dataset}#{task}#{environment}")}
+        rows = {row["sk"]: row for row in self.rows(f"RELEASE#{dataset}#{task}#{environment}")}
         current = rows.pop("CURRENT", {})
         return [
             Release(
@@ -58,7 +96,7 @@ class Stack:
 
     def costs(self, run_id: str) -> Iterator[dict[str, Any]]:
         """What the training and each test of a run cost: kind, environment, seconds, and dollars as text."""
-        return (row for row in self._rows(f"RUN#{run_id}") if row["sk"].startswith("COST#"))
+        return (row for row in self.rows(f"RUN#{run_id}") if row["sk"].startswith("COST#"))
 
     def roll_back(
         self, dataset: str, task: str, environment: str, run_id: str | None, approver: str, comment: str
@@ -84,7 +122,8 @@ class Stack:
             raise CommandRefused(f"EventBridge refused the request: {answer['Entries'][0].get('ErrorMessage')}")
         return target
 
-    def _rows(self, pk: str) -> Iterator[dict[str, Any]]:
+    def rows(self, pk: str) -> Iterator[dict[str, Any]]:
+        """The items of a partition of the application's table."""
         pages = (
             self.clients("dynamodb")
             .get_paginator("query")

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from cli.runs import RunTable
 from cli.stack import Stack
 from local.cloud import LocalCloud, ProcessFailedError, holder_of
 from local.cloud.ministack_launcher import with_local_links
 from local.cloud.sam import ROOT
 from local.runner.console import Display
 from local.runner.demo import STACK, deploy
-from local.runner.follow import RunTable
 from local.runner.running import FACTS, read_facts, running_cloud
 
 LOG = ROOT / "build" / "up.log"

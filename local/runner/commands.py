@@ -5,9 +5,9 @@ import signal
 import sys
 from pathlib import Path
 
+from cli.decide import ApprovalError
 from cli.stack import CommandRefused
 from local.cloud import CloudInUseError, ProcessFailedError
-from local.runner.approve import ApprovalError
 from local.runner.background import down, hold, rollback, up
 from local.runner.console import Display
 from local.runner.dataset import DatasetError

@@ -12,9 +12,9 @@ from rich.panel import Panel
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
+from cli.runs import Run, Stage
 from local.cloud import Mail
 from local.runner.dataset import Progress
-from local.runner.follow import Run, Stage
 from local.runner.memory import FunctionMemory
 
 STATE_COLOURS = {"IN_PROGRESS": "yellow", "WAITING": "cyan", "COMPLETED": "green", "FAILED": "red"}

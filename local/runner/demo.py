@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cli.decide import approval_link, approve
+from cli.runs import Run, RunTable
 from local import pictures
 from local.cloud import CloudAccess, LocalCloud, Mail
 from local.cloud.sam import ROOT
-from local.runner.approve import approval_link, approve
 from local.runner.console import Display
 from local.runner.dataset import dataset_name, download, images_in, settings_of, tasks_of, upload
-from local.runner.follow import Run, RunTable
 from local.runner.memory import memory_by_function
 from local.runner.running import running_cloud
 from local.runner.summary import summarise

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local.runner.follow import Run, Stage
+from cli.runs import Run, Stage
 
 Metrics = dict[str, Any]
 

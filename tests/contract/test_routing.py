@@ -65,9 +65,7 @@ def put(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(("function", "event"), list(bus_events()))
 def test_a_sample_event_reaches_its_function_and_no_other(function, event):
-    shared = {"ApprovalFunction", "PromotionFunction"} if _is_tested_in_staging(event) else set()
-
-    assert targets_of(event) == {logical_id(function)} | shared
+    assert targets_of(event) == {logical_id(function)} | _who_else(event)
 
 
 @pytest.mark.parametrize("event", [event for _, _, event in samples() if event.get("source") == aws.SOURCE])
@@ -75,10 +73,19 @@ def test_an_event_of_another_stack_reaches_nobody(event):
     assert targets_of({**event, "resources": [STACK_ID.replace("rekognition-mlops", "another")]}) == set()
 
 
-def _is_tested_in_staging(event):
-    """A test passed in staging: the version is released there, and somebody is asked about production."""
-    detail = event["detail"]
-    return event["detail-type"] == "Pipeline Stage Completed" and detail["environment"] == "staging"
+def _who_else(event):
+    """Functions that share an event: a report is written of what people are told, too."""
+    match event["detail-type"], event["detail"].get("environment"):
+        case "Pipeline Stage Failed" | "Model Released", _:
+            return {"ReportFunction", "NotificationFunction"}
+        case "Pipeline Stage Completed", "development":
+            return {"ReportFunction", "ApprovalFunction"}
+        case "Pipeline Stage Completed", "staging":
+            # Released there, and somebody is asked about production.
+            return {"ReportFunction", "ApprovalFunction", "PromotionFunction"}
+        case "Pipeline Stage Completed", _:
+            return {"ReportFunction", "PromotionFunction"}
+    return set()
 
 
 @pytest.mark.parametrize(("function", "name"), [(f, n) for f, names in WRITTEN.items() for n in names])
@@ -101,9 +108,10 @@ def test_unusual_keys_stay_as_they_are():
     ("stage", "environment", "consumers"),
     [
         ("training", "development", set()),
-        ("inference_test", "development", {"ApprovalFunction"}),
-        ("inference_test", "staging", {"ApprovalFunction", "PromotionFunction"}),
-        ("inference_test", "production", {"PromotionFunction"}),
+        ("eval_metric", "development", {"ReportFunction"}),
+        ("inference_test", "development", {"ReportFunction", "ApprovalFunction"}),
+        ("inference_test", "staging", {"ReportFunction", "ApprovalFunction", "PromotionFunction"}),
+        ("inference_test", "production", {"ReportFunction", "PromotionFunction"}),
     ],
 )
 def test_a_completed_stage_starts_what_follows(put, stage, environment, consumers):
@@ -115,7 +123,7 @@ def test_a_completed_stage_starts_what_follows(put, stage, environment, consumer
 def test_every_failed_stage_reaches_people(put):
     runs.fail(runs.StageRef(RUN, "transistor", "classification", "training"), ["no reason"])
 
-    assert targets_of(put[0]) == {"NotificationFunction"}
+    assert targets_of(put[0]) == {"NotificationFunction", "ReportFunction"}
     assert put[0]["detail"].keys() == sample("notification", "failed")["detail"].keys()
 
 
@@ -180,7 +188,7 @@ def test_a_release_reaches_people(put, monkeypatch):
     monkeypatch.setattr("mlops.releases.publish", lambda *_: None)
     promotion.release(sample("promotion", "tested")["detail"])
 
-    assert targets_of(put[0]) == {"NotificationFunction"}
+    assert targets_of(put[0]) == {"NotificationFunction", "ReportFunction"}
     assert put[0]["detail"].keys() == entry.keys() - {"pk", "sk"}
 
 

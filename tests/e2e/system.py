@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
+from cli.decide import approval_link, approve
+from cli.runs import Run, RunTable
 from local.cloud import LocalCloud, Mail
-from local.runner.approve import approval_link, approve
-from local.runner.follow import Run, RunTable
 
 STACK = "inspection"
 STRICT = {"MinimumF1": "0.9", "MinimumLabelF1": "0.5", "SettleSeconds": "3", "NotificationEmail": "qa@example.com"}

@@ -1,16 +1,21 @@
 """The second task: masks become boxes, boxes a model; neither task holds up the other."""
 
+import html
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from local.runner.follow import Run
+from cli.runs import Run
+from tests.e2e.browser import faults, look
 from tests.e2e.conftest import FRAME, as_png, marked
-from tests.e2e.system import System
+from tests.e2e.system import System, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -31,10 +36,20 @@ class Released:
 
     runs: Mapping[str, Run]
     page: httpx.Response
+    seen: Mapping[str, Any]
 
     @property
     def detection(self) -> str:
         return self.runs["detection"].run_id
+
+
+def answers(run: Run, decision: str, **changes: str) -> dict[str, str]:
+    """What a person enters, in the order of the form."""
+    return (
+        {"approver": "Ada", "confirmation": run.run_id[-6:], "comment": "looks <b>right</b>"}
+        | changes
+        | {"decision": decision}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +61,12 @@ def released(system: System) -> Released:
     system.drop(images, "plates")
     runs = {t: system.run_until("plates", "inference_test", "development", "COMPLETED", t) for t in TASKS}
     page = httpx.get(system.link(runs["detection"].run_id))
-    for task in TASKS:
-        system.decide(runs[task].run_id, "approve")
+    seen = look(system.link(runs["detection"].run_id), answers(runs["detection"], "approve"))
+    system.decide(runs["classification"].run_id, "approve")
     for task in TASKS:
         system.run_until("plates", "inference_test", "staging", "COMPLETED", task)
         system.mail(runs[task].run_id, "Released")
-    return Released(runs, page)
+    return Released(runs, page, seen)
 
 
 def test_one_drop_brings_both_tasks_to_staging(system: System, released: Released) -> None:
@@ -156,7 +171,61 @@ def _anywhere(random: np.random.Generator) -> np.ndarray:
     return mask
 
 
-def test_the_page_shows_the_pictures_without_loading_anything(released: Released) -> None:
-    assert released.page.text.count("data:image/jpeg;base64,") > 2
-    assert "img-src data:" in released.page.headers["content-security-policy"]
-    assert "What it found and missed" in released.page.text
+def test_the_page_shows_the_pictures_through_links_to_the_bucket_alone(system: System, released: Released) -> None:
+    policy = released.page.headers["content-security-policy"]
+    sources = re.findall(r'<img src="([^"]+)"', released.page.text)
+
+    assert "What it saw, the worst mistakes first" in released.page.text
+    assert len(sources) > 2
+    for source in map(html.unescape, sources):
+        answer = httpx.get(source)
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert source.startswith(f"{system.cloud.endpoint}/")
+        assert "X-Amz-Expires=900" in source
+    assert f"img-src {system.cloud.endpoint} data:;" in policy
+    assert "script-src" not in policy
+    assert "<script" not in released.page.text
+
+
+def test_the_report_of_a_released_run_says_so_and_holds_its_pictures(system: System, released: Released) -> None:
+    def text() -> str | None:
+        found = system.artifact(released.detection, "report.html")
+        return found if "<h1>Released to staging" in found or "<h1>approve2production waits" in found else None
+
+    report = eventually(text, "report of the release")
+
+    assert report.count("data:image/jpeg;base64,") > 2
+    assert "approved by Ada" in report
+    assert "looks &lt;b&gt;right&lt;/b&gt;" in report
+
+
+def test_the_page_has_no_faults_at_any_width_in_either_theme_and_is_approved_with_the_keyboard(
+    released: Released,
+) -> None:
+    assert faults(released.seen) == []
+    assert released.seen["heading"] == "Approved by Ada"
+
+
+def test_the_report_has_no_faults_either(system: System, released: Released, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(system.artifact(released.detection, "report.html"))
+
+    assert faults(look((tmp_path / "report.html").as_uri())) == []
+
+
+def test_scanners_of_mail_decide_nothing_and_a_person_rejects_with_the_keyboard(
+    system: System, released: Released
+) -> None:
+    run = released.runs["classification"]
+    link = system.link(run.run_id, "production")
+
+    httpx.head(link)
+    for _ in range(3):
+        httpx.get(link, headers={"Purpose": "prefetch", "Sec-Purpose": "prefetch"})
+    scanned = look(link, answers(run, "approve", approver="scanner", confirmation="aaaaaa"))
+    assert scanned["heading"].startswith("It passed its tests in staging")
+    assert "last six characters of the run do not match" in scanned["problem"]
+
+    seen = look(link, answers(run, "reject"))
+    assert seen["heading"] == "Rejected by Ada"
+    failed = eventually(lambda: system.mails(run.run_id, "FAILED: approve2production"), "mail about the rejection")
+    assert "rejected by Ada: looks <b>right</b>" in failed[0].text

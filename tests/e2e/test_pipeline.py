@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from local.runner.follow import Run
+from cli.runs import Run
 from tests.e2e.conftest import inseparable, picture, separable
-from tests.e2e.system import System
+from tests.e2e.system import System, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -95,6 +95,9 @@ def test_a_failed_gate_sends_the_mail_and_starts_and_promotes_nothing(system: Sy
     assert "is below 0.900" in mail.text
     assert system.statuses(refused_by_gate.run_id, "development") == ["TRAINING_COMPLETED"]
     assert not system.mails(refused_by_gate.run_id, "Approve")
+    report = eventually(lambda: _failed_report(system, refused_by_gate), "report of the failure")
+    why, numbers = report.index('<strong class="bad">Why</strong>'), report.index("Numbers beside their limits")
+    assert why < report.index("is below") < numbers
     assert refused_by_gate.run_id not in str(system.versions("staging"))
 
 
@@ -122,3 +125,8 @@ def test_a_form_without_the_typed_confirmation_decides_nothing(system: System, r
     wrong = httpx.post(system.link(released.run_id), data={"token": "guessed", "decision": "approve"})
 
     assert wrong.status_code == 404
+
+
+def _failed_report(system: System, run: Run) -> str | None:
+    text = str(system.artifact(run.run_id, "report.html"))
+    return text if "<h1>Failed: eval_metric in development" in text else None

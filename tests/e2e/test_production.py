@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from cli.runs import Run
 from cli.stack import Stack
 from local.cloud.sam import ROOT
-from local.runner.follow import Run
 from tests.e2e.conftest import separable
 from tests.e2e.system import STRICT, System, eventually
 

@@ -52,7 +52,7 @@ def test_the_sdk_for_javascript_trains_and_detects(s3: Any, run: Callable[..., s
         (tmp_path / "pictures" / label).mkdir(parents=True)
         for number in range(4):
             (tmp_path / "pictures" / label / f"{number}.png").write_bytes(picture(label, number))
-    session = Path(__file__).with_name("javascript") / "session.cjs"
+    session = ROOT / "tests" / "javascript" / "session.cjs"
 
     answer = json.loads(run("node", session, new_name("javascript"), BUCKET, tmp_path / "pictures"))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -16,6 +17,8 @@ _RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 # The standard mode takes LimitExceededException for throttling and would sleep for a minute on a quota that is used up
 # for hours: stages wait for that themselves.
 _REKOGNITION_RETRIES = Config(retries={"mode": "legacy", "max_attempts": 4})
+# Links are signed with version 4, without which S3 serves nothing that is encrypted, and name the bucket's Region.
+_S3 = _RETRIES.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
 # A role is taken on for an hour. A client is used for half of one at most, and then by a function that may run for 15
 # minutes more.
 _ROLE_SECONDS, _ROLE_CLIENT_SECONDS = 3600, 1800
@@ -33,7 +36,7 @@ def json_setting(name: str) -> dict[str, Any]:
 
 @cache
 def client(service: str) -> Any:
-    return boto3.client(service, config=_retries_of(service))  # type: ignore[call-overload]
+    return boto3.client(service, config=_config_of(service))  # type: ignore[call-overload]
 
 
 def client_in(environment: str, service: str) -> Any:
@@ -49,15 +52,15 @@ def _client_with(role: str, service: str, _: int) -> Any:
     credentials = client("sts").assume_role(**session)["Credentials"]
     return boto3.client(  # type: ignore[call-overload]
         service,
-        config=_retries_of(service),
+        config=_config_of(service),
         aws_access_key_id=credentials["AccessKeyId"],
         aws_secret_access_key=credentials["SecretAccessKey"],
         aws_session_token=credentials["SessionToken"],
     )
 
 
-def _retries_of(service: str) -> Config:
-    return _REKOGNITION_RETRIES if service == "rekognition" else _RETRIES
+def _config_of(service: str) -> Config:
+    return {"rekognition": _REKOGNITION_RETRIES, "s3": _S3}.get(service, _RETRIES)
 
 
 def role_of(environment: str) -> str:
@@ -109,6 +112,17 @@ class Bucket:
             if code_of(error) in ("NoSuchKey", "404", "PreconditionFailed", "412"):
                 return None
             raise
+
+    def link(self, key: str, seconds: int) -> str:
+        """A URL that shows an object to whoever has it, for so long, with the rights of this function."""
+        parameters = {"Bucket": self.name, "Key": key}
+        return str(client("s3").generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
+
+    @property
+    def origin(self) -> str:
+        """Where links lead: scheme and host."""
+        place = urlsplit(self.link("-", 1))
+        return f"{place.scheme}://{place.netloc}"
 
     def exists(self, key: str) -> bool:
         try:

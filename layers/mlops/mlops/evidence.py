@@ -1,26 +1,32 @@
-"""What a person decides on: the data, the gate's numbers, the test's numbers, and pictures."""
+"""What a person decides on: the verdict, the numbers beside their limits and production, pictures, data, lineage."""
 
 import base64
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlops import aws, costs
+from mlops import aws, costs, runs, table
+from mlops.environments import ENVIRONMENTS
 from mlops.keys import run_key
+from mlops.mistakes import is_wrong
 
-# An answer of a function may have 6 MB.
-_PICTURE_CHARACTERS = 4_000_000
-_MOST_PICTURES = 12
+_LINK_SECONDS = 900
+MOST_SHOWN_RELEASES = 5
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number beside its limit, which it must reach (`at least`) or keep to (`at most`); None: not measured."""
+    """A number beside its limit, which it must reach (`at least`) or keep to (`at most`); None: not measured.
+
+    `production` is the same number of the version in production, where it is known.
+    """
 
     name: str
     value: float | None
     bound: str
     limit: float
+    production: float | None = None
 
     @property
     def is_good(self) -> bool:
@@ -29,24 +35,40 @@ class Measure:
         return self.value >= self.limit if self.bound == "at least" else self.value <= self.limit
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A picture, what it shows, and where it is: a link, or the picture itself as a data URI."""
+
+    source: str
+    caption: str
+    is_wrong: bool = False
+
+
 def load(run_id: str, environment: str) -> dict[str, Any]:
-    """What is known of a run that was tested in an environment."""
+    """What is known of a run up to its test in an environment; what it has not come to is None or empty."""
     store = aws.artifacts_bucket()
     names = {"truth": "ground_truth.json", "gate": "eval_metric.json", "test": f"{environment}/inference_test.json"}
-    found = {name: store.read_json(run_key(run_id, file)) for name, file in names.items()}
-    warnings = store.read_json(run_key(run_id, "training_input.json"))["warnings"]
-    measures = list(measures_of(found["gate"], found["test"]))
-    facts = {"warnings": warnings, "bucket": store.name, "cost": costs.estimate(run_id)}
-    return {**found, "measures": measures, **facts}
+    texts = {name: store.read_if_exists(run_key(run_id, file)) for name, file in names.items()}
+    found = {name: json.loads(text) if text else None for name, text in texts.items()}
+    prepared = json.loads(store.read_if_exists(run_key(run_id, "training_input.json")) or "{}")
+    truth, gate, test = found["truth"], found["gate"], found["test"]
+    facts = {"warnings": prepared.get("warnings", []), "bucket": store.name, "cost": costs.estimate(run_id)}
+    known = {**found, **facts, "measures": list(measures_of(gate, test)), "confusion": confusion_of(truth, test)}
+    return {**known, "mistakes": sum(map(is_wrong, test["answers"])) if test else None}
 
 
-def measures_of(gate: Mapping[str, Any], test: Mapping[str, Any]) -> Iterator[Measure]:
+def measures_of(gate: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> Iterator[Measure]:
     """Every number that has a limit: how much is found, and how often the model cries wolf."""
-    limits = test["thresholds"]
+    if gate:
+        least = gate["thresholds"]["f1"]
+        yield Measure("F1 of the service on the test images", gate["service"]["f1"], "at least", least)
+        yield Measure("F1 recomputed from its predictions", gate["recomputed"]["f1"], "at least", least)
+    if not test:
+        return
+    limits, beside = test["thresholds"], test["comparison"]
     asked = f"{test['images']} {test['images_from']} images"
-    yield Measure("F1 of the service on the test images", gate["service"]["f1"], "at least", gate["thresholds"]["f1"])
-    yield Measure("F1 recomputed from its predictions", gate["recomputed"]["f1"], "at least", gate["thresholds"]["f1"])
-    yield Measure(f"F1 of real inference on {asked}", test["f1"], "at least", limits["f1"])
+    production = beside["f1"]["production"] if beside.get("f1") and not beside["note"] else None
+    yield Measure(f"F1 of real inference on {asked}", test["f1"], "at least", limits["f1"], production)
     if "accuracy" in limits:
         yield Measure("Accuracy of real inference", test["accuracy"], "at least", limits["accuracy"])
     what = "False alarms per clean image" if test["task"] == "detection" else "Clean images called a defect"
@@ -54,22 +76,70 @@ def measures_of(gate: Mapping[str, Any], test: Mapping[str, Any]) -> Iterator[Me
     yield Measure(name, test["false_alarm_rate"], "at most", limits["false_alarm_rate"])
 
 
-def pictures(evidence: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """(caption, data URI) of what was drawn, in `overlays` and `gallery`, as far as one page can hold them."""
-    drawn = {
-        "overlays": list(evidence["truth"]["overlays"].items()),
-        "gallery": [
-            (item["image"].split("/", 2)[2], item["key"])
-            for item in evidence["test"].get("gallery", ())[:_MOST_PICTURES]
-        ],
+def confusion_of(truth: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Columns, and rows of (true label, [(images, share of the row)]); None for a task that has no such thing."""
+    if not truth or not test or "confusion_matrix" not in test:
+        return None
+    counts = test["confusion_matrix"]
+    silent = any("" in row for row in counts.values())
+    columns = [*truth["labels"], *([""] if silent else [])]
+    rows = [(label, _shares([counts.get(label, {}).get(column, 0) for column in columns])) for label in truth["labels"]]
+    return {"columns": columns, "rows": rows}
+
+
+def _shares(counts: Sequence[int]) -> list[tuple[int, float]]:
+    total = sum(counts)
+    return [(count, count / total if total else 0.0) for count in counts]
+
+
+def lineage_of(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where a model comes from: (what, which), each of which can be looked up."""
+    truth, test = known["truth"], known["test"]
+    found = []
+    if truth:
+        found += [("Dataset", f"{truth['images']} images, digest {truth['digest']}")]
+        found += [(f"Manifest, {side}", key) for side, key in sorted(truth.get("manifests", {}).items())]
+    if test:
+        found += [("Version", test["version_arn"]), ("Tested at", test["tested_at"])]
+    return found
+
+
+def links(known: Mapping[str, Any]) -> dict[str, list[Picture]]:
+    """The pictures of a run through links that end soon."""
+    return _pictures(known, lambda key: aws.artifacts_bucket().link(key, _LINK_SECONDS))
+
+
+def embedded(known: Mapping[str, Any]) -> dict[str, list[Picture]]:
+    """The pictures of a run themselves."""
+    return _pictures(known, _data_uri)
+
+
+def _data_uri(key: str) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(aws.artifacts_bucket().read_bytes(key)).decode()}"
+
+
+def _pictures(known: Mapping[str, Any], source: Callable[[str], str]) -> dict[str, list[Picture]]:
+    truth, test = known["truth"] or {}, known["test"] or {}
+    run_id = truth.get("run_id", "")
+    there = {key for key, _ in aws.artifacts_bucket().list(run_key(run_id, ""))} if run_id else set()
+    drawn = [
+        (item["key"], item["caption"], item["is_wrong"]) for item in test.get("gallery", []) if item["key"] in there
+    ]
+    overlays = [(key, label) for label, key in truth.get("overlays", {}).items() if key in there]
+    return {
+        "gallery": [Picture(source(key), caption, wrong) for key, caption, wrong in drawn],
+        "overlays": [Picture(source(key), label) for key, label in overlays],
     }
-    room = _PICTURE_CHARACTERS
-    shown: dict[str, list[tuple[str, str]]] = {kind: [] for kind in drawn}
-    for kind, listed in drawn.items():
-        for caption, key in listed:
-            data = aws.artifacts_bucket().find(key)
-            uri = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}" if data else ""
-            if uri and len(uri) <= room:
-                room -= len(uri)
-                shown[kind].append((caption, uri))
-    return shown
+
+
+def stages_of(run_id: str) -> list[dict[str, Any]]:
+    """The stages that a run has come to, in the order in which they began."""
+    rows = table.query(f"RUN#{run_id}", "STAGE#")
+    return sorted(rows, key=lambda row: (row["started_at"], ENVIRONMENTS.index(row["environment"])))
+
+
+def outcome_of(stages: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The stage that says how a run stands: one that failed, or else the last; None before the first."""
+    failed = [stage for stage in stages if stage["state"] == runs.FAILED]
+    candidates = failed or stages
+    return candidates[-1] if candidates else None

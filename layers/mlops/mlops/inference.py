@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import aws, classification, comparison, costs, detection, gallery, keeping, releases, runs, serving
+from mlops import aws, classification, comparison, costs, detection, gallery, keeping, mistakes, releases, runs, serving
 from mlops.answers import Call, Subject, subject_of
 from mlops.keys import run_key
 from mlops.manifests import parse_lines
@@ -70,8 +70,7 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease: Mapping[str, An
         judged["reasons"] += comparison.reasons_against(beside, float(aws.setting("TOLERATED_LOSS")))
     outcome = runs.FAILED if judged["reasons"] else runs.COMPLETED
     result: dict[str, Any] = {**ref.as_detail(), **facts, **judged, "comparison": beside, "outcome": outcome}
-    if ref.task == "detection":
-        result["gallery"] = gallery.plan(ref, result["answers"])
+    result["gallery"] = mistakes.plan(ref, result["answers"])
     store.write_json(artifact, result)
     return result
 

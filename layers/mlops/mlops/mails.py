@@ -29,8 +29,7 @@ def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: Any) -> t
 
 
 def failure_mail(detail: Mapping[str, Any], bucket: str) -> tuple[str, str]:
-    next_step = _NEXT_STEP.get(detail["stage"], "Read the function's log.")
-    text = render("failed.txt", detail=detail, bucket=bucket, next_step=next_step)
+    text = render("failed.txt", detail=detail, bucket=bucket, next_step=next_step(detail["stage"]))
     return f"FAILED: {detail['stage']} of {detail['run_id']}", plain(text)
 
 
@@ -38,6 +37,11 @@ def release_mail(detail: Mapping[str, Any], release: Mapping[str, Any], **facts:
     """`facts` are the SSM parameter, and how many models may run where that is why this one does not."""
     text = render("released.txt", detail=detail, release=release, **facts)
     return f"Released to {detail['environment']}: {detail['run_id']}", plain(text)
+
+
+def next_step(stage: str) -> str:
+    """What to do when a stage has failed."""
+    return _NEXT_STEP.get(stage, "Read the function's log.")
 
 
 def plain(text: str) -> str:

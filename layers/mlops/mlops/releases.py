@@ -49,6 +49,13 @@ def record(ref: StageRef, result: Mapping[str, Any], entry: Mapping[str, Any]) -
     return {**names, "pk": pk, "sk": sk}
 
 
+def history(dataset: str, task: str) -> list[dict[str, Any]]:
+    """Every release of a dataset's task in staging and production, newest first."""
+    places = [partition(dataset, task, environment) for environment in ("staging", "production")]
+    rows = [row for place in places for row in table.query(place, "HISTORY#")]
+    return sorted(rows, key=lambda row: str(row["released_at"]), reverse=True)
+
+
 def was_released(ref: StageRef) -> dict[str, Any] | None:
     """The last time a run was released in an environment, None when it never was."""
     rows = table.query(partition(ref.dataset, ref.task, ref.environment), "HISTORY#")

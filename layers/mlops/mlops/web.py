@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from mlops import approvals, evidence, keeping
+from mlops import approvals, aws, evidence, keeping, releases
 from mlops.approvals import Decision, DecisionRefused
 from mlops.environments import before
 from mlops.rendering import render
@@ -17,11 +17,11 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Strict-Transport-Security": "max-age=31536000",
-    "Content-Security-Policy": (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
 }
+_POLICY = (
+    "default-src 'none'; img-src {pictures} data:; style-src 'unsafe-inline'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
 
 
 def respond(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,14 +43,16 @@ def _show(token: str, problem: str = "") -> dict[str, Any]:
     return _page(
         400 if problem else 200,
         "approval.html",
-        approval=approval,
+        **{name: approval[name] for name in ("run_id", "dataset", "task", "target")},
         source=source,
         stays_running=keeping.is_wanted(approval["target"]),
         token=token,
         problem=problem,
         expires=approvals.expiry_text(approval["expires_at"]),
         confirmation=approvals.confirmation_of(approval["run_id"]),
-        pictures=evidence.pictures(known),
+        pictures=evidence.links(known),
+        lineage=evidence.lineage_of(known),
+        releases=releases.history(approval["dataset"], approval["task"])[: evidence.MOST_SHOWN_RELEASES],
         **known,
     )
 
@@ -73,4 +75,5 @@ def _form(event: Mapping[str, Any]) -> Decision:
 
 
 def _page(status: int, template: str, **values: Any) -> dict[str, Any]:
-    return {"statusCode": status, "headers": _HEADERS, "body": render(template, **values)}
+    headers = {**_HEADERS, "Content-Security-Policy": _POLICY.format(pictures=aws.artifacts_bucket().origin)}
+    return {"statusCode": status, "headers": headers, "body": render(template, **values)}

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from local.runner.approve import ApprovalError, approval_link, approve
+from cli.decide import ApprovalError, approval_link, approve
 
 PAGE = """<!doctype html><form method="post" action="approval">
 <input type=hidden name=token value="t&amp;1"><label>Your name <input name="approver" required></label>

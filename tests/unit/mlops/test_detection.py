@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlops import detection, drawing, evaluation, gallery, inference
+from mlops import detection, drawing, evaluation, inference, mistakes
 from mlops.answers import Call, Subject
 from mlops.boxes import Box
 from mlops.drawing import Mark, draw
@@ -208,7 +208,7 @@ REF = StageRef("d-detection-0123456789ab", "d", "detection", "inference_test", "
 def test_gallery_shows_misses_first_then_false_alarms_then_what_is_right() -> None:
     answers = detection.measure([CLEAN, HIT, ALARM, MISS, WRONG_LABEL], 0.5)["answers"]
 
-    planned = gallery.plan(REF, answers)
+    planned = mistakes.plan(REF, answers)
 
     assert [item["image"].split("/")[-1] for item in planned] == [
         "wrong.png",
@@ -220,23 +220,24 @@ def test_gallery_shows_misses_first_then_false_alarms_then_what_is_right() -> No
     assert planned[0] == {
         "key": "runs/d-detection-0123456789ab/staging/gallery/00-missed.jpg",
         "image": "datasets/d/wrong.png",
-        "missed": 1,
-        "false_alarms": 1,
+        "caption": "1 missed, 1 false alarm: wrong.png",
+        "is_wrong": True,
     }
     assert [item["key"].split("/")[-1] for item in planned[2:]] == [
         "02-false-alarm.jpg",
         "03-found.jpg",
         "04-clean.jpg",
     ]
+    assert [item["caption"] for item in planned[3:]] == ["all found: hit.png", "clean, nothing found: clean.png"]
 
 
 def test_gallery_is_bounded_and_keeps_room_for_what_is_right() -> None:
     calls = [call(f"{number}.png", [BOX]) for number in range(40)] + [HIT] * 40
 
-    planned = gallery.plan(REF, detection.measure(calls, 0.5)["answers"])
+    planned = mistakes.plan(REF, detection.measure(calls, 0.5)["answers"])
 
     assert len(planned) == 24
-    assert sum(item["missed"] for item in planned) == 18
+    assert sum(item["is_wrong"] for item in planned) == 18
 
 
 def picture(size: tuple[int, int], mode: str = "RGB") -> Image.Image:

@@ -12,12 +12,12 @@ import pytest
 from moto import mock_aws
 from rich.console import Console
 
+from cli.runs import STAGES, RunTable
 from local.cloud import Mail
 from local.runner import demo
 from local.runner.console import Display
 from local.runner.dataset import DatasetError, dataset_name, download, settings_of, tasks_of, upload
 from local.runner.demo import Journey
-from local.runner.follow import STAGES, RunTable
 from local.runner.memory import FunctionMemory, memory_by_function
 from local.runner.summary import summarise
 

@@ -1,0 +1,133 @@
+"""What could be wrong with a stack, looked at from outside: one line for each thing, with what to do."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.stack import Stack
+
+# "Guidelines and quotas": Regions with Custom Labels.
+REGIONS = frozenset(
+    {
+        *("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-west-2", "eu-central-1", "ap-south-1"),
+        *("ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2"),
+    }
+)
+_HEALTHY = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check; `advice` says what to do when it is not good."""
+
+    name: str
+    is_good: bool
+    text: str
+    advice: str = ""
+
+
+def examine(stack: Stack, region: str) -> Iterator[Finding]:
+    """Check one thing after the other; what cannot be looked at is a finding, too."""
+    checks: dict[str, Callable[[], Finding]] = {
+        "region": lambda: _region(region),
+        "stack": lambda: _stack(stack),
+        "e-mail": lambda: _subscription(stack),
+        "Custom Labels": lambda: _projects(stack),
+        "running models": lambda: _slots(stack),
+        "leases": lambda: _leases(stack),
+        "dead letters": lambda: _dead_letters(stack),
+        "alarms": lambda: _alarms(stack),
+    }
+    for name, check in checks.items():
+        try:
+            yield check()
+        except (ClientError, BotoCoreError) as error:
+            yield Finding(
+                name, False, f"cannot be looked at: {error}", "Check the credentials, their rights and --stack."
+            )
+
+
+def _region(region: str) -> Finding:
+    if region in REGIONS:
+        return Finding("region", True, f"{region} has Custom Labels")
+    return Finding("region", False, f"{region} has no Custom Labels", f"Deploy to one of: {', '.join(sorted(REGIONS))}")
+
+
+def _stack(stack: Stack) -> Finding:
+    status = stack.status
+    advice = "Read its events: aws cloudformation describe-stack-events --stack-name " + stack.name
+    return Finding("stack", status in _HEALTHY, f"{stack.name} is {status}", advice)
+
+
+def _subscription(stack: Stack) -> Finding:
+    pages = (
+        stack.clients("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=stack.outputs["TopicArn"])
+    )
+    found = [subscription for page in pages for subscription in page["Subscriptions"]]
+    pending = [s["Endpoint"] for s in found if s["SubscriptionArn"] == "PendingConfirmation"]
+    if not found:
+        return Finding("e-mail", False, "nobody is subscribed", "Deploy again with NotificationEmail=<your address>.")
+    if pending:
+        advice = "Open the mail from AWS Notifications and confirm; it may be in the spam folder."
+        return Finding("e-mail", False, f"not confirmed yet: {', '.join(pending)}", advice)
+    return Finding("e-mail", True, f"confirmed: {', '.join(s['Endpoint'] for s in found)}")
+
+
+def _projects(stack: Stack) -> Finding:
+    names = stack.project_names
+    found = stack.clients("rekognition").describe_projects(ProjectNames=names)["ProjectDescriptions"]
+    missing = set(names) - {project["ProjectArn"].split("/")[1] for project in found}
+    text = f"{len(found)} of {len(names)} projects" + (f"; missing: {', '.join(sorted(missing))}" if missing else "")
+    return Finding("Custom Labels", not missing, text, "Deploy the stack again: it makes its projects.")
+
+
+def _slots(stack: Stack) -> Finding:
+    running, most = list(stack.running()), int(stack.parameters["RunningModels"])
+    text = f"{len(running)} of {most} slots in use"
+    names = ", ".join(arn.split("/")[3] for arn in running)
+    advice = f"A run that needs one waits. Running: {names}. Ask AWS for a higher quota, or stop what is not needed."
+    return Finding("running models", len(running) < most, text, advice)
+
+
+def _leases(stack: Stack) -> Finding:
+    forgotten = [arn for arn in stack.running() if not _is_wanted(stack, arn)]
+    if not forgotten:
+        return Finding("leases", True, "no model runs that nobody uses")
+    advice = "They cost money. The sweeper stops them within the hour, or now: aws rekognition stop-project-version"
+    return Finding("leases", False, f"running without a lease: {', '.join(forgotten)}", advice)
+
+
+def _is_wanted(stack: Stack, version_arn: str) -> bool:
+    kept = {arn for row in stack.rows("KEPT") for arn in row["models"].values()}
+    return version_arn in kept or any(row["expires_at"] > time.time() for row in stack.rows(f"LEASE#{version_arn}"))
+
+
+def _dead_letters(stack: Stack) -> Finding:
+    waiting = {}
+    for name, url in stack.resources("AWS::SQS::Queue").items():
+        if "DeadLetters" in name or name in ("FailedInvocations", "UndeliveredEvents"):
+            answer = stack.clients("sqs").get_queue_attributes(
+                QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"]
+            )
+            if count := int(answer["Attributes"]["ApproximateNumberOfMessages"]):
+                waiting[name] = count
+    text = ", ".join(f"{count} in {name}" for name, count in waiting.items()) or "none"
+    return Finding(
+        "dead letters", not waiting, text, "docs/operations.md says what each queue means and how to redrive."
+    )
+
+
+def _alarms(stack: Stack) -> Finding:
+    names = list(stack.resources("AWS::CloudWatch::Alarm").values())
+    firing = []
+    for start in range(0, len(names), 100):
+        request = {"AlarmNames": names[start : start + 100], "StateValue": "ALARM"}
+        answer: Any = stack.clients("cloudwatch").describe_alarms(**request)
+        alarms = [alarm for alarm in answer["MetricAlarms"] if alarm["StateValue"] == "ALARM"]
+        firing += [f"{alarm['AlarmName']} ({alarm.get('AlarmDescription', '')})" for alarm in alarms]
+    return Finding(
+        "alarms", not firing, ", ".join(firing) or "none fires", "docs/operations.md has a section for each."
+    )

@@ -1,0 +1,43 @@
+"""A page as a person sees it: in a real browser, with the keyboard."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = ROOT / ".venvs" / "clients"
+WIDTHS, THEMES = (360, 800, 1280), ("light", "dark")
+# One that is installed, or else the one that npm brings, which runs on Linux on x86.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def look(url: str, form: Mapping[str, str] | None = None, pictures: Path | None = None) -> dict[str, Any]:
+    """Look at a page at every width and in both themes, then fill in its form; return what look.cjs prints."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), "")
+    request = {"url": url, "browser": browser, "widths": WIDTHS, "themes": THEMES, "form": form}
+    finished = subprocess.run(
+        ["node", ROOT / "tests" / "javascript" / "look.cjs"],
+        input=json.dumps({**request, "pictures": str(pictures) if pictures else None}),
+        env={
+            **os.environ,
+            "PATH": f"{CLIENTS / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "NODE_PATH": str(CLIENTS / "javascript" / "node_modules"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    seen: dict[str, Any] = json.loads(finished.stdout)
+    return seen
+
+
+def faults(seen: Mapping[str, Any]) -> list[Any]:
+    """What is wrong with a page: what axe-core says, what sticks out, pictures that do not load, complaints."""
+    looks = [look for look in seen["looks"] if look["violations"] or look["overflow"] or look["broken"]]
+    return looks + seen["complaints"]

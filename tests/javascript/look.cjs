@@ -1,0 +1,91 @@
+// A browser that looks at a page as people do: node look.cjs < request.json, which prints what it saw as JSON.
+//
+// Request: {url, browser, widths, themes, pictures: folder or null, form: {approver, confirmation, comment, decision} or
+// null}. At every width and in both themes the page is checked with axe-core; then the form is filled in by keyboard.
+const { readFileSync } = require("node:fs");
+const { join } = require("node:path");
+const axe = require("axe-core");
+const puppeteer = require("puppeteer-core");
+
+const HEIGHT = 900;
+
+async function launch(browser) {
+  if (browser) {
+    return puppeteer.launch({ executablePath: browser, args: ["--no-sandbox"], headless: true });
+  }
+  const { default: chromium } = require("@sparticuz/chromium");
+  return puppeteer.launch({ executablePath: await chromium.executablePath(), args: chromium.args, headless: "shell" });
+}
+
+async function check(page, width, theme, pictures) {
+  await page.setViewport({ width, height: HEIGHT });
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+  await page.evaluate(async () => {
+    for (const image of document.images) {
+      image.loading = "eager";
+      await image.decode().catch(() => null);
+    }
+  });
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  const shown = await page.evaluate(() => ({
+    overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    broken: [...document.images].filter((image) => !image.naturalWidth).map((image) => image.alt),
+    images: document.images.length,
+  }));
+  if (pictures) {
+    await page.screenshot({ path: join(pictures, `${width}-${theme}.png`), fullPage: true });
+  }
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).slice(0, 3).join(" ")}`);
+  return { width, theme, violations: found, ...shown };
+}
+
+async function tabTo(page, isThere, what) {
+  for (let presses = 0; presses < 100; presses += 1) {
+    await page.keyboard.press("Tab");
+    const { name, value } = await page.evaluate(() => ({ name: document.activeElement.name, value: document.activeElement.value }));
+    if (isThere(name, value)) {
+      return;
+    }
+  }
+  throw new Error(`the keyboard does not reach ${what}`);
+}
+
+async function decide(page, { decision, ...fields }) {
+  for (const [name, text] of Object.entries(fields)) {
+    await tabTo(page, (focused) => focused === name, name);
+    await page.keyboard.type(text);
+  }
+  await tabTo(page, (focused, value) => focused === "decision" && value === decision, decision);
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+  return page.evaluate(() => ({
+    heading: document.querySelector("h1").textContent,
+    problem: document.querySelector("[role=alert]")?.textContent ?? "",
+  }));
+}
+
+async function main() {
+  const request = JSON.parse(readFileSync(0, "utf-8"));
+  const browser = await launch(request.browser);
+  try {
+    const page = await browser.newPage();
+    const complaints = [];
+    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    await page.goto(request.url, { waitUntil: "load" });
+    const looks = [];
+    for (const width of request.widths) {
+      for (const theme of request.themes) {
+        looks.push(await check(page, width, theme, request.pictures));
+      }
+    }
+    const answer = request.form ? await decide(page, request.form) : {};
+    console.log(JSON.stringify({ looks, complaints, ...answer }));
+  } finally {
+    await browser.close();
+  }
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

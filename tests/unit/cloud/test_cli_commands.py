@@ -1,0 +1,421 @@
+"""The commands as a person calls them, on moto's AWS; Custom Labels, which moto does not have, is a fake."""
+
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner, Result
+from moto import mock_aws
+from PIL import Image
+
+from cli import __main__ as commands
+
+REGION = "eu-west-1"
+VERSION = f"arn:aws:rekognition:{REGION}:123456789012:project/parts-detection-development/version/v/1772621000123"
+
+
+class CloudFormation:
+    """A stack named `parts` with these resources, by logical id: type and physical id."""
+
+    def __init__(self, outputs: dict[str, str], resources: dict[str, tuple[str, str]]) -> None:
+        self.status = "UPDATE_COMPLETE"
+        self._outputs = [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
+        self._resources = resources
+
+    def describe_stacks(self, StackName: str) -> Any:  # noqa: N803
+        if StackName != "parts":
+            error = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
+            raise ClientError({"Error": error}, "DescribeStacks")
+        parameters = [{"ParameterKey": "RunningModels", "ParameterValue": "2"}]
+        stack = {"StackId": "arn:stack", "StackStatus": self.status, "Outputs": self._outputs}
+        return {"Stacks": [{**stack, "Parameters": parameters}]}
+
+    def get_paginator(self, _: str) -> Any:
+        listed = [
+            {"LogicalResourceId": name, "ResourceType": kind, "PhysicalResourceId": physical}
+            for name, (kind, physical) in self._resources.items()
+        ]
+        return SimpleNamespace(paginate=lambda **_: [{"StackResourceSummaries": listed}])
+
+
+class CustomLabels:
+    """The projects of the stack, and versions in one of them by status."""
+
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+        self.versions: dict[str, str] = {}
+
+    def describe_projects(self, ProjectNames: list[str]) -> Any:  # noqa: N803
+        names = [name for name in ProjectNames if name not in self.missing]
+        arn = VERSION.rpartition("/version")[0].rpartition("/")[0]
+        return {"ProjectDescriptions": [{"ProjectArn": f"{arn}/{name}/1772621000000"} for name in names]}
+
+    def get_paginator(self, _: str) -> Any:
+        def paginate(ProjectArn: str) -> list[Any]:  # noqa: N803
+            project = ProjectArn.rpartition("/")[0]
+            found = {arn: state for arn, state in self.versions.items() if arn.startswith(f"{project}/")}
+            versions = [{"ProjectVersionArn": arn, "Status": state} for arn, state in found.items()]
+            return [{"ProjectVersionDescriptions": versions}]
+
+        return SimpleNamespace(paginate=paginate)
+
+
+@pytest.fixture
+def labels() -> CustomLabels:
+    return CustomLabels()
+
+
+@pytest.fixture
+def cloudformation(monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudFormation]:
+    """What a stack has: buckets, a table, a topic with a confirmed address, queues, an alarm."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        buckets = {"DataBucketName": "parts-data", "ArtifactsBucketName": "parts-artifacts"}
+        for name in buckets.values():
+            boto3.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        topic = boto3.client("sns").create_topic(Name="parts")["TopicArn"]
+        boto3.client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint="qa@example.com")
+        sqs = boto3.client("sqs")
+        queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("Uploads", "UploadsDeadLetters")}
+        put_table()
+        boto3.client("cloudwatch").put_metric_alarm(
+            AlarmName="parts-errors",
+            AlarmDescription="It raised errors",
+            MetricName="Errors",
+            Namespace="AWS/Lambda",
+            ComparisonOperator="GreaterThanThreshold",
+            EvaluationPeriods=1,
+            Period=300,
+            Statistic="Sum",
+            Threshold=0,
+        )
+        resources = {name: ("AWS::SQS::Queue", url) for name, url in queues.items()}
+        resources["Errors"] = ("AWS::CloudWatch::Alarm", "parts-errors")
+        yield CloudFormation({**buckets, "ApplicationTableName": "parts", "TopicArn": topic}, resources)
+
+
+def put_table() -> None:
+    keys = {"pk": "HASH", "sk": "RANGE"}
+    index = {"dataset_key": "HASH", "created_at": "RANGE"}
+
+    def schema(given: dict[str, str]) -> list[dict[str, str]]:
+        return [{"AttributeName": name, "KeyType": kind} for name, kind in given.items()]
+
+    client: Any = boto3.client("dynamodb")
+    client.create_table(
+        TableName="parts",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=schema(keys),
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in (*keys, *index)],
+        GlobalSecondaryIndexes=[
+            {"IndexName": "runs-of-dataset", "KeySchema": schema(index), "Projection": {"ProjectionType": "ALL"}}
+        ],
+    )
+
+
+@pytest.fixture
+def outputs(monkeypatch: pytest.MonkeyPatch, labels: CustomLabels, cloudformation: CloudFormation) -> dict[str, str]:
+    """The outputs of the stack, which the commands see."""
+    replace_client(monkeypatch, "rekognition", labels)
+    replace_client(monkeypatch, "cloudformation", cloudformation)
+    (stack,) = cloudformation.describe_stacks("parts")["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def replace_client(monkeypatch: pytest.MonkeyPatch, service: str, fake: Any) -> None:
+    """Let the commands see a fake of one service."""
+    before = commands.boto3.Session
+
+    def session(**given: Any) -> Any:
+        made = before(**given)
+        client = lambda name: fake if name == service else made.client(name)  # noqa: E731
+        return SimpleNamespace(client=client, region_name=made.region_name)
+
+    monkeypatch.setattr(commands.boto3, "Session", session)
+
+
+@pytest.fixture
+def mlops(outputs: dict[str, str]) -> Callable[..., Result]:
+    def run(*words: object, **options: Any) -> Result:
+        arguments = ["--stack", "parts", *map(str, words)]
+        return CliRunner().invoke(commands.main, arguments, prog_name="mlops", **options)
+
+    return run
+
+
+def answer(result: Result) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def png(shade: int, size: tuple[int, int] = (80, 72)) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((size[1], size[0]), shade, np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def fill(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def mvtec(folder: Path) -> Path:
+    """A folder as MVTec AD has them."""
+    pictures = {f"train/good/{n:03}.png": png(n) for n in range(3)} | {"test/scratch/000.png": png(9)}
+    masks = {"ground_truth/scratch/000_mask.png": png(255)}
+    return fill(folder, {**pictures, **masks, "license.txt": b"terms", ".DS_Store": b"x"})
+
+
+def keys(bucket: str) -> list[str]:
+    listed = boto3.client("s3").list_objects_v2(Bucket=bucket)
+    return [entry["Key"] for entry in listed.get("Contents", [])]
+
+
+def test_a_folder_of_mvtec_ad_is_sent_as_it_is(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:
+    result = mlops("--json", "upload", mvtec(tmp_path / "transistor"))
+
+    assert answer(result) == [{"dataset": "transistor", "sent": 5, "there_already": 0, "left_out": 0}]
+    assert keys(outputs["DataBucketName"]) == [
+        "datasets/transistor/ground_truth/scratch/000_mask.png",
+        "datasets/transistor/test/scratch/000.png",
+        *(f"datasets/transistor/train/good/{n:03}.png" for n in range(3)),
+    ]
+
+
+class Bucket:
+    """Objects in memory; after so many puts somebody presses Ctrl-C."""
+
+    def __init__(self, interrupted_after: int) -> None:
+        self.puts: Counter[str] = Counter()
+        self.interrupted_after = interrupted_after
+        self._etags: dict[str, str] = {}
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803
+        if self.puts.total() >= self.interrupted_after:
+            raise KeyboardInterrupt
+        self.puts[Key] += 1
+        self._etags[Key] = f'"{hashlib.md5(Body, usedforsecurity=False).hexdigest()}"'
+
+    def get_paginator(self, _: str) -> Any:
+        listed = [{"Key": key, "ETag": etag} for key, etag in sorted(self._etags.items())]
+        pages = [{"Contents": listed[start : start + 1000]} for start in range(0, len(listed), 1000)]
+        return SimpleNamespace(paginate=lambda **_: pages)
+
+
+def test_an_upload_of_5000_files_is_interrupted_and_resumed_without_sending_one_twice(
+    mlops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = [png(shade, (64, 64)) for shade in range(250)]
+    files = {f"train/{'good' if n % 2 else 'scratch'}/{n:04}.png": pictures[n % 250] for n in range(5000)}
+    folder, bucket = fill(tmp_path / "many", files), Bucket(interrupted_after=2000)
+    replace_client(monkeypatch, "s3", bucket)
+
+    assert mlops("upload", folder).exit_code == 1
+    bucket.interrupted_after = 10_000
+    (summary,) = answer(mlops("--json", "upload", folder))
+
+    assert summary == {"dataset": "many", "sent": 3000, "there_already": 2000, "left_out": 0}
+    assert len(bucket.puts) == bucket.puts.total() == 5000
+
+
+def test_what_cannot_be_used_is_named_and_nothing_is_sent_without_leave(
+    mlops: Any, outputs: dict[str, str], tmp_path: Path
+) -> None:
+    folder = fill(
+        mvtec(tmp_path / "parts"),
+        {
+            "train/good/small.png": png(1, (10, 10)),
+            "train/good/notes.png": b"no picture",
+            "elsewhere/a.png": png(1),
+            "ground_truth/scratch/999_mask.png": png(1),
+        },
+    )
+    refused = mlops("upload", folder)
+
+    assert refused.exit_code == 1
+    for said in (
+        "train/good/small.png: is 10 x 10 px",
+        "train/good/notes.png: is not a PNG or JPEG image",
+        "elsewhere/a.png: not part of the layout",
+        "ground_truth/scratch/999_mask.png: marks an image that is not there",
+        "nothing was sent",
+    ):
+        assert said in refused.output
+    assert keys(outputs["DataBucketName"]) == []
+    assert answer(mlops("--json", "upload", "--skip-bad", folder))[0]["sent"] == 5
+
+
+def test_a_dry_run_sends_nothing(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:
+    assert "5" in mlops("upload", "--dry-run", mvtec(tmp_path / "parts")).stdout
+    assert keys(outputs["DataBucketName"]) == []
+
+
+def put_run(outputs: dict[str, str], state: str = "FAILED") -> str:
+    """A run whose gate is in a state; returns its id."""
+    run_id = "parts-classification-0123456789ab"
+    table = boto3.resource("dynamodb").Table(outputs["ApplicationTableName"])
+    run = {"run_id": run_id, "dataset": "parts", "task": "classification", "created_at": "2026-01-01T00:00:00+00:00"}
+    table.put_item(Item={"pk": f"RUN#{run_id}", "sk": "RUN", "dataset_key": "DATASET#parts", **run})
+    stage = {"stage": "eval_metric", "environment": "development", "started_at": "2026-01-01T00:01:00+00:00"}
+    ended = {"finished_at": "2026-01-01T00:02:00+00:00", "reasons": ["f1 0.1 is below 0.8"]}
+    table.put_item(
+        Item={"pk": f"RUN#{run_id}", "sk": "STAGE#development#eval_metric", "state": state, **stage, **ended}
+    )
+    boto3.client("s3").put_object(Bucket=outputs["DataBucketName"], Key="datasets/parts/train/good/a.png", Body=b"x")
+    return run_id
+
+
+def test_runs_are_listed_of_one_dataset_and_of_all(mlops: Any, outputs: dict[str, str]) -> None:
+    run_id = put_run(outputs)
+
+    for words in (("runs",), ("runs", "parts")):
+        (run,) = answer(mlops("--json", *words))
+        assert (run["run_id"], run["stage"], run["state"]) == (run_id, "eval_metric (development)", "FAILED")
+    assert run_id in mlops("runs").stdout
+    assert answer(mlops("--json", "runs", "another")) == []
+
+
+def test_a_run_is_shown_with_its_reasons(mlops: Any, outputs: dict[str, str]) -> None:
+    (stage,) = answer(mlops("--json", "show", put_run(outputs)))
+
+    assert stage == {
+        "stage": "eval_metric",
+        "environment": "development",
+        "state": "FAILED",
+        "seconds": 60.0,
+        "why": "f1 0.1 is below 0.8",
+    }
+
+
+@pytest.mark.parametrize(("state", "code"), [("FAILED", 1), ("COMPLETED", 0)])
+def test_a_run_is_watched_to_its_end(mlops: Any, outputs: dict[str, str], state: str, code: int) -> None:
+    result = mlops("watch", put_run(outputs, state), "--until", "eval_metric")
+
+    assert result.exit_code == code
+    assert f"eval_metric (development): {state}" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "watch"])
+def test_a_run_that_is_unknown_is_a_sentence(mlops: Any, command: str) -> None:
+    result = mlops(command, "nobody")
+
+    assert result.exit_code == 1
+    assert "There is no run nobody" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_report_is_fetched_and_opened(
+    mlops: Any, outputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(commands.webbrowser, "open", opened.append)
+    missing = mlops("report", "r")
+    boto3.client("s3").put_object(
+        Bucket=outputs["ArtifactsBucketName"], Key="runs/r/report.html", Body=b"<h1>Released</h1>"
+    )
+    result = mlops("report", "r", "--output", tmp_path / "r.html")
+
+    assert (missing.exit_code, "has no report yet" in missing.stderr) == (1, True)
+    assert result.exit_code == 0
+    assert (tmp_path / "r.html").read_text() == "<h1>Released</h1>"
+    assert opened == [(tmp_path / "r.html").as_uri()]
+
+
+def test_a_stack_that_is_not_there_is_a_sentence(outputs: dict[str, str]) -> None:
+    result = CliRunner().invoke(commands.main, ["--stack", "another", "runs"])
+
+    assert result.exit_code == 1
+    assert "Stack with id another does not exist" in result.stderr
+
+
+def findings(mlops: Any) -> dict[str, str]:
+    """What the doctor finds wrong, by name."""
+    return {row["name"]: row["text"] for row in json.loads(mlops("--json", "doctor").stdout) if not row["is_good"]}
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_stack_that_is_well(mlops: Any) -> None:
+    result = mlops("doctor")
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("ok") >= 8
+    assert "NOT OK" not in result.stdout
+
+
+def not_confirmed(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:
+    pending = {"Endpoint": "qa@example.com", "SubscriptionArn": "PendingConfirmation"}
+    pages = SimpleNamespace(paginate=lambda **_: [{"Subscriptions": [pending]}])
+    replace_client(monkeypatch, "sns", SimpleNamespace(get_paginator=lambda _: pages))
+
+
+def letters(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:
+    sqs = boto3.client("sqs")
+    (url,) = [url for url in sqs.list_queues()["QueueUrls"] if "DeadLetters" in url]
+    sqs.send_message(QueueUrl=url, MessageBody="lost")
+
+
+def alarm(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:
+    boto3.client("cloudwatch").set_alarm_state(AlarmName="parts-errors", StateValue="ALARM", StateReason="test")
+
+
+def forgotten(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels.versions = {VERSION: "RUNNING"}
+
+
+def full(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels.versions = {VERSION: "RUNNING", f"{VERSION}4": "STARTING"}
+    table = boto3.resource("dynamodb").Table(outputs["ApplicationTableName"])
+    for arn in labels.versions:
+        table.put_item(Item={"pk": f"LEASE#{arn}", "sk": "LEASE", "expires_at": 9_999_999_999})
+
+
+def no_project(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels.missing = {"parts-detection-staging"}
+
+
+def elsewhere(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.doctor.REGIONS", frozenset({"us-east-1"}))
+
+
+def broken(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.stack.Stack.status", "UPDATE_ROLLBACK_FAILED")
+
+
+@pytest.mark.parametrize(
+    ("induce", "name", "said"),
+    [
+        (not_confirmed, "e-mail", "not confirmed yet: qa@example.com"),
+        (letters, "dead letters", "1 in UploadsDeadLetters"),
+        (alarm, "alarms", "It raised errors"),
+        (forgotten, "leases", VERSION),
+        (full, "running models", "2 of 2 slots in use"),
+        (no_project, "Custom Labels", "missing: parts-detection-staging"),
+        (elsewhere, "region", "eu-west-1 has no Custom Labels"),
+        (broken, "stack", "parts is UPDATE_ROLLBACK_FAILED"),
+    ],
+)
+def test_the_doctor_names_what_is_wrong(
+    mlops: Any,
+    outputs: dict[str, str],
+    labels: CustomLabels,
+    monkeypatch: pytest.MonkeyPatch,
+    induce: Callable[..., None],
+    name: str,
+    said: str,
+) -> None:
+    induce(outputs, labels, monkeypatch)
+    found = findings(mlops)
+
+    assert list(found) == [name]
+    assert said in found[name]
+    assert mlops("doctor").exit_code == 1
