@@ -108,7 +108,7 @@ def test_unusual_keys_stay_as_they_are():
     ("stage", "environment", "consumers"),
     [
         ("training", "development", set()),
-        ("eval_metric", "development", {"ReportFunction"}),
+        ("eval_metric", "development", set()),
         ("inference_test", "development", {"ReportFunction", "ApprovalFunction"}),
         ("inference_test", "staging", {"ReportFunction", "ApprovalFunction", "PromotionFunction"}),
         ("inference_test", "production", {"ReportFunction", "PromotionFunction"}),

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,16 @@ WIDTHS, THEMES = (360, 800, 1280), ("light", "dark")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-def look(url: str, form: Mapping[str, str] | None = None, pictures: Path | None = None) -> dict[str, Any]:
+def look(
+    url: str,
+    form: Mapping[str, str] | None = None,
+    pictures: Path | None = None,
+    widths: Sequence[int] = WIDTHS,
+    themes: Sequence[str] = THEMES,
+) -> dict[str, Any]:
     """Look at a page at every width and in both themes, then fill in its form; return what look.cjs prints."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), "")
-    request = {"url": url, "browser": browser, "widths": WIDTHS, "themes": THEMES, "form": form}
+    request = {"url": url, "browser": browser, "widths": widths, "themes": themes, "form": form}
     finished = subprocess.run(
         ["node", ROOT / "tests" / "javascript" / "look.cjs"],
         input=json.dumps({**request, "pictures": str(pictures) if pictures else None}),

@@ -221,11 +221,11 @@ def test_scanners_of_mail_decide_nothing_and_a_person_rejects_with_the_keyboard(
     httpx.head(link)
     for _ in range(3):
         httpx.get(link, headers={"Purpose": "prefetch", "Sec-Purpose": "prefetch"})
-    scanned = look(link, answers(run, "approve", approver="scanner", confirmation="aaaaaa"))
+    scanned = look(link, answers(run, "approve", approver="scanner", confirmation="aaaaaa"), widths=())
     assert scanned["heading"].startswith("It passed its tests in staging")
     assert "last six characters of the run do not match" in scanned["problem"]
 
-    seen = look(link, answers(run, "reject"))
+    seen = look(link, answers(run, "reject"), widths=())
     assert seen["heading"] == "Rejected by Ada"
     failed = eventually(lambda: system.mails(run.run_id, "FAILED: approve2production"), "mail about the rejection")
     assert "rejected by Ada: looks <b>right</b>" in failed[0].text

@@ -114,7 +114,7 @@ def test_requests_of_any_kind_are_answered(watched: Watched, model: str, s3: Any
 
     def ask() -> None:
         chance = Chance(SEED)
-        for _ in range(1500):
+        for _ in range(1000):
             name = chance.choice(OPERATIONS)
             # What is known is not deleted, for then nothing would be left to ask about.
             ends = name.startswith(("Delete", "Stop"))
@@ -128,8 +128,8 @@ def test_bodies_and_headers_of_any_kind_are_answered(watched: Watched) -> None:
 
     def post() -> None:
         chance = Chance(SEED)
-        for _ in range(300):
-            word = "".join(chance.choices('AWS4-HMC SHA256Credential=/,.\t"', k=chance.randrange(60))).strip()
+        for _ in range(200):
+            word = "".join(chance.choices('AWS4-HMC SHA256Credential=/,.\t"', k=chance.randrange(40))).strip()
             send(watched, "DescribeProjectVersions", chance.mutated(sound))
             send(watched, "DescribeProjectVersions", sound, authorization=word)
             send(watched, "DescribeProjectVersions", sound, **{"x-amz-target": word})
@@ -157,7 +157,7 @@ def test_manifests_of_any_kind_become_datasets_or_fail(watched: Watched, s3: Any
 
     def load() -> None:
         chance = Chance(SEED)
-        for _ in range(60):
+        for _ in range(40):
             arn = loaded(client, s3, manifest(chance))
             for text in client.list_dataset_entries(DatasetArn=arn)["DatasetEntries"]:
                 json.loads(text)
@@ -183,7 +183,7 @@ def loaded(client: Any, s3: Any, data: bytes) -> str:
 def test_manifests_of_any_kind_train_or_fail(watched: Watched, s3: Any, model: str) -> None:
     client, chance = watched.service.client(), Chance(SEED)
     good = put_pictures(s3, "fuzz/train", {"ok": 6, "scratch": 6})
-    for number in range(5):
+    for number in range(3):
         rows = b"".join(json.dumps(row).encode() + b"\n" for row in good)
         s3.put_object(Bucket=BUCKET, Key=f"fuzz/{number}.manifest", Body=rows + manifest(chance))
         asset = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": f"fuzz/{number}.manifest"}}}
@@ -237,7 +237,7 @@ PICTURES = [
 def test_pictures_of_any_kind_are_answered(watched: Watched, model: str) -> None:
     def look() -> None:
         chance = Chance(SEED)
-        drawn = [*HOSTILE, *(chance.mutated(chance.choice(PICTURES)) for _ in range(250))]
+        drawn = [*HOSTILE, *(chance.mutated(chance.choice(PICTURES)) for _ in range(150))]
         for data in drawn:
             encoded = base64.b64encode(data).decode()
             request = {"ProjectVersionArn": model, "Image": {"Bytes": encoded}, "MinConfidence": 0}
