@@ -7,7 +7,7 @@ from mlops import classification, detection
 from mlops.metrics import Score, macro
 
 Answers = Sequence[Mapping[str, Any]]
-FIRST = "this would be the first release: there is nothing to compare it with"
+FIRST = "nothing was in production yet to compare it with"
 
 
 def compare(task: str, candidate: Answers, production: Answers, least_iou: float) -> dict[str, Any]:
