@@ -25,7 +25,7 @@ from rich.text import Text
 from cli import decide, doctor, models, upload
 from cli.runs import Run, RunTable
 from cli.stack import CommandRefused, Stack
-from mlops.keys import dataset_of
+from mlops.keys import parse_upload
 
 TASKS, ENVIRONMENTS = ("classification", "detection"), ("staging", "production")
 POLL_SECONDS = 2.0
@@ -146,7 +146,7 @@ def upload_folder(context: Context, folder: Path, dataset: str | None, skip_bad:
         raise CommandRefused(
             f"{len(given.problems)} files cannot be used; nothing was sent. Correct them, or --skip-bad."
         )
-    if not any(dataset_of(key) for key in given.files):
+    if not any(parse_upload(key).kind == "image" for key in given.files):
         raise CommandRefused(f"There are no pictures below {folder}.")
     s3, bucket = context.session.client("s3"), context.stack.outputs["DataBucketName"]
     keys = upload.missing(s3, bucket, given)
