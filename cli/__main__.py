@@ -237,35 +237,22 @@ def _has_ended(run: Run, stage: str) -> bool:
     return any(found.stage == stage and found.finished_at for found in run.stages)
 
 
-def _decide(context: Context, link: str, decision: str, confirmation: str, approver: str, comment: str) -> None:
-    fields = {"approver": approver, "confirmation": confirmation, "comment": comment, "decision": decision}
-    context.show([{"answer": decide.approve(link, fields)}], {"answer": "Answer"})
+def _decision(name: str, summary: str) -> None:
+    """Add the command that takes a decision behind the link of an approval mail."""
+
+    @main.command(name, help=f"{summary}: LINK is the one in the approval mail.")
+    @click.argument("link")
+    @click.option("--confirmation", prompt="Last six characters of the run", help="as the mail asks for")
+    @_approver
+    @_comment
+    @click.pass_obj
+    def command(context: Context, link: str, **fields: str) -> None:
+        answer = decide.approve(link, {**fields, "decision": name})
+        context.show([{"answer": answer}], {"answer": "Answer"})
 
 
-_link = click.argument("link")
-_confirmation = click.option("--confirmation", prompt="Last six characters of the run", help="as the mail asks for")
-
-
-@main.command()
-@_link
-@_confirmation
-@_approver
-@_comment
-@click.pass_obj
-def approve(context: Context, link: str, confirmation: str, approver: str, comment: str) -> None:
-    """Let a version go on: LINK is the one in the approval mail."""
-    _decide(context, link, "approve", confirmation, approver, comment)
-
-
-@main.command()
-@_link
-@_confirmation
-@_approver
-@_comment
-@click.pass_obj
-def reject(context: Context, link: str, confirmation: str, approver: str, comment: str) -> None:
-    """Stop a version: LINK is the one in the approval mail."""
-    _decide(context, link, "reject", confirmation, approver, comment)
+_decision("approve", "Let a version go on")
+_decision("reject", "Stop a version")
 
 
 @main.command()

@@ -77,9 +77,8 @@ def _subscription(stack: Stack) -> Finding:
 
 
 def _projects(stack: Stack) -> Finding:
-    names = stack.project_names
-    found = stack.clients("rekognition").describe_projects(ProjectNames=names)["ProjectDescriptions"]
-    missing = set(names) - {project["ProjectArn"].split("/")[1] for project in found}
+    names, found = stack.project_names, stack.projects()
+    missing = set(names) - {project.split("/")[1] for project in found}
     text = f"{len(found)} of {len(names)} projects" + (f"; missing: {', '.join(sorted(missing))}" if missing else "")
     return Finding("Custom Labels", not missing, text, "Deploy the stack again: it makes its projects.")
 

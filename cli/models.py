@@ -1,8 +1,7 @@
 """Models and projects outlive their stack, because they were paid for; this is how they go."""
 
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 from cli.stack import CommandRefused, Stack
 
@@ -17,16 +16,16 @@ def delete_models(stack: Stack, say: Callable[[str], None]) -> None:
     Raises CommandRefused when something is still busy after half an hour.
     """
     rekognition = stack.clients("rekognition")
-    found = rekognition.describe_projects(ProjectNames=stack.project_names)["ProjectDescriptions"]
-    for project in sorted(description["ProjectArn"] for description in found):
-        _delete_versions(rekognition, project, say)
+    for project in stack.projects():
+        _delete_versions(stack, project, say)
         rekognition.delete_project(ProjectArn=project)
         say(f"deleted {project.split('/')[1]}")
 
 
-def _delete_versions(rekognition: Any, project: str, say: Callable[[str], None]) -> None:
+def _delete_versions(stack: Stack, project: str, say: Callable[[str], None]) -> None:
+    rekognition = stack.clients("rekognition")
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while versions := list(_versions(rekognition, project)):
+    while versions := list(stack.versions(project)):
         for arn, status in versions:
             if status == "RUNNING":
                 rekognition.stop_project_version(ProjectVersionArn=arn)
@@ -38,9 +37,3 @@ def _delete_versions(rekognition: Any, project: str, say: Callable[[str], None])
             busy = ", ".join(f"{arn} ({status})" for arn, status in versions)
             raise CommandRefused(f"still there after {PATIENCE_SECONDS / 60:.0f} minutes: {busy}. Try again later.")
         time.sleep(POLL_SECONDS)
-
-
-def _versions(rekognition: Any, project: str) -> Iterator[tuple[str, str]]:
-    for page in rekognition.get_paginator("describe_project_versions").paginate(ProjectArn=project):
-        for version in page["ProjectVersionDescriptions"]:
-            yield version["ProjectVersionArn"], version["Status"]

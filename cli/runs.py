@@ -1,11 +1,11 @@
 """Reading runs: which stage is where, since when, and why."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
+from cli.items import plain, query
 
 STAGES = (
     ("ground_truth", "development"),
@@ -69,12 +69,13 @@ class RunTable:
 
     def runs_of(self, dataset: str) -> list[Run]:
         """All runs of a dataset, oldest first."""
-        rows = self._query("dataset_key", f"DATASET#{dataset}", IndexName="runs-of-dataset")
+        rows = query(self._dynamodb, self._table, f"DATASET#{dataset}", "dataset_key", IndexName="runs-of-dataset")
         return [run for row in rows if (run := self.read(row["run_id"]))]
 
     def read(self, run_id: str) -> Run | None:
         """One run, None when it does not exist (yet)."""
-        rows = {row["sk"]: row for row in self._query("pk", f"RUN#{run_id}", ConsistentRead=True)}
+        items = query(self._dynamodb, self._table, f"RUN#{run_id}", ConsistentRead=True)
+        rows = {row["sk"]: row for row in items}
         if "RUN" not in rows:
             return None
         run, stages = rows["RUN"], [_stage(row) for sk, row in rows.items() if sk.startswith("STAGE#")]
@@ -90,22 +91,7 @@ class RunTable:
         """The run whose version is the current one of an environment."""
         key = {"pk": {"S": f"RELEASE#{dataset}#{task}#{environment}"}, "sk": {"S": "CURRENT"}}
         item = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
-        return str(_plain(item)["run_id"]) if item else None
-
-    def _query(self, key: str, value: str, **options: Any) -> Iterator[dict[str, Any]]:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="#key = :value",
-            ExpressionAttributeNames={"#key": key},
-            ExpressionAttributeValues={":value": {"S": value}},
-            **options,
-        )
-        return (_plain(item) for page in pages for item in page["Items"])
-
-
-def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    deserializer = TypeDeserializer()
-    return {name: deserializer.deserialize(value) for name, value in item.items()}
+        return str(plain(item)["run_id"]) if item else None
 
 
 def _stage(row: Mapping[str, Any]) -> Stage:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
+from cli.items import query
 
 SOURCE = "rekognition-mlops"
 TASKS = ("classification", "detection")
@@ -67,15 +67,22 @@ class Stack:
         found = (entry["Prefix"] for page in pages.paginate(**request) for entry in page.get("CommonPrefixes", ()))
         return [prefix.split("/")[1] for prefix in found]
 
+    def projects(self) -> list[str]:
+        """ARNs of the stack's projects in this account."""
+        found = self.clients("rekognition").describe_projects(ProjectNames=self.project_names)["ProjectDescriptions"]
+        return sorted(description["ProjectArn"] for description in found)
+
+    def versions(self, project: str) -> Iterator[tuple[str, str]]:
+        """ARN and status of every version of a project."""
+        pages = self.clients("rekognition").get_paginator("describe_project_versions").paginate(ProjectArn=project)
+        for page in pages:
+            for version in page["ProjectVersionDescriptions"]:
+                yield version["ProjectVersionArn"], version["Status"]
+
     def running(self) -> Iterator[str]:
         """ARNs of the versions in the stack's projects of this account that start or run."""
-        rekognition = self.clients("rekognition")
-        found = rekognition.describe_projects(ProjectNames=self.project_names)["ProjectDescriptions"]
-        for project in sorted(description["ProjectArn"] for description in found):
-            for page in rekognition.get_paginator("describe_project_versions").paginate(ProjectArn=project):
-                for version in page["ProjectVersionDescriptions"]:
-                    if version["Status"] in ("STARTING", "RUNNING"):
-                        yield version["ProjectVersionArn"]
+        for project in self.projects():
+            yield from (arn for arn, status in self.versions(project) if status in ("STARTING", "RUNNING"))
 
     @cached_property
     def _description(self) -> dict[str, Any]:
@@ -124,17 +131,4 @@ class Stack:
 
     def rows(self, pk: str) -> Iterator[dict[str, Any]]:
         """The items of a partition of the application's table."""
-        pages = (
-            self.clients("dynamodb")
-            .get_paginator("query")
-            .paginate(
-                TableName=self.outputs["ApplicationTableName"],
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": pk}},
-                ConsistentRead=True,
-            )
-        )
-        read = TypeDeserializer().deserialize
-        for page in pages:
-            for item in page["Items"]:
-                yield {name: read(value) for name, value in item.items()}
+        return query(self.clients("dynamodb"), self.outputs["ApplicationTableName"], pk, ConsistentRead=True)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-CLIENTS = ROOT / ".venvs" / "clients"
+from tests.emulator.processes import ROOT, with_clients
+
 WIDTHS, THEMES = (360, 800, 1280), ("light", "dark")
 # One that is installed, or else the one that npm brings, which runs on Linux on x86.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -28,11 +28,7 @@ def look(
     finished = subprocess.run(
         ["node", ROOT / "tests" / "javascript" / "look.cjs"],
         input=json.dumps({**request, "pictures": str(pictures) if pictures else None}),
-        env={
-            **os.environ,
-            "PATH": f"{CLIENTS / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "NODE_PATH": str(CLIENTS / "javascript" / "node_modules"),
-        },
+        env=os.environ | with_clients(),
         capture_output=True,
         text=True,
         timeout=180,

@@ -18,6 +18,7 @@ from tests.emulator.target import PATIENCE_SECONDS, POLL_SECONDS
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-west-1"
+_CLIENTS = ROOT / ".venvs" / "clients"
 QUICK = ("--engine", "tests.emulator.mean_color_engine", "--transition-seconds", "0.1")
 
 
@@ -73,6 +74,12 @@ def start_service(s3_url: str, *switches: object, **environment: str) -> Running
         process.communicate()
         raise ServiceNotStartedError(f"exit code {process.returncode}")
     return RunningService(process, line.split()[-1])
+
+
+def with_clients() -> dict[str, str]:
+    """Environment variables with which the AWS CLI, Node.js and its packages are found."""
+    path = f"{_CLIENTS / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return {"PATH": path, "NODE_PATH": str(_CLIENTS / "javascript" / "node_modules")}
 
 
 def lose_model(state: Path, version_arn: str) -> None:

@@ -1,7 +1,6 @@
 """Clients other than boto3, from pictures to an answer: the AWS CLI, and the AWS SDK for JavaScript."""
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +10,9 @@ import pytest
 
 from tests.emulator.clients import new_name
 from tests.emulator.datasets import picture, put_pictures, training_request
-from tests.emulator.processes import REGION, ROOT, RunningService, wait_for
+from tests.emulator.processes import REGION, ROOT, RunningService, wait_for, with_clients
 from tests.emulator.target import BUCKET
 
-CLIENTS = ROOT / ".venvs" / "clients"
 LABELS = ("ok", "scratch")
 
 
@@ -22,9 +20,8 @@ LABELS = ("ok", "scratch")
 def environment(service: RunningService, s3_url: str, tmp_path: Path) -> dict[str, str]:
     """What a client needs to know, and nothing of whoever runs the test."""
     return {
-        "PATH": f"{CLIENTS / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        **with_clients(),
         "HOME": str(tmp_path),
-        "NODE_PATH": str(CLIENTS / "javascript" / "node_modules"),
         "AWS_ENDPOINT_URL_REKOGNITION": service.url,
         "AWS_ENDPOINT_URL_S3": s3_url,
         "AWS_REGION": REGION,

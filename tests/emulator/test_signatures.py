@@ -17,7 +17,7 @@ from local.rekognition.errors import ServiceError
 from local.rekognition.identity import Credentials
 from local.rekognition.signatures import Key, Keyring
 from local.rekognition.status_page import duration, mood
-from tests.emulator.clients import begin_training, error_code, new_project, settled
+from tests.emulator.clients import begin_training, error_code, error_code_of, new_project, settled
 from tests.emulator.processes import REGION, RunningService
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -97,19 +97,11 @@ def test_a_file_without_keys_is_refused_at_the_start(tmp_path: Path) -> None:
 
 def test_operations_are_throttled_each_by_itself_when_asked_to(launch: Callable[..., RunningService]) -> None:
     client = launch("--control-plane-tps", 2).client()
-    codes = [error_code_or_none(client.describe_projects) for _ in range(8)]
+    codes = [error_code_of(client.describe_projects) for _ in range(8)]
 
     assert codes[:2] == [None, None]
     assert "ThrottlingException" in codes
     assert error_code(client.create_project, ProjectName="?") == "ValidationException"
-
-
-def error_code_or_none(call: Any) -> str | None:
-    try:
-        call()
-    except Exception as error:
-        return str(error.response["Error"]["Code"])  # type: ignore[attr-defined]
-    return None
 
 
 def test_the_page_shows_projects_datasets_and_models_and_has_no_script(

@@ -419,3 +419,16 @@ def test_the_doctor_names_what_is_wrong(
     assert list(found) == [name]
     assert said in found[name]
     assert mlops("doctor").exit_code == 1
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_a_decision_fills_in_the_form_behind_the_link(
+    mlops: Any, monkeypatch: pytest.MonkeyPatch, decision: str
+) -> None:
+    sent: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(commands.decide, "approve", lambda link, fields: sent.append((link, fields)) or "Decided")
+    result = mlops("--json", decision, "https://x/approval?token=t", "--approver", "Ada", input="0123ab\n")
+
+    assert result.exit_code == 0, result.output
+    fields = {"approver": "Ada", "confirmation": "0123ab", "comment": "", "decision": decision}
+    assert sent == [("https://x/approval?token=t", fields)]
