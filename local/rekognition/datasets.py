@@ -91,7 +91,9 @@ def list_dataset_labels(service: Service, caller: Caller, request: Request) -> A
 
 def distribute_dataset_entries(service: Service, caller: Caller, request: Request) -> Answer:
     """DistributeDatasetEntries: move a fifth of the training entries into the empty testing dataset."""
-    datasets = {(d := _ready(service, caller, entry["Arn"])).kind: d for entry in request["Datasets"]}
+    # The operation models no ResourceInUseException.
+    busy = "ResourceNotReadyException"
+    datasets = {(d := _idle(service, caller, entry["Arn"], busy)).kind: d for entry in request["Datasets"]}
     if set(datasets) != {"TRAIN", "TEST"} or len({dataset.project_arn for dataset in datasets.values()}) != 1:
         raise invalid_parameter("Datasets must name the training and the testing dataset of one project.")
     training, testing = datasets["TRAIN"], datasets["TEST"]
@@ -150,17 +152,10 @@ def _begin_update(service: Service, dataset: DatasetRecord) -> DatasetRecord:
     return updating
 
 
-def _idle(service: Service, caller: Caller, arn: str) -> DatasetRecord:
+def _idle(service: Service, caller: Caller, arn: str, code: str = "ResourceInUseException") -> DatasetRecord:
     dataset = service.dataset(caller.scope, arn)
     if dataset.status in DATASET_BUSY:
-        raise in_use(f"The dataset is {dataset.status}. Wait until that has ended.")
-    return dataset
-
-
-def _ready(service: Service, caller: Caller, arn: str) -> DatasetRecord:
-    dataset = service.dataset(caller.scope, arn)
-    if dataset.status in DATASET_BUSY:
-        raise ServiceError("ResourceNotReadyException", f"The dataset is {dataset.status}. Wait until that has ended.")
+        raise ServiceError(code, f"The dataset is {dataset.status}. Wait until that has ended.")
     return dataset
 
 

@@ -87,9 +87,10 @@ def _text(value: Any, path: str) -> str:
 def is_text(value: str) -> bool:
     """Tell text from what JSON can name and nobody can write: halves of characters."""
     try:
-        return bool(value.encode()) or not value
+        value.encode()
     except UnicodeEncodeError:
         return False
+    return True
 
 
 def _decode_blob(value: Any, path: str) -> bytes:
