@@ -7,7 +7,7 @@ from mlops import classification, detection
 from mlops.metrics import Score, macro
 
 Answers = Sequence[Mapping[str, Any]]
-FIRST = "nothing was in production yet to compare it with"
+FIRST = "a first release: nothing was in production to compare it with"
 
 
 def compare(task: str, candidate: Answers, production: Answers, least_iou: float) -> dict[str, Any]:
