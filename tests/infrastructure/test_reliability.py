@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.infrastructure.template import functions, of_type, resources
+from tests.infrastructure.template import functions, of_type, resources, statements
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 QUEUES = of_type("AWS::SQS::Queue")
@@ -80,6 +80,22 @@ def test_a_message_stays_hidden_longer_than_its_function_runs(mapping):
 
     # AWS asks for six times the function's timeout.
     assert queue["VisibilityTimeout"] >= 6 * timeout
+
+
+@pytest.mark.parametrize("function", functions())
+def test_a_function_that_waits_by_messages_to_itself_is_not_taken_for_an_endless_loop(function):
+    # Lambda stops a function after some 16 rounds through SQS unless it is told that they are meant.
+    name = functions()[function]["Role"].removesuffix(".Arn")
+    sends = {arn for s in statements(name) if "sqs:SendMessage" in s["Action"] for arn in s["Resource"]}
+    reads = {m["EventSourceArn"]: m["FunctionName"] for m in of_type("AWS::Lambda::EventSourceMapping").values()}
+    in_loop = function == "ModelStatusFunction" or function in {reads.get(arn) for arn in sends}
+
+    assert functions()[function].get("RecursiveLoop") == "Allow" or not in_loop
+
+
+@pytest.mark.parametrize("function", functions())
+def test_a_function_is_traced(function):
+    assert functions()[function]["TracingConfig"] == {"Mode": "Active"}
 
 
 @pytest.mark.parametrize("alarm", sorted(ALARMS))

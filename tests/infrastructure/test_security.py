@@ -79,6 +79,13 @@ def test_a_schedule_may_call_its_function_and_report_what_it_could_not():
     assert actions == {"lambda:InvokeFunction", "sqs:SendMessage"}
 
 
+def test_no_policy_of_aws_is_used_but_those_for_logs_queues_and_traces():
+    managed = {arn.rsplit("/", 1)[1] for role in ROLES.values() for arn in role.get("ManagedPolicyArns", ())}
+
+    # SAM adds them. Traces and logs know no resource that could be named before the function is there.
+    assert managed <= {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole", "AWSXrayWriteOnlyAccess"}
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_may_do_everything_of_a_service(role):
     actions = [action for statement in statements(role) for action in statement["Action"]]

@@ -34,6 +34,10 @@ def json_setting(name: str) -> dict[str, Any]:
     return dict(json.loads(setting(name)))
 
 
+def stack_name() -> str:
+    return setting("STACK_ID").split("/")[1]
+
+
 @cache
 def client(service: str) -> Any:
     return boto3.client(service, config=_config_of(service))  # type: ignore[call-overload]

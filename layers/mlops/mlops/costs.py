@@ -10,7 +10,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import aws, table
+from mlops import aws, table, telemetry
 from mlops.runs import StageRef
 
 TRAINING, RUNNING = "training", "running"
@@ -28,9 +28,10 @@ def note_test(ref: StageRef, lease: Mapping[str, Any]) -> None:
 
 
 def _note(ref: StageRef, kind: str, name: str, seconds: int) -> None:
-    usd = f"{seconds / 3600 * float(aws.json_setting('PRICES')[kind]):.4f}"
-    row = {"pk": ref.row[0], "sk": f"COST#{name}", "kind": kind, "seconds": seconds, "usd": usd}
-    table.put({**row, "environment": ref.environment}, Attr("pk").not_exists())
+    usd = round(seconds / 3600 * float(aws.json_setting("PRICES")[kind]), 4)
+    row = {"pk": ref.row[0], "sk": f"COST#{name}", "kind": kind, "seconds": seconds, "usd": f"{usd:.4f}"}
+    if table.put({**row, "environment": ref.environment}, Attr("pk").not_exists()):
+        telemetry.run_cost(ref.run_id, kind, usd)
 
 
 def estimate(run_id: str) -> dict[str, float]:

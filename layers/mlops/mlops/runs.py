@@ -7,7 +7,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import aws, table
+from mlops import aws, table, telemetry
 
 COMPLETED, FAILED, IN_PROGRESS, WAITING = "COMPLETED", "FAILED", "IN_PROGRESS", "WAITING"
 
@@ -103,9 +103,13 @@ def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) ->
         return
     detail = {**ref.as_detail(), "reasons": list(reasons)[:50], "artifact": artifact}
     aws.put_event(f"Pipeline Stage {'Completed' if state == COMPLETED else 'Failed'}", detail)
-    changes = {"state": state, "reasons": list(reasons), "artifact": artifact, "finished_at": now()}
-    started = {"started_at": row.get("started_at", now()), "cause": row.get("cause", "-")}
+    end = now()
+    start = row.get("started_at", end)
+    changes = {"state": state, "reasons": list(reasons), "artifact": artifact, "finished_at": end}
+    started = {"started_at": start, "cause": row.get("cause", "-")}
     table.update(*ref.row, {**_attributes(ref), **started, **changes, "waiting_for": None})
+    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    telemetry.stage_ended(ref.as_detail(), state, seconds, reasons)
 
 
 def _row(ref: StageRef) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.request import Request, urlopen
 
-from mlops import aws, sweeping
+from mlops import sweeping
 
 _PHYSICAL_ID = "running-models"
 _POLL_SECONDS = 5
@@ -20,10 +20,6 @@ class Context(Protocol):
     """What is needed of a function's context."""
 
     def get_remaining_time_in_millis(self) -> int: ...
-
-
-def stack_name() -> str:
-    return aws.setting("STACK_NAME")
 
 
 def answer(event: Mapping[str, Any], context: Context) -> None:

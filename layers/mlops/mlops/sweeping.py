@@ -1,11 +1,13 @@
 """Models that run although nobody may use them are stopped: the last net, beside leases and stops after use."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import aws, keeping, runs, serving, table
+from mlops import aws, keeping, runs, serving, table, telemetry
+from mlops.environments import ENVIRONMENTS
 from mlops.runs import ref_of
 
 _REASON = "the model was stopped by the sweeper: its lease was over"
@@ -16,9 +18,14 @@ def sweep() -> list[str]:
 
     The service is asked what runs, not our table. A version that is starting cannot be stopped: the next sweep does it.
     """
-    kept = keeping.kept()
-    idle = [arn for arn in running() if arn not in kept and not serving.has_lease(arn)]
-    return [arn for arn in idle if _stop(arn)]
+    kept, found = keeping.kept(), list(running())
+    idle = [arn for arn in found if arn not in kept and not serving.has_lease(arn)]
+    stopped = [arn for arn in idle if _stop(arn)]
+    telemetry.models_stopped(stopped)
+    left = Counter(aws.place_of(arn)[0] for arn in set(found).difference(stopped))
+    for environment in ENVIRONMENTS:
+        telemetry.models_running(environment, left[environment])
+    return stopped
 
 
 def stop_everything() -> list[str]:
