@@ -25,6 +25,7 @@ from rich.text import Text
 from cli import decide, doctor, models, upload
 from cli.runs import Run, RunTable
 from cli.stack import CommandRefused, Stack
+from mlops.environments import DECISION
 from mlops.keys import parse_upload
 
 TASKS, ENVIRONMENTS = ("classification", "detection"), ("staging", "production")
@@ -60,6 +61,15 @@ class Context:
         if found is None:
             raise CommandRefused(f"There is no run {run_id}. `mlops runs` lists them.")
         return found
+
+    def followed(self, name: str) -> list[Run]:
+        """A run, or the newest run of each task of a dataset; none yet. Raises CommandRefused."""
+        if found := self.runs.read(name):
+            return [found]
+        newest = {run.task: run for run in self.runs.runs_of(name)}
+        if not newest and name not in self.stack.datasets():
+            raise CommandRefused(f"There is no run and no dataset {name}. `mlops runs` lists the runs.")
+        return list(newest.values())
 
     def show(self, rows: Iterable[dict[str, Any]], columns: dict[str, str]) -> None:
         """Print rows as JSON, one document, or as a table with these columns: heading by name."""
@@ -189,52 +199,59 @@ def _summary(run: Run) -> dict[str, Any]:
 @click.pass_obj
 def show(context: Context, run_id: str) -> None:
     """Show the stages of a run: state, duration, reasons."""
-    _show_stages(context, context.run(run_id))
+    _show_stages(context, [context.run(run_id)])
 
 
-def _show_stages(context: Context, run: Run) -> None:
+def _show_stages(context: Context, runs: Iterable[Run]) -> None:
     now = datetime.now(UTC)
-    columns = {"stage": "Stage", "environment": "Environment", "state": "State", "seconds": "Seconds", "why": "Why"}
+    columns = {"task": "Task", "stage": "Stage", "environment": "Environment", "state": "State"}
     context.show(
         (
             {
+                "run_id": run.run_id,
+                "task": run.task,
                 **{name: getattr(stage, name) for name in ("stage", "environment", "state")},
                 "seconds": round(stage.seconds(now), 1),
                 "why": "; ".join(stage.reasons) or stage.waiting_for,
             }
+            for run in runs
             for stage in run.stages
         ),
-        columns,
+        {**columns, "seconds": "Seconds", "why": "Why"},
     )
 
 
 @main.command()
-@_run
+@click.argument("name", metavar="RUN_ID|DATASET")
 @click.option("--until", default="", metavar="STAGE", help="stop when this stage has ended, such as inference_test")
 @click.pass_obj
-def watch(context: Context, run_id: str, until: str) -> None:
-    """Follow a run until it has failed or been released, or waits for a person; exit code 1 when it failed."""
-    told: set[tuple[str, str]] = set()
+def watch(context: Context, name: str, until: str) -> None:
+    """Follow a run, or the newest runs of a dataset, until each waits for a person, was released or has failed.
+
+    The exit code is 1 when one failed.
+    """
+    told: set[str] = set()
     while True:
-        run = context.run(run_id)
-        for stage in run.stages:
-            if (stage.name, stage.state) not in told:
-                told.add((stage.name, stage.state))
-                why = "; ".join(stage.reasons) or stage.waiting_for
-                context.say(f"{stage.name}: {stage.state}{f' ({why})' if why else ''}")
-        if run.failure or run.is_complete or _waits_for_somebody(run) or _has_ended(run, until):
-            _show_stages(context, run)
-            sys.exit(1 if run.failure else 0)
+        runs = context.followed(name)
+        for news in [line for run in runs for line in _lines(run) if line not in told]:
+            told.add(news)
+            context.say(news)
+        if runs and all(_is_at_rest(run, until) for run in runs):
+            _show_stages(context, runs)
+            sys.exit(1 if any(run.failure for run in runs) else 0)
         time.sleep(POLL_SECONDS)
 
 
-def _waits_for_somebody(run: Run) -> bool:
-    last = run.stages[-1] if run.stages else None
-    return last is not None and last.state == "WAITING" and last.stage.startswith("approve2")
+def _lines(run: Run) -> Iterator[str]:
+    for stage in run.stages:
+        why = "; ".join(stage.reasons) or stage.waiting_for
+        yield f"{run.run_id} {stage.name}: {stage.state}{f' ({why})' if why else ''}"
 
 
-def _has_ended(run: Run, stage: str) -> bool:
-    return any(found.stage == stage and found.finished_at for found in run.stages)
+def _is_at_rest(run: Run, stage: str) -> bool:
+    asks_somebody = any(found.waiting_for == DECISION for found in run.stages)
+    has_ended = any(found.stage == stage and found.finished_at for found in run.stages)
+    return bool(run.failure) or run.is_complete or asks_somebody or has_ended
 
 
 def _decision(name: str, summary: str) -> None:

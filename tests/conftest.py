@@ -25,12 +25,16 @@ def no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+# End-to-end tests with a cloud of their own.
+ON_THEIR_OWN = ("test_capacity.py", "test_readme.py")
+
+
 class ByFile(LoadScopeScheduling):
     """With several workers, the tests of a file stay together, and all that share the deployed system."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
-        shares_system = "/e2e/" in file and not file.endswith("test_slow_service.py")
+        shares_system = "/e2e/" in file and not file.endswith(ON_THEIR_OWN)
         return "the deployed system" if shares_system else file
 
 

@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from mlops import approvals, aws, promotion, runs, training, watching
+from mlops import approvals, aws, promotion, runs, sweeping, training, watching
 from mlops.keys import parse_upload, run_key
 from tests.infrastructure.template import BUCKETS, STACK_ID, logical_id, samples, targets_of
 
@@ -173,10 +173,13 @@ def test_a_decision_reaches_promotion(put, monkeypatch, state):
     expected = sample("promotion", "approved")["detail"]
     row = {**expected, "pk": expected["approval"], "state": state}
     monkeypatch.setattr("mlops.table.get", lambda pk, sk: row)
+    resumed: list[runs.StageRef] = []
+    monkeypatch.setattr(runs, "resume", lambda ref, what: resumed.append(ref))
     approvals.decide(approvals.Decision("token", "approve", "Ada", "", ""), {})
 
     assert targets_of(put[0]) == {"PromotionFunction"}
     assert put[0]["detail"].keys() == expected.keys()
+    assert [(ref.stage, ref.environment) for ref in resumed] == [("approve2staging", "staging")]
 
 
 def test_a_release_reaches_people(put, monkeypatch):
@@ -190,6 +193,19 @@ def test_a_release_reaches_people(put, monkeypatch):
 
     assert targets_of(put[0]) == {"NotificationFunction", "ReportFunction"}
     assert put[0]["detail"].keys() == entry.keys() - {"pk", "sk"}
+
+
+def test_models_that_had_to_be_stopped_reach_people(put, monkeypatch):
+    arns = sample("notification", "swept")["detail"]["version_arns"]
+    monkeypatch.setattr(sweeping, "running", lambda: arns)
+    monkeypatch.setattr(sweeping, "_stop", lambda arn: True)
+    monkeypatch.setattr("mlops.keeping.kept", set)
+    monkeypatch.setattr("mlops.serving.has_lease", lambda arn: False)
+    sweeping.sweep()
+
+    assert targets_of(put[0]) == {"NotificationFunction"}
+    assert put[0]["detail"].keys() == sample("notification", "swept")["detail"].keys()
+    assert put[0]["detail"]["version_arns"] == arns
 
 
 def test_the_request_to_train_is_valid_for_the_service(monkeypatch):

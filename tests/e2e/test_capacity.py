@@ -1,11 +1,14 @@
-"""More datasets at once than the account may train or run models: all of them come to production."""
+"""More datasets at once than the account may train or run models, in a cloud of its own where trainings take long.
+
+Everybody waits for somebody, all of them come to production, and nothing outlives the stack.
+"""
 
 from collections.abc import Sequence
 
 import pytest
 
 from tests.e2e.conftest import separable
-from tests.e2e.system import System, eventually
+from tests.e2e.system import System, eventually, started_system
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +49,15 @@ def bring_to_production(system: System, datasets: Sequence[str], seconds: float)
     return crowd
 
 
-def test_three_datasets_at_once_all_finish(system: System) -> None:
-    bring_to_production(system, DATASETS, 240)
+def test_three_datasets_at_once_all_finish_although_training_takes_long_and_nothing_outlives_the_stack(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    state = tmp_path_factory.mktemp("slow")
+    with started_system(state, training_seconds=12, parameters={"SettleSeconds": "60"}) as system:
+        crowd = bring_to_production(system, DATASETS, 400)
 
-    assert len(system.running()) == 1
+        assert any("trains" in what for what in crowd.waited_for), crowd.waited_for
+        assert any("runs" in what for what in crowd.waited_for)
+        assert len(system.running()) == 1
+        system.delete_stack()
+        assert not system.running()

@@ -11,7 +11,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 
 from mlops import aws, evidence, keeping, mails, runs, table
-from mlops.environments import after, approval_stage
+from mlops.environments import DECISION, after, approval_stage
 from mlops.runs import StageRef, ref_of
 
 _TOKEN_BYTES = 32
@@ -50,7 +50,7 @@ def request(detail: Mapping[str, Any]) -> None:
     # Written before the mail: a delivery that dies in between leaves a token that nobody knows, and the next one sends.
     table.put(approval)
     runs.begin(ref, approval["artifact_digest"])
-    runs.wait(ref, "a decision: the link is in the e-mail")
+    runs.wait(ref, DECISION)
     terms = {
         "link": f"{aws.setting('APPROVAL_URL')}?token={token}",
         "source": source,
@@ -128,6 +128,8 @@ def _check(form: Decision, approval: Mapping[str, Any]) -> None:
 def _pass_on(approval: Mapping[str, Any]) -> None:
     detail = {name: approval[name] for name in ("run_id", "dataset", "task", "target", "approver", "comment")}
     decision = "approved" if approval["state"] == APPROVED else "rejected"
+    target = str(approval["target"])
+    runs.resume(ref_of(approval, approval_stage(target)).at(approval_stage(target), target), DECISION)
     aws.put_event("Model Approval Decided", {**detail, "decision": decision, "approval": approval["pk"]})
     table.update(approval["pk"], "APPROVAL", {"passed_on": True})
 

@@ -1,6 +1,8 @@
 """The way of a version: from where it is trained to where it is used."""
 
 ENVIRONMENTS = ("development", "staging", "production")
+# What a run waits for that waits for a person.
+DECISION = "a decision: the link is in the e-mail"
 
 
 def after(environment: str) -> str | None:

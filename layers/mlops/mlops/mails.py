@@ -1,7 +1,7 @@
 """The e-mails: subject and plain text. Labels come from file names: control characters are taken out."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops.rendering import render
@@ -37,6 +37,12 @@ def release_mail(detail: Mapping[str, Any], release: Mapping[str, Any], **facts:
     """`facts` are the SSM parameter, and how many models may run where that is why this one does not."""
     text = render("released.txt", detail=detail, release=release, **facts)
     return f"Released to {detail['environment']}: {detail['run_id']}", plain(text)
+
+
+def sweep_mail(version_arns: Sequence[str], usd_an_hour: float) -> tuple[str, str]:
+    """Models that ran although nobody might use them, and were stopped."""
+    text = render("swept.txt", version_arns=version_arns, usd_an_hour=usd_an_hour)
+    return f"Stopped: {len(version_arns)} model{'s'[: len(version_arns) > 1]} that nobody needed", plain(text)
 
 
 def next_step(stage: str) -> str:

@@ -1,4 +1,4 @@
-"""Failures and releases reach a person by e-mail."""
+"""Failures, releases and models that had to be stopped reach a person by e-mail."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,9 @@ from mlops import aws, keeping, mails, releases
 
 def notify(event: Mapping[str, Any]) -> None:
     detail = event["detail"]
-    if event["detail-type"] == "Model Released":
+    if event["detail-type"] == "Models Swept":
+        aws.send_mail(*mails.sweep_mail(detail["version_arns"], aws.json_setting("PRICES")["running"]))
+    elif event["detail-type"] == "Model Released":
         place = (detail["dataset"], detail["task"], detail["environment"])
         lacks_room = keeping.is_wanted(detail["environment"]) and not detail["is_running"]
         no_room = aws.setting("RUNNING_MODELS") if lacks_room else ""

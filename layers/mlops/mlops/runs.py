@@ -87,6 +87,12 @@ def wait(ref: StageRef, what: str) -> None:
     table.update(*ref.row, {"state": WAITING, "waiting_for": what}, _open())
 
 
+def resume(ref: StageRef, what: str) -> None:
+    """What a stage waited for has come."""
+    is_waiting = Attr("state").eq(WAITING) & Attr("waiting_for").eq(what)
+    table.update(*ref.row, {"state": IN_PROGRESS, "waiting_for": None}, is_waiting)
+
+
 def complete(ref: StageRef, artifact: str = "") -> None:
     _finish(ref, COMPLETED, (), artifact)
 

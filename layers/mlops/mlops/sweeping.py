@@ -21,6 +21,8 @@ def sweep() -> list[str]:
     kept, found = keeping.kept(), list(running())
     idle = [arn for arn in found if arn not in kept and not serving.has_lease(arn)]
     stopped = [arn for arn in idle if _stop(arn)]
+    if stopped:
+        aws.put_event("Models Swept", {"version_arns": stopped, "swept_at": runs.now()})
     telemetry.models_stopped(stopped)
     left = Counter(aws.place_of(arn)[0] for arn in set(found).difference(stopped))
     for environment in ENVIRONMENTS:

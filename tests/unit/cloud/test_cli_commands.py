@@ -18,6 +18,7 @@ from moto import mock_aws
 from PIL import Image
 
 from cli import __main__ as commands
+from mlops.environments import DECISION
 
 REGION = "eu-west-1"
 VERSION = f"arn:aws:rekognition:{REGION}:123456789012:project/parts-detection-development/version/v/1772621000123"
@@ -290,6 +291,8 @@ def test_a_run_is_shown_with_its_reasons(mlops: Any, outputs: dict[str, str]) ->
     (stage,) = answer(mlops("--json", "show", put_run(outputs)))
 
     assert stage == {
+        "run_id": "parts-classification-0123456789ab",
+        "task": "classification",
         "stage": "eval_metric",
         "environment": "development",
         "state": "FAILED",
@@ -306,12 +309,26 @@ def test_a_run_is_watched_to_its_end(mlops: Any, outputs: dict[str, str], state:
     assert f"eval_metric (development): {state}" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["show", "watch"])
-def test_a_run_that_is_unknown_is_a_sentence(mlops: Any, command: str) -> None:
+def test_the_newest_runs_of_a_dataset_are_watched_until_each_waits_for_a_person(
+    mlops: Any, outputs: dict[str, str]
+) -> None:
+    run_id = put_run(outputs, "COMPLETED")
+    waits = {"state": "WAITING", "waiting_for": DECISION, "started_at": "2026-01-01T00:03:00+00:00"}
+    place = {"stage": "approve2staging", "environment": "staging"}
+    row = {"pk": f"RUN#{run_id}", "sk": "STAGE#staging#approve2staging", **place, **waits}
+    boto3.resource("dynamodb").Table(outputs["ApplicationTableName"]).put_item(Item=row)
+    result = mlops("watch", "parts")
+
+    assert result.exit_code == 0
+    assert f"{run_id} approve2staging (staging): WAITING ({DECISION})" in result.stderr
+
+
+@pytest.mark.parametrize(("command", "said"), [("show", "no run nobody"), ("watch", "no run and no dataset nobody")])
+def test_a_run_that_is_unknown_is_a_sentence(mlops: Any, command: str, said: str) -> None:
     result = mlops(command, "nobody")
 
     assert result.exit_code == 1
-    assert "There is no run nobody" in result.stderr
+    assert f"There is {said}" in result.stderr
     assert "Traceback" not in result.output
 
 

@@ -118,6 +118,19 @@ def test_mails_hold_no_characters_that_change_what_is_read(label: str) -> None:
     assert label.replace("\u202e", "") in text
 
 
+@pytest.mark.parametrize(("arns", "said"), [(["a"], "1 model that"), (["a", "b"], "2 models that")])
+def test_the_mail_about_swept_models_names_each_and_says_what_keeps_it_from_coming_again(
+    arns: list[str], said: str
+) -> None:
+    subject, text = mails.sweep_mail([f"arn:aws:rekognition:{name}" for name in arns], 4)
+
+    assert said in subject
+    assert all(f"  arn:aws:rekognition:{name}\n" in text for name in arns)
+    assert "USD 4.00 an hour" in text
+    assert "LeaseMinutes" in text
+    assert max(map(len, text.splitlines())) <= 90
+
+
 def test_the_verdict_comes_first_and_says_what_misses_its_limit() -> None:
     text = page("dent")
 
