@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 
 VENVS := .venvs
 RUN := $(VENVS)/project/bin/python
-STAMPS := $(foreach name,project cloud sam,$(VENVS)/$(name)/.filled)
+STAMPS := $(foreach name,project cloud sam,$(VENVS)/$(name)/.filled) $(VENVS)/bin/.filled
 
 # Caches next to the environments: a home folder may be missing or read-only.
 export UV_CACHE_DIR ?= $(CURDIR)/$(VENVS)/cache/uv
@@ -28,7 +28,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up rollback down test clean
+.PHONY: help setup demo pictures up rollback down test clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ setup: $(STAMPS) ## Make the Python environments in .venvs/ (the others do it wh
 
 demo: setup ## From pictures to models in production on this machine: make demo [DATASET=folder] [SEED=7] [TASKS=detection]
 	@$(RUN) -m local demo --seed $(SEED) $(if $(DATASET),--dataset "$(DATASET)") $(if $(TASKS),--tasks $(TASKS)) $(if $(PER_DEFECT),--per-defect $(PER_DEFECT))
+
+pictures: setup ## Only make the sample pictures, in build/pictures/transistor: make pictures [SEED=7]
+	@$(RUN) -m local.pictures --out build/pictures/transistor --seed $(SEED) $(if $(GOOD),--good $(GOOD)) $(if $(PER_DEFECT),--per-defect $(PER_DEFECT))
 
 up: setup ## Leave the local cloud with the application running in the background
 	@$(RUN) -m local up
@@ -70,6 +73,12 @@ $(VENVS)/clients/javascript/.filled: tests/javascript/package-lock.json $(VENVS)
 	@mkdir -p $(@D) && cp tests/javascript/package*.json $(@D)
 	@PATH="$(CURDIR)/$(VENVS)/clients/bin:$$PATH" npm ci --prefix $(@D) --silent --no-audit --no-fund --cache $(VENVS)/cache/npm
 	@touch $@
+
+# The two commands that people use, to be put on the PATH.
+$(VENVS)/bin/.filled: Makefile $(VENVS)/sam/.filled
+	@mkdir -p $(@D) && ln -sf ../sam/bin/sam $(@D)/sam
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(RUN)" -m cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(@D)/mlops
+	@chmod +x $(@D)/mlops && touch $@
 
 # Without uv the environment still holds the pip that fills the others.
 $(VENVS)/uv/.filled:

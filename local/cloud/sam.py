@@ -69,12 +69,13 @@ class Sam:
             f"sam {action}",
             [str(VENVS / "sam/bin/sam"), action, *files, *options],
             log=self.state / "logs" / f"sam-{action}.log",
-            env=self._environment(),
+            env=self.environment(),
             cwd=self.template.parent,
         ) as process:
             process.finish(seconds)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What sam, and the commands beside it, need to work with this cloud and to build for this machine."""
         inherited, runtime = inherited_environment(), runtime_parameters()
         tools = [Path(sys.executable).parent, VENVS / "uv/bin", VENVS / "sam/bin"]
         own = {
