@@ -28,7 +28,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures up rollback down test clean
+.PHONY: help setup demo pictures up rollback down sam catalog test clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,11 @@ rollback: setup ## Bring back what was in production before, in the local cloud 
 
 down: setup ## End the local cloud
 	@$(RUN) -m local down
+
+sam: $(VENVS)/bin/.filled ## Only the AWS SAM CLI, as .venvs/bin/sam
+
+catalog: setup ## Say what would publish the pipeline in Service Catalog: make catalog SUPPORT=you@example.com [LAUNCHER=arn] [BOUNDARY=arn]; PUBLISH=1 does it
+	@$(RUN) -m delivery.catalog --support-email "$(SUPPORT)" --launcher "$(LAUNCHER)" --permissions-boundary "$(BOUNDARY)" $(if $(PUBLISH),--publish)
 
 test: setup $(VENVS)/clients/.filled $(VENVS)/clients/javascript/.filled ## Run all tests
 	@$(RUN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
 from mlops import aws, runs, table
 from mlops.annotations import MaskRecord, annotate
 from mlops.boxes import Box
@@ -18,8 +20,12 @@ from mlops.runs import StageRef
 from mlops.settings import TASKS, DatasetSettings, SettingsInvalid, parse_settings
 from mlops.splits import Image, assign_sides, find_duplicates, uses_folders
 
+# Value of the setting TASKS of a stack that trains whatever its datasets ask for.
+EVERY_TASK = "both"
 _RECHECK_SECONDS = 5
 _MAX_RECHECKS = 60
+
+logger = Logger(child=True)
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,9 @@ def start_runs(dataset: Dataset) -> None:
     """Start a run for every task; what prevents one does not hold up the others."""
     faults = []
     for task in dataset.tasks:
+        if aws.setting("TASKS") not in (EVERY_TASK, task):
+            logger.info("this stack does not train it", dataset=dataset.name, task=task)
+            continue
         try:
             start_run(dataset, task)
         except Exception as fault:  # raised again below, when every task had its turn

@@ -38,6 +38,7 @@ SETTINGS = {
     "BUCKETS": "{}",
     "STATUS_QUEUE_URL": "status",
     "SETTLE_QUEUE_URL": "settle",
+    "TASKS": "both",
     "TOPIC_ARN": "topic",
     "APPROVAL_URL": "https://page.example/approval",
     "APPROVAL_DAYS": "7",
