@@ -1,8 +1,11 @@
 """The deployed system as a user sees it: upload, follow, read mails, open links; and an observer of its events."""
 
+import fcntl
 import io
 import json
+import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -213,9 +216,25 @@ def started_system(
     state: Path, training_seconds: float = 0.0, parameters: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[System]:
     with LocalCloud(state=state, training_seconds=training_seconds) as cloud:
-        cloud.sam_build()
+        _build_once(cloud, state.parents[1])
         outputs = cloud.deploy(STACK, {**STRICT, **parameters})
         yield System(cloud, outputs, _tap(cloud))
+
+
+def _build_once(cloud: LocalCloud, shared: Path) -> None:
+    """Build, or take what another worker of this run of the tests has built."""
+    run, build = os.environ.get("PYTEST_XDIST_TESTRUNUID"), cloud.state / "sam-build"
+    if run is None:
+        cloud.sam_build()
+        return
+    store = shared / f"build-{run}"
+    with store.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if store.exists():
+            shutil.copytree(store, build, symlinks=True)
+        else:
+            cloud.sam_build()
+            shutil.copytree(build, store, symlinks=True)
 
 
 def _tap(cloud: LocalCloud) -> str:
