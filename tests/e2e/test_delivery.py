@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -35,8 +36,10 @@ class Machine:
         """Run the buildspec of a project: every command in one shell, the first that fails ends it."""
         spec = yaml.safe_load((self.source / PIPELINE[project]["Properties"]["Source"]["BuildSpec"]).read_text())
         commands = [command for phase in spec["phases"].values() for command in phase["commands"]]
-        given = spec.get("env", {}).get("variables", {}) | environment
-        given["PYTEST_ADDOPTS"] = f"{given.get('PYTEST_ADDOPTS', '')} {environment.get('PYTEST_ADDOPTS', '')}"
+        variables = spec.get("env", {}).get("variables", {})
+        given = {**environment, **variables}
+        if both := [values["PYTEST_ADDOPTS"] for values in (variables, environment) if "PYTEST_ADDOPTS" in values]:
+            given["PYTEST_ADDOPTS"] = " ".join(both)
         return subprocess.run(
             ["bash", "-ec", "\n".join(commands)],
             cwd=self.source,
@@ -89,10 +92,10 @@ def test_build_and_deploy_leave_the_stack_that_make_up_leaves(machine: Machine, 
     result = machine.build("Build", {**given, "PACKAGES_BUCKET": PACKAGES_BUCKET})
     assert result.returncode == 0, result.stdout + result.stderr
     client = cloud.client("cloudformation")
+    cloud.client("s3").upload_file(str(machine.source / "packaged.yaml"), PACKAGES_BUCKET, "packaged.yaml")
     for action in actions_of("Development"):
-        carry_out(client, action, (machine.source / "packaged.yaml").read_text())
+        carry_out(client, action, f"{cloud.endpoint}/{PACKAGES_BUCKET}/packaged.yaml")
 
-    # The random ends of names apart, and the time at which the custom resource was made.
     assert resources(client, f"{NEW}-development") == resources(client, STACK)
     client.delete_stack(StackName=f"{NEW}-development")
     client.get_waiter("stack_delete_complete").wait(StackName=f"{NEW}-development", WaiterConfig={"Delay": 1})
@@ -104,7 +107,7 @@ def actions_of(stage: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda action: int(action["RunOrder"]))
 
 
-def carry_out(client: Any, action: Mapping[str, Any], template: str) -> None:
+def carry_out(client: Any, action: Mapping[str, Any], template_url: str) -> None:
     """What CodePipeline's action CloudFormation does. On this machine with its runtime and its haste."""
     asked = action["Configuration"]
     change_set = {"StackName": f"{NEW}-development", "ChangeSetName": asked["ChangeSetName"]}
@@ -114,7 +117,7 @@ def carry_out(client: Any, action: Mapping[str, Any], template: str) -> None:
         client.create_change_set(
             **change_set,
             ChangeSetType="CREATE",
-            TemplateBody=template,
+            TemplateURL=template_url,
             Capabilities=asked["Capabilities"].split(","),
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
         )
@@ -126,6 +129,7 @@ def carry_out(client: Any, action: Mapping[str, Any], template: str) -> None:
 
 
 def resources(client: Any, stack: str) -> dict[str, str]:
-    """The type of every resource of a stack, by logical id."""
+    """The type of every resource of a stack, by logical id; those of layers end in a digest of their package."""
     pages = client.get_paginator("list_stack_resources").paginate(StackName=stack)
-    return {r["LogicalResourceId"]: r["ResourceType"] for page in pages for r in page["StackResourceSummaries"]}
+    found = {r["LogicalResourceId"]: r["ResourceType"] for page in pages for r in page["StackResourceSummaries"]}
+    return {re.sub("(?<=Layer)[0-9a-f]{10}$", "", name): kind for name, kind in found.items()}
