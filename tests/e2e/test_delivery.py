@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
+from samtranslator.yaml_helper import yaml_parse
 
 from local.cloud.sam import PACKAGES_BUCKET, ROOT, VENVS, Sam, local_parameters, runtime_parameters
 from tests.e2e.system import STACK, System
-from tests.infrastructure.delivery import delivery
+from tests.infrastructure.delivery import GIVEN, delivery
 
 pytestmark = pytest.mark.e2e
 
@@ -99,6 +100,37 @@ def test_build_and_deploy_leave_the_stack_that_make_up_leaves(machine: Machine, 
     assert resources(client, f"{NEW}-development") == resources(client, STACK)
     client.delete_stack(StackName=f"{NEW}-development")
     client.get_waiter("stack_delete_complete").wait(StackName=f"{NEW}-development", WaiterConfig={"Delay": 1})
+
+
+@pytest.mark.parametrize(
+    ("template", "left_out"),
+    [
+        # This cloud has no CodePipeline; moto has, but not for CloudFormation: tests/infrastructure/test_delivery.py.
+        ("pipeline", {"Pipeline", "SourceUploaded", "SourceUploadedRole"}),
+        # Nor has it a catalog.
+        ("product", {name for name in delivery("product") if name != "LaunchRole"} | {"Launcher"}),
+        # Nor identity providers.
+        ("github", {"Provider", "DeliveryRole"}),
+    ],
+)
+def test_what_this_cloud_knows_of_delivery_is_made_by_cloudformation(
+    template: str, left_out: set[str], system: System
+) -> None:
+    source = yaml_parse((ROOT / "delivery" / f"{template}.yaml").read_text())
+    source["Resources"] = {name: entry for name, entry in source["Resources"].items() if name not in left_out}
+    del source["Outputs"]
+    client, stack = system.cloud.client("cloudformation"), f"delivery-{template}"
+    client.create_stack(
+        StackName=stack,
+        TemplateBody=json.dumps(source),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in GIVEN[template].items()],
+    )
+    client.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 1})
+
+    made = {r["LogicalResourceId"] for r in client.describe_stack_resources(StackName=stack)["StackResources"]}
+    assert made == {name for name, entry in source["Resources"].items() if entry.get("Condition") != "HasLauncher"}
+    client.delete_stack(StackName=stack)
 
 
 def actions_of(stage: str) -> list[dict[str, Any]]:

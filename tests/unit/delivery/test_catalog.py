@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from delivery import catalog
-from delivery.catalog import PIPELINE, CatalogRefused, Place, Published, Step, look, steps
+from delivery.catalog import PIPELINE, CatalogRefused, Place, Published, Step, carry_out, look, steps
 
 PLACE = Place("111122223333", "eu-west-1")
 PARAMETERS = {"SupportEmail": "help@example.com", "LauncherArn": "", "PermissionsBoundary": ""}
@@ -114,3 +114,18 @@ def test_without_credentials_everything_is_said_and_nothing_done(monkeypatch: py
 
 def test_the_version_of_the_project_is_semantic() -> None:
     assert catalog.project_version().count(".") == 2
+
+
+@mock_aws
+def test_steps_are_carried_out_and_a_stack_that_is_as_it_should_be_is_no_fault() -> None:
+    s3, cloudformation = boto3.client("s3"), boto3.client("cloudformation")
+    clients = {"s3": s3, "cloudformation": cloudformation}.__getitem__
+    first = planned("1.0.0", Published())
+    for step in first[:3]:
+        carry_out(step, clients)
+    with Stubber(cloudformation) as stacks:
+        stacks.add_client_error("update_stack", "ValidationError", "No updates are to be performed.")
+        carry_out(planned("1.0.0", Published(**RUNNING, template=TEMPLATE, versions={"1.0.0": "pa-1"}))[0], clients)
+
+    assert s3.get_object(Bucket=PLACE.bucket, Key=PLACE.key("1.0.0"))["Body"].read() == TEMPLATE
+    assert s3.get_bucket_versioning(Bucket=PLACE.bucket)["Status"] == "Enabled"

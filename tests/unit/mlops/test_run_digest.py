@@ -110,8 +110,26 @@ def test_the_tasks_that_come_after_one_that_fails_have_their_turn(monkeypatch: p
         if task == "classification":
             raise TimeoutError("busy")
 
+    monkeypatch.setenv("TASKS", "both")
     monkeypatch.setattr("mlops.ground_truth.start_run", start)
     with pytest.raises(ExceptionGroup, match="dataset d"):
         start_runs(MARKED)
 
     assert begun == ["classification", "detection"]
+
+
+@pytest.mark.parametrize(
+    ("served", "begun"),
+    [
+        ("both", ["classification", "detection"]),
+        ("classification", ["classification"]),
+        ("detection", ["detection"]),
+    ],
+)
+def test_a_stack_trains_only_what_it_serves(monkeypatch: pytest.MonkeyPatch, served: str, begun: list[str]) -> None:
+    started: list[str] = []
+    monkeypatch.setenv("TASKS", served)
+    monkeypatch.setattr("mlops.ground_truth.start_run", lambda dataset, task: started.append(task))
+    start_runs(MARKED)
+
+    assert started == begun
