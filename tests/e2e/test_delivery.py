@@ -36,7 +36,7 @@ class Machine:
     def build(self, project: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """Run the buildspec of a project: every command in one shell, the first that fails ends it."""
         spec = yaml.safe_load((self.source / PIPELINE[project]["Properties"]["Source"]["BuildSpec"]).read_text())
-        commands = [command for phase in spec["phases"].values() for command in phase["commands"]]
+        commands = [command for phase in spec["phases"].values() for command in phase.get("commands", ())]
         variables = spec.get("env", {}).get("variables", {})
         given = {**environment, **variables}
         if both := [values["PYTEST_ADDOPTS"] for values in (variables, environment) if "PYTEST_ADDOPTS" in values]:

@@ -86,7 +86,7 @@ def test_unit_tests_are_the_command_of_the_readme() -> None:
     project = PIPELINE["UnitTests"]["Properties"]
     phases = yaml_parse((ROOT / project["Source"]["BuildSpec"]).read_text())["phases"]
 
-    assert {name: phase["commands"] for name, phase in phases.items()} == {"build": ["make test"]}
+    assert [command for phase in phases.values() for command in phase.get("commands", ())] == ["make test"]
     assert "\nmake test " in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
