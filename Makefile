@@ -39,7 +39,7 @@ demo: setup ## From pictures to models in production on this machine: make demo 
 	@$(RUN) -m local demo --seed $(SEED) $(if $(DATASET),--dataset "$(DATASET)") $(if $(TASKS),--tasks $(TASKS)) $(if $(PER_DEFECT),--per-defect $(PER_DEFECT))
 
 pictures: setup ## Only make the sample pictures, in build/pictures/transistor: make pictures [SEED=7]
-	@$(RUN) -m local.pictures --out build/pictures/transistor --seed $(SEED) $(if $(GOOD),--good $(GOOD)) $(if $(PER_DEFECT),--per-defect $(PER_DEFECT))
+	@$(RUN) -m local.pictures --out build/pictures/transistor --seed $(SEED) $(if $(GOOD),--good $(GOOD)) $(if $(PER_DEFECT),--per-defect $(PER_DEFECT)) $(if $(SIZE),--size $(SIZE))
 
 up: setup ## Leave the local cloud with the application running in the background
 	@$(RUN) -m local up

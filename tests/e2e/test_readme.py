@@ -24,8 +24,8 @@ pytestmark = pytest.mark.e2e
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = [re.sub("(?m)^ +(?=[a-z])", "", block) for block in re.findall(r"(?ms)^ *```sh\n(.+?)^ *```$", README)]
 STAGING = "222222222222"
-# As many pictures as the labels need, so that it does not take long.
-FEW = {"GOOD": "30", "PER_DEFECT": "9"}
+# Few small pictures, so that it does not take long.
+FEW = {"GOOD": "24", "PER_DEFECT": "8", "SIZE": "320"}
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 

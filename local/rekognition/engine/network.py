@@ -151,4 +151,6 @@ def session() -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     options.inter_op_num_threads = 1
+    # Threads that have nothing to do sleep: two trainings at once would otherwise wait for each other's spinning.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(network_path(), options, providers=["CPUExecutionProvider"])
