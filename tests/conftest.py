@@ -38,5 +38,23 @@ class ByFile(LoadScopeScheduling):
         return "the deployed system" if shares_system else file
 
 
+# What takes longest begins first, so that it is not left alone at the end.
+LONGEST = (
+    "/e2e/",
+    "test_survival.py",
+    "test_kills.py",
+    "test_image_formats.py",
+    "engine/test_detection.py",
+    "test_fuzz.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((place for place, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST))
+
+    items.sort(key=place)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
