@@ -114,7 +114,7 @@ def test_requests_of_any_kind_are_answered(watched: Watched, model: str, s3: Any
 
     def ask() -> None:
         chance = Chance(SEED)
-        for _ in range(1000):
+        for _ in range(600):
             name = chance.choice(OPERATIONS)
             # What is known is not deleted, for then nothing would be left to ask about.
             ends = name.startswith(("Delete", "Stop"))
@@ -157,7 +157,7 @@ def test_manifests_of_any_kind_become_datasets_or_fail(watched: Watched, s3: Any
 
     def load() -> None:
         chance = Chance(SEED)
-        for _ in range(40):
+        for _ in range(25):
             arn = loaded(client, s3, manifest(chance))
             for text in client.list_dataset_entries(DatasetArn=arn)["DatasetEntries"]:
                 json.loads(text)
@@ -237,7 +237,7 @@ PICTURES = [
 def test_pictures_of_any_kind_are_answered(watched: Watched, model: str) -> None:
     def look() -> None:
         chance = Chance(SEED)
-        drawn = [*HOSTILE, *(chance.mutated(chance.choice(PICTURES)) for _ in range(150))]
+        drawn = [*HOSTILE, *(chance.mutated(chance.choice(PICTURES)) for _ in range(90))]
         for data in drawn:
             encoded = base64.b64encode(data).decode()
             request = {"ProjectVersionArn": model, "Image": {"Bytes": encoded}, "MinConfidence": 0}
@@ -250,7 +250,7 @@ def test_pictures_of_any_kind_are_trained_on_or_reported(watched: Watched, s3: A
     chance = Chance(SEED)
     good = put_pictures(s3, "fuzz/good", {"ok": 12, "scratch": 12})
     bad = []
-    for number, data in enumerate([*HOSTILE, *(chance.mutated(chance.choice(PICTURES)) for _ in range(40))]):
+    for number, data in enumerate([*HOSTILE, *(chance.mutated(chance.choice(PICTURES)) for _ in range(25))]):
         s3.put_object(Bucket=BUCKET, Key=f"fuzz/pictures/{number}", Body=data)
         bad.append(line(f"fuzz/pictures/{number}", ("ok", "scratch")[number % 2]))
     client = watched.service.client()

@@ -28,7 +28,7 @@ ENDS: dict[str, States] = {
 TRAINED = {"TRAINING_COMPLETED", "COPYING_COMPLETED", "STOPPED", "RUNNING"}
 STARTABLE = TRAINED - {"RUNNING"}
 OUTPUTS = 6
-SEED, ROUNDS = 1, 12
+SEED, ROUNDS = 1, 8
 # What boto3 makes of an answer that does not come, or ends after its headers: it is taken for one without members.
 CUT_OFF = (NoConnectionError, HTTPClientError, KeyError)
 
