@@ -171,7 +171,8 @@ def test_a_change_of_status_starts_what_waits_for_it(put, monkeypatch, status, c
 @pytest.mark.parametrize("state", [approvals.APPROVED, approvals.REJECTED])
 def test_a_decision_reaches_promotion(put, monkeypatch, state):
     expected = sample("promotion", "approved")["detail"]
-    row = {**expected, "pk": expected["approval"], "state": state}
+    place = {"stage": "approve2staging", "environment": "staging"}
+    row = {**expected, **place, "pk": expected["approval"], "state": state}
     monkeypatch.setattr("mlops.table.get", lambda pk, sk: row)
     resumed: list[runs.StageRef] = []
     monkeypatch.setattr(runs, "resume", lambda ref, what: resumed.append(ref))

@@ -6,7 +6,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.infrastructure.template import PSEUDO, ROOT, Resource, _resolve, listed
+from tests.infrastructure.template import PSEUDO, ROOT, Resource, listed, resolve
 
 GIVEN: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -37,7 +37,7 @@ def delivery(name: str, **given: str) -> dict[str, Resource]:
         for key, resource in source["Resources"].items()
         if not str(resource.get("Condition", "")).startswith(("HasLauncher", "HasConnection"))
     }
-    return dict(_resolve(resources, {**defaults, **GIVEN[name], **given, **PSEUDO}))
+    return dict(resolve(resources, {**defaults, **GIVEN[name], **given, **PSEUDO}))
 
 
 def of_kind(resources: Mapping[str, Resource], kind: str) -> dict[str, Resource]:

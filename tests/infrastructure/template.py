@@ -49,7 +49,7 @@ def resources() -> dict[str, Resource]:
     with patch.dict(os.environ, {"AWS_DEFAULT_REGION": PSEUDO["AWS::Region"]}):
         expanded = transform(source, given, _NoManagedPolicies())
     defaults = {name: parameter.get("Default") for name, parameter in source["Parameters"].items()}
-    return dict(_resolve(expanded["Resources"], {**defaults, **given, **PSEUDO, **BUCKETS}))
+    return dict(resolve(expanded["Resources"], {**defaults, **given, **PSEUDO, **BUCKETS}))
 
 
 def of_type(kind: str) -> dict[str, Resource]:
@@ -97,9 +97,10 @@ def samples() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield path.parent.name, path.stem, json.loads(path.read_text(encoding="utf-8"))
 
 
-def _resolve(node: Any, names: dict[str, Any]) -> Any:
+def resolve(node: Any, names: dict[str, Any]) -> Any:
+    """A part of a template without intrinsic functions: names by their values, the others as they are spelled."""
     if isinstance(node, list):
-        return [entry for entry in (_resolve(entry, names) for entry in node) if entry != "AWS::NoValue"]
+        return [entry for entry in (resolve(entry, names) for entry in node) if entry != "AWS::NoValue"]
     if not isinstance(node, dict):
         return node
     if len(node) == 1:
@@ -108,7 +109,7 @@ def _resolve(node: Any, names: dict[str, Any]) -> Any:
             return names.get(value, value)
         if kind.startswith("Fn::"):
             return _intrinsic(kind, value, names)
-    return {key: _resolve(value, names) for key, value in node.items()}
+    return {key: resolve(value, names) for key, value in node.items()}
 
 
 def _intrinsic(kind: str, value: Any, names: dict[str, Any]) -> Any:
@@ -120,8 +121,8 @@ def _intrinsic(kind: str, value: Any, names: dict[str, Any]) -> Any:
         case "Fn::Sub", str():
             return re.sub(r"\$\{([^}]+)\}", lambda found: str(names.get(found[1], found[1])), value)
         case "Fn::Join", [separator, parts]:
-            return separator.join(_resolve(part, names) for part in parts)
+            return separator.join(resolve(part, names) for part in parts)
         case "Fn::If", [_, _, otherwise]:
             # Every condition of the template asks whether an optional parameter is given; by default none is.
-            return _resolve(otherwise, names)
+            return resolve(otherwise, names)
     raise NotImplementedError(f"teach the tests to read {kind}: {value}")

@@ -128,8 +128,7 @@ def _check(form: Decision, approval: Mapping[str, Any]) -> None:
 def _pass_on(approval: Mapping[str, Any]) -> None:
     detail = {name: approval[name] for name in ("run_id", "dataset", "task", "target", "approver", "comment")}
     decision = "approved" if approval["state"] == APPROVED else "rejected"
-    target = str(approval["target"])
-    runs.resume(ref_of(approval, approval_stage(target)).at(approval_stage(target), target), DECISION)
+    runs.resume(ref_of(approval), DECISION)
     aws.put_event("Model Approval Decided", {**detail, "decision": decision, "approval": approval["pk"]})
     table.update(approval["pk"], "APPROVAL", {"passed_on": True})
 

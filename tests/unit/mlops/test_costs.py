@@ -1,29 +1,21 @@
 """What a run costs, from what its training and its tests took."""
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from moto import mock_aws
 
 from mlops import costs
 from mlops.rendering import render
 from mlops.runs import StageRef
-from tests.unit.mlops.world import SETTINGS, World, install, make_tables_and_buckets
+from tests.unit.mlops.world import World
 
 RUN = "parts-classification-000000000001"
 REF = StageRef(RUN, "parts", "classification", "inference_test", "staging")
 
 
 @pytest.fixture(autouse=True)
-def _world(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with mock_aws():
-        for name, value in SETTINGS.items():
-            monkeypatch.setenv(name, value)
-        make_tables_and_buckets()
-        install(World(), monkeypatch)
-        monkeypatch.setattr(costs, "time", SimpleNamespace(time=lambda: 10_000))
-        yield
+def _clock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "time", SimpleNamespace(time=lambda: 10_000))
 
 
 def lease(number: int, seconds: int) -> dict[str, object]:

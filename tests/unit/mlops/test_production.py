@@ -1,38 +1,22 @@
 """Capacity, models that stay, comparison with production, the sweeper, and the end of a stack."""
 
 import json
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from mlops import capacity, comparison, environments, keeping, serving, stack_resource, sweeping, table
 from mlops.runs import StageRef
 from tests.unit.mlops.world import (
     DATASET,
     PROJECTS,
-    SETTINGS,
     TASK,
     World,
-    install,
-    make_tables_and_buckets,
     version_arn,
 )
 
 RUNNING = capacity.running_in(PROJECTS[TASK]["staging"])
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with mock_aws():
-        for name, value in SETTINGS.items():
-            monkeypatch.setenv(name, value)
-        make_tables_and_buckets()
-        world = World()
-        install(world, monkeypatch)
-        yield world
 
 
 def stage(number: int, environment: str = "development") -> StageRef:

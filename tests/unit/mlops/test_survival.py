@@ -1,13 +1,12 @@
 """A process may end at any call to AWS: then nothing runs that should not, and one tested version is released."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from functions.inference_test.app import handler as inference_test
 from functions.model_status.app import handler as model_status
@@ -17,11 +16,8 @@ from mlops.runs import StageRef
 from tests.unit.mlops.world import (
     DATASET,
     PROJECTS,
-    SETTINGS,
     TASK,
     World,
-    install,
-    make_tables_and_buckets,
     version_arn,
 )
 
@@ -32,17 +28,6 @@ HANDLERS: dict[str, Callable[..., Any]] = {
 }
 OLD, NEW = "parts-classification-000000000001", "parts-classification-000000000002"
 LABELS = ("bent", "normal")
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with mock_aws():
-        for name, value in SETTINGS.items():
-            monkeypatch.setenv(name, value)
-        make_tables_and_buckets()
-        world = World()
-        install(world, monkeypatch)
-        yield world
 
 
 def at(run_id: str, environment: str) -> str:

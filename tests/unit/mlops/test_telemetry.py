@@ -1,28 +1,15 @@
 """What the functions tell CloudWatch, in the lines they print."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
 from mlops import aws, costs, keeping, runs, sweeping
 from mlops.runs import StageRef
-from tests.unit.mlops.world import PROJECTS, SETTINGS, TASK, World, install, make_tables_and_buckets, version_arn
+from tests.unit.mlops.world import PROJECTS, TASK, World, version_arn
 
 REF = StageRef("parts-classification-000000000001", "parts", TASK, "inference_test", "staging")
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    with mock_aws():
-        for name, value in SETTINGS.items():
-            monkeypatch.setenv(name, value)
-        make_tables_and_buckets()
-        world = World()
-        install(world, monkeypatch)
-        yield world
 
 
 def told(capsys: pytest.CaptureFixture[str], name: str) -> list[dict[str, Any]]:
