@@ -190,7 +190,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
-        with LocalCloud(Path(folder) / "cloud", custom_labels=False) as cloud, service(state, cloud.endpoint) as client:
+        with LocalCloud(Path(folder) / "cloud", custom_labels=None) as cloud, service(state, cloud.endpoint) as client:
             s3 = cloud.client("s3")
             s3.create_bucket(Bucket=BUCKET)
             for kind in options.kinds:

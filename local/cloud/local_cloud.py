@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,8 @@ STATE = ROOT / "build" / "cloud"
 PID_FILE = "cloud.pid"
 LAUNCHER = Path(__file__).with_name("ministack_launcher.py")
 READY_SECONDS = 60.0
+# Whoever polls may miss a passing state as on AWS; nobody waits for one.
+TRANSITION_SECONDS = 0.05
 
 
 class CloudInUseError(RuntimeError):
@@ -57,9 +59,8 @@ class CloudAccess:
 class LocalCloud:
     """A context manager: everything it starts ends with it, and with this process, however that ends.
 
-    `state` holds logs, e-mails, the build and the models; it is emptied at each start. `custom_labels` False leaves
-    out the Custom Labels service, for tests that need no models. `training_seconds` is the least time that a training
-    takes.
+    `state` holds logs, e-mails, the build and the models; it is emptied at each start. `custom_labels` are
+    more switches of the Custom Labels service; None leaves it out, for tests that need no models.
     """
 
     def __init__(
@@ -67,14 +68,12 @@ class LocalCloud:
         state: Path = STATE,
         *,
         template: Path = ROOT / "template.yaml",
-        custom_labels: bool = True,
-        training_seconds: float = 0.0,
+        custom_labels: Sequence[str] | None = (),
     ) -> None:
         self.state, self.template = state.resolve(), template.resolve()
         self.endpoint = ""
         self.rekognition_endpoint = ""
         self._custom_labels = custom_labels
-        self._training_seconds = training_seconds
         self._running = contextlib.ExitStack()
 
     def start(self) -> Self:
@@ -84,10 +83,11 @@ class LocalCloud:
         """
         with contextlib.ExitStack() as starting:
             starting.enter_context(_exclusive(self.state))
+            os.mkfifo(self._changes)
             port = free_port()
             self.endpoint = f"http://127.0.0.1:{port}"
-            if self._custom_labels:
-                starting.enter_context(self._start_custom_labels())
+            if self._custom_labels is not None:
+                starting.enter_context(self._start_custom_labels(self._custom_labels))
             starting.enter_context(self._start_emulator(port))
             self.client("s3").create_bucket(Bucket=PACKAGES_BUCKET)
             self._running = starting.pop_all()
@@ -108,6 +108,11 @@ class LocalCloud:
     @property
     def outbox(self) -> Path:
         return self.state / "outbox"
+
+    @property
+    def _changes(self) -> Path:
+        """The pipe on which the Custom Labels service tells the emulator which models have changed."""
+        return self.state / "changes"
 
     @property
     def access(self) -> CloudAccess:
@@ -151,12 +156,12 @@ class LocalCloud:
     def _sam(self) -> Sam:
         return Sam(self.template, self.state, self.endpoint)
 
-    def _start_custom_labels(self) -> ChildProcess:
+    def _start_custom_labels(self, switches: Sequence[str]) -> ChildProcess:
         where = ["--port", "0", "--state", str(self.state / "rekognition"), "--s3-endpoint", self.endpoint]
-        pace = ["--training-seconds", str(self._training_seconds)]
+        pace = ["--transition-seconds", str(TRANSITION_SECONDS), "--changes", str(self._changes)]
         service = ChildProcess(
             "The Custom Labels service",
-            [sys.executable, "-m", "local.rekognition", *where, *pace],
+            [sys.executable, "-m", "local.rekognition", *where, *pace, *switches],
             log=self.state / "logs" / "rekognition.log",
             env=inherited_environment() | CREDENTIALS | NO_USER_CONFIG | {"PYTHONUNBUFFERED": "1"},
             cwd=ROOT,
@@ -168,7 +173,7 @@ class LocalCloud:
     def _start_emulator(self, port: int) -> ChildProcess:
         where = ["--port", str(port), "--outbox", str(self.outbox)]
         if self.rekognition_endpoint:
-            where += ["--rekognition-endpoint", self.rekognition_endpoint]
+            where += ["--rekognition-endpoint", self.rekognition_endpoint, "--changes", str(self._changes)]
         emulator = ChildProcess(
             "The AWS emulator",
             [str(VENVS / "cloud/bin/python"), "-P", str(LAUNCHER), *where],

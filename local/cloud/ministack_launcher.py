@@ -18,13 +18,17 @@ import inspect
 import json
 import os
 import re
+import select
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 import types
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,6 +55,7 @@ CONTRACT: Mapping[str, str] = {
     "ministack.services.lambda_svc:_execute_function": "3ceb16d6480a2161",
     "ministack.services.lambda_svc:_execution_record_for_config": "632acaa44892bdae",
     "ministack.services.lambda_svc:_get_func_record_for_ref": "492b4efe8f903a0f",
+    "ministack.services.lambda_svc:_poll_loop": "6a443090919adccf",
     "ministack.services.lambda_svc:_probe_peak_memory_mb": "545001066205e4d5",
     "ministack.services.lambda_svc:_resolve_name_and_qualifier": "8c65f22c59e03249",
     "ministack.services.lambda_svc:_run_sqs_batch": "f9bf630aabf3d1b9",
@@ -60,6 +65,7 @@ CONTRACT: Mapping[str, str] = {
     "ministack.services.sns:_matches_filter_policy": "16fce5e70fec3494",
     "ministack.services.sns:_resolve_message_for_protocol": "ce24ef525ae48496",
     "ministack.services.sns:_topic_by_arn_any_scope": "419963ad2e7d9a6b",
+    "ministack.services.sqs:_collect_msgs": "308a6eb1b3d4c8ad",
     "ministack.services.sqs:_queue_by_arn": "b4981875c8186c19",
 }
 
@@ -194,6 +200,81 @@ def _as_background(call: Handler) -> Handler:
     return run
 
 
+# --- Queues that wait no longer than asked ----------------------------------------------------------------------------
+
+
+def install_prompt_queues(changes: Path | None) -> None:
+    """A delayed message is taken when its delay is over, not when queues are looked at the next time.
+
+    What functions wait for by looking again and again, a model's status, is known on this machine the moment that it
+    changes: `changes` is a pipe on which the Custom Labels service writes the ARN of the model. The delay of a message
+    that names it is over then. So the laptop waits no longer than it must, although functions ask as rarely as on AWS.
+    """
+    from ministack.services import lambda_svc
+
+    promptly = PromptQueues()
+    wake, look = lambda_svc._esm_wake, lambda_svc._poll_sqs
+    wait = wake.wait
+
+    def wait_until_next(timeout: float) -> bool:
+        return bool(wait(min(timeout, promptly.seconds_until_next())))
+
+    def look_promptly() -> bool:
+        promptly.end_delays()
+        return bool(look())
+
+    wake.wait = wait_until_next
+    lambda_svc._poll_sqs = look_promptly
+    if changes:
+        threading.Thread(target=_follow, args=(changes, promptly, wake), daemon=True).start()
+
+
+class PromptQueues:
+    """The delayed messages of all queues, and the models that changed while no message named them."""
+
+    # A change is often known before the message that asks about it is sent.
+    REMEMBERED_SECONDS = 5.0
+
+    def __init__(self) -> None:
+        self._changed: dict[str, float] = {}
+
+    def note_change(self, version_arn: str) -> None:
+        self._changed[version_arn] = time.time()
+
+    def seconds_until_next(self) -> float:
+        """How long until the delay of the next message is over."""
+        now = time.time()
+        return max(0.001, min((message["visible_at"] - now for message in _delayed(now)), default=60.0))
+
+    def end_delays(self) -> None:
+        """End the delay of messages that name a model which has changed: one time for each change."""
+        now = time.time()
+        for version_arn, at in list(self._changed.items()):
+            about_it = [message for message in _delayed(now) if version_arn in message["body"]]
+            for message in about_it:
+                message["visible_at"] = now
+            if about_it or now - at > self.REMEMBERED_SECONDS:
+                del self._changed[version_arn]
+
+
+def _delayed(now: float) -> Iterator[dict[str, Any]]:
+    """The messages that nobody has received yet, because their delay is not over."""
+    from ministack.services import sqs
+
+    for queue in list(sqs._queues._data.values()):
+        for message in list(queue["messages"]):
+            if message["visible_at"] > now and not message["receive_count"]:
+                yield message
+
+
+def _follow(changes: Path, promptly: PromptQueues, wake: threading.Event) -> None:
+    # Opened for writing, too, so that it does not end when a writer goes.
+    with os.fdopen(os.open(changes, os.O_RDWR)) as lines:
+        for line in lines:
+            promptly.note_change(line.strip())
+            wake.set()
+
+
 # --- Function packages and memory -------------------------------------------------------------------------------------
 
 
@@ -221,6 +302,103 @@ def install_shared_packages(folder: Path) -> None:
             return unpacked
 
     lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedZipFile})
+
+
+def install_forked_workers(scratch: Path) -> None:
+    """Python workers are forks of a process that has imported what functions with the same layers import.
+
+    Only on Linux: elsewhere a fork of a process that has imported much may crash in system libraries.
+    """
+    if sys.platform != "linux":
+        return
+    from ministack.core import lambda_runtime
+
+    nurseries: dict[tuple[str, ...], Nursery] = {}
+    one_at_a_time = threading.Lock()
+
+    def started(command: Sequence[str], **options: Any) -> Any:
+        if not command[-1].endswith(".py"):
+            return subprocess.Popen(command, **options)
+        layers = (options["env"].get("_LAMBDA_LAYERS_DIRS") or "").split(os.pathsep)
+        packages = tuple(str(folder.resolve()) for layer in layers if (folder := Path(layer) / "python").is_dir())
+        with one_at_a_time:
+            if packages not in nurseries:
+                nurseries[packages] = Nursery(packages, scratch)
+        return nurseries[packages].start(command[-1], options["cwd"], options["env"])
+
+    lambda_runtime.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": started})
+
+
+class Nursery:
+    """The process of nursery.py that has imported what is in some folders of packages."""
+
+    def __init__(self, packages: Sequence[str], scratch: Path) -> None:
+        self._connection, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-P", str(Path(__file__).with_name("nursery.py")), str(theirs.fileno())]
+            fds = [theirs.fileno()]
+            self._process = subprocess.Popen([*command, *packages], pass_fds=fds, cwd=scratch, stdin=subprocess.DEVNULL)
+        self._one_at_a_time = threading.Lock()
+
+    def start(self, program: str, folder: str, environment: Mapping[str, str]) -> "ForkedProcess":
+        """Fork a process that runs a program; its standard streams are pipes of text."""
+        ends = [os.pipe() for _ in range(4)]
+        ours = [ends[0][1], ends[1][0], ends[2][0], ends[3][0]]
+        theirs = [ends[0][0], ends[1][1], ends[2][1], ends[3][1]]
+        request = {"program": program, "folder": folder, "environment": dict(environment)}
+        try:
+            with self._one_at_a_time:
+                content = json.dumps(request).encode() + b"\n"
+                sent = socket.send_fds(self._connection, [content], theirs)
+                self._connection.sendall(content[sent:])
+                answer = self._connection.recv(32)
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        if not answer:
+            for descriptor in ours:
+                os.close(descriptor)
+            raise RuntimeError("the process that starts workers has ended")
+        return ForkedProcess(int(answer), *ours)
+
+
+class ForkedProcess:
+    """What ministack uses of subprocess.Popen. The pipe `alive` ends when the process does."""
+
+    def __init__(self, pid: int, stdin: int, stdout: int, stderr: int, alive: int) -> None:
+        self.pid, self._alive = pid, alive
+        self.stdin = os.fdopen(stdin, "w", buffering=1)
+        self.stdout, self.stderr = os.fdopen(stdout), os.fdopen(stderr)
+        self.returncode: int | None = None
+        self._looking = threading.Lock()
+
+    def poll(self) -> int | None:
+        """0 when the process has ended, however it did."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        with self._looking:
+            if self.returncode is None:
+                ending = select.poll()
+                ending.register(self._alive)
+                if not ending.poll(None if timeout is None else 1000 * timeout):
+                    raise subprocess.TimeoutExpired("a worker", timeout or 0)
+                os.close(self._alive)
+                self.returncode = 0
+        return self.returncode
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
 
 def install_condition_keys() -> None:
@@ -512,6 +690,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--outbox", type=Path, default=Path("outbox"), help="folder for e-mails")
     parser.add_argument("--rekognition-endpoint", help="where the Custom Labels service listens")
+    parser.add_argument("--changes", type=Path, help="pipe that tells the ARNs of models whose status changed")
     parser.add_argument("--background-limit", type=int, default=max(4, 2 * (os.cpu_count() or 1)))
     return parser.parse_args()
 
@@ -532,6 +711,7 @@ def start(options: argparse.Namespace) -> None:
 
     install_background_limit(options.background_limit)
     install_asynchronous_delivery()
+    install_prompt_queues(options.changes)
     install_memory_report()
     install_condition_keys()
     install_callers_of_foreign_buckets()
@@ -540,6 +720,7 @@ def start(options: argparse.Namespace) -> None:
         install_custom_labels(options.rekognition_endpoint)
     with tempfile.TemporaryDirectory(prefix="packages-", ignore_cleanup_errors=True) as packages:
         install_shared_packages(Path(packages))
+        install_forked_workers(Path(packages))
         app.main()
 
 

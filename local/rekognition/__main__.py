@@ -66,6 +66,7 @@ def _settings(options: argparse.Namespace, state: Path) -> Settings:
         control_plane_tps=options.control_plane_tps,
         faults=tuple(options.fault),
         splits_training_dataset=options.split_training_dataset,
+        changes=options.changes,
     )
 
 
@@ -143,6 +144,12 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         "--split-training-dataset",
         action="store_true",
         help="without a testing dataset, test with a fifth of the training dataset instead of refusing to train",
+    )
+    parser.add_argument(
+        "--changes",
+        type=Path,
+        metavar="PIPE",
+        help="named pipe to which the ARN of a version is written when its status has changed by itself",
     )
     parser.add_argument("--engine", default=defaults.engine, help="dotted name of the module that trains and predicts")
     parser.add_argument(

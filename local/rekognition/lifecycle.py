@@ -4,6 +4,7 @@ Every passing state lasts at least `transition_seconds`. One asyncio task carrie
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -151,11 +152,23 @@ class Lifecycle:
         assert version is not None, f"{arn} was removed while it was busy"
         _log.info("%s: %s -> %s", arn, version.status, changes["status"])
         self._store.put(replace(version, status_since_ms=_now_ms(), **changes))
+        self._tell(arn)
+
+    def _tell(self, arn: str) -> None:
+        """Write the ARN of a version that has changed to the pipe, if anybody reads there."""
+        if self._settings.changes:
+            with contextlib.suppress(OSError):  # nobody reads, or not fast enough: it is a hint
+                pipe = os.open(self._settings.changes, os.O_WRONLY | os.O_NONBLOCK)
+                try:
+                    os.write(pipe, f"{arn}\n".encode())
+                finally:
+                    os.close(pipe)
 
     async def _delete_version(self, version: ProjectVersion) -> None:
         await asyncio.sleep(self._settings.transition_seconds)
         await asyncio.to_thread(self._files.discard, version.created_ms)
         self._store.delete(version.arn)
+        self._tell(version.arn)
 
     async def _delete_project(self, project: Project) -> None:
         await asyncio.sleep(self._settings.transition_seconds)

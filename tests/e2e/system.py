@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,9 @@ from local.cloud import LocalCloud, Mail
 STACK = "inspection"
 STRICT = {"MinimumF1": "0.9", "MinimumLabelF1": "0.5", "SettleSeconds": "3", "NotificationEmail": "qa@example.com"}
 RELEASED_IN = ("staging", "production")
+# An engine that learns colours in no time: these tests are about everything around it. The shipped one is tried in
+# test_readme.py, for both tasks, and beside the Custom Labels service.
+QUICK = ("--engine", "tests.emulator.mean_color_engine", "--tps-per-unit", "100")
 PATIENCE_SECONDS = 120.0
 Found = TypeVar("Found")
 
@@ -213,9 +216,9 @@ def _datasets(event: Mapping[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def started_system(
-    state: Path, training_seconds: float = 0.0, parameters: Mapping[str, str] = MappingProxyType({})
+    state: Path, parameters: Mapping[str, str] = MappingProxyType({}), custom_labels: Sequence[str] = QUICK
 ) -> Iterator[System]:
-    with LocalCloud(state=state, training_seconds=training_seconds) as cloud:
+    with LocalCloud(state=state, custom_labels=custom_labels) as cloud:
         _build_once(cloud, state.parents[1])
         outputs = cloud.deploy(STACK, {**STRICT, **parameters})
         yield System(cloud, outputs, _tap(cloud))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.e2e.conftest import separable
-from tests.e2e.system import System, eventually, started_system
+from tests.e2e.system import QUICK, System, eventually, started_system
 
 pytestmark = pytest.mark.e2e
 
@@ -53,7 +53,7 @@ def test_three_datasets_at_once_all_finish_although_training_takes_long_and_noth
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     state = tmp_path_factory.mktemp("slow")
-    with started_system(state, training_seconds=6, parameters={"SettleSeconds": "60"}) as system:
+    with started_system(state, {"SettleSeconds": "60"}, (*QUICK, "--training-seconds", "6")) as system:
         crowd = bring_to_production(system, DATASETS, 400)
 
         assert any("trains" in what for what in crowd.waited_for), crowd.waited_for

@@ -20,7 +20,7 @@ from pathlib import Path
 from local.cloud import LocalCloud
 for number in (signal.SIGTERM, signal.SIGINT):
     signal.signal(number, lambda *_: sys.exit(1))
-with LocalCloud(Path(sys.argv[1]), custom_labels=False) as cloud:
+with LocalCloud(Path(sys.argv[1]), custom_labels=None) as cloud:
     print(cloud.endpoint, flush=True)
     signal.pause()
 """
@@ -70,9 +70,9 @@ def test_cloud_ends_and_cleans_up_when_its_holder_gets(
 
 
 def test_second_cloud_in_the_same_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
-    second = LocalCloud(tmp_path / "state", custom_labels=False)
+    second = LocalCloud(tmp_path / "state", custom_labels=None)
 
-    with LocalCloud(tmp_path / "state", custom_labels=False), pytest.raises(CloudInUseError, match="make down"):
+    with LocalCloud(tmp_path / "state", custom_labels=None), pytest.raises(CloudInUseError, match="make down"):
         second.start()
 
     second.start().stop()

@@ -56,7 +56,7 @@ class Probe:
 
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud") / "state", template=PROBE, custom_labels=False) as cloud:
+    with LocalCloud(tmp_path_factory.mktemp("cloud") / "state", template=PROBE, custom_labels=None) as cloud:
         cloud.sam_build()
         yield Probe(cloud, cloud.deploy("probe", {"Greeting": "hello, with spaces"}))
 
