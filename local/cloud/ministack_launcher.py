@@ -75,6 +75,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "test",
     "BIND_HOST": "127.0.0.1",
     "IOT_MTLS_ENABLED": "0",
+    "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",  # a minute on AWS
     "MINISTACK_HOST": "localhost",
 }
 
@@ -273,6 +274,31 @@ def _follow(changes: Path, promptly: PromptQueues, wake: threading.Event) -> Non
         for line in lines:
             promptly.note_change(line.strip())
             wake.set()
+
+
+def install_patient_stacks() -> None:
+    """DescribeStacks answers when a stack that is being made, changed or deleted is done, or after a while.
+
+    Whoever waits for it asks every few seconds, `sam delete` every 30.
+    """
+    from ministack import app
+
+    handle = app.SERVICE_HANDLERS["cloudformation"]
+
+    async def handle_patiently(method: str, path: str, headers: Any, body: bytes, query: Any) -> Any:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        answer = await handle(method, path, headers, body, query)
+        while b"Action=DescribeStacks" in body and _IS_BUSY.search(answer[2]) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+            answer = await handle(method, path, headers, body, query)
+        return answer
+
+    app.SERVICE_HANDLERS["cloudformation"] = handle_patiently
+
+
+_PATIENCE_SECONDS = 20.0
+# A stack under review waits for somebody who executes its change set.
+_IS_BUSY = re.compile(rb"<StackStatus>(?!REVIEW_)\w+_IN_PROGRESS</StackStatus>")
 
 
 # --- Function packages and memory -------------------------------------------------------------------------------------
@@ -712,6 +738,7 @@ def start(options: argparse.Namespace) -> None:
     install_background_limit(options.background_limit)
     install_asynchronous_delivery()
     install_prompt_queues(options.changes)
+    install_patient_stacks()
     install_memory_report()
     install_condition_keys()
     install_callers_of_foreign_buckets()

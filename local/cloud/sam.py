@@ -85,7 +85,7 @@ class Sam:
             "PIP": f"{VENVS}/uv/bin/python -m pip",
             "PATH": ":".join([*map(str, tools), inherited.get("PATH", "")]),
             "SAM_CLI_TELEMETRY": "0",
-            "SAM_CLI_POLL_DELAY": "1",
+            "SAM_CLI_POLL_DELAY": "0.2",
             "__SAM_CLI_APP_DIR": str(self._without_version_check()),
         }
         return inherited | CREDENTIALS | NO_USER_CONFIG | own

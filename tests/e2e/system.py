@@ -36,7 +36,7 @@ def eventually(look: Callable[[], Found | None], what: str, seconds: float = PAT
     while time.monotonic() < deadline:
         if found := look():
             return found
-        time.sleep(0.2)
+        time.sleep(0.1)
     raise AssertionError(f"no {what} within {seconds:.0f} s")
 
 

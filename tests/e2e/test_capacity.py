@@ -12,6 +12,8 @@ from tests.e2e.system import QUICK, System, eventually, started_system
 
 pytestmark = pytest.mark.e2e
 
+# Trainings and starts take long enough that somebody meets a used-up quota of each kind.
+SLOW = (*QUICK, "--training-seconds", "5", "--transition-seconds", "1.5")
 DATASETS = ("bolts", "nuts", "screws")
 STEPS = (("development", "staging"), ("staging", "production"))
 
@@ -53,7 +55,7 @@ def test_three_datasets_at_once_all_finish_although_training_takes_long_and_noth
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     state = tmp_path_factory.mktemp("slow")
-    with started_system(state, {"SettleSeconds": "60"}, (*QUICK, "--training-seconds", "6")) as system:
+    with started_system(state, {"SettleSeconds": "60"}, SLOW) as system:
         crowd = bring_to_production(system, DATASETS, 400)
 
         assert any("trains" in what for what in crowd.waited_for), crowd.waited_for
