@@ -56,7 +56,7 @@ catalog: setup ## Say what would publish the pipeline in Service Catalog: make c
 	@$(RUN) -m delivery.catalog --support-email "$(SUPPORT)" --launcher "$(LAUNCHER)" --permissions-boundary "$(BOUNDARY)" $(if $(PUBLISH),--publish)
 
 test: setup $(VENVS)/clients/.filled $(VENVS)/clients/javascript/.filled ## Run all tests
-	@$(RUN) -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+	@$(RUN) -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 clean: ## Remove everything made here
 	@if [ -x $(RUN) ]; then $(RUN) -m local down; fi

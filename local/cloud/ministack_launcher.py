@@ -14,13 +14,11 @@ import contextvars
 import dataclasses
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import json
 import os
 import re
-import select
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -330,101 +328,54 @@ def install_shared_packages(folder: Path) -> None:
     lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedZipFile})
 
 
-def install_forked_workers(scratch: Path) -> None:
-    """Python workers are forks of a process that has imported what functions with the same layers import.
-
-    Only on Linux: elsewhere a fork of a process that has imported much may crash in system libraries.
-    """
-    if sys.platform != "linux":
-        return
+def install_forked_workers() -> None:
+    """Python workers are forks of a process that has imported what functions with the same layers import."""
     from ministack.core import lambda_runtime
 
-    nurseries: dict[tuple[str, ...], Nursery] = {}
+    found: dict[tuple[str, ...], Any] = {}
     one_at_a_time = threading.Lock()
 
     def started(command: Sequence[str], **options: Any) -> Any:
         if not command[-1].endswith(".py"):
             return subprocess.Popen(command, **options)
         layers = (options["env"].get("_LAMBDA_LAYERS_DIRS") or "").split(os.pathsep)
-        packages = tuple(str(folder.resolve()) for layer in layers if (folder := Path(layer) / "python").is_dir())
+        folders = tuple(str(folder.resolve()) for layer in layers if (folder := Path(layer) / "python").is_dir())
         with one_at_a_time:
-            if packages not in nurseries:
-                nurseries[packages] = Nursery(packages, scratch)
-        return nurseries[packages].start(command[-1], options["cwd"], options["env"])
+            if folders not in found:
+                found[folders] = _prepared.Prepared(IMPORTED_BY_FUNCTIONS, folders, os.environ)
+        return found[folders].start(command[-1], folder=options["cwd"], environment=options["env"])
 
     lambda_runtime.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": started})
 
 
-class Nursery:
-    """The process of nursery.py that has imported what is in some folders of packages."""
-
-    def __init__(self, packages: Sequence[str], scratch: Path) -> None:
-        self._connection, theirs = socket.socketpair()
-        with theirs:
-            command = [sys.executable, "-P", str(Path(__file__).with_name("nursery.py")), str(theirs.fileno())]
-            fds = [theirs.fileno()]
-            self._process = subprocess.Popen([*command, *packages], pass_fds=fds, cwd=scratch, stdin=subprocess.DEVNULL)
-        self._one_at_a_time = threading.Lock()
-
-    def start(self, program: str, folder: str, environment: Mapping[str, str]) -> "ForkedProcess":
-        """Fork a process that runs a program; its standard streams are pipes of text."""
-        ends = [os.pipe() for _ in range(4)]
-        ours = [ends[0][1], ends[1][0], ends[2][0], ends[3][0]]
-        theirs = [ends[0][0], ends[1][1], ends[2][1], ends[3][1]]
-        request = {"program": program, "folder": folder, "environment": dict(environment)}
-        try:
-            with self._one_at_a_time:
-                content = json.dumps(request).encode() + b"\n"
-                sent = socket.send_fds(self._connection, [content], theirs)
-                self._connection.sendall(content[sent:])
-                answer = self._connection.recv(32)
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        if not answer:
-            for descriptor in ours:
-                os.close(descriptor)
-            raise RuntimeError("the process that starts workers has ended")
-        return ForkedProcess(int(answer), *ours)
+# What functions import before they do anything; what a layer does not have is skipped.
+IMPORTED_BY_FUNCTIONS = (
+    "boto3.dynamodb.conditions",
+    "botocore.handlers",
+    "aws_lambda_powertools.logging",
+    "aws_lambda_powertools.metrics",
+    "aws_lambda_powertools.utilities.idempotency",
+    "aws_lambda_powertools.utilities.typing",
+    "jinja2",
+    "numpy",
+    "PIL.Image",
+    "PIL.ImageDraw",
+    "PIL.ImageFont",
+    "PIL.ImageOps",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
+)
 
 
-class ForkedProcess:
-    """What ministack uses of subprocess.Popen. The pipe `alive` ends when the process does."""
+def _module_beside(name: str) -> Any:
+    """A module of the folder above, which is on nobody's path here."""
+    spec: Any = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    def __init__(self, pid: int, stdin: int, stdout: int, stderr: int, alive: int) -> None:
-        self.pid, self._alive = pid, alive
-        self.stdin = os.fdopen(stdin, "w", buffering=1)
-        self.stdout, self.stderr = os.fdopen(stdout), os.fdopen(stderr)
-        self.returncode: int | None = None
-        self._looking = threading.Lock()
 
-    def poll(self) -> int | None:
-        """0 when the process has ended, however it did."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.wait(0)
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        with self._looking:
-            if self.returncode is None:
-                ending = select.poll()
-                ending.register(self._alive)
-                if not ending.poll(None if timeout is None else 1000 * timeout):
-                    raise subprocess.TimeoutExpired("a worker", timeout or 0)
-                os.close(self._alive)
-                self.returncode = 0
-        return self.returncode
-
-    def terminate(self) -> None:
-        self._send(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._send(signal.SIGKILL)
-
-    def _send(self, number: signal.Signals) -> None:
-        if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+_prepared = _module_beside("prepared")
 
 
 def install_condition_keys() -> None:
@@ -747,7 +698,7 @@ def start(options: argparse.Namespace) -> None:
         install_custom_labels(options.rekognition_endpoint)
     with tempfile.TemporaryDirectory(prefix="packages-", ignore_cleanup_errors=True) as packages:
         install_shared_packages(Path(packages))
-        install_forked_workers(Path(packages))
+        install_forked_workers()
         app.main()
 
 

@@ -12,11 +12,13 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from local.prepared import Prepared
 from local.rekognition.dataset_lifecycle import DatasetLifecycle
 from local.rekognition.entries import training_line
 from local.rekognition.failures import ManifestFileError
@@ -35,7 +37,9 @@ Changes = Mapping[str, Any]
 
 _INTERRUPTED = "The service stopped while the model was being trained. Train it again under a new version name."
 _PACKAGE_ROOT = Path(__file__).parents[2]
+_WORKER = str(Path(__file__).with_name("worker.py"))
 _STORAGES = 32
+_MOST_WORKERS = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -51,6 +55,9 @@ class Lifecycle:
         self.storage: Callable[[str, Credentials | None], ObjectStorage] = lru_cache(_STORAGES)(
             lambda region, credentials: ObjectStorage(region, settings.s3_endpoint, credentials)
         )
+        # Importing an engine takes longer than many a training.
+        self._workers = Prepared(["local.rekognition.worker", settings.engine], [], _environment())
+        self._waiting = ThreadPoolExecutor(_MOST_WORKERS, "training")
         self.datasets = DatasetLifecycle(store, self.storage, settings, self._spawn)
 
     async def resume(self) -> None:
@@ -225,7 +232,7 @@ class Lifecycle:
         if lines is not None:
             await asyncio.to_thread(_write_lines, folder, lines)
         _work_order(version, self._settings, credentials).write(folder)
-        code = await _run_worker(folder)
+        code = await self._run_worker(folder)
         outcome = read_outcome(folder)
         if outcome is None:
             message = f"The training process ended unexpectedly (exit code {code}). See the log of the service."
@@ -234,6 +241,22 @@ class Lifecycle:
             self._files.publish(folder / "result", version.created_ms)
         await asyncio.to_thread(self._files.discard_work, version.created_ms)
         return _training_changes(outcome, started_ms, _now_ms())
+
+    async def _run_worker(self, folder: Path) -> int:
+        """Train in a process of its own; returns its exit code."""
+        start = partial(self._workers.start, folder=str(_PACKAGE_ROOT), environment=_environment())
+        process = await asyncio.to_thread(partial(start, _WORKER, str(folder), captures=False, has_session=True))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._waiting, process.wait)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _environment() -> dict[str, str]:
+    search_path = os.pathsep.join([str(_PACKAGE_ROOT), *filter(None, sys.path)])
+    return {**os.environ, "PYTHONPATH": search_path}
 
 
 def _training_changes(outcome: TrainingOutcome, started_ms: int, ended_ms: int) -> Changes:
@@ -262,23 +285,6 @@ def _write_lines(folder: Path, lines: Mapping[str, list[str]]) -> None:
     for kind, bodies in lines.items():
         text = "".join(f"{training_line(body)}\n" for body in bodies)
         (folder / dataset_file(kind)).write_text(text, encoding="utf-8")
-
-
-async def _run_worker(folder: Path) -> int:
-    search_path = os.pathsep.join([str(_PACKAGE_ROOT), *filter(None, sys.path)])
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "local.rekognition.worker", str(folder)),
-        stdin=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": search_path},
-        start_new_session=True,
-    )
-    try:
-        return await process.wait()
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
 
 
 async def _unloaded() -> Changes:

@@ -15,8 +15,8 @@ Launch = Callable[..., RunningService]
 
 
 def children(process: int) -> list[int]:
-    listed = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [int(child) for child in listed]
+    listed = [thread.read_text().split() for thread in Path(f"/proc/{process}/task").glob("*/children")]
+    return [int(child) for children_of_thread in listed for child in children_of_thread]
 
 
 def cpu_ticks(process: int) -> int:
@@ -59,11 +59,12 @@ def test_training_process_ends_with_the_service(
     service = launch("--state", tmp_path / "state", TRAINING_GATE=str(gate))
     begin_training(service.client(), s3, training_lines)
     with gate.open("wb"):
-        (worker,) = children(service.process.pid)
+        (prepared,) = children(service.process.pid)
+        (worker,) = children(prepared)
 
         service.stop(number)
 
-        wait_for(lambda: not Path(f"/proc/{worker}").exists())
+        wait_for(lambda: not Path(f"/proc/{worker}").exists() and not Path(f"/proc/{prepared}").exists())
 
 
 def test_training_that_was_interrupted_failed_and_another_can_follow(

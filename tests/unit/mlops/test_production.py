@@ -49,8 +49,10 @@ class TestCapacity:
     def test_anybody_may_ask_while_nobody_waits(self) -> None:
         assert capacity.is_next(RUNNING, stage(1))
 
-    def test_whoever_has_waited_longest_is_next_and_nobody_else(self) -> None:
-        for number in (2, 1):
+    def test_whoever_has_waited_longest_is_next_and_nobody_else(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = time.time()
+        for later, number in enumerate((2, 1)):
+            monkeypatch.setattr(capacity, "time", SimpleNamespace(time=lambda at=now + later: at))
             capacity.line_up(RUNNING, stage(number))
 
         assert [capacity.is_next(RUNNING, stage(n)) for n in (1, 2, 3)] == [False, True, False]

@@ -157,21 +157,28 @@ def test_ending_at_any_call_leaves_nothing_running_that_should_not_and_one_teste
     assert call > 30
 
 
+def idempotency() -> Any:
+    return boto3.resource("dynamodb").Table("idempotency")
+
+
 def snapshot(world: World) -> dict[str, Any]:
-    stores = [boto3.resource("dynamodb").Table(name) for name in ("application", "idempotency")]
-    tables = {store: store.scan()["Items"] for store in stores}
-    return {"tables": tables, "status": dict(world.models.status), "parameters": dict(world.parameters)}
+    once = idempotency().scan()["Items"]
+    return {
+        "table": world.table.snapshot(),
+        "once": once,
+        "status": dict(world.models.status),
+        "parameters": dict(world.parameters),
+    }
 
 
 def restore(world: World, kept: dict[str, Any]) -> None:
-    for store, items in kept["tables"].items():
-        names = [key["AttributeName"] for key in store.key_schema]
-        with store.batch_writer() as batch:
-            for item in store.scan()["Items"]:
-                batch.delete_item(Key={name: item[name] for name in names})
-        with store.batch_writer() as batch:
-            for item in items:
-                batch.put_item(Item=item)
+    store = idempotency()
+    with store.batch_writer() as batch:
+        for item in store.scan()["Items"]:
+            batch.delete_item(Key={"id": item["id"]})
+        for item in kept["once"]:
+            batch.put_item(Item=item)
+    world.table.restore(kept["table"])
     world.models.status = dict(kept["status"])
     world.parameters = dict(kept["parameters"])
     world.on_the_way.clear()

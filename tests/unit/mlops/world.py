@@ -1,4 +1,4 @@
-"""AWS in one process: moto for the buckets and tables, small fakes for what moto lacks, and events that find handlers.
+"""AWS in one process: moto for the buckets, small fakes for what moto lacks or does slowly, and events that find handlers.
 
 Every call to AWS can be made the last one of its process: see `World.kill_after`.
 """
@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from botocore.exceptions import ClientError
 
 from mlops import aws, once, table
+from tests.unit.mlops.memory_table import MemoryTable
 
 ACCOUNT = "111122223333"
 TASK, DATASET = "classification", "parts"
@@ -130,6 +131,7 @@ class World:
 
     models: Models = field(default_factory=Models)
     s3: Any = field(default_factory=lambda: boto3.client("s3"))
+    table: MemoryTable = field(default_factory=MemoryTable)
     on_the_way: deque[tuple[str, dict[str, Any]]] = field(default_factory=deque)
     parameters: dict[str, str] = field(default_factory=dict)
     mails: list[str] = field(default_factory=list)
@@ -241,8 +243,7 @@ def make_tables_and_buckets() -> None:
 def install(world: World, monkeypatch: Any) -> None:
     """Make the package use this world."""
     monkeypatch.setattr(aws, "client", world.client)
-    table._table.cache_clear()
-    counted = _Counted(world, table._table())
+    counted = _Counted(world, world.table)
     monkeypatch.setattr(table, "_table", lambda: counted)
     seen = _Counted(world, boto3.client("dynamodb"))
     store = DynamoDBPersistenceLayer(table_name=SETTINGS["IDEMPOTENCY_TABLE"], boto3_client=seen)

@@ -1,0 +1,113 @@
+"""The application's table in memory, as far as the package uses it: some hundred times as fast as moto's.
+
+`test_memory_table.py` holds it against moto.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from boto3.dynamodb.conditions import AttributeBase, ConditionBase
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+Item = dict[str, Any]
+_WRITTEN, _READ = TypeSerializer(), TypeDeserializer()
+_COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": lambda found, given: found == given,
+    "<>": lambda found, given: found != given,
+    "<": lambda found, given: found < given,
+    "<=": lambda found, given: found <= given,
+    ">": lambda found, given: found > given,
+    ">=": lambda found, given: found >= given,
+    "begins_with": lambda found, given: str(found).startswith(given),
+    "IN": lambda found, given: found in given,
+}
+
+
+class MemoryTable:
+    """A table with the keys `pk` and `sk`. Items come and go as copies, numbers as Decimal."""
+
+    name = "application"
+
+    def __init__(self) -> None:
+        self._items: dict[tuple[str, str], Item] = {}
+
+    def get_item(self, Key: Mapping[str, str], ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
+        found = self._items.get(_place(Key))
+        return {"Item": _copied(found)} if found is not None else {}
+
+    def put_item(self, Item: Mapping[str, Any], ConditionExpression: ConditionBase | None = None) -> Item:  # noqa: N803
+        self._require(ConditionExpression, Item)
+        self._items[_place(Item)] = _copied(Item)
+        return {}
+
+    def delete_item(self, Key: Mapping[str, str], ConditionExpression: ConditionBase | None = None) -> Item:  # noqa: N803
+        self._require(ConditionExpression, Key)
+        self._items.pop(_place(Key), None)
+        return {}
+
+    def update_item(
+        self,
+        Key: Mapping[str, str],  # noqa: N803
+        UpdateExpression: str,  # noqa: N803
+        ExpressionAttributeNames: Mapping[str, str],  # noqa: N803
+        ExpressionAttributeValues: Mapping[str, Any] | None = None,  # noqa: N803
+        ConditionExpression: ConditionBase | None = None,  # noqa: N803
+        ReturnValues: str = "NONE",  # noqa: N803
+    ) -> dict[str, Any]:
+        self._require(ConditionExpression, Key)
+        item = _copied(self._items.get(_place(Key), Key))
+        values = _copied(ExpressionAttributeValues or {})
+        changed = {}
+        for action, body in re.findall(r"(SET|ADD|REMOVE) (.+?)(?= SET | ADD | REMOVE |$)", UpdateExpression.strip()):
+            for part in body.strip().split(", "):
+                name = ExpressionAttributeNames[part.split()[0]]
+                if action == "REMOVE":
+                    item.pop(name, None)
+                    continue
+                value = values[part.split()[-1]]
+                changed[name] = item[name] = value + item.get(name, 0) if action == "ADD" else value
+        self._items[_place(Key)] = item
+        return {"Attributes": _copied(changed)} if ReturnValues == "UPDATED_NEW" else {}
+
+    def query(self, KeyConditionExpression: ConditionBase, ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
+        found = [item for _, item in sorted(self._items.items()) if _holds(KeyConditionExpression, item)]
+        return {"Items": [_copied(item) for item in found]}
+
+    def snapshot(self) -> dict[tuple[str, str], Item]:
+        """All items, to be put back with `restore`."""
+        return {place: _copied(item) for place, item in self._items.items()}
+
+    def restore(self, items: Mapping[tuple[str, str], Item]) -> None:
+        """Hold these items and no others."""
+        self._items = {place: _copied(item) for place, item in items.items()}
+
+    def _require(self, condition: ConditionBase | None, key: Mapping[str, Any]) -> None:
+        if condition is not None and not _holds(condition, self._items.get(_place(key), {})):
+            error = {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}
+            raise ClientError({"Error": error}, "Write")
+
+
+def _place(key: Mapping[str, Any]) -> tuple[str, str]:
+    return key["pk"], key["sk"]
+
+
+def _copied(item: Mapping[str, Any]) -> Item:
+    return {name: _READ.deserialize(_WRITTEN.serialize(value)) for name, value in item.items()}
+
+
+def _holds(condition: ConditionBase, item: Mapping[str, Any]) -> bool:
+    """Whether a condition, as the package builds them, is true of an item; nothing is true of a missing attribute."""
+    expression = condition.get_expression()
+    operator, values = expression["operator"], expression["values"]
+    if operator in ("AND", "OR"):
+        return (all if operator == "AND" else any)(_holds(value, item) for value in values)
+    if operator == "NOT":
+        return not _holds(values[0], item)
+    attribute: AttributeBase = values[0]
+    if operator in ("attribute_exists", "attribute_not_exists"):
+        return (attribute.name in item) == (operator == "attribute_exists")
+    if attribute.name not in item:
+        return operator == "<>"
+    return _COMPARED[operator](item[attribute.name], values[1])
