@@ -29,7 +29,7 @@ from mlops.environments import DECISION
 from mlops.keys import parse_upload
 
 TASKS, ENVIRONMENTS = ("classification", "detection"), ("staging", "production")
-POLL_SECONDS = 2.0
+POLL_SECONDS = 1.0
 _COLOURS = {"IN_PROGRESS": "yellow", "WAITING": "cyan", "COMPLETED": "green", "FAILED": "red"}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from cli.stack import CommandRefused, Stack
 
-POLL_SECONDS = 2.0
+POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 1800.0
 _BUSY = ("TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "STARTING", "STOPPING", "DELETING")
 

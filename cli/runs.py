@@ -22,7 +22,10 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a run. `state` is IN_PROGRESS, WAITING, COMPLETED or FAILED."""
+    """One stage of a run. `state` is IN_PROGRESS, WAITING, COMPLETED or FAILED.
+
+    `inference_seconds` is how long a model was asked, `pictures_seconds` how long pictures were read and drawn.
+    """
 
     stage: str
     environment: str
@@ -31,6 +34,8 @@ class Stage:
     finished_at: datetime | None = None
     reasons: tuple[str, ...] = ()
     waiting_for: str = ""
+    inference_seconds: float = 0.0
+    pictures_seconds: float = 0.0
 
     @property
     def name(self) -> str:
@@ -89,9 +94,18 @@ class RunTable:
 
     def released(self, dataset: str, task: str, environment: str) -> str | None:
         """The run whose version is the current one of an environment."""
+        row = self._current(dataset, task, environment)
+        return str(row["run_id"]) if row else None
+
+    def released_at(self, dataset: str, task: str, environment: str) -> datetime | None:
+        """When the current release of an environment was made."""
+        row = self._current(dataset, task, environment)
+        return _time(row["released_at"]) if row else None
+
+    def _current(self, dataset: str, task: str, environment: str) -> dict[str, Any] | None:
         key = {"pk": {"S": f"RELEASE#{dataset}#{task}#{environment}"}, "sk": {"S": "CURRENT"}}
         item = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
-        return str(plain(item)["run_id"]) if item else None
+        return plain(item) if item else None
 
 
 def _stage(row: Mapping[str, Any]) -> Stage:
@@ -103,6 +117,8 @@ def _stage(row: Mapping[str, Any]) -> Stage:
         finished_at=_time(row["finished_at"]) if row.get("finished_at") else None,
         reasons=tuple(row.get("reasons") or ()),
         waiting_for=row.get("waiting_for") or "",
+        inference_seconds=float(row.get("inference_seconds", 0)),
+        pictures_seconds=float(row.get("pictures_seconds", 0)),
     )
 
 

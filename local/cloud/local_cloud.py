@@ -26,6 +26,8 @@ LAUNCHER = Path(__file__).with_name("ministack_launcher.py")
 READY_SECONDS = 60.0
 # Whoever polls may miss a passing state as on AWS; nobody waits for one.
 TRANSITION_SECONDS = 0.05
+# As many calls a second as this machine answers, not the five of the service.
+TPS_PER_UNIT = 50
 
 
 class CloudInUseError(RuntimeError):
@@ -158,10 +160,12 @@ class LocalCloud:
 
     def _start_custom_labels(self, switches: Sequence[str]) -> ChildProcess:
         where = ["--port", "0", "--state", str(self.state / "rekognition"), "--s3-endpoint", self.endpoint]
-        pace = ["--transition-seconds", str(TRANSITION_SECONDS), "--changes", str(self._changes)]
+        pace = ["--transition-seconds", str(TRANSITION_SECONDS), "--tps-per-unit", str(TPS_PER_UNIT)]
+        pace += ["--changes", str(self._changes)]
         service = ChildProcess(
             "The Custom Labels service",
-            [sys.executable, "-m", "local.rekognition", *where, *pace, *switches],
+            # Training and inference take whole processors; what they leave is enough for them, not for everybody else.
+            ["nice", "-n", "10", sys.executable, "-m", "local.rekognition", *where, *pace, *switches],
             log=self.state / "logs" / "rekognition.log",
             env=inherited_environment() | CREDENTIALS | NO_USER_CONFIG | {"PYTHONUNBUFFERED": "1"},
             cwd=ROOT,

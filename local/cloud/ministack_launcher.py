@@ -28,6 +28,7 @@ import types
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ CONTRACT: Mapping[str, str] = {
     "ministack.core.iam_evaluator:enforce": "cf64b1ee5b099c8f",
     "ministack.core.iam_evaluator:evaluate_resource_policy": "e49ce7161ad63e35",
     "ministack.core.iam_evaluator:resolve_credential": "32276bd395ef6a6a",
+    "ministack.core.lambda_runtime:Worker._drain_stderr_bounded": "3fd7cc742872e604",
     "ministack.core.lambda_runtime:Worker._spawn": "c55febf956565c5e",
     "ministack.core.lambda_runtime:_worker_key": "0537100beb43da29",
     "ministack.core.responses:set_request_account_id": "c064870580b11b23",
@@ -342,12 +344,20 @@ def install_forked_workers() -> None:
         folders = tuple(str(folder.resolve()) for layer in layers if (folder := Path(layer) / "python").is_dir())
         with one_at_a_time:
             if folders not in found:
-                found[folders] = _prepared.Prepared(IMPORTED_BY_FUNCTIONS, folders, os.environ)
+                found[folders] = _prepared.Prepared(IMPORTED_BY_FUNCTIONS, (*folders, WARM), os.environ)
         return found[folders].start(command[-1], folder=options["cwd"], environment=options["env"])
 
     lambda_runtime.subprocess = types.SimpleNamespace(**{**vars(subprocess), "Popen": started})
 
 
+def install_prompt_answers() -> None:
+    """An invocation that wrote no log does not wait for one: whatever a worker wrote came before its answer."""
+    from ministack.core.lambda_runtime import Worker
+
+    Worker._drain_stderr_bounded = partialmethod(Worker._drain_stderr_bounded, 0.005, 0.002)
+
+
+WARM = str(Path(__file__).with_name("warm"))
 # What functions import before they do anything; what a layer does not have is skipped.
 IMPORTED_BY_FUNCTIONS = (
     "boto3.dynamodb.conditions",
@@ -364,6 +374,7 @@ IMPORTED_BY_FUNCTIONS = (
     "PIL.ImageOps",
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",
+    "warm_sdk",
 )
 
 
@@ -699,6 +710,7 @@ def start(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="packages-", ignore_cleanup_errors=True) as packages:
         install_shared_packages(Path(packages))
         install_forked_workers()
+        install_prompt_answers()
         app.main()
 
 

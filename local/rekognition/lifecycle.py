@@ -5,6 +5,7 @@ Every passing state lasts at least `transition_seconds`. One asyncio task carrie
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import shutil
@@ -50,7 +51,7 @@ class Lifecycle:
         self._store = store
         self._files = files
         self._settings = settings
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._running: dict[str, RunningModel] = {}
         self.storage: Callable[[str, Credentials | None], ObjectStorage] = lru_cache(_STORAGES)(
             lambda region, credentials: ObjectStorage(region, settings.s3_endpoint, credentials)
@@ -91,6 +92,8 @@ class Lifecycle:
 
         `lines` are the entries of the project's datasets by their kind, where it is trained from them.
         """
+        # Whoever trains will start the model: importing the engine here takes place meanwhile.
+        self._spawn(asyncio.to_thread(importlib.import_module, self._settings.engine))
         work = self._trained(version, credentials, lines)
         self._carry(version.arn, work, VersionStatus.TRAINING_FAILED, self._settings.training_seconds)
 
@@ -148,7 +151,7 @@ class Lifecycle:
         await visible
         self._update(arn, changes)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -19,6 +19,7 @@ from local.cloud.sam import ROOT
 from local.runner.console import Display
 from local.runner.demo import STACK, deploy
 from local.runner.running import FACTS, read_facts, running_cloud
+from local.runner.timing import Phases
 
 LOG = ROOT / "build" / "up.log"
 START_SECONDS = 1200.0
@@ -60,7 +61,7 @@ def down(display: Display) -> int:
 def hold(display: Display) -> int:
     """Be the background process: start everything, write down where it is, and stay until told to end."""
     with LocalCloud() as cloud:
-        outputs = deploy(cloud, display)
+        outputs = deploy(cloud, display, Phases())
         _write_facts(FACTS, cloud, cloud.start_mailbox(), outputs)
         signal.pause()
     return 0

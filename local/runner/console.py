@@ -72,7 +72,7 @@ class Display:
     def result(self, summary: Mapping[str, Any], memory: Sequence[FunctionMemory]) -> None:
         """Metrics, time by stage and memory by function."""
         for task, numbers in summary["tasks"].items():
-            self.console.print(_metric_table(task, numbers), _time_table(numbers["stages"]))
+            self.console.print(_metric_table(task, numbers), _time_table(numbers))
         self.console.print(_memory_table(memory))
 
     def _tell(self, run: Run, stage: Stage) -> None:
@@ -104,9 +104,15 @@ def _metric_table(task: str, numbers: Mapping[str, Any]) -> Table:
     return table
 
 
-def _time_table(stages: Sequence[Mapping[str, Any]]) -> Table:
+def _time_table(numbers: Mapping[str, Any]) -> Table:
     table = Table("stage", "environment", "seconds", "outcome")
-    for stage in stages:
+    if taken := numbers.get("time"):
+        parts = ", ".join(f"{name} {taken[name]:.1f}" for name in ("training", "inference", "pictures"))
+        table.caption = (
+            f"{taken['wall']:.1f} s: {parts}, orchestration {taken['orchestration']:.1f}"
+            f" (of it {taken['waiting']:.1f} for an e-mail to be read)"
+        )
+    for stage in numbers["stages"]:
         table.add_row(stage["stage"], stage["environment"], f"{stage['seconds']:.1f}", stage["outcome"])
     return table
 

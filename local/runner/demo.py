@@ -4,10 +4,12 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cli.decide import approval_link, approve
 from cli.runs import Run, RunTable
@@ -19,11 +21,12 @@ from local.runner.dataset import dataset_name, download, images_in, settings_of,
 from local.runner.memory import memory_by_function
 from local.runner.running import running_cloud
 from local.runner.summary import summarise
+from local.runner.timing import Phases, time_of
 
 STACK = "rekognition-mlops"
 OUTPUT = ROOT / "build" / "demo"
 SAMPLE = ROOT / "build" / "pictures" / "transistor"
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.1
 STALLED_SECONDS = 900.0
 MAIL_SECONDS = 10.0
 SETTLED_SECONDS = 30.0
@@ -44,38 +47,49 @@ class DemoOptions:
 
 
 def run_demo(options: DemoOptions, display: Display) -> int:
-    """Exit code 0 when every task reached production, else 1. A local cloud that runs already is used, and stays."""
+    """Exit code 0 when every task reached production, else 1. A local cloud that runs already is used, and stays.
+
+    Raises DatasetError when the dataset has no images.
+    """
     started, since = time.monotonic(), datetime.now(UTC)
-    folder = prepare_pictures(options, display)
-    with cloud_with_stack(display) as (cloud, outputs):
+    if options.dataset:
+        images_in(options.dataset)
+    # Pictures are drawn while the stack is built and deployed, most of which leaves a processor free.
+    phases = Phases()
+    with ThreadPoolExecutor(1) as aside, contextlib.ExitStack() as stack:
+        drawing = aside.submit(prepare_pictures, options, display)
+        cloud, outputs = stack.enter_context(cloud_with_stack(display, phases))
+        with phases("pictures, beyond that"):
+            folder = drawing.result()
         name = dataset_name(folder)
         settings = settings_of(folder, options.tasks)
         table = RunTable(cloud.client("dynamodb"), outputs["ApplicationTableName"])
         journey = Journey(table, name, tasks_of(folder, settings), cloud.mails, display, since)
-        with display.counting(f"Uploading {name}") as progress:
+        with phases("upload"), display.counting(f"Uploading {name}") as progress:
             upload(cloud.client("s3"), folder, outputs["DataBucketName"], name, settings, progress)
-        with display.following():
+        with phases("runs"), display.following():
             problem = journey.travel()
-        report(cloud, outputs, journey, time.monotonic() - started)
+        report(cloud, outputs, journey, Timing(time.monotonic() - started, phases.seconds))
     display.say(problem or f"Every task reached production in {time.monotonic() - started:.0f} s.")
     return 1 if problem else 0
 
 
 @contextlib.contextmanager
-def cloud_with_stack(display: Display) -> Iterator[tuple[CloudAccess, dict[str, str]]]:
+def cloud_with_stack(display: Display, phases: Phases) -> Iterator[tuple[CloudAccess, dict[str, str]]]:
     """The local cloud that runs already, or one of our own, with the outputs of the deployed stack."""
     if running := running_cloud():
         display.say(f"The local cloud at {running[0].endpoint} is used.")
         yield running
         return
-    with LocalCloud() as cloud:
-        yield cloud.access, deploy(cloud, display)
+    with contextlib.ExitStack() as stack:
+        with phases("start of the cloud"):
+            cloud = stack.enter_context(LocalCloud())
+        yield cloud.access, deploy(cloud, display, phases)
 
 
 def prepare_pictures(options: DemoOptions, display: Display) -> Path:
-    """The folder to upload; raises DatasetError when it has no images."""
+    """The folder to upload."""
     if options.dataset:
-        images_in(options.dataset)
         return options.dataset
     shutil.rmtree(SAMPLE, ignore_errors=True)
     with display.counting("Making pictures") as progress:
@@ -85,13 +99,15 @@ def prepare_pictures(options: DemoOptions, display: Display) -> Path:
     return SAMPLE
 
 
-def deploy(cloud: LocalCloud, display: Display) -> dict[str, str]:
+def deploy(cloud: LocalCloud, display: Display, phases: Phases) -> dict[str, str]:
     """Build and deploy the application; returns the outputs of the stack."""
     display.say(f"AWS on this machine: {cloud.endpoint}")
     display.say("sam build")
-    cloud.sam_build()
+    with phases("build"):
+        cloud.sam_build()
     display.say("sam deploy")
-    return cloud.deploy(STACK)
+    with phases("deploy"):
+        return cloud.deploy(STACK)
 
 
 @dataclass
@@ -105,6 +121,7 @@ class Journey:
     display: Display
     since: datetime
     runs: dict[str, Run] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)
     _read: set[str] = field(default_factory=set)
     _approved: set[str] = field(default_factory=set)
 
@@ -165,6 +182,8 @@ class Journey:
         # The subject names the run and where it is to go.
         if link and run and mail.subject not in self._approved:
             self._approved.add(mail.subject)
+            unread = (datetime.now(UTC) - mail.sent_at).total_seconds()
+            self.waited[run.run_id] = self.waited.get(run.run_id, 0.0) + unread
             approve(link, answers_for(run))
             self.display.say(f"Opened the link and approved {run.run_id}.")
 
@@ -175,13 +194,34 @@ def answers_for(run: Run) -> dict[str, str]:
     return {"decision": "approve", "approver": "demo", "comment": "Approved by the demo.", "confirmation": confirmation}
 
 
-def report(cloud: CloudAccess, outputs: dict[str, str], journey: Journey, wall_seconds: float) -> None:
+@dataclass(frozen=True)
+class Timing:
+    """How long a demo took, and each of its phases, in seconds."""
+
+    wall: float
+    phases: Mapping[str, float]
+
+
+def report(cloud: CloudAccess, outputs: dict[str, str], journey: Journey, timing: Timing) -> None:
     """Copy the artifacts, write summary.json and show the numbers."""
     shutil.rmtree(OUTPUT, ignore_errors=True)
     for run in journey.runs.values():
         download(cloud.client("s3"), outputs["ArtifactsBucketName"], f"runs/{run.run_id}/", OUTPUT / "artifacts")
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    summary = summarise(journey.runs, OUTPUT / "artifacts", wall_seconds)
+    summary = summarise(journey.runs, OUTPUT / "artifacts", timing.wall) | {"phases": dict(timing.phases)}
+    for task, run in journey.runs.items():
+        if released_at := journey.table.released_at(run.dataset, task, "production"):
+            version = described(cloud.client("rekognition"), run)
+            time_taken = time_of(run, version, released_at, journey.waited.get(run.run_id, 0.0))
+            summary["tasks"][task]["time"] = time_taken.as_dict()
     (OUTPUT / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     journey.display.result(summary, memory_by_function(cloud.client("logs")))
     journey.display.say(f"Artifacts: {OUTPUT / 'artifacts'}\nSummary: {OUTPUT / 'summary.json'}")
+
+
+def described(rekognition: Any, run: Run) -> dict[str, Any]:
+    """The version that a run trained."""
+    name = f"{STACK}-{run.task}-development"
+    (project,) = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
+    found = rekognition.describe_project_versions(ProjectArn=project["ProjectArn"], VersionNames=[run.run_id])
+    return dict(found["ProjectVersionDescriptions"][0])

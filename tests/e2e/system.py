@@ -25,7 +25,7 @@ STRICT = {"MinimumF1": "0.9", "MinimumLabelF1": "0.5", "SettleSeconds": "3", "No
 RELEASED_IN = ("staging", "production")
 # An engine that learns colours in no time: these tests are about everything around it. The shipped one is tried in
 # test_readme.py, for both tasks, and beside the Custom Labels service.
-QUICK = ("--engine", "tests.emulator.mean_color_engine", "--tps-per-unit", "100")
+QUICK = ("--engine", "tests.emulator.mean_color_engine")
 PATIENCE_SECONDS = 120.0
 Found = TypeVar("Found")
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 PIPELINE = delivery("pipeline")
 STAGES = PIPELINE["Pipeline"]["Properties"]["Stages"]
 NEW = "parts"
-A_TEST = "tests/unit/cloud/test_tether.py"
+A_TEST = "tests/unit/cloud/test_processes.py"
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,8 @@ def start_run(dataset: Dataset, task: str) -> None:
     reasons = _reasons(task, dataset, selection)
     _write_manifests(ref, selection.images, sides)
     account = _account(ref, dataset, selection, sides)
-    overlays = write_overlays(ref, selection.images)
+    with runs.timed(ref, "pictures"):
+        overlays = write_overlays(ref, selection.images)
     outcome = {"digest": digest, "outcome": runs.FAILED if reasons else runs.COMPLETED, "reasons": reasons}
     aws.artifacts_bucket().write_json(artifact, {**account, **outcome, "overlays": overlays})
     if reasons:

@@ -37,7 +37,8 @@ def test(detail: Mapping[str, Any]) -> None:
         if not stays:
             serving.stop(version_arn)
     costs.note_test(ref, lease)
-    gallery.write(result)
+    with runs.timed(ref, "pictures"):
+        gallery.write(result)
     if result["reasons"]:
         runs.fail(ref, result["reasons"], artifact)
     else:
@@ -60,7 +61,7 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease: Mapping[str, An
     # A detector is asked for what its users get; a classifier for everything, to take the surest.
     least = {} if ref.task == "detection" else {"MinConfidence": 0}
     client = aws.rekognition(version_arn)
-    with ThreadPoolExecutor(_PARALLEL) as pool:
+    with runs.timed(ref, "inference"), ThreadPoolExecutor(_PARALLEL) as pool:
         calls = list(pool.map(lambda subject: _ask(client, version_arn, subject, least), subjects))
     facts = {"version_arn": version_arn, "lease_id": lease["lease_id"], "images_from": side, "tested_at": runs.now()}
     judged = judge(ref.task, calls)

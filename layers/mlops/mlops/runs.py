@@ -1,8 +1,11 @@
 """Runs and their stages: what has happened to one exact set of images."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
@@ -129,6 +132,15 @@ def _attributes(ref: StageRef) -> dict[str, str]:
 
 def _open() -> Any:
     return Attr("state").is_in([IN_PROGRESS, WAITING])
+
+
+@contextmanager
+def timed(ref: StageRef, what: str) -> Iterator[None]:
+    """Remember with a stage how long a part of its work took, as the attribute `<what>_seconds`."""
+    started = time.monotonic()
+    yield
+    seconds = Decimal(str(round(time.monotonic() - started, 2)))
+    table.update(*ref.row, {f"{what}_seconds": seconds}, Attr("pk").exists())
 
 
 def note_version(ref: StageRef, version_arn: str) -> None:

@@ -1,6 +1,7 @@
 """Capacity, models that stay, comparison with production, the sweeper, and the end of a stack."""
 
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -172,7 +173,7 @@ class TestEndOfStack:
             def __exit__(self, *_: object) -> None: ...
 
         monkeypatch.setattr(stack_resource, "urlopen", Answer)
-        monkeypatch.setattr(stack_resource, "_POLL_SECONDS", 0)
+        monkeypatch.setattr(stack_resource, "_FIRST_POLL_SECONDS", 0)
         return sent
 
     def test_all_models_are_stopped_kept_or_leased_or_only_starting(
