@@ -23,7 +23,7 @@ def note_training(ref: StageRef, version: Mapping[str, Any]) -> None:
 
 def note_test(ref: StageRef, lease: Mapping[str, Any]) -> None:
     """Record that a version ran from the start of its lease until now, once for each lease."""
-    seconds = max(0, int(time.time()) - int(lease["started_at"]))
+    seconds = max(1, int(time.time()) - int(lease["started_at"]))
     _note(ref, RUNNING, f"{ref.environment}#{lease['lease_id']}", seconds)
 
 
