@@ -11,7 +11,7 @@ platforms := $(foreach tag,manylinux_2_28 manylinux_2_27 manylinux_2_17 manylinu
 
 define install-wheels
 	$(PIP) install --quiet --disable-pip-version-check --target "$(ARTIFACTS_DIR)/python" --requirement $(1) \
-	  --only-binary :all: --implementation cp --python-version $(version) $(platforms)
+	  --no-compile --only-binary :all: --implementation cp --python-version $(version) $(platforms)
 	rm -rf "$(ARTIFACTS_DIR)/python/bin"
 	find "$(ARTIFACTS_DIR)" \( -name tests -o -name '*.pyi' \) -prune -exec rm -rf {} +
 endef

@@ -37,7 +37,7 @@ class Sam:
 
         Raises ProcessFailedError with the end of sam's output.
         """
-        where = ("--build-dir", str(self._build_dir))
+        where = ("--build-dir", str(self._build_dir), "--parallel")
         self._run("build", BUILD_SECONDS, self.template, *where, *_overrides(runtime_parameters()))
 
     def deploy(self, stack_name: str, parameters: Mapping[str, str]) -> None:
