@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 SEED ?= 7
+# Processes that run tests: one more than processors, for some tests wait.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + min(os.cpu_count(), 7))')
 UV_VERSION := 0.13.9
 
 VENVS := .venvs
@@ -56,7 +58,7 @@ catalog: setup ## Say what would publish the pipeline in Service Catalog: make c
 	@$(RUN) -m delivery.catalog --support-email "$(SUPPORT)" --launcher "$(LAUNCHER)" --permissions-boundary "$(BOUNDARY)" $(if $(PUBLISH),--publish)
 
 test: setup $(VENVS)/clients/.filled $(VENVS)/clients/javascript/.filled ## Run all tests
-	@$(RUN) -m pytest -n 3 --dist loadscope --no-loadscope-reorder
+	@$(RUN) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 clean: ## Remove everything made here
 	@if [ -x $(RUN) ]; then $(RUN) -m local down; fi

@@ -36,6 +36,7 @@ class Prepared:
         self._environment = dict(environment)
         self._imports = json.dumps({"modules": list(modules), "folders": list(folders)})
         self._connection: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(
         self,
@@ -43,16 +44,17 @@ class Prepared:
         *arguments: str,
         folder: str,
         environment: Mapping[str, str],
-        captures: bool = True,
+        captures: int = 2,
         has_session: bool = False,
     ) -> "subprocess.Popen[str] | ForkedProcess":
-        """Run a program; its input is a pipe, and, where it `captures`, so are its output and errors.
+        """Run a program; its input is a pipe. So are its output, if it `captures` 1, and its errors, too, if 2.
 
         Raises OSError when it cannot be started.
         """
         if not CAN_FORK:
-            output = subprocess.PIPE if captures else None
-            streams: Any = {"stdin": subprocess.PIPE, "stdout": output, "stderr": output, "text": True, "bufsize": 1}
+            outputs = {"stdout": subprocess.PIPE if captures > 0 else None}
+            outputs |= {"stderr": subprocess.PIPE if captures > 1 else None}
+            streams: Any = {"stdin": subprocess.PIPE, **outputs, "text": True, "bufsize": 1}
             command = [sys.executable, program, *arguments]
             return subprocess.Popen(
                 command, cwd=folder, env=dict(environment), start_new_session=has_session, **streams
@@ -67,7 +69,7 @@ class Prepared:
         # The ends of the program, and ours: input, output, errors, and what tells the exit code.
         given, taken = os.pipe()
         theirs, ours = [given], [taken]
-        for _ in range(3 if captures else 1):
+        for _ in range(captures + 1):
             taken, given = os.pipe()
             theirs.append(given)
             ours.append(taken)
@@ -97,7 +99,7 @@ class Prepared:
         with theirs:
             command = [sys.executable, "-P", __file__, str(theirs.fileno()), self._imports]
             where: Any = {"pass_fds": [theirs.fileno()], "env": self._environment, "stdin": subprocess.DEVNULL}
-            subprocess.Popen(command, **where)
+            self._process = subprocess.Popen(command, **where)
         return ours
 
 
@@ -113,7 +115,7 @@ class ForkedProcess:
         *captured, self._end = outputs
         self.pid = pid
         self.stdin = os.fdopen(stdin, "w", buffering=1)
-        self.stdout, self.stderr = map(os.fdopen, captured) if captured else (None, None)
+        self.stdout, self.stderr = [*map(os.fdopen, captured), None, None][:2]
         self.returncode: int | None = None
         self._reading = threading.Lock()
 
@@ -139,12 +141,12 @@ class ForkedProcess:
         os.close(self._end)
 
     def terminate(self) -> None:
-        self._send(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        self._send(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
-    def _send(self, number: signal.Signals) -> None:
+    def send_signal(self, number: int) -> None:
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -200,7 +202,8 @@ def _serve(connection: socket.socket) -> None:
             _run(request, descriptors)
         *streams, ends[child] = descriptors
         _close(streams)
-        connection.sendall(f"{child}\n".encode())
+        with contextlib.suppress(BrokenPipeError):  # nobody asks any more: the next look at the connection ends this
+            connection.sendall(f"{child}\n".encode())
 
 
 def _tell_ends(ends: dict[int, int]) -> None:

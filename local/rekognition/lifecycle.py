@@ -248,13 +248,15 @@ class Lifecycle:
     async def _run_worker(self, folder: Path) -> int:
         """Train in a process of its own; returns its exit code."""
         start = partial(self._workers.start, folder=str(_PACKAGE_ROOT), environment=_environment())
-        process = await asyncio.to_thread(partial(start, _WORKER, str(folder), captures=False, has_session=True))
+        process = await asyncio.to_thread(partial(start, _WORKER, str(folder), captures=0, has_session=True))
         try:
             return await asyncio.get_running_loop().run_in_executor(self._waiting, process.wait)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+            if process.stdin:
+                process.stdin.close()
 
 
 def _environment() -> dict[str, str]:

@@ -52,7 +52,7 @@ def spotted(label: str, seed: int) -> tuple[bytes, bytes]:
 
 def as_png(pixels: np.ndarray) -> bytes:
     data = io.BytesIO()
-    Image.fromarray(pixels).save(data, "PNG")
+    Image.fromarray(pixels).save(data, "PNG", compress_level=1)
     return data.getvalue()
 
 

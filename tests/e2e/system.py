@@ -32,11 +32,13 @@ Found = TypeVar("Found")
 
 def eventually(look: Callable[[], Found | None], what: str, seconds: float = PATIENCE_SECONDS) -> Found:
     """What `look` returns once it is something."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.05
     while time.monotonic() < deadline:
         if found := look():
             return found
-        time.sleep(0.1)
+        time.sleep(pause)
+        # Looking takes the processor from what is looked at.
+        pause = min(1.3 * pause, 0.5)
     raise AssertionError(f"no {what} within {seconds:.0f} s")
 
 
@@ -234,10 +236,10 @@ def _build_once(cloud: LocalCloud, shared: Path) -> None:
     with store.with_suffix(".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if store.exists():
-            shutil.copytree(store, build, symlinks=True)
+            shutil.copytree(store, build, symlinks=True, copy_function=os.link)
         else:
             cloud.sam_build()
-            shutil.copytree(build, store, symlinks=True)
+            shutil.copytree(build, store, symlinks=True, copy_function=os.link)
 
 
 def _tap(cloud: LocalCloud) -> str:

@@ -64,7 +64,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 def unit_tests(machine: Machine) -> subprocess.CompletedProcess[str]:
     """The stage UnitTests over one file: all of them are running right now."""
-    return machine.build("UnitTests", {"PYTEST_ADDOPTS": A_TEST})
+    return machine.build("UnitTests", {"PYTEST_ADDOPTS": A_TEST, "WORKERS": "0"})
 
 
 def test_green_unit_tests_leave_the_reports_that_the_buildspec_names(machine: Machine) -> None:

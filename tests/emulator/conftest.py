@@ -7,7 +7,7 @@ import pytest
 
 from tests.emulator.clients import copy, settled, train
 from tests.emulator.datasets import put_pictures
-from tests.emulator.processes import QUICK, REGION, RunningService, start_service
+from tests.emulator.processes import QUICK, REGION, RunningService, fork_service, start_service
 from tests.emulator.s3_server import s3_server
 from tests.emulator.target import BUCKET, OUTPUT
 
@@ -38,11 +38,15 @@ def s3(local_s3: Any) -> Any:
 
 
 @contextmanager
-def launching(s3_url: str) -> Iterator[Callable[..., RunningService]]:
+def launching(
+    s3_url: str, begin: Callable[..., RunningService] = fork_service
+) -> Iterator[Callable[..., RunningService]]:
     started: list[RunningService] = []
 
     def launch(*switches: object, **environment: str) -> RunningService:
-        started.append(start_service(s3_url, *QUICK, *switches, **environment))
+        # What a new interpreter reads from its environment needs a new interpreter.
+        way = start_service if "PYTHONPATH" in environment else begin
+        started.append(way(s3_url, *QUICK, *switches, **environment))
         return started[-1]
 
     yield launch
@@ -58,6 +62,13 @@ def launch(s3_url: str, local_s3: Any) -> Iterator[Callable[..., RunningService]
         yield launch
 
 
+@pytest.fixture
+def launch_by_command(s3_url: str, local_s3: Any) -> Iterator[Callable[..., RunningService]]:
+    """Start services by the command that users give; what they say on their standard error is ours."""
+    with launching(s3_url, start_service) as launch:
+        yield launch
+
+
 @pytest.fixture(scope="module")
 def launch_for_all(s3_url: str, local_s3: Any) -> Iterator[Callable[..., RunningService]]:
     """Start services that all tests of a file share."""
@@ -68,7 +79,7 @@ def launch_for_all(s3_url: str, local_s3: Any) -> Iterator[Callable[..., Running
 @pytest.fixture(scope="session")
 def service(s3_url: str, local_s3: Any) -> Iterator[RunningService]:
     """One service with roomy quotas for the tests that need no other."""
-    running = start_service(s3_url, *QUICK, "--max-running-models", 20, "--max-trainings", 20, "--max-projects", 1000)
+    running = fork_service(s3_url, *QUICK, "--max-running-models", 20, "--max-trainings", 20, "--max-projects", 1000)
     yield running
     assert running.stop() == 0
 

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from local.prepared import ForkedProcess, Prepared
 from tests.emulator.target import PATIENCE_SECONDS, POLL_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +41,7 @@ class ServiceNotStartedError(Exception):
 class RunningService:
     """The service in a process of its own."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | ForkedProcess
     url: str
 
     def client(self, region: str = REGION, access_key: str = "testing", **config: Any) -> Any:
@@ -55,24 +57,46 @@ class RunningService:
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         code = self.process.wait(20)
-        self.process.stdout.close()
+        for stream in filter(None, (self.process.stdin, self.process.stdout)):
+            stream.close()
         return code
 
 
 def start_service(s3_url: str, *switches: object, **environment: str) -> RunningService:
-    command = [sys.executable, "-m", "local.rekognition", "--port", "0", "--s3-endpoint", s3_url]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    process = subprocess.Popen(
-        [*command, *map(str, switches)],
-        cwd=ROOT,
-        env={**inherited, **environment},
-        stdout=subprocess.PIPE,
-        text=True,
+    """Start the service by the command that its users give."""
+    command = [sys.executable, "-m", "local.rekognition", *_switches(s3_url, switches)]
+    return _ready(
+        subprocess.Popen(command, cwd=ROOT, env=_inherited() | environment, stdout=subprocess.PIPE, text=True)
     )
+
+
+def fork_service(s3_url: str, *switches: object, **environment: str) -> RunningService:
+    """Start the service as a fork of a process that has imported it: many tests need one of their own."""
+    program = str(ROOT / "local" / "rekognition" / "__main__.py")
+    options: Any = {"folder": str(ROOT), "environment": _inherited() | environment, "captures": 1}
+    return _ready(_prepared().start(program, *_switches(s3_url, switches), **options))
+
+
+@cache
+def _prepared() -> Prepared:
+    return Prepared(["local.rekognition.__main__"], [], _inherited() | {"PYTHONPATH": str(ROOT)})
+
+
+def _switches(s3_url: str, switches: Iterable[object]) -> list[str]:
+    return ["--port", "0", "--s3-endpoint", s3_url, *map(str, switches)]
+
+
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def _ready(process: Any) -> RunningService:
     line = process.stdout.readline()
     if not line.startswith("listening on http://"):
-        process.communicate()
-        raise ServiceNotStartedError(f"exit code {process.returncode}")
+        code = process.wait()
+        for stream in filter(None, (process.stdin, process.stdout)):
+            stream.close()
+        raise ServiceNotStartedError(f"exit code {code}")
     return RunningService(process, line.split()[-1])
 
 

@@ -14,6 +14,11 @@ from tests.emulator.processes import RunningService, ServiceNotStartedError, wai
 Launch = Callable[..., RunningService]
 
 
+@pytest.fixture
+def launch(launch_by_command: Launch) -> Launch:
+    return launch_by_command
+
+
 def children(process: int) -> list[int]:
     listed = [thread.read_text().split() for thread in Path(f"/proc/{process}/task").glob("*/children")]
     return [int(child) for children_of_thread in listed for child in children_of_thread]

@@ -318,10 +318,10 @@ def test_an_error_that_nobody_provokes_can_be_ordered(ordered: dict[Case, Client
     ],
 )
 def test_what_cannot_be_ordered_is_refused(
-    launch: Callable[..., RunningService], capfd: pytest.CaptureFixture[str], fault: str, said: str
+    launch_by_command: Callable[..., RunningService], capfd: pytest.CaptureFixture[str], fault: str, said: str
 ) -> None:
     with pytest.raises(Exception, match="exit code 2"):
-        launch("--fault", fault)
+        launch_by_command("--fault", fault)
 
     assert said in capfd.readouterr().err
 

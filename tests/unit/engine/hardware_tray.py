@@ -150,7 +150,7 @@ def draw_tray(name: str, parts: int, random: np.random.Generator) -> BoxedImage:
         if label:
             boxes.append(LabeledBox(label, left, top, right - left, bottom - top))
     buffer = io.BytesIO()
-    _photograph(canvas, random).save(buffer, "PNG")
+    _photograph(canvas, random).save(buffer, "PNG", compress_level=1)
     return BoxedImage(name, buffer.getvalue(), tuple(boxes))
 
 

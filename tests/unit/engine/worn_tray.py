@@ -113,7 +113,7 @@ def draw_tray(name: str, count: int, random: np.random.Generator) -> BoxedImage:
     for _ in range(random.integers(1, 5)):
         _lay(tray, _piece(_chip, random.uniform(40, 90), random), taken, random)
     buffer = io.BytesIO()
-    _photograph(tray, random).save(buffer, "PNG")
+    _photograph(tray, random).save(buffer, "PNG", compress_level=1)
     return BoxedImage(name, buffer.getvalue(), tuple(boxes))
 
 

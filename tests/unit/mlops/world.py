@@ -1,4 +1,4 @@
-"""AWS in one process: moto for the buckets, small fakes for what moto lacks or does slowly, and events that find handlers.
+"""AWS in one process: moto for buckets, small fakes for what moto lacks or does slowly, events that find handlers.
 
 Every call to AWS can be made the last one of its process: see `World.kill_after`.
 """
