@@ -7,7 +7,8 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + min(os.cpu_count(), 7))')
 UV_VERSION := 0.13.9
 
 VENVS := .venvs
-RUN := $(VENVS)/project/bin/python
+BIN := $(VENVS)/project/bin
+RUN := $(BIN)/python
 STAMPS := $(foreach name,project cloud sam,$(VENVS)/$(name)/.filled) $(VENVS)/bin/.filled
 
 # Caches next to the environments: a home folder may be missing or read-only.
@@ -30,7 +31,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures up rollback down sam catalog test clean
+.PHONY: help setup demo pictures up rollback down sam catalog check test clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,7 +58,14 @@ sam: $(VENVS)/bin/.filled ## Only the AWS SAM CLI, as .venvs/bin/sam
 catalog: setup ## Say what would publish the pipeline in Service Catalog: make catalog SUPPORT=you@example.com [LAUNCHER=arn] [BOUNDARY=arn]; PUBLISH=1 does it
 	@$(RUN) -m delivery.catalog --support-email "$(SUPPORT)" --launcher "$(LAUNCHER)" --permissions-boundary "$(BOUNDARY)" $(if $(PUBLISH),--publish)
 
-test: setup $(VENVS)/clients/.filled $(VENVS)/clients/javascript/.filled ## Run all tests
+check: $(VENVS)/project/.filled ## Style and types
+	@echo "Checking style and types"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+
+test: setup check $(VENVS)/clients/.filled $(VENVS)/clients/javascript/.filled ## Run all tests
+	@echo "All tests, in $(WORKERS) processes: about four minutes on two fast cores"
 	@$(RUN) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 clean: ## Remove everything made here
@@ -91,6 +99,7 @@ $(VENVS)/bin/.filled: Makefile $(VENVS)/sam/.filled
 $(VENVS)/uv/.filled:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "Setting up: half a minute with a fast network"
 	@$(PYTHON) -m venv $(VENVS)/uv \
 		|| { echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@$(VENVS)/uv/bin/python -m pip install --quiet uv==$(UV_VERSION) || echo "uv cannot be installed here; pip takes longer"

@@ -263,7 +263,7 @@ def _decision(name: str, summary: str) -> None:
     @_approver
     @_comment
     @click.pass_obj
-    def command(context: Context, link: str, **fields: str) -> None:
+    def command(context: Context, /, link: str, **fields: str) -> None:
         answer = decide.approve(link, {**fields, "decision": name})
         context.show([{"answer": answer}], {"answer": "Answer"})
 

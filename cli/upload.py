@@ -45,7 +45,7 @@ def plan(folder: Path, dataset: str) -> Plan:
 def checked(given: Plan, advance: Advance = lambda: None) -> Plan:
     """Look into every file; those that the system would refuse move to the problems."""
     with ThreadPoolExecutor(PARALLEL) as pool:
-        results = pool.map(lambda item: _fault(*item, advance), given.files.items())
+        results = pool.map(lambda item: _fault(item[0], item[1], advance), given.files.items())
         faults = {key: fault for key, fault in zip(given.files, results, strict=True) if fault}
     faults |= _lonely_masks(given, faults)
     prefix = dataset_prefix(given.dataset)

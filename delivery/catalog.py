@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import click
@@ -193,12 +193,12 @@ def main(
         "PermissionsBoundary": permissions_boundary,
     }
     try:
-        version = project_version()
+        version, connect = project_version(), cast(Clients, session.client)
         place, known = _survey(version, session)
         for step in steps(version, place, known, parameters):
             click.echo(str(step))
             if publish:
-                carry_out(step, session.client)
+                carry_out(step, connect)
     except (CatalogRefused, ClientError, BotoCoreError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Version {version} {'is published' if publish else 'would be published so; --publish does it'}.")

@@ -83,6 +83,19 @@ class Prepared:
             _close(theirs)
         return ForkedProcess(pid, *ours)
 
+    @property
+    def pid(self) -> int | None:
+        """The process id, once a program was started."""
+        return self._process.pid if self._process else None
+
+    def end(self) -> None:
+        """End the process; programs that it started go on."""
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+        if self._process:
+            self._process.wait()
+
     def _ask(self, content: bytes, descriptors: Sequence[int]) -> int:
         if self._connection is None:
             self._connection = self._begin()
@@ -185,11 +198,11 @@ def _serve(connection: socket.socket) -> None:
     signal.set_wakeup_fd(death)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
-        readable, _, _ = select.select([connection, deaths], [], [])
+        readable, _, _ = select.select([connection.fileno(), deaths], [], [])
         if deaths in readable:
             os.read(deaths, 512)
             _tell_ends(ends)
-        if connection not in readable:
+        if connection.fileno() not in readable:
             continue
         content, descriptors, _, _ = socket.recv_fds(connection, _BYTES, 4)
         if not content:

@@ -3,6 +3,8 @@
 Boxes on a map are measured in its cells, of which each is 8 x 8 pixels of the image as the network sees it.
 """
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -78,7 +80,7 @@ def pool(integral: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     sums = np.diff(np.diff(_at(integral, x, y), axis=1), axis=2)
     sizes = np.diff(y.clip(0, height))[:, :, None] * np.diff(x.clip(0, width))[:, None, :]
     inside = sums[:, 1:4, 1:4].reshape(len(boxes), 9, -1), sizes[:, 1:4, 1:4].reshape(-1, 9)
-    strips = [(0, slice(1, 4)), (4, slice(1, 4)), (slice(1, 4), 0), (slice(1, 4), 4)]
+    strips: list[tuple[Any, Any]] = [(0, slice(1, 4)), (4, slice(1, 4)), (slice(1, 4), 0), (slice(1, 4), 4)]
     around = (
         np.stack([sums[:, row, column].sum(1) for row, column in strips], 1),
         np.stack([sizes[:, row, column].sum(1) for row, column in strips], 1),

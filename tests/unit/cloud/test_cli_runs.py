@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from local.runner.dataset import DatasetError, dataset_name, download, settings_
 from local.runner.demo import Journey
 from local.runner.memory import FunctionMemory, memory_by_function
 from local.runner.summary import summarise
+from local.runner.timing import time_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RUN_ID = "line-classification-0123456789ab"
@@ -215,6 +217,25 @@ def test_summary_of_a_run_that_failed_early_has_no_metrics(rows: Any, runs: RunT
 
     assert summary["tasks"]["classification"]["service_f1"] is None
     assert "training" in shown(display)
+
+
+def test_orchestration_is_what_is_left_of_a_run_without_training_inference_and_pictures(
+    rows: Any, runs: RunTable
+) -> None:
+    put_stage(rows, 0, pictures_seconds=Decimal("0.5"))
+    put_stage(rows, 4, inference_seconds=Decimal("2.25"), pictures_seconds=Decimal("0.25"))
+    version = {"CreationTimestamp": START, "TrainingEndTimestamp": START + timedelta(seconds=10)}
+
+    time = time_of(runs.read(RUN_ID), version, START + timedelta(seconds=15), waiting=0.5)
+
+    assert time.as_dict() == {
+        "wall": 15,
+        "training": 10,
+        "inference": 2.25,
+        "pictures": 0.75,
+        "waiting": 0.5,
+        "orchestration": 2,
+    }
 
 
 def test_upload_keeps_the_layout_and_sends_the_settings_last(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The additions to ministack refuse a ministack they were not written for."""
 
 import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +52,48 @@ def test_start_is_refused_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_links_of_this_cloud_lead_to_this_machine(sent: str, local: str) -> None:
     assert launcher.with_local_links(sent, 7) == local
+
+
+def delayed(body: str, seconds: float) -> dict[str, Any]:
+    return {"body": body, "visible_at": time.time() + seconds, "receive_count": 0}
+
+
+@pytest.fixture
+def messages(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    monkeypatch.setattr(launcher, "_delayed", lambda now: [m for m in found if m["visible_at"] > now])
+    return found
+
+
+def test_queues_are_looked_at_when_the_next_delay_is_over(messages: list[dict[str, Any]]) -> None:
+    queues = launcher.PromptQueues()
+    assert queues.seconds_until_next() == 60
+
+    messages += [delayed("a", 9), delayed("b", 3)]
+
+    assert 2 < queues.seconds_until_next() <= 3
+
+
+def test_delay_of_messages_about_a_model_that_changed_is_over_and_of_no_others(messages: list[dict[str, Any]]) -> None:
+    messages += [delayed('{"version_arn": "arn:1"}', 9), delayed('{"version_arn": "arn:2"}', 9)]
+    queues = launcher.PromptQueues()
+
+    queues.note_change("arn:1")
+    queues.end_delays()
+
+    assert [message["visible_at"] <= time.time() for message in messages] == [True, False]
+
+
+def test_change_that_is_known_before_anybody_asks_ends_the_first_delay_only(messages: list[dict[str, Any]]) -> None:
+    queues = launcher.PromptQueues()
+    queues.note_change("arn:1")
+    queues.end_delays()
+
+    for _ in range(2):
+        messages.append(delayed("arn:1", 9))
+        queues.end_delays()
+
+    assert [message["visible_at"] <= time.time() for message in messages] == [True, False]
 
 
 def test_mail_appears_whole_or_not_at_all(tmp_path: Path) -> None:
