@@ -73,11 +73,12 @@ clean: ## Remove everything made here
 	rm -rf build .aws-sam $(VENVS) .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# uv fills an environment in seconds; pip, which every Python can have, is the way where uv cannot work.
+# uv fills an environment in seconds; pip, which every Python can have, is the way where uv cannot work. Compiled once,
+# packages need not be compiled by every process where PYTHONDONTWRITEBYTECODE is set.
 $(VENVS)/%/.filled: requirements/%.txt $(VENVS)/uv/.filled
 	@echo "Filling $(VENVS)/$*"
 	@test -x $(VENVS)/$*/bin/python || $(PYTHON) -m venv --without-pip $(VENVS)/$*
-	@$(VENVS)/uv/bin/uv pip sync --quiet --python $(VENVS)/$*/bin/python $< \
+	@$(VENVS)/uv/bin/uv pip sync --quiet --compile-bytecode --python $(VENVS)/$*/bin/python $< \
 		|| { echo "uv could not; pip takes longer"; \
 		     $(VENVS)/uv/bin/python -m pip --python $(VENVS)/$*/bin/python install --quiet -r $<; }
 	@touch $@
