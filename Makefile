@@ -70,7 +70,7 @@ test: setup check $(VENVS)/clients/.filled $(VENVS)/clients/javascript/.filled #
 
 clean: ## Remove everything made here
 	@if [ -x $(RUN) ]; then $(RUN) -m local down; fi
-	rm -rf build .aws-sam $(VENVS) .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf build .aws-sam $(VENVS) .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv fills an environment in seconds; pip, which every Python can have, is the way where uv cannot work. Compiled once,
