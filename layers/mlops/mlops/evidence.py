@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from mlops import aws, costs, runs, table
@@ -106,7 +107,7 @@ def lineage_of(known: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def links(known: Mapping[str, Any]) -> dict[str, list[Picture]]:
     """The pictures of a run through links that end soon."""
-    return _pictures(known, lambda key: aws.artifacts_bucket().link(key, _LINK_SECONDS))
+    return _pictures(known, lambda key, _etag: aws.artifacts_bucket().link(key, _LINK_SECONDS))
 
 
 def embedded(known: Mapping[str, Any]) -> dict[str, list[Picture]]:
@@ -114,21 +115,23 @@ def embedded(known: Mapping[str, Any]) -> dict[str, list[Picture]]:
     return _pictures(known, _data_uri)
 
 
-def _data_uri(key: str) -> str:
+# A report is written several times in a row, and most of its pictures are those of the time before.
+@lru_cache(maxsize=64)
+def _data_uri(key: str, _etag: str) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(aws.artifacts_bucket().read_bytes(key)).decode()}"
 
 
-def _pictures(known: Mapping[str, Any], source: Callable[[str], str]) -> dict[str, list[Picture]]:
+def _pictures(known: Mapping[str, Any], source: Callable[[str, str], str]) -> dict[str, list[Picture]]:
     truth, test = known["truth"] or {}, known["test"] or {}
     run_id = truth.get("run_id", "")
-    there = {key for key, _ in aws.artifacts_bucket().list(run_key(run_id, ""))} if run_id else set()
+    there = dict(aws.artifacts_bucket().list(run_key(run_id, ""))) if run_id else {}
     drawn = [
         (item["key"], item["caption"], item["is_wrong"]) for item in test.get("gallery", []) if item["key"] in there
     ]
     overlays = [(key, label) for label, key in truth.get("overlays", {}).items() if key in there]
     return {
-        "gallery": [Picture(source(key), caption, wrong) for key, caption, wrong in drawn],
-        "overlays": [Picture(source(key), label) for key, label in overlays],
+        "gallery": [Picture(source(key, there[key]), caption, wrong) for key, caption, wrong in drawn],
+        "overlays": [Picture(source(key, there[key]), label) for key, label in overlays],
     }
 
 
