@@ -1,11 +1,13 @@
 """Which mask belongs to which image: the boxes of every image, and whatever has no counterpart, by name."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mlops.boxes import Box, grown
-from mlops.keys import MASK_ENDING, NORMAL, mask_key, stem_of
+from mlops.keys import MASK_ENDING, folder_of, mask_key, stem_of
+from mlops.labels import NORMAL, as_written, likeness
 from mlops.limits import least_box_side
 from mlops.splits import Image
 
@@ -20,6 +22,7 @@ class MaskRecord:
     width: int
     height: int
     boxes: tuple[Box, ...]
+    specks: int = 0
 
     @property
     def stem(self) -> str:
@@ -34,6 +37,10 @@ class Annotations:
     problems: dict[str, str] = field(default_factory=dict)
 
 
+# How tools end the name of a mask that they put beside its picture.
+_LIKE_A_MASK = re.compile(
+    r"(?P<name>.+?)[ _.-]?(?:masks?|gt|ground[ _-]?truth|labels?|seg|segmentations?|annotations?)", re.IGNORECASE
+)
 _HOW_TO_TELL = "put it below ground_truth/<train, test or holdout>/, or rename one of the images"
 
 
@@ -43,13 +50,16 @@ def annotate(images: Iterable[Image], masks: Iterable[MaskRecord], refused: Mapp
     `refused` has the reasons why masks could not be used; they explain why an image has no boxes.
     """
     listed, found = list(images), Annotations()
-    partners = _partners(listed, masks, found.problems)
+    given = list(masks)
+    found.problems |= {mask.key: fault for mask in given if (fault := mask_fault(mask))}
+    unusable = {_place(key): key for key in (*refused, *found.problems)}
+    partners = _partners(listed, (mask for mask in given if mask.key not in found.problems), found.problems)
     for image in listed:
         mask = partners.get(image.key)
         if image.label == NORMAL:
             found.images.append(image)
         elif mask is None:
-            found.problems.setdefault(image.key, _without_mask(image, refused))
+            found.problems.setdefault(image.key, _without_mask(image, unusable))
         elif (mask.width, mask.height) != (image.width, image.height):
             sizes = f"{mask.width} x {mask.height} px, its image {image.key} {image.width} x {image.height} px"
             found.problems[mask.key] = f"is {sizes}: draw it on the image as it is"
@@ -61,15 +71,54 @@ def annotate(images: Iterable[Image], masks: Iterable[MaskRecord], refused: Mapp
     return found
 
 
+def mask_fault(mask: MaskRecord) -> str:
+    """Why a mask cannot be what its folder says; empty when it can."""
+    if mask.label == NORMAL:
+        where = "marks a defect in an image that has none by its folder: move the image, or delete this"
+        return where if mask.boxes else ""
+    if mask.boxes:
+        return ""
+    what = "marks nothing but specks below MinimumDefectPixels" if mask.specks else "is empty: it marks nothing"
+    return f"{what}; mark the defect, or move the image to the folder good"
+
+
+def masks_among(keys: Iterable[str]) -> dict[str, str]:
+    """Why some images are none: by their names they are masks of others, beside them or in a folder of their own."""
+    by_folder: dict[str, dict[str, str]] = defaultdict(dict)
+    for key in keys:
+        folder, _, _ = key.rpartition("/")
+        by_folder[likeness(folder)][likeness(stem_of(key))] = key
+    found = {}
+    for folder, names in by_folder.items():
+        pictures = by_folder.get(_unmasked(folder), {})
+        for stem, key in names.items():
+            if picture := names.get(_unmasked(stem)) or pictures.get(stem) or pictures.get(_unmasked(stem)):
+                found[key] = _as_a_mask(picture)
+    return found
+
+
+def _unmasked(name: str) -> str:
+    """The name of the picture, or of the folder of pictures, that something named like a mask belongs to."""
+    match = _LIKE_A_MASK.fullmatch(name)
+    return match["name"] if match else ""
+
+
+def _as_a_mask(picture: str) -> str:
+    place = mask_key(picture, f"{folder_of(picture)}/{stem_of(picture)}")
+    return f"is named like the mask of {picture}, which is no picture of its own: put it at {place}, or rename it"
+
+
 def _partners(images: Iterable[Image], masks: Iterable[MaskRecord], problems: dict[str, str]) -> dict[str, MaskRecord]:
     """The mask of each image by the image's key; masks that fit no image, or several, become problems."""
     by_name: dict[tuple[str, str], list[Image]] = defaultdict(list)
     for image in images:
-        by_name[image.label, image.stem].append(image)
+        by_name[image.label, likeness(image.stem)].append(image)
     partners: dict[str, MaskRecord] = {}
     # Those that name their side first.
     for mask in sorted(masks, key=lambda mask: (mask.split == "", mask.key)):
-        fitting = [i for i in by_name[mask.label, mask.stem] if mask.split in ("", i.folder)]
+        fitting = [i for i in by_name[mask.label, likeness(mask.stem)] if mask.split in ("", i.folder)]
+        # Spelled alike comes before what only looks alike.
+        fitting = [i for i in fitting if as_written(i.stem) == as_written(mask.stem)] or fitting
         free = [image.key for image in fitting if image.key not in partners]
         if len(free) == 1:
             partners[free[0]] = mask
@@ -82,9 +131,14 @@ def _partners(images: Iterable[Image], masks: Iterable[MaskRecord], problems: di
     return partners
 
 
-def _without_mask(image: Image, refused: Mapping[str, str]) -> str:
-    sides = f"{image.folder}/", ""
-    places = [mask_key(image.key, f"{side}{image.label}/{image.stem}") for side in sides]
-    unusable = next((place for place in places if place in refused), None)
-    reason = f"its mask {unusable} cannot be used" if unusable else f"has no mask {places[-1]}"
-    return f"{reason}: not used for detection"
+def _without_mask(image: Image, unusable: Mapping[tuple[str, str], str]) -> str:
+    """Why an image has no boxes; `unusable` has the masks that cannot be used, by their place."""
+    mask = unusable.get(_place(image.key))
+    missing = mask_key(image.key, f"{folder_of(image.key)}/{image.stem}")
+    return f"{f'its mask {mask} cannot be used' if mask else f'has no mask {missing}'}: not used for detection"
+
+
+def _place(key: str) -> tuple[str, str]:
+    """Folder and name that an image and its mask share, however they are written."""
+    name = likeness(stem_of(key))
+    return likeness(folder_of(key)), _unmasked(name) or name

@@ -80,6 +80,24 @@ def message_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Message", "")) or str(error)
 
 
+class ObjectUnreadable(Exception):  # noqa: N818  - a fact about an object, not a fault of ours
+    """S3 has an object and does not hand it out: it is archived, or its key is not ours. The message is S3's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+
+
+_ABSENT = ("NoSuchKey", "NoSuchVersion", "NotFound", "404")
+# Refusals of the moment: by S3, by KMS behind it, or of credentials that are about to be renewed.
+_PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "OperationAborted", "NoSuchBucket")
+
+
+def _is_passing(error: ClientError) -> bool:
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    code = code_of(error)
+    return not 400 <= status < 500 or status == 429 or code in _PASSING or "Throttl" in code
+
+
 class Bucket:
     """Objects of one bucket as text and JSON."""
 
@@ -104,18 +122,24 @@ class Bucket:
         try:
             return self.read_bytes(key)
         except ClientError as error:
-            if code_of(error) in ("NoSuchKey", "404"):
+            if code_of(error) in _ABSENT:
                 return None
             raise
 
-    def get(self, key: str, etag: str) -> Mapping[str, Any] | None:
-        """The object while it still has this etag; None when it was replaced or deleted."""
+    def get(self, key: str, version_id: str = "") -> Mapping[str, Any] | None:
+        """An object as GetObject answers, its newest version or a certain one; None when there is none.
+
+        Raises ObjectUnreadable when S3 has it and does not hand it out, which another try will not change.
+        """
+        version = {"VersionId": version_id} if version_id else {}
         try:
-            return dict(client("s3").get_object(Bucket=self.name, Key=key, IfMatch=f'"{etag}"'))
+            return dict(client("s3").get_object(Bucket=self.name, Key=key, **version))
         except ClientError as error:
-            if code_of(error) in ("NoSuchKey", "404", "PreconditionFailed", "412"):
+            if code_of(error) in _ABSENT:
                 return None
-            raise
+            if _is_passing(error):
+                raise
+            raise ObjectUnreadable(code_of(error), message_of(error)) from error
 
     def link(self, key: str, seconds: int) -> str:
         """A URL that shows an object to whoever has it, for so long, with the rights of this function."""
@@ -132,10 +156,14 @@ class Bucket:
         try:
             client("s3").head_object(Bucket=self.name, Key=key)
         except ClientError as error:
-            if code_of(error) in ("NoSuchKey", "NotFound", "404"):
+            if code_of(error) in _ABSENT:
                 return False
             raise
         return True
+
+    def etag(self, key: str) -> str:
+        """The etag of an object that may not be readable, as a listing tells it; empty when there is none."""
+        return dict(self.list(key)).get(key, "")
 
     def write(self, key: str, content: str | bytes, content_type: str = "application/json") -> None:
         body = content.encode() if isinstance(content, str) else content

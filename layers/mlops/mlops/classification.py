@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops.answers import Call
-from mlops.keys import NORMAL
+from mlops.labels import NORMAL
 from mlops.metrics import Score, as_dicts, confusion_matrix, macro, one_against_rest
 
 
@@ -31,7 +31,13 @@ def measure(calls: Sequence[Call]) -> dict[str, Any]:
 def _answer(call: Call) -> dict[str, Any]:
     best = max(call.labels, key=lambda label: float(label["Confidence"]), default={"Name": "", "Confidence": 0.0})
     said = {"label": best["Name"], "confidence": best["Confidence"], "milliseconds": call.milliseconds}
-    return {"key": call.subject.key, "etag": call.subject.etag, "truth": call.subject.label, **said}
+    return {
+        "key": call.subject.key,
+        "etag": call.subject.etag,
+        "digest": call.subject.digest,
+        "truth": call.subject.label,
+        **said,
+    }
 
 
 def _pairs(answers: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -16,9 +16,9 @@ def compare(task: str, candidate: Answers, production: Answers, least_iou: float
     Nobody has to run for it: what the version in production answered in its own test is on record, and an image that
     was held out stays so.
     """
-    known = {(answer["key"], answer["etag"]): answer for answer in production}
-    common = [answer for answer in candidate if (answer["key"], answer["etag"]) in known]
-    theirs = [known[answer["key"], answer["etag"]] for answer in common]
+    known = {answer["key"]: answer for answer in production}
+    common = [answer for answer in candidate if _is_same(answer, known.get(answer["key"]))]
+    theirs = [known[answer["key"]] for answer in common]
     ours_by_label, theirs_by_label = (_scores(task, answers, common, least_iou) for answers in (common, theirs))
     f1 = macro(ours_by_label)["f1"], macro(theirs_by_label)["f1"]
     labels = sorted(label for label, score in ours_by_label.items() if score.support)
@@ -27,6 +27,14 @@ def compare(task: str, candidate: Answers, production: Answers, least_iou: float
         "f1": _difference(*f1),
         "per_label": {label: _difference(ours_by_label[label].f1, theirs_by_label[label].f1) for label in labels},
     }
+
+
+def _is_same(answer: Mapping[str, Any], other: Mapping[str, Any] | None) -> bool:
+    """Whether both are about the same bytes; tests of long ago recorded etags only, which the same bytes may lose."""
+    if other is None:
+        return False
+    digests = answer.get("digest"), other.get("digest")
+    return digests[0] == digests[1] if all(digests) else bool(answer["etag"] == other["etag"])
 
 
 def reasons_against(comparison: Mapping[str, Any], tolerated: float) -> list[str]:

@@ -48,8 +48,7 @@ def _answer(call: Call, least_iou: float) -> dict[str, Any]:
     truth = [LabeledBox(call.subject.label, box) for box in call.subject.boxes]
     found = [_found(label, call.subject) for label in call.labels if "Geometry" in label]
     return {
-        "key": call.subject.key,
-        "etag": call.subject.etag,
+        **call.subject.content,
         "label": call.subject.label,
         **_outcomes(truth, found, least_iou),
         "milliseconds": call.milliseconds,

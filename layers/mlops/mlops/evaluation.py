@@ -27,7 +27,13 @@ def evaluate(detail: Mapping[str, Any], cause: str) -> None:
         runs.fail(ref, [f"{detail['version_name']} has no evaluation result; was it deleted?"])
         return
     costs.note_training(ref, version)
-    result = judge(ref.task, _read(version["EvaluationResult"]["Summary"]), _snapshot(version), gate_of(ref.task))
+    truth = aws.artifacts_bucket().read_json(run_key(ref.run_id, "ground_truth.json"))
+    try:
+        gate = gate_of(ref.task, truth.get("label_names", {}))
+    except ValueError as error:
+        runs.fail(ref, [str(error)])
+        return
+    result = judge(ref.task, _read(version["EvaluationResult"]["Summary"]), _snapshot(version), gate)
     artifact = run_key(ref.run_id, "eval_metric.json")
     facts = {"version_arn": detail["version_arn"], "outcome": runs.FAILED if result["reasons"] else runs.COMPLETED}
     aws.artifacts_bucket().write_json(artifact, {**ref.as_detail(), **facts, **result})
@@ -38,10 +44,15 @@ def evaluate(detail: Mapping[str, Any], cause: str) -> None:
     runs.complete(ref, artifact)
 
 
-def gate_of(task: str) -> Thresholds:
-    """The gate's thresholds of a task as the stack's parameters set them."""
+def gate_of(task: str, label_names: Mapping[str, str] | None = None) -> Thresholds:
+    """The gate's thresholds of a task as the stack's parameters set them; `label_names`: labels by folder of a dataset.
+
+    Raises ValueError that names the parameter and the part that cannot be read.
+    """
     given = aws.json_setting("GATES")[task]
-    return Thresholds(given["f1"], given["label_f1"], parse_label_thresholds(given["labels"]))
+    parameter = "DetectionLabelThresholds" if task == "detection" else "LabelThresholds"
+    by_label = parse_label_thresholds(given["labels"], label_names, parameter)
+    return Thresholds(given["f1"], given["label_f1"], by_label)
 
 
 def judge(task: str, summary: Mapping[str, Any], snapshot: str, limits: Thresholds) -> dict[str, Any]:

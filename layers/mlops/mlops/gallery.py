@@ -13,12 +13,25 @@ _COLOURS = {HIT: drawing.TRUTH, MISSED: drawing.MISSED, RIGHT: drawing.FOUND, FA
 
 
 def write(result: Mapping[str, Any]) -> None:
-    """Draw what was planned; an image that was deleted or replaced by something else since is left out."""
+    """Draw what was planned; an image that is gone is left out."""
     by_image = {answer["key"]: answer for answer in result["answers"]}
     for picture in result["gallery"]:
-        data = aws.data_bucket().find(picture["image"])
-        if data is not None and (drawn := _drawn(by_image[picture["image"]], picture["caption"], data)):
+        answer = by_image[picture["image"]]
+        data = _bytes_of(answer)
+        if data is not None and (drawn := _drawn(answer, picture["caption"], data)):
             aws.artifacts_bucket().write(picture["key"], drawn, "image/jpeg")
+
+
+def _bytes_of(answer: Mapping[str, Any]) -> bytes | None:
+    """The bytes that were asked about, or the newest, which are the same unless the image was replaced."""
+    for version_id in dict.fromkeys((answer.get("version_id", ""), "")):
+        try:
+            found = aws.data_bucket().get(answer["key"], version_id)
+        except aws.ObjectUnreadable:
+            continue
+        if found is not None:
+            return bytes(found["Body"].read())
+    return None
 
 
 def _drawn(answer: Mapping[str, Any], caption: str, data: bytes) -> bytes | None:

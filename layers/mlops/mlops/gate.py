@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mlops.labels import label_of, likeness
 from mlops.metrics import Score
 
 
@@ -19,14 +20,25 @@ class Thresholds:
         return self.by_label.get(label, self.label_f1)
 
 
-def parse_label_thresholds(text: str) -> dict[str, float]:
-    """Read `cut_lead=0.9,normal=0.95`. Raises ValueError that names the part it cannot read."""
-    thresholds = {}
+def parse_label_thresholds(
+    text: str, label_names: Mapping[str, str] | None = None, parameter: str = "LabelThresholds"
+) -> dict[str, float]:
+    """Read `cut_lead=0.9,normal=0.95`; `label_names` has the labels of folders that are called otherwise.
+
+    Raises ValueError that names the parameter and the part that cannot be read.
+    """
+    names = {likeness(folder): label for folder, label in (label_names or {}).items()}
+    thresholds: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        label, _, value = part.rpartition("=")
-        if not label.strip() or not 0 <= _number(value) <= 1:
-            raise ValueError(f"LabelThresholds: {part!r} is not <label>=<0 to 1>")
-        thresholds[label.strip()] = _number(value)
+        name, _, value = part.rpartition("=")
+        if not name.strip() or ";" in name or not 0 <= _number(value) <= 1:
+            raise ValueError(
+                f"{parameter} is {text!r}: {part!r} is not <label>=<number from 0 to 1, with a point>; "
+                "such as cut_lead=0.9,normal=0.95"
+            )
+        label = names.get(likeness(name), label_of(name))
+        if thresholds.setdefault(label, _number(value)) != _number(value):
+            raise ValueError(f"{parameter}: {label!r} has two thresholds; keep one")
     return thresholds
 
 
@@ -51,6 +63,6 @@ def reasons_against(
                 f"{origin}: F1 of {label} is {scores.f1:.3f} on {scores.support} {unit}, "
                 f"below {thresholds.least(label):.3f}"
             )
-    for label in sorted(set(thresholds.by_label) - {name for name, value in per_label.items() if value.support}):
+    for label in sorted(label for label in thresholds.by_label if label in per_label and not per_label[label].support):
         reasons.append(f"{origin}: {label} has a threshold but no image")
     return reasons

@@ -3,48 +3,38 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from mlops import aws, runs, table
-from mlops.annotations import MaskRecord, annotate
-from mlops.boxes import Box
+from mlops import aws, datasets, ingestion, runs, table
+from mlops.annotations import annotate
+from mlops.datasets import Dataset
 from mlops.image_records import records_of
-from mlops.keys import SPLITS, dataset_prefix, run_key, settings_key, sides_key
+from mlops.keys import (
+    SPLITS,
+    dataset_of,
+    dataset_prefix,
+    run_key,
+    settings_key,
+    sides_key,
+)
 from mlops.manifests import manifest_of
 from mlops.overlays import write_overlays
 from mlops.runs import StageRef
-from mlops.settings import TASKS, DatasetSettings, SettingsInvalid, parse_settings
-from mlops.splits import Image, assign_sides, find_duplicates, uses_folders
+from mlops.settings import TASKS
+from mlops.splits import Image, assign_sides, chosen_split, uses_folders
+from mlops.words import counted
 
 # Value of the setting TASKS of a stack that trains whatever its datasets ask for.
 EVERY_TASK = "both"
 _RECHECK_SECONDS = 5
-_MAX_RECHECKS = 60
+# Attempts that only wait, all attempts, and how many objects one attempt looks at.
+_PATIENCE, _MAX_RECHECKS, _LOOKED_AT = 3, 60, 50
 
 logger = Logger(child=True)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Everything that is known about a dataset at one moment; `refused` says why files cannot be used, by key."""
-
-    name: str
-    images: tuple[Image, ...]
-    refused: Mapping[str, str]
-    settings: DatasetSettings
-    problem: str = ""
-    masks: tuple[MaskRecord, ...] = ()
-    refused_masks: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """What is trained: as the settings say, or else detection only where there are masks."""
-        has_masks = bool(self.masks or self.refused_masks)
-        return self.settings.tasks or (TASKS if has_masks else ("classification",))
 
 
 @dataclass(frozen=True)
@@ -59,16 +49,42 @@ def settle(message: Mapping[str, Any]) -> None:
     """Start the runs of a dataset once nothing has come after this message and every object has been looked at."""
     dataset = str(message["dataset"])
     activity = table.get(f"DATASET#{dataset}", "ACTIVITY") or {"generation": 0}
-    if not message["urgent"] and activity["generation"] != message["generation"]:
+    if activity["generation"] != message["generation"]:
         return
-    records = list(records_of(dataset))
-    recorded = {row["sk"]: row["etag"] for row in records}
-    present = {key: etag for key, etag in aws.data_bucket().list(dataset_prefix(dataset)) if not key.endswith("/")}
-    if recorded != present:
-        _look_again(message)
-        return
-    if present.keys() - {settings_key(dataset)}:
-        start_runs(_read_dataset(dataset, records))
+    records = {row["sk"]: row for row in records_of(dataset)}
+    present = dict(aws.data_bucket().list(dataset_prefix(dataset)))
+    present = {key: etag for key, etag in present.items() if dataset_of(key)}
+    differing = {key for key in records.keys() | present.keys() if _etag(records.get(key)) != present.get(key)}
+    # What S3 did not hand out may have been restored since, which no event tells.
+    unread = {key for key, row in records.items() if row.get("is_unread")} if message["attempt"] == 0 else set()
+    if differing | unread:
+        _look_again(message, sorted(differing), sorted(unread))
+    elif present.keys() - {settings_key(dataset)}:
+        start_runs(datasets.read(dataset, list(records.values())))
+
+
+def _etag(record: Mapping[str, Any] | None) -> str | None:
+    return record["etag"] if record else None
+
+
+def _look_again(message: Mapping[str, Any], differing: Sequence[str], unread: Sequence[str]) -> None:
+    """Wait for events that are under way; what still differs then is looked at without one, a bounded number a time.
+
+    Raises TimeoutError when looking changes nothing.
+    """
+    attempt, before = int(message["attempt"]), int(message.get("differing", 0))
+    if attempt >= _PATIENCE and len(differing) < before:
+        attempt = _PATIENCE
+    if attempt >= _MAX_RECHECKS:
+        names = f"{', '.join(differing[:5])}{f' and {len(differing) - 5} more' if len(differing) > 5 else ''}"
+        raise TimeoutError(
+            f"dataset {message['dataset']}: the records differ from the bucket whatever is tried: {names}"
+        )
+    for key in (*unread, *(differing if attempt >= _PATIENCE else ()))[:_LOOKED_AT]:
+        ingestion.look_again(key)
+    delay = min(_RECHECK_SECONDS, int(aws.setting("SETTLE_SECONDS"))) if differing else 0
+    again = {**message, "attempt": attempt + 1, "differing": len(differing)}
+    aws.send_message(aws.setting("SETTLE_QUEUE_URL"), again, delay)
 
 
 def start_runs(dataset: Dataset) -> None:
@@ -84,44 +100,6 @@ def start_runs(dataset: Dataset) -> None:
             faults.append(fault)
     if faults:
         raise ExceptionGroup(f"dataset {dataset.name}", faults)
-
-
-def _look_again(message: Mapping[str, Any]) -> None:
-    if message["attempt"] >= _MAX_RECHECKS:
-        raise TimeoutError(f"dataset {message['dataset']}: the records still differ from the objects in the bucket")
-    delay = min(_RECHECK_SECONDS, int(aws.setting("SETTLE_SECONDS")))
-    aws.send_message(aws.setting("SETTLE_QUEUE_URL"), {**message, "attempt": message["attempt"] + 1}, delay)
-
-
-def _read_dataset(name: str, records: Sequence[Mapping[str, Any]]) -> Dataset:
-    problem, settings = "", DatasetSettings()
-    try:
-        settings = parse_settings(aws.data_bucket().read_if_exists(settings_key(name)))
-    except SettingsInvalid as error:
-        problem = str(error)
-    except UnicodeDecodeError:
-        problem = "dataset.json is not text: save it as UTF-8"
-    accepted = [_image(row) for row in records if row["kind"] == "image" and row["state"] == "ACCEPTED"]
-    masks = [_mask(row) for row in records if row["kind"] == "mask" and row["state"] == "ACCEPTED"]
-    refused = _refused(records, lambda kind: kind != "mask") | find_duplicates(accepted)
-    images = tuple(sorted((i for i in accepted if i.key not in refused), key=lambda image: image.key))
-    refused_masks = _refused(records, lambda kind: kind == "mask")
-    return Dataset(name, images, refused, settings, problem, tuple(masks), refused_masks)
-
-
-def _refused(records: Sequence[Mapping[str, Any]], of: Callable[[str], bool]) -> dict[str, str]:
-    return {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED" and of(row["kind"])}
-
-
-def _image(row: Mapping[str, Any]) -> Image:
-    numbers = {name: int(row[name]) for name in ("width", "height", "size")}
-    texts = {name: row[name] for name in ("etag", "label", "folder", "digest", "format", "uploaded_at")}
-    return Image(**{"key": row["sk"], **texts, **numbers})
-
-
-def _mask(row: Mapping[str, Any]) -> MaskRecord:
-    boxes = tuple(Box(*map(int, box)) for box in row["boxes"])
-    return MaskRecord(row["sk"], row["folder"], row["label"], int(row["width"]), int(row["height"]), boxes)
 
 
 def start_run(dataset: Dataset, task: str) -> None:
@@ -163,11 +141,12 @@ def select(dataset: Dataset, task: str, sides: Mapping[str, str]) -> Selection:
 
 def run_digest(task: str, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> str:
     """SHA-256 over what decides a training: every image with its side, the settings, and what is wrong with them."""
-    images: list[tuple[Any, ...]] = [(image.key, image.etag, sides[image.key]) for image in selection.images]
+    images: list[tuple[Any, ...]] = [(i.key, i.digest, sides[i.key], i.label) for i in selection.images]
     if task == "detection":
         boxes = ([astuple(box) for box in image.boxes] for image in selection.images)
         images = [(*image, drawn) for image, drawn in zip(images, boxes, strict=True)]
-    settings = {name: value for name, value in dataset.settings.as_dict().items() if name != "tasks"}
+    # What `normal` says is in the labels.
+    settings = {name: value for name, value in dataset.settings.as_dict().items() if name not in ("tasks", "normal")}
     content = [images, settings, dataset.problem, sorted(selection.refused) if not images else []]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
@@ -185,11 +164,16 @@ def _sides(dataset: Dataset) -> dict[str, str]:
 def _reasons(task: str, dataset: Dataset, selection: Selection) -> list[str]:
     if dataset.problem:
         return [dataset.problem]
-    some = [f"{key}: {reason}" for key, reason in list(selection.refused.items())[:5]]
+    first = [f"{key}: {reason}" for key, reason in list(selection.refused.items())[:5]]
     if not dataset.images:
-        return ["no usable image: put PNG or JPEG files under train/<label>/ and test/<label>/", *some]
+        return ["no usable image: put PNG or JPEG files under train/<label>/ and test/<label>/", *first]
     if task == "detection" and not any(image.boxes for image in selection.images):
-        return ["no image has boxes: put masks under ground_truth/<label>/<name of the image>_mask.png", *some]
+        unusable = len(selection.refused.keys() & {*dataset.refused_masks, *(mask.key for mask in dataset.masks)})
+        why = f"{counted(unusable, 'mask')} cannot be used" if unusable else "there is no mask"
+        return [
+            f"no image has boxes, for {why}: put masks at ground_truth/<label>/<name of the image>_mask.png",
+            *first,
+        ]
     return []
 
 
@@ -214,6 +198,9 @@ def _account(ref: StageRef, dataset: Dataset, selection: Selection, sides: Mappi
         "dataset": ref.dataset,
         "task": ref.task,
         "settings": dataset.settings.as_dict(),
+        "split": asdict(chosen_split(dataset.images, dataset.settings)),
+        "label_names": dict(dataset.label_names),
+        "remarks": list(dataset.remarks),
         "labels": labels,
         "counts": {side: {label: counts[side, label] for label in labels} for side in SPLITS},
         "images": len(images),

@@ -4,22 +4,38 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import aws, classification, comparison, costs, detection, gallery, keeping, mistakes, releases, runs, serving
+from mlops import (
+    aws,
+    classification,
+    comparison,
+    costs,
+    detection,
+    gallery,
+    image_records,
+    keeping,
+    mistakes,
+    releases,
+    runs,
+    serving,
+)
 from mlops.answers import Call, Subject, subject_of
 from mlops.keys import run_key
 from mlops.manifests import parse_lines
 from mlops.metrics import percentile
 from mlops.runs import StageRef, ref_of
+from mlops.words import counted, some
 
 # One inference unit serves a few calls a second; more in flight would only be throttled.
 _PARALLEL = 3
 _MAX_THROTTLES = 12
+# The share of images that may be gone where the stack says nothing.
+_MISSING_IMAGES = 0.1
 _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException")
 
 
@@ -95,9 +111,12 @@ def judge(task: str, calls: Sequence[Call]) -> dict[str, Any]:
     else:
         numbers = classification.measure(answered)
     latencies = [call.milliseconds for call in answered]
-    reasons = _failures(calls) + _reasons(numbers, limits)
+    gone = [call for call in calls if call.is_gone]
+    reasons = _failures(calls, float(limits.get("missing_images", _MISSING_IMAGES))) + _reasons(numbers, limits)
     return {
         **numbers,
+        "gone": [call.subject.key for call in gone],
+        "remarks": list(_remarks(numbers, gone)),
         "latency_ms": {"p50": percentile(latencies, 0.5), "p95": percentile(latencies, 0.95)},
         "images": len(calls),
         "errors": {call.subject.key: call.error for call in calls if call.error},
@@ -106,13 +125,31 @@ def judge(task: str, calls: Sequence[Call]) -> dict[str, Any]:
     }
 
 
-def _failures(calls: Sequence[Call]) -> list[str]:
-    failed = [call for call in calls if call.error]
+def _failures(calls: Sequence[Call], tolerated: float) -> list[str]:
+    """What went wrong with the calls. Images that are gone are left out of the numbers, up to a share of all."""
+    failed = [call for call in calls if call.error and not call.is_gone]
+    gone = [call for call in calls if call.is_gone]
     if not calls:
         return ["there is no image to test on: neither holdout nor test has any"]
-    return [
+    reasons = [
         f"{len(failed)} of {len(calls)} calls failed; first: {first.subject.key}: {first.error}" for first in failed[:1]
     ]
+    if len(gone) == len(calls) or len(gone) > tolerated * len(calls):
+        names = some(call.subject.key for call in gone)
+        reasons.append(
+            f"{len(gone)} of {len(calls)} images cannot be read from the bucket any more; "
+            f"up to {tolerated:.0%} may be missing: {names}. {gone[0].error}"
+        )
+    return reasons
+
+
+def _remarks(numbers: Mapping[str, Any], gone: Sequence[Call]) -> Iterator[str]:
+    """What the numbers do not say."""
+    if gone:
+        names = some(call.subject.key for call in gone)
+        yield f"{counted(len(gone), 'image')} could not be read from the bucket any more and count for nothing: {names}"
+    if numbers["false_alarm_rate"] is None:
+        yield 'false alarms were not judged: no image of the test has a label that means "no defect"'
 
 
 def _reasons(numbers: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
@@ -151,8 +188,20 @@ def _hash(subject: Subject) -> str:
 
 
 def _ask(client: Any, version_arn: str, subject: Subject, least: Mapping[str, Any]) -> Call:
-    """Ask about one image; waits and tries again when the model is busy."""
-    image = {"S3Object": {"Bucket": aws.setting("DATA_BUCKET"), "Name": subject.key}}
+    """Ask about one image: about the bytes that were recorded, or the same bytes in another version."""
+    call = _ask_about(client, version_arn, subject, subject.version_id, least)
+    if not call.is_gone or not subject.version_id:
+        return call
+    now = image_records.record_of(subject.key) or {}
+    if now.get("digest") != subject.digest or now.get("version_id") == subject.version_id:
+        return call
+    return _ask_about(client, version_arn, subject, now.get("version_id", ""), least)
+
+
+def _ask_about(client: Any, version_arn: str, subject: Subject, version_id: str, least: Mapping[str, Any]) -> Call:
+    """Ask about one version of an image; waits and tries again when the model is busy."""
+    version = {"Version": version_id} if version_id else {}
+    image = {"S3Object": {"Bucket": aws.setting("DATA_BUCKET"), "Name": subject.key, **version}}
     for attempt in range(_MAX_THROTTLES):
         started = time.monotonic()
         try:

@@ -2,63 +2,127 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from typing import Any
 
-from mlops import aws, table
-from mlops.image_records import write_record
-from mlops.keys import NORMAL, KeyRefused, Upload, dataset_of, parse_upload
+from mlops import aws, runs, table
+from mlops.image_records import correct_record, record_of, write_record
+from mlops.keys import KeyRefused, Upload, dataset_of, parse_upload
 from mlops.limits import MAX_BYTES
 from mlops.masks import read_mask
 from mlops.pixels import PictureRefused, inspect
 
+# How long nothing must come after dataset.json: events of one moment come in any order.
+COMPLETE_SECONDS = 10
+_TO_THE_SECOND = len("2026-01-01T00:00:00")
 
-def record(event: Mapping[str, Any]) -> Upload | None:
-    """Record one S3 event as EventBridge delivers it. Returns what was uploaded, None when it is not of a dataset."""
+
+@dataclass(frozen=True)
+class Arrival:
+    """An upload, or a deletion, and when it happened (ISO 8601, UTC, to the second)."""
+
+    upload: Upload
+    at: str
+
+
+def record(event: Mapping[str, Any]) -> Arrival | None:
+    """Record one S3 event as EventBridge delivers it; None when it is not about a dataset, or changed nothing.
+
+    An event says which object to look at, not what will be found: events come late, twice, in any order, and what is
+    reported as a deletion may have brought an earlier version back.
+    """
     written = event["detail"]["object"]
     key = str(written["key"])
-    dataset = dataset_of(key)
-    if dataset is None:
+    if dataset_of(key) is None:
         return None
-    gone = event["detail-type"] == "Object Deleted"
+    upload, refusal = _read(key)
+    found = _find(key)
+    if event["detail-type"] == "Object Deleted" and found and _is_recorded(key, found):
+        return None
+    facts = _facts(upload, refusal, found)
+    write_record(upload, facts, str(written.get("sequencer", "")))
+    return Arrival(upload, str(facts.get("uploaded_at") or event.get("time") or runs.now())[:_TO_THE_SECOND])
+
+
+def look_again(key: str) -> None:
+    """Correct the record of an object whose events were lost, or said something else."""
+    seen = record_of(key)
+    upload, refusal = _read(key)
+    correct_record(upload, _facts(upload, refusal, _find(key)), seen)
+
+
+def announce(arrivals: Iterable[Arrival | None]) -> None:
+    """Ask once per dataset, after the quiet time, whether anything came after this batch.
+
+    The quiet time is short once dataset.json has come, for whatever came before it: it says that all is there. What
+    comes after it, as when a sync sends keys in an order of its own, is waited for as ever.
+    """
+    latest: dict[str, str] = {}
+    for arrival in filter(None, arrivals):
+        dataset = arrival.upload.dataset
+        latest[dataset] = max(latest.get(dataset, ""), arrival.at)
+        if arrival.upload.kind == "settings":
+            table.update(*_activity(dataset), {"complete_at": arrival.at})
+    for dataset, at in latest.items():
+        generation = table.increment(*_activity(dataset), "generation")
+        complete_at = str((table.get(*_activity(dataset)) or {}).get("complete_at", ""))
+        quiet = int(aws.setting("SETTLE_SECONDS"))
+        delay = min(quiet, COMPLETE_SECONDS) if at <= complete_at else quiet
+        body = {"dataset": dataset, "generation": generation, "attempt": 0}
+        aws.send_message(aws.setting("SETTLE_QUEUE_URL"), body, delay)
+
+
+def _activity(dataset: str) -> tuple[str, str]:
+    return f"DATASET#{dataset}", "ACTIVITY"
+
+
+def _read(key: str) -> tuple[Upload, KeyRefused | None]:
     try:
-        upload = parse_upload(key)
-        facts = _absent(key) if gone else _facts(upload, str(written["etag"]), int(written["size"]))
+        return parse_upload(key), None
     except KeyRefused as refusal:
-        upload = Upload(key, dataset, "unknown")
-        facts = _absent(key) if gone else {"state": "REFUSED", "etag": written["etag"], "reason": str(refusal)}
-    if facts:
-        write_record(upload, facts, str(written.get("sequencer", "")))
-    return upload
+        return Upload(key, str(dataset_of(key)), refusal.kind), refusal
 
 
-def announce(uploads: Iterable[Upload | None]) -> None:
-    """Ask once per dataset, after the quiet time, whether anything came after this batch; at once for dataset.json."""
-    urgent: dict[str, bool] = {}
-    for upload in filter(None, uploads):
-        urgent[upload.dataset] = urgent.get(upload.dataset, False) or upload.kind == "settings"
-    for dataset, now in urgent.items():
-        generation = table.increment(f"DATASET#{dataset}", "ACTIVITY", "generation")
-        body = {"dataset": dataset, "generation": generation, "urgent": now, "attempt": 0}
-        aws.send_message(aws.setting("SETTLE_QUEUE_URL"), body, 0 if now else int(aws.setting("SETTLE_SECONDS")))
-
-
-def _facts(upload: Upload, etag: str, size: int) -> dict[str, Any] | None:
-    """What is to be recorded about an object; None when the event is out of date: a newer one follows."""
-    if upload.kind == "settings":
-        return {"state": "ACCEPTED", "etag": etag}
-    if size > MAX_BYTES:
-        return {"state": "REFUSED", "etag": etag, "reason": f"has {size} bytes; at most {MAX_BYTES} are allowed"}
-    found = aws.data_bucket().get(upload.key, etag)
-    if found is None:
-        return None
-    data = found["Body"].read()
-    uploaded_at = found["LastModified"].strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    facts = {"etag": etag, "digest": hashlib.sha256(data).hexdigest(), "uploaded_at": uploaded_at}
+def _find(key: str) -> Mapping[str, Any] | aws.ObjectUnreadable | None:
+    """The object as it is now; its body is not read yet."""
     try:
-        seen = _image_facts(data) if upload.kind == "image" else mask_facts(upload.label, data)
-    except PictureRefused as refusal:
-        return {**facts, "state": "REFUSED", "reason": str(refusal)}
+        return aws.data_bucket().get(key)
+    except aws.ObjectUnreadable as unreadable:
+        return unreadable
+
+
+def _is_recorded(key: str, found: Mapping[str, Any] | aws.ObjectUnreadable) -> bool:
+    known = record_of(key)
+    if known is None or isinstance(found, aws.ObjectUnreadable):
+        return False
+    return known["state"] != "DELETED" and known.get("etag") == _etag(found)
+
+
+def _etag(found: Mapping[str, Any]) -> str:
+    return str(found["ETag"]).strip('"')
+
+
+def _facts(
+    upload: Upload, refusal: KeyRefused | None, found: Mapping[str, Any] | aws.ObjectUnreadable | None
+) -> dict[str, Any]:
+    """What is to be recorded about an object as it was found."""
+    if found is None:
+        return {"state": "DELETED"}
+    if isinstance(found, aws.ObjectUnreadable):
+        reason = f"S3 does not hand it out ({found}): restore it or mend its encryption and rights, or upload it again"
+        return {"state": "REFUSED", "etag": aws.data_bucket().etag(upload.key), "reason": reason, "is_unread": True}
+    facts = {"etag": _etag(found), "uploaded_at": found["LastModified"].strftime("%Y-%m-%dT%H:%M:%S.000Z")}
+    size = int(found["ContentLength"])
+    if refusal or upload.kind == "settings":
+        return facts | ({"state": "REFUSED", "reason": str(refusal)} if refusal else {"state": "ACCEPTED"})
+    if size > MAX_BYTES:
+        return {**facts, "state": "REFUSED", "reason": f"has {size} bytes; at most {MAX_BYTES} are allowed"}
+    data = found["Body"].read()
+    facts |= {"digest": hashlib.sha256(data).hexdigest(), "version_id": str(found.get("VersionId") or "")}
+    try:
+        seen = _image_facts(data) if upload.kind == "image" else mask_facts(data)
+    except PictureRefused as problem:
+        return {**facts, "state": "REFUSED", "reason": str(problem)}
     return {**facts, "state": "ACCEPTED", **seen}
 
 
@@ -67,19 +131,10 @@ def _image_facts(data: bytes) -> dict[str, Any]:
     return {"width": picture.width, "height": picture.height, "size": picture.size, "format": picture.format}
 
 
-def mask_facts(label: str, data: bytes) -> dict[str, Any]:
-    """Width, height and boxes of a mask. Raises PictureRefused also when it says nothing, or contradicts its label."""
+def mask_facts(data: bytes) -> dict[str, Any]:
+    """Width, height, boxes and specks of a mask. Raises PictureRefused."""
     least = int(aws.setting("MINIMUM_DEFECT_PIXELS"))
     mask = read_mask(data, least_pixels=least, merge_distance=int(aws.setting("MERGE_DISTANCE")))
-    if label == NORMAL and mask.boxes:
-        raise PictureRefused("marks a defect in an image that has none by its folder: move the image, or delete this")
-    if label != NORMAL and not mask.boxes:
-        what = f"marks nothing but specks below {least} pixels" if mask.specks else "is empty: it marks nothing"
-        raise PictureRefused(f"{what}; mark the defect, or move the image to the folder good")
     # The table knows no floats.
-    return {"width": mask.width, "height": mask.height, "boxes": [list(map(int, astuple(box))) for box in mask.boxes]}
-
-
-def _absent(key: str) -> dict[str, Any] | None:
-    # Removing an old version of an object that is still there is reported as a deletion, too.
-    return None if aws.data_bucket().exists(key) else {"state": "DELETED"}
+    boxes = [list(map(int, astuple(box))) for box in mask.boxes]
+    return {"width": mask.width, "height": mask.height, "boxes": boxes, "specks": mask.specks}

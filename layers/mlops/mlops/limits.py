@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops.keys import NORMAL
+from mlops.labels import NORMAL
 from mlops.manifests import labels_of, parse_lines
+from mlops.quotas import MAX_TEST_IMAGES_PER_LABEL, MIN_OVERLAP
 
 FORMATS = ("PNG", "JPEG")
 MAX_BYTES = 15 * 1024 * 1024
@@ -24,8 +25,6 @@ MAX_BOXES = 50
 # Larger images are made smaller for training; a box must stay larger than one pixel then.
 TRAINED_SIDE = 1280
 MAX_LABEL_NAME = 255
-MAX_TEST_IMAGES_PER_LABEL = 1000
-MIN_OVERLAP = 0.5
 RECOMMENDED_IMAGES = 10
 NAMED = 5
 _MORE_LABELS = {"classification": "add images of further labels", "detection": "add images with masks"}

@@ -1,5 +1,6 @@
 """The ground truth drawn on a sample of images, one sheet a label: how a person checks what masks became."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -32,9 +33,13 @@ def write_overlays(ref: StageRef, images: Sequence[Image]) -> dict[str, str]:
 
 def _tile(image: Image) -> Pixels | None:
     """One drawn image; None when it was replaced or deleted in the meantime, which starts a run of its own."""
-    found = aws.data_bucket().get(image.key, image.etag)
-    if found is None:
+    try:
+        found = aws.data_bucket().get(image.key, image.version_id)
+    except aws.ObjectUnreadable:
+        return None
+    data = found["Body"].read() if found else b""
+    if hashlib.sha256(data).hexdigest() != image.digest:
         return None
     marks = [Mark(box, image.label, TRUTH) for box in image.boxes]
     caption = f"{image.key.split('/', 2)[2]}: {len(marks)} {'boxes' if len(marks) > 1 else 'box'}"
-    return draw(open_picture(found["Body"].read()), marks, caption)
+    return draw(open_picture(data), marks, caption)

@@ -15,30 +15,70 @@ class SettingsInvalid(ValueError):  # noqa: N818
 class DatasetSettings:
     """`split` is `auto`, `folders` or `pool`; the fractions say how much of a pooled label is tested and held out.
 
-    `tasks` are trained; without any: classification, and detection where there are masks.
+    `tasks` are trained; without any: classification, and detection where there are masks. `normal` names the folders
+    that mean "no defect" beside those that always do (`labels.means_no_defect`); None: nothing is said about it.
     """
 
     split: str = "auto"
     test_fraction: float = 0.2
     holdout_fraction: float = 0.2
     tasks: tuple[str, ...] = ()
+    normal: tuple[str, ...] | None = None
 
     def as_dict(self) -> dict[str, object]:
-        return {**asdict(self), "tasks": list(self.tasks)}
+        said = {} if self.normal is None else {"normal": list(self.normal)}
+        return {name: value for name, value in asdict(self).items() if name != "normal"} | {
+            "tasks": list(self.tasks),
+            **said,
+        }
 
 
-def parse_settings(text: str | None) -> DatasetSettings:
-    """Read dataset.json (None: there is none). Raises SettingsInvalid with the field and what it may hold."""
+def parse_settings(content: str | bytes | None) -> DatasetSettings:
+    """Read dataset.json (None: there is none) in any encoding that editors save JSON in.
+
+    Raises SettingsInvalid with the field and what it may hold.
+    """
     try:
-        given = json.loads(text) if text and text.strip() else {}
+        text = _decoded(content or b"")
+        given = json.loads(text, object_pairs_hook=_without_repetition) if text.strip() else {}
+    except UnicodeDecodeError:
+        raise SettingsInvalid("dataset.json is not text: save it as UTF-8") from None
     except (ValueError, RecursionError) as error:
+        if isinstance(error, SettingsInvalid):
+            raise
         raise SettingsInvalid(f"dataset.json is not valid JSON: {error}") from error
     if not isinstance(given, dict):
         raise SettingsInvalid('dataset.json must hold one JSON object, for example {"split": "auto"}')
     known = {field.name for field in fields(DatasetSettings)}
     if unknown := sorted(set(given) - known):
         raise SettingsInvalid(f"dataset.json: unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
-    return _checked(DatasetSettings(**given | {"tasks": _tasks(given.get("tasks", []))}))
+    lists = {"tasks": _tasks(given.get("tasks", [])), "normal": _normal(given.get("normal"))}
+    return _checked(DatasetSettings(**given | lists))
+
+
+def _decoded(content: str | bytes) -> str:
+    """JSON as text: UTF-8, UTF-16 or UTF-32, with or without a byte order mark."""
+    text = content if isinstance(content, str) else content.decode(json.detect_encoding(content))
+    return text.removeprefix("\ufeff")
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for index, (name, _) in enumerate(pairs) if name in dict(pairs[:index]))
+        raise SettingsInvalid(f"dataset.json has the field {twice!r} twice: keep one of them")
+    return found
+
+
+def _normal(given: Any) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or any(not isinstance(name, str) or not name.strip() for name in given):
+        raise SettingsInvalid(
+            f'dataset.json: normal is {given!r}; it must be a list of the folders that mean "no defect", '
+            'such as ["MT_Free"]'
+        )
+    return tuple(given)
 
 
 def _tasks(given: Any) -> tuple[str, ...]:

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlops.boxes import Box
-from mlops.keys import NORMAL, SPLITS, stem_of
+from mlops.keys import SPLITS, stem_of
+from mlops.quotas import MAX_TEST_IMAGES_PER_LABEL, MIN_OVERLAP
 from mlops.settings import DatasetSettings
 
 
 @dataclass(frozen=True)
 class Image:
-    """An accepted image: its key, label, the folder it lies in, its content's SHA-256, what the service limits, and,
-    for detection, the boxes of what its label means."""
+    """An accepted image: its key, label, the folder it lies in, its content's SHA-256 and its version in the bucket,
+    what the service limits, and, for detection, the boxes of what its label means."""
 
     key: str
     etag: str
@@ -25,6 +26,7 @@ class Image:
     size: int = 0
     format: str = ""
     uploaded_at: str = ""
+    version_id: str = ""
     boxes: tuple[Box, ...] = ()
 
     @property
@@ -32,13 +34,55 @@ class Image:
         return stem_of(self.key)
 
 
+@dataclass(frozen=True)
+class Split:
+    """What decides about sides: `folders`, or `pool` for a draw, and why."""
+
+    by: str
+    why: str
+
+
+def chosen_split(images: Iterable[Image], settings: DatasetSettings) -> Split:
+    """What decides about the sides of these images: the settings, or else the folders where they can be trained on."""
+    if settings.split != "auto":
+        return Split(settings.split, "dataset.json says so")
+    fault = folder_fault(images)
+    return Split("pool", fault) if fault else Split("folders", "every label is in train/, and test/ has enough of them")
+
+
+def uses_folders(images: Iterable[Image], settings: DatasetSettings) -> bool:
+    """Whether the images keep the sides that their folders name."""
+    return chosen_split(images, settings).by == "folders"
+
+
+def folder_fault(images: Iterable[Image]) -> str:
+    """Why the folders as they are cannot be trained and tested on; empty when they can.
+
+    The service wants half of the trained labels in the test, at least two of them, and at most so many images of one.
+    """
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for image in images:
+        counts[image.folder][image.label] += 1
+    train, test, held_out = (set(counts[side]) for side in SPLITS)
+    largest = max(counts["test"].values(), default=0)
+    if not test:
+        return "nothing is in test/"
+    if unknown := (test | held_out) - train:
+        return f"train/ has nothing of {', '.join(sorted(unknown))}"
+    if len(test) < min(2, len(train)):
+        return f"test/ has nothing but {', '.join(test)}"
+    if len(test) < MIN_OVERLAP * len(train):
+        return f"test/ has only {len(test)} of the {len(train)} labels in train/"
+    return f"test/ has {largest} images of one label" if largest > MAX_TEST_IMAGES_PER_LABEL else ""
+
+
 def assign_sides(
     images: Iterable[Image], settings: DatasetSettings, known: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Side of every image by key. `known` holds the sides given before: they never change.
 
-    Folders decide when every defect label occurs in `train`. Otherwise the images of each label are pooled and dealt
-    out in the order of a hash of their key, so that even a label of five images has some on every side.
+    Without folders that decide, the images of each label are pooled and dealt out in the order of a hash of their key,
+    so that even a label of five images has some on every side.
     """
     listed = list(images)
     if uses_folders(listed, settings):
@@ -50,20 +94,6 @@ def assign_sides(
     for keys in by_label.values():
         sides |= _deal(keys, settings, known or {})
     return sides
-
-
-def uses_folders(images: Iterable[Image], settings: DatasetSettings) -> bool:
-    """Whether the images keep the sides that their folders name."""
-    return settings.split == "folders" or (settings.split == "auto" and folders_decide(images))
-
-
-def folders_decide(images: Iterable[Image]) -> bool:
-    """Whether the folders are a usable split: every defect label occurs in `train`, and something is in `test`."""
-    labels: dict[str, set[str]] = defaultdict(set)
-    for image in images:
-        labels[image.folder].add(image.label)
-    defects = set().union(*labels.values()) - {NORMAL}
-    return bool(labels["test"]) and defects <= labels["train"]
 
 
 def _deal(keys: list[str], settings: DatasetSettings, known: Mapping[str, str]) -> dict[str, str]:
@@ -79,8 +109,11 @@ def _deal(keys: list[str], settings: DatasetSettings, known: Mapping[str, str]) 
 
 
 def _quota(count: int, settings: DatasetSettings) -> dict[str, int]:
-    """How many of `count` images go where; small labels serve training, then test, then holdout."""
-    test = min(max(round(count * settings.test_fraction), 1), count - 1)
+    """How many of `count` images go where; small labels serve training, then test, then holdout.
+
+    The test of the service takes so many images of a label, whatever the fraction.
+    """
+    test = min(max(round(count * settings.test_fraction), 1), count - 1, MAX_TEST_IMAGES_PER_LABEL)
     least = 1 if settings.holdout_fraction and count > 3 else 0
     holdout = min(max(round(count * settings.holdout_fraction), least), max(count - test - 1, 0))
     return {"train": count - test - holdout, "test": test, "holdout": holdout}

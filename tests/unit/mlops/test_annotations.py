@@ -98,7 +98,7 @@ def test_a_mask_that_fits_several_images_fits_none() -> None:
 
 
 def test_a_second_mask_of_an_image_is_named() -> None:
-    masks = [mask("test/bent/000_mask.png"), mask("bent/000_mask.png", boxes=())]
+    masks = [mask("test/bent/000_mask.png"), mask("bent/000_mask.png")]
 
     found = annotate([image("test/bent/000.png")], masks, {})
 

@@ -17,7 +17,7 @@ def test_label_thresholds_are_read_with_spaces_and_equal_signs_in_labels() -> No
     assert parse_label_thresholds("") == {}
 
 
-@pytest.mark.parametrize("part", ["cut", "0.9", "=0.9", "cut=", "cut=high", "cut=1.01", "cut=-0.1", "cut=nan"])
+@pytest.mark.parametrize("part", ["cut", "0.9", "=0.9", "cut=", "cut=high", "cut=1.01", "cut=-0.1", "cut=nan", "cut:0.9", "cut=90", "cut=0.9;bent=0.8", "9"])
 def test_the_part_that_cannot_be_read_is_named(part: str) -> None:
     with pytest.raises(ValueError, match="LabelThresholds") as raised:
         parse_label_thresholds(f"normal=0.5,{part}")
@@ -51,10 +51,25 @@ def test_every_number_below_its_threshold_is_a_reason() -> None:
 def test_a_label_without_images_is_judged_only_when_it_was_given_a_threshold() -> None:
     scores = {"bent": f1(0, 0), "cut": f1(0, 0)}
 
-    assert reasons_against("service", 1, scores, Thresholds(0, 0.7, {"cut": 0.5, "gone": 0.5})) == [
-        "service: cut has a threshold but no image",
-        "service: gone has a threshold but no image",
+    assert reasons_against("service", 1, scores, Thresholds(0, 0.7, {"cut": 0.5})) == [
+        "service: cut has a threshold but no image"
     ]
+
+
+def test_thresholds_may_name_labels_of_other_datasets() -> None:
+    assert reasons_against("service", 1, {"bent": f1(1)}, Thresholds(0, 0.7, {"cut": 0.5, "scratch": 1})) == []
+
+
+@pytest.mark.parametrize(("written", "label"), [("good", "normal"), ("OK", "normal"), ("Cut Lead", "cut lead")])
+def test_thresholds_name_labels_as_folders_are_called(written: str, label: str) -> None:
+    folders = {"Cut lead": "cut lead", "OK": "normal"}
+
+    assert parse_label_thresholds(f"{written}=0.5", folders) == {label: 0.5}
+
+
+def test_two_thresholds_for_one_label_contradict_each_other() -> None:
+    with pytest.raises(ValueError, match="'normal' has two thresholds"):
+        parse_label_thresholds("good=0.5,normal=0.9")
 
 
 def test_not_a_number_does_not_pass() -> None:

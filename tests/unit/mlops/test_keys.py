@@ -1,6 +1,6 @@
 import pytest
 
-from mlops.keys import KeyRefused, Upload, dataset_of, label_of, parse_upload, run_key, run_of
+from mlops.keys import KeyRefused, Upload, dataset_of, parse_upload, run_key, run_of
 
 
 def test_image_key_tells_dataset_side_and_label() -> None:
@@ -9,14 +9,44 @@ def test_image_key_tells_dataset_side_and_label() -> None:
     assert parse_upload(key) == Upload(key, "line-a", "image", "test", "bent lead")
 
 
-@pytest.mark.parametrize("folder", ["good", "normal"])
-def test_both_names_of_the_clean_folder_mean_normal(folder: str) -> None:
+@pytest.mark.parametrize(
+    "folder",
+    ["good", "normal", "Good", "OK", "ok ", "pass", "FREE", "no_defect", "No Defect", "defect-free", "DefectFree"],
+)
+def test_every_usual_name_of_the_clean_folder_means_normal(folder: str) -> None:
     assert parse_upload(f"datasets/d/train/{folder}/a.png").label == "normal"
 
 
-@pytest.mark.parametrize("folder", ["Good", "NORMAL", "goods"])
-def test_labels_are_case_sensitive(folder: str) -> None:
-    assert label_of(folder) == folder
+@pytest.mark.parametrize("key", ["datasets/d/Train/cut/a.png", "datasets/d/TEST/cut/a.png"])
+def test_sides_are_read_in_any_case(key: str) -> None:
+    assert parse_upload(key).split == key.split("/")[2].lower()
+
+
+@pytest.mark.parametrize("folder", ["images", "Labels", "ANNOTATIONS", "masks", "JPEGImages", "ground truth"])
+@pytest.mark.parametrize("place", ["train", "test", "ground_truth", "ground_truth/test"])
+def test_folders_that_sort_files_by_kind_are_no_labels(place: str, folder: str) -> None:
+    with pytest.raises(KeyRefused, match="names no label"):
+        parse_upload(f"datasets/d/{place}/{folder}/a_mask.png")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("train/.ipynb_checkpoints/a.png", "train/cut/.DS_Store", "train/cut/._a.png", "train/cut/Thumbs.db"),
+        *("__MACOSX/train/cut/a.png", "train/cut/@eaDir/a.png", "train/cut/desktop.ini", "train/$RECYCLE.BIN/a.png"),
+        *("readme.txt", "LICENSE.md"),
+    ],
+)
+def test_what_systems_and_tools_leave_behind_belongs_to_no_dataset(name: str) -> None:
+    assert dataset_of(f"datasets/d/{name}") is None
+
+
+@pytest.mark.parametrize("name", ["ground_truth/cut/a_GT.png", "ground_truth/cut/a/b.png", "ground_truth/cut/a.bmp"])
+def test_what_lies_below_ground_truth_is_refused_as_a_mask(name: str) -> None:
+    with pytest.raises(KeyRefused) as raised:
+        parse_upload(f"datasets/d/{name}")
+
+    assert raised.value.kind == "mask"
 
 
 def test_masks_may_name_their_side() -> None:
@@ -38,7 +68,6 @@ def test_dataset_json_is_settings_only_at_the_top() -> None:
     [
         "datasets/d/a.png",
         "datasets/d/validation/cut/a.png",
-        "datasets/d/Train/cut/a.png",
         "datasets/d/train/a.png",
         "datasets/d/train//a.png",
         "datasets/d/train/cut/deeper/a.png",

@@ -23,7 +23,9 @@ def digest(dataset: Dataset, sides: Mapping[str, str], task: str = "classificati
 
 
 def test_same_images_same_run_whatever_else_is_known_of_them() -> None:
-    seen_later = tuple(replace(image, uploaded_at="2026-03-04T10:15:00.000Z") for image in IMAGES)
+    seen_later = tuple(
+        replace(image, uploaded_at="2026-03-04T10:15:00.000Z", etag="in-parts-2", version_id="v2") for image in IMAGES
+    )
 
     assert digest(replace(DATASET, images=seen_later), SIDES) == digest(DATASET, dict(reversed(SIDES.items())))
 
@@ -38,14 +40,15 @@ def test_everything_that_decides_a_training_makes_a_new_run() -> None:
     first, *others = IMAGES
     digests = {
         digest(DATASET, SIDES),
-        digest(replace(DATASET, images=(replace(first, etag="replaced"), *others)), SIDES),
+        digest(replace(DATASET, images=(replace(first, digest="replaced"), *others)), SIDES),
         digest(replace(DATASET, images=tuple(others)), SIDES),
         digest(DATASET, SIDES | {first.key: "test"}),
+        digest(replace(DATASET, images=(replace(first, label="cut"), *others)), SIDES),
         digest(replace(DATASET, settings=DatasetSettings(test_fraction=0.3)), SIDES),
         digest(replace(DATASET, problem="dataset.json is not valid JSON"), SIDES),
     }
 
-    assert len(digests) == 6
+    assert len(digests) == 7
 
 
 def test_without_images_what_was_refused_tells_runs_apart() -> None:

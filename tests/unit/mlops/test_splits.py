@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.settings import DatasetSettings
-from mlops.splits import Image, assign_sides, find_duplicates, folders_decide, uses_folders
+from mlops.splits import Image, assign_sides, chosen_split, find_duplicates, uses_folders
 
 POOL = DatasetSettings("pool")
 LABELS = ("normal", "bent", "cut")
@@ -100,16 +100,24 @@ def test_labels_are_dealt_out_one_by_one() -> None:
     assert alone.items() <= assign_sides(images("bent", 20) + images("cut", 7), POOL).items()
 
 
+@pytest.mark.parametrize("fraction", [0.2, 0.9])
+def test_no_more_of_a_label_is_tested_than_the_service_takes(fraction: float) -> None:
+    sides = assign_sides(images("bent", 6_000), DatasetSettings("pool", fraction, 0))
+
+    assert sides_of("bent", sides) == {"train": 5_000, "test": 1_000}
+
+
 def test_large_labels_are_dealt_out_in_linear_time() -> None:
     sides = assign_sides(images("bent", 20_000), POOL)
 
-    assert sides_of("bent", sides) == {"train": 12_000, "test": 4_000, "holdout": 4_000}
+    assert sides_of("bent", sides) == {"train": 15_000, "test": 1_000, "holdout": 4_000}
 
 
-def test_folders_decide_when_every_defect_is_in_train_and_something_in_test() -> None:
-    listed = [*images("bent", 3), *images("normal", 2, "test"), *images("bent", 1, "holdout")]
+def test_folders_decide_when_every_label_is_in_train_and_enough_are_in_test() -> None:
+    listed = [*images("bent", 3), *images("normal", 3), *images("cut", 3), *images("bent", 1, "holdout")]
+    listed += [*images("bent", 1, "test"), *images("normal", 2, "test")]
 
-    assert folders_decide(listed)
+    assert uses_folders(listed, DatasetSettings())
     assert assign_sides(listed, DatasetSettings()) == {item.key: item.folder for item in listed}
 
 
@@ -118,12 +126,27 @@ def test_folders_decide_when_every_defect_is_in_train_and_something_in_test() ->
     [
         [*images("normal", 9), *images("bent", 3, "test")],
         [*images("normal", 9), *images("bent", 3)],
-        [*images("bent", 4), *images("normal", 2, "test"), *images("cut", 2, "holdout")],
+        [*images("bent", 4), *images("bent", 2, "test"), *images("cut", 2, "holdout")],
+        [*images("bent", 4), *images("cut", 4), *images("normal", 2, "test")],
+        [*images("bent", 4), *images("cut", 4), *images("normal", 4), *images("normal", 2, "test")],
+        [*(image for label in "abcde" for image in images(label, 4)), *images("a", 1, "test"), *images("b", 1, "test")],
+        [*images("bent", 4), *images("normal", 4), *images("bent", 4, "test"), *images("normal", 1001, "test")],
     ],
-    ids=["defects only in test", "no test folder", "a defect only in holdout"],
+    ids=[
+        "defects only in test",
+        "no test folder",
+        "a defect only in holdout",
+        "clean parts only in test",
+        "one label in test",
+        "less than half of the labels in test",
+        "more of a label in test than the service takes",
+    ],
 )
-def test_folders_that_cannot_train_are_pooled(listed: list[Image]) -> None:
-    assert not uses_folders(listed, DatasetSettings())
+def test_folders_that_cannot_be_trained_on_are_pooled_and_it_is_said_why(listed: list[Image]) -> None:
+    split = chosen_split(listed, DatasetSettings())
+
+    assert split.by == "pool"
+    assert "train/" in split.why or "test/" in split.why
     assert assign_sides(listed, DatasetSettings()) == assign_sides(listed, POOL)
 
 

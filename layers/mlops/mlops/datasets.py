@@ -1,0 +1,149 @@
+"""A dataset as it is read from its records: labels by what folders mean, and why files cannot be used."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops import aws
+from mlops.annotations import MaskRecord, masks_among
+from mlops.boxes import Box
+from mlops.keys import KeyRefused, folder_of, parse_upload, settings_key
+from mlops.labels import NORMAL, label_of, likeness, looks_like_no_defect, unified
+from mlops.settings import TASKS, DatasetSettings, SettingsInvalid, parse_settings
+from mlops.splits import Image, find_duplicates
+from mlops.words import counted, some
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything that is known about a dataset at one moment.
+
+    `refused` says why files cannot be used, by key; `problem` why nothing can be trained; `label_names` which label a
+    folder stands for where that is not its own name; `remarks` is what somebody who decides should know.
+    """
+
+    name: str
+    images: tuple[Image, ...]
+    refused: Mapping[str, str]
+    settings: DatasetSettings
+    problem: str = ""
+    masks: tuple[MaskRecord, ...] = ()
+    refused_masks: Mapping[str, str] = field(default_factory=dict)
+    label_names: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What is trained: as the settings say, or else detection only where there are masks."""
+        has_masks = bool(self.masks or self.refused_masks)
+        return self.settings.tasks or (TASKS if has_masks else ("classification",))
+
+
+def read(name: str, records: Sequence[Mapping[str, Any]]) -> Dataset:
+    """A dataset from its records and its dataset.json."""
+    problem, settings = "", DatasetSettings()
+    try:
+        settings = parse_settings(aws.data_bucket().find(settings_key(name)))
+    except SettingsInvalid as error:
+        problem = str(error)
+    labels = _Labels([row["sk"] for row in records if row["kind"] in ("image", "mask")], settings)
+    images = [row for row in records if row["kind"] == "image"]
+    masks = [row for row in records if row["kind"] == "mask"]
+    refused = {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED" and row["kind"] != "mask"}
+    among = masks_among(row["sk"] for row in images)
+    refused |= among
+    accepted = [_image(row, labels) for row in images if row["sk"] not in refused]
+    refused |= find_duplicates(accepted)
+    remarks = [*labels.remarks(), *_remarks_on_masks(masks)]
+    if among:
+        remarks.append(f"{counted(len(among), 'picture')} seem to be masks, and are not trained on: {some(among)}")
+    return Dataset(
+        name,
+        tuple(sorted((image for image in accepted if image.key not in refused), key=lambda image: image.key)),
+        refused,
+        settings,
+        problem or labels.question(),
+        tuple(_mask(row, labels) for row in masks if row["state"] == "ACCEPTED"),
+        {row["sk"]: row["reason"] for row in masks if row["state"] == "REFUSED"},
+        labels.renamed,
+        tuple(remarks),
+    )
+
+
+class _Labels:
+    """What the folders of a dataset stand for, given by the keys of its images and masks."""
+
+    def __init__(self, keys: Sequence[str], settings: DatasetSettings) -> None:
+        self._settings = settings
+        self._folders = {folder for key in keys if (folder := _folder(key))}
+        self._names = unified(map(label_of, self._folders), settings.normal or ())
+
+    def of(self, key: str) -> str:
+        return self._names[label_of(folder_of(key))]
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        named = {folder: self._names[label_of(folder)] for folder in sorted(self._folders)}
+        return {folder: label for folder, label in named.items() if folder != label}
+
+    @property
+    def _doubtful(self) -> list[str]:
+        return sorted(label for label in set(self._names.values()) if label != NORMAL and looks_like_no_defect(label))
+
+    def question(self) -> str:
+        """Why nobody knows which label means "no defect"; empty when that is clear."""
+        given = self._settings.normal
+        known = {likeness(folder) for folder in self._folders}
+        if missing := [name for name in given or () if likeness(name) not in known]:
+            folders = some(self._folders)
+            return f"dataset.json: normal names {missing[0]!r}, but no folder is called so; there are: {folders}"
+        if given is None and self._doubtful and NORMAL not in self._names.values():
+            name = json.dumps(self._doubtful[0], ensure_ascii=False)
+            return (
+                f'does {name} mean "no defect"? No label is known to. Say so in dataset.json: "normal": [{name}], '
+                'or "normal": [] when every label is a defect'
+            )
+        return ""
+
+    def remarks(self) -> Iterator[str]:
+        together = defaultdict(list)
+        for folder, label in self.renamed.items():
+            if label != NORMAL:
+                together[label].append(folder)
+        for label, folders in together.items():
+            yield f"{some(map(repr, folders))} is taken for {label!r}: it looks the same"
+        if NORMAL in self._names.values():
+            for label in self._doubtful:
+                yield f'{label!r} is trained as a defect. If it means "no defect", name it in dataset.json under normal'
+
+
+def _folder(key: str) -> str:
+    """The folder that names a file's label; empty for files that have none."""
+    try:
+        return folder_of(key) if parse_upload(key).label else ""
+    except KeyRefused:
+        return ""
+
+
+def _remarks_on_masks(masks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    said = defaultdict(list)
+    for row in masks:
+        for remark in row.get("remarks", ()):
+            said[remark].append(row["sk"])
+    for remark, keys in sorted(said.items()):
+        yield f"{some(keys)}: {remark}"
+
+
+def _image(row: Mapping[str, Any], labels: _Labels) -> Image:
+    numbers = {name: int(row[name]) for name in ("width", "height", "size")}
+    texts = {name: row[name] for name in ("etag", "folder", "digest", "format", "uploaded_at")}
+    facts: dict[str, Any] = {**texts, **numbers, "version_id": row.get("version_id", "")}
+    return Image(row["sk"], label=labels.of(row["sk"]), **facts)
+
+
+def _mask(row: Mapping[str, Any], labels: _Labels) -> MaskRecord:
+    boxes = tuple(Box(*map(int, box)) for box in row["boxes"])
+    size, specks = (int(row["width"]), int(row["height"])), int(row.get("specks", 0))
+    return MaskRecord(row["sk"], row["folder"], labels.of(row["sk"]), *size, boxes, specks)
