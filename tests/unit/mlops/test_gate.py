@@ -17,7 +17,23 @@ def test_label_thresholds_are_read_with_spaces_and_equal_signs_in_labels() -> No
     assert parse_label_thresholds("") == {}
 
 
-@pytest.mark.parametrize("part", ["cut", "0.9", "=0.9", "cut=", "cut=high", "cut=1.01", "cut=-0.1", "cut=nan", "cut:0.9", "cut=90", "cut=0.9;bent=0.8", "9"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "cut",
+        "0.9",
+        "=0.9",
+        "cut=",
+        "cut=high",
+        "cut=1.01",
+        "cut=-0.1",
+        "cut=nan",
+        "cut:0.9",
+        "cut=90",
+        "cut=0.9;bent=0.8",
+        "9",
+    ],
+)
 def test_the_part_that_cannot_be_read_is_named(part: str) -> None:
     with pytest.raises(ValueError, match="LabelThresholds") as raised:
         parse_label_thresholds(f"normal=0.5,{part}")

@@ -45,7 +45,10 @@ def test_tasks_come_in_the_order_of_the_pipeline_whatever_is_written() -> None:
         ("[" * 200_000, "not valid JSON"),
         ('["auto"]', "one JSON object"),
         ("null", "one JSON object"),
-        ('{"splitt": "auto"}', "unknown field 'splitt'; known are holdout_fraction, normal, split, tasks, test_fraction"),
+        (
+            '{"splitt": "auto"}',
+            "unknown field 'splitt'; known are holdout_fraction, normal, split, tasks, test_fraction",
+        ),
         ('{"split": "random"}', "split is 'random'; it must be auto, folders or pool"),
         ('{"split": ["auto"]}', "split is"),
         ('{"test_fraction": "0.2"}', "test_fraction is '0.2'"),
