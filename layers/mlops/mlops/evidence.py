@@ -53,7 +53,9 @@ def load(run_id: str, environment: str) -> dict[str, Any]:
     found = {name: json.loads(text) if text else None for name, text in texts.items()}
     prepared = json.loads(store.read_if_exists(run_key(run_id, "training_input.json")) or "{}")
     truth, gate, test = found["truth"], found["gate"], found["test"]
-    facts = {"warnings": prepared.get("warnings", []), "bucket": store.name, "cost": costs.estimate(run_id)}
+    # What a test could not tell comes first.
+    warnings = [*(test or {}).get("remarks", ()), *prepared.get("warnings", ())]
+    facts = {"warnings": warnings, "bucket": store.name, "cost": costs.estimate(run_id)}
     known = {**found, **facts, "measures": list(measures_of(gate, test)), "confusion": confusion_of(truth, test)}
     return {**known, "mistakes": sum(map(is_wrong, test["answers"])) if test else None}
 
