@@ -27,9 +27,11 @@ from cli.runs import Run, RunTable
 from cli.stack import CommandRefused, Stack
 from mlops.environments import DECISION
 from mlops.keys import parse_upload
+from mlops.words import counted, some
 
 TASKS, ENVIRONMENTS = ("classification", "detection"), ("staging", "production")
 POLL_SECONDS = 1.0
+MOST_NAMED = 50
 _COLOURS = {"IN_PROGRESS": "yellow", "WAITING": "cyan", "COMPLETED": "green", "FAILED": "red"}
 
 
@@ -101,6 +103,8 @@ def _refusals() -> Iterator[None]:
         yield
     except (CommandRefused, decide.ApprovalError, ClientError, BotoCoreError) as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or 'A file'}: {error.strerror or error}") from error
 
 
 class Commands(click.Group):
@@ -140,8 +144,12 @@ _comment = click.option("--comment", default="", help="why; goes into the releas
 @click.argument("dataset", required=False)
 @click.option("--skip-bad", is_flag=True, help="send the rest although some files cannot be used")
 @click.option("--dry-run", is_flag=True, help="check and say what would be sent")
+@click.option("--delete", "deletes", is_flag=True, help="delete from the bucket what the folder does not have")
+@click.option("--yes", is_flag=True, help="delete without asking")
 @click.pass_obj
-def upload_folder(context: Context, folder: Path, dataset: str | None, skip_bad: bool, dry_run: bool) -> None:
+def upload_folder(
+    context: Context, folder: Path, dataset: str | None, skip_bad: bool, dry_run: bool, deletes: bool, yes: bool
+) -> None:
     """Check a folder of pictures and send what is not in the data bucket yet.
 
     The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png: a folder of MVTec AD
@@ -149,23 +157,54 @@ def upload_folder(context: Context, folder: Path, dataset: str | None, skip_bad:
     """
     given = upload.plan(folder, dataset or folder.resolve().name)
     with _counting(context, "Checking", len(given.files)) as advance:
-        given = upload.checked(given, advance)
-    for name, problem in given.problems.items():
-        context.say(f"{name}: {problem}")
+        given = upload.checked(given, advance, context.stack.mask_rules)
+    _tell(context, given)
     if given.problems and not skip_bad:
-        raise CommandRefused(
-            f"{len(given.problems)} files cannot be used; nothing was sent. Correct them, or --skip-bad."
-        )
+        count = counted(len(given.problems), "file")
+        raise CommandRefused(f"{count} cannot be used as they are; nothing was sent. Correct them, or --skip-bad.")
     if not any(parse_upload(key).kind == "image" for key in given.files):
         raise CommandRefused(f"There are no pictures below {folder}.")
     s3, bucket = context.session.client("s3"), context.stack.outputs["DataBucketName"]
-    keys = upload.missing(s3, bucket, given)
+    surplus = _tidy(context, s3, bucket, given, deletes and not dry_run, yes)
+    keys = upload.missing(s3, bucket, given, context.stack.recorded(given.dataset))
     if not dry_run:
         with _counting(context, "Sending", len(keys)) as advance:
             upload.send(s3, bucket, given, keys, advance)
+    left_out = sum(given.key_of(name) not in given.files for name in given.problems)
     counts = {"dataset": given.dataset, "sent": len(keys), "there_already": len(given.files) - len(keys)}
     columns = {"dataset": "Dataset", "sent": "To send" if dry_run else "Sent", "there_already": "There already"}
-    context.show([{**counts, "left_out": len(given.problems)}], {**columns, "left_out": "Left out"})
+    more = {"left_out": "Left out", "only_in_bucket": "Only in the bucket"}
+    context.show([{**counts, "left_out": left_out, "only_in_bucket": surplus}], {**columns, **more})
+
+
+def _tell(context: Context, given: upload.Plan) -> None:
+    """Say what is wrong with files, what was skipped, and what is worth knowing."""
+    problems = list(given.problems.items())
+    for name, problem in problems[:MOST_NAMED]:
+        context.say(f"{name}: {problem}")
+    if len(problems) > MOST_NAMED:
+        context.say(f"and {len(problems) - MOST_NAMED} more files with a problem")
+    if given.skipped:
+        context.say(f"Skipped, for they are no pictures: {some(given.skipped)}")
+    for remark in given.remarks:
+        context.say(f"Worth knowing: {remark}")
+
+
+def _tidy(context: Context, s3: Any, bucket: str, given: upload.Plan, deletes: bool, is_sure: bool) -> int:
+    """Say what the bucket has and the folder has not, delete it if asked; returns how much of it stays."""
+    surplus = upload.surplus(s3, bucket, given)
+    if not surplus:
+        return 0
+    context.say(f"The bucket has {counted(len(surplus), 'file')} that this folder has not: {some(surplus)}")
+    if not deletes:
+        context.say(
+            "They are trained on as before, also where a label was corrected by moving a file. --delete deletes them."
+        )
+        return len(surplus)
+    if not is_sure:
+        click.confirm(f"Delete {counted(len(surplus), 'file')} from the bucket?", abort=True, err=True)
+    upload.delete(s3, bucket, surplus)
+    return 0
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from cli.items import query
+from mlops.image_records import partitions_of
+from mlops.looking import MaskRules
 
 SOURCE = "rekognition-mlops"
 TASKS = ("classification", "detection")
@@ -44,6 +46,18 @@ class Stack:
     @cached_property
     def parameters(self) -> dict[str, str]:
         return {given["ParameterKey"]: given["ParameterValue"] for given in self._description["Parameters"]}
+
+    @property
+    def mask_rules(self) -> MaskRules:
+        """What counts as a defect in a mask."""
+        given = self.parameters
+        return MaskRules(int(given.get("MinimumDefectPixels", 10)), int(given.get("MergeDistance", 0)))
+
+    def recorded(self, dataset: str) -> dict[str, tuple[str, str]]:
+        """Etag and SHA-256 of every object of a dataset that the stack has looked at, by key."""
+        client, table = self.clients("dynamodb"), self.outputs["ApplicationTableName"]
+        rows = (row for partition in partitions_of(dataset) for row in query(client, table, partition))
+        return {row["sk"]: (row.get("etag", ""), row["digest"]) for row in rows if "digest" in row}
 
     @property
     def status(self) -> str:

@@ -1,98 +1,211 @@
-"""A folder of labelled pictures on its way into the data bucket: checked first, resumed where it was interrupted."""
+"""A folder of labelled pictures on its way into the data bucket: checked first, resumed where it was interrupted.
+
+What is checked is checked by the functions that the stack itself uses.
+"""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mlops.keys import MASK_ENDING, KeyRefused, Upload, dataset_prefix, parse_upload, settings_key, stem_of
+from mlops import datasets
+from mlops.annotations import annotate
+from mlops.keys import KeyRefused, dataset_of, dataset_prefix, parse_upload, settings_key
 from mlops.limits import MAX_BYTES
-from mlops.pixels import PictureRefused, inspect, open_picture
+from mlops.looking import MaskRules, facts_of
+from mlops.words import counted
 
 PARALLEL = 8
-# What data sets bring along beside their pictures.
-_COMPANIONS = {".txt", ".md", ".pdf"}
+MAX_KEY_BYTES = 1024
 Advance = Callable[[], object]
 
 
 @dataclass(frozen=True)
+class Content:
+    """SHA-256 and MD5 of a file, in hexadecimal digits."""
+
+    sha256: str
+    md5: str
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What is to be sent, by key, and what is wrong, by file."""
+    """What is to be sent, by key, and what is wrong, by file.
+
+    Most files with a problem are not sent; `skipped` are those that are no content, `remarks` what is worth knowing,
+    `contents` what the files hold, by key, once they were looked at.
+    """
 
     dataset: str
     files: Mapping[str, Path]
     problems: Mapping[str, str]
+    skipped: Sequence[str] = ()
+    remarks: Sequence[str] = ()
+    contents: Mapping[str, Content] = field(default_factory=dict)
+
+    def key_of(self, name: str) -> str:
+        return f"{dataset_prefix(self.dataset)}{name}"
 
 
 def plan(folder: Path, dataset: str) -> Plan:
     """Find what a folder has for the bucket: the layout of this system, which is that of MVTec AD, too."""
-    files, problems = dict[str, Path](), dict[str, str]()
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if not path.is_file() or any(part.startswith(".") for part in name.parts):
-            continue
-        if len(name.parts) == 1 and path.suffix.lower() in _COMPANIONS:
-            continue
+    files, problems, skipped = dict[str, Path](), dict[str, str](), list[str]()
+    for path in _walk(folder, problems):
+        name = path.relative_to(folder).as_posix()
         try:
-            files[parse_upload(f"{dataset_prefix(dataset)}{name.as_posix()}").key] = path
+            key = f"{dataset_prefix(dataset)}{name}"
+            if (length := len(key.encode())) > MAX_KEY_BYTES:
+                problems[name] = f"its key would have {length} bytes; at most {MAX_KEY_BYTES}: shorten its names"
+            elif dataset_of(key) is None or not path.is_file():
+                skipped.append(name)
+            else:
+                files[parse_upload(key).key] = path
+        except UnicodeEncodeError:
+            problems[printable(name)] = "its name is not written in UTF-8, as after unpacking a ZIP file: rename it"
         except KeyRefused as refusal:
-            problems[name.as_posix()] = str(refusal)
-    return Plan(dataset, files, problems)
+            problems[name] = str(refusal)
+    return Plan(dataset, files, problems, skipped)
 
 
-def checked(given: Plan, advance: Advance = lambda: None) -> Plan:
-    """Look into every file; those that the system would refuse move to the problems."""
+def printable(name: str) -> str:
+    """A name with a question mark for whatever is no text."""
+    return name.encode(errors="replace").decode()
+
+
+def _walk(folder: Path, problems: dict[str, str]) -> Iterator[Path]:
+    """All files in order, those behind links to folders, too; folders that cannot be read become problems."""
+
+    def note(error: OSError) -> None:
+        problems[printable(os.path.relpath(error.filename, folder))] = _os_fault(error)
+
+    seen = set[tuple[int, int]]()
+    for place, below, names in os.walk(folder, onerror=note, followlinks=True):
+        status = Path(place).stat()
+        # A link may lead back to where it lies.
+        if (status.st_dev, status.st_ino) in seen:
+            below.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        below.sort()
+        yield from (Path(place, name) for name in sorted(names))
+
+
+def _os_fault(error: OSError) -> str:
+    return f"cannot be read ({error.strerror or error}): mend its rights, or move it away"
+
+
+def checked(given: Plan, advance: Advance = lambda: None, rules: MaskRules | None = None) -> Plan:
+    """Look into every file, and at what they are together; what the stack would refuse becomes a problem."""
+
+    def look(item: tuple[str, Path]) -> tuple[dict[str, Any], Content | None]:
+        try:
+            return _record(*item, rules or MaskRules())
+        finally:
+            advance()
+
     with ThreadPoolExecutor(PARALLEL) as pool:
-        results = pool.map(lambda item: _fault(item[0], item[1], advance), given.files.items())
-        faults = {key: fault for key, fault in zip(given.files, results, strict=True) if fault}
-    faults |= _lonely_masks(given, faults)
-    prefix = dataset_prefix(given.dataset)
-    problems = {**given.problems, **{key.removeprefix(prefix): fault for key, fault in faults.items()}}
-    return Plan(given.dataset, {key: path for key, path in given.files.items() if key not in faults}, problems)
+        found = dict(zip(given.files, pool.map(look, given.files.items()), strict=True))
+    records = [record for record, _ in found.values()]
+    refused = {record["sk"]: record["reason"] for record in records if record["state"] == "REFUSED"}
+    together = _together(given, [record for record in records if record["kind"] != "unread"])
+    left_out: dict[str, str] = {**refused, **together.refused}
+    named = {key.removeprefix(given.key_of("")): reason for key, reason in {**left_out, **together.lacking}.items()}
+    return replace(
+        given,
+        files={key: path for key, path in given.files.items() if key not in left_out},
+        problems={**given.problems, **dict(sorted(named.items()))},
+        remarks=together.remarks,
+        contents={key: content for key, (_, content) in found.items() if content},
+    )
 
 
-def _fault(key: str, path: Path, advance: Advance) -> str:
+def _record(key: str, path: Path, rules: MaskRules) -> tuple[dict[str, Any], Content | None]:
+    """What the stack would record of a file, and its content, where it could be read."""
     upload = parse_upload(key)
+    row = {"sk": key, "kind": upload.kind, "folder": upload.split, "etag": "", "uploaded_at": "", "state": "ACCEPTED"}
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return f"has {path.stat().st_size} bytes; at most {MAX_BYTES} are allowed"
-        if upload.kind == "image":
-            inspect(path.read_bytes())
-        elif upload.kind == "mask":
-            open_picture(path.read_bytes(), ("PNG",))
-    except PictureRefused as refusal:
-        return str(refusal)
-    finally:
-        advance()
-    return ""
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            return {**row, "state": "REFUSED", "reason": f"has {size} bytes; at most {MAX_BYTES} are allowed"}, None
+        data = path.read_bytes()
+    except OSError as error:
+        return {**row, "kind": "unread", "state": "REFUSED", "reason": _os_fault(error)}, None
+    facts = facts_of(upload, data, rules) if upload.kind in ("image", "mask") else {}
+    return {**row, **facts}, _content(data)
 
 
-def _lonely_masks(given: Plan, faults: Mapping[str, str]) -> dict[str, str]:
-    uploads = [parse_upload(key) for key in given.files if key not in faults]
-    images = {(upload.label, stem_of(upload.key)) for upload in uploads if upload.kind == "image"}
-    masks = (upload for upload in uploads if upload.kind == "mask")
-    return {mask.key: _lonely(mask) for mask in masks if (mask.label, stem_of(mask.key, MASK_ENDING)) not in images}
+def _content(data: bytes) -> Content:
+    return Content(hashlib.sha256(data).hexdigest(), hashlib.md5(data, usedforsecurity=False).hexdigest())
 
 
-def _lonely(mask: Upload) -> str:
-    return f"marks an image that is not there: <split>/{mask.label}/{stem_of(mask.key, MASK_ENDING)}.png or .jpg"
+@dataclass(frozen=True)
+class _Together:
+    """What files are to each other, by key: which are refused, which images lack a mask, and what is worth knowing."""
+
+    refused: Mapping[str, str]
+    lacking: Mapping[str, str]
+    remarks: Sequence[str]
 
 
-def missing(s3: Any, bucket: str, given: Plan) -> list[str]:
-    """The keys that are not in the bucket with the same bytes. Its objects' etags are MD5 sums: it uses SSE-S3."""
+def _together(given: Plan, records: Sequence[Mapping[str, Any]]) -> _Together:
+    settings = settings_key(given.dataset)
+    content = given.files[settings].read_bytes() if any(row["sk"] == settings for row in records) else None
+    dataset = datasets.read(given.dataset, records, content)
+    # Of copies under one label the stack takes one: no harm.
+    taken = {image.digest for image in dataset.images}
+    copies = {row["sk"] for row in records if row["sk"] in dataset.refused and row.get("digest") in taken}
+    refused = {key: reason for key, reason in dataset.refused.items() if key not in copies}
+    remarks = [*dataset.remarks, *([f"{counted(len(copies), 'file')} are copies of others"] if copies else [])]
+    lacking: dict[str, str] = {}
+    if "detection" in dataset.tasks:
+        found = annotate(dataset.images, dataset.masks, dataset.refused_masks)
+        lacking = {key: found.problems[key] for key in found.unmasked}
+        refused |= {mask.key: found.problems[mask.key] for mask in dataset.masks if mask.key in found.problems}
+    if dataset.problem:
+        refused[settings] = dataset.problem
+    return _Together(refused, lacking, remarks)
+
+
+def missing(s3: Any, bucket: str, given: Plan, recorded: Mapping[str, tuple[str, str]] | None = None) -> list[str]:
+    """The keys that are not in the bucket with the same bytes.
+
+    The bucket uses SSE-S3, so the etag of an object that was sent whole is its MD5 sum. `recorded` has etag and SHA-256
+    by key, as the stack saw them: they tell of the others.
+    """
     there = dict(_etags(s3, bucket, dataset_prefix(given.dataset)))
-    return [key for key, path in given.files.items() if there.get(key) != _md5(path)]
+    records = recorded or {}
+
+    def is_there(key: str, path: Path) -> bool:
+        if key not in there:
+            return False
+        content = given.contents.get(key) or _content(path.read_bytes())
+        etag, digest = records.get(key, ("", ""))
+        return there[key] == content.md5 or (there[key], content.sha256) == (etag, digest)
+
+    return [key for key, path in given.files.items() if not is_there(key, path)]
+
+
+def surplus(s3: Any, bucket: str, given: Plan) -> list[str]:
+    """The keys of the dataset that the bucket has and the folder has not."""
+    here = given.files.keys() | {given.key_of(name) for name in given.problems}
+    return [key for key, _ in _etags(s3, bucket, dataset_prefix(given.dataset)) if dataset_of(key) and key not in here]
+
+
+def delete(s3: Any, bucket: str, keys: Sequence[str]) -> None:
+    """Delete objects; the bucket keeps their versions for a while. Raises OSError with what S3 refused."""
+    for start in range(0, len(keys), 1000):
+        objects = [{"Key": key} for key in keys[start : start + 1000]]
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        if errors := answer.get("Errors"):
+            raise OSError(0, f"was not deleted: {errors[0]['Message']}", errors[0]["Key"])
 
 
 def _etags(s3: Any, bucket: str, prefix: str) -> Iterator[tuple[str, str]]:
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         yield from ((entry["Key"], entry["ETag"].strip('"')) for entry in page.get("Contents", ()))
-
-
-def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def send(s3: Any, bucket: str, given: Plan, keys: list[str], advance: Advance = lambda: None) -> None:

@@ -31,10 +31,14 @@ class MaskRecord:
 
 @dataclass
 class Annotations:
-    """Images with the boxes of their masks, clean images without, and why files were left out, by key."""
+    """Images with the boxes of their masks, clean images without, and why files were left out, by key.
+
+    `unmasked` are the images for which there is no mask at all, not even one that cannot be used.
+    """
 
     images: list[Image] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    unmasked: list[str] = field(default_factory=list)
 
 
 # How tools end the name of a mask that they put beside its picture.
@@ -58,8 +62,12 @@ def annotate(images: Iterable[Image], masks: Iterable[MaskRecord], refused: Mapp
         mask = partners.get(image.key)
         if image.label == NORMAL:
             found.images.append(image)
+        elif mask is None and (refusal := unusable.get(_place(image.key))):
+            found.problems[image.key] = f"its mask {refusal} cannot be used: not used for detection"
         elif mask is None:
-            found.problems.setdefault(image.key, _without_mask(image, unusable))
+            place = mask_key(image.key, f"{folder_of(image.key)}/{image.stem}")
+            found.problems[image.key] = f"has no mask {place}: not used for detection"
+            found.unmasked.append(image.key)
         elif (mask.width, mask.height) != (image.width, image.height):
             sizes = f"{mask.width} x {mask.height} px, its image {image.key} {image.width} x {image.height} px"
             found.problems[mask.key] = f"is {sizes}: draw it on the image as it is"
@@ -129,13 +137,6 @@ def _partners(images: Iterable[Image], masks: Iterable[MaskRecord], problems: di
         else:
             problems[mask.key] = "has no usable image with the same label and name; upload that image, or delete this"
     return partners
-
-
-def _without_mask(image: Image, unusable: Mapping[tuple[str, str], str]) -> str:
-    """Why an image has no boxes; `unusable` has the masks that cannot be used, by their place."""
-    mask = unusable.get(_place(image.key))
-    missing = mask_key(image.key, f"{folder_of(image.key)}/{image.stem}")
-    return f"{f'its mask {mask} cannot be used' if mask else f'has no mask {missing}'}: not used for detection"
 
 
 def _place(key: str) -> tuple[str, str]:

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops import aws
 from mlops.annotations import MaskRecord, masks_among
 from mlops.boxes import Box
-from mlops.keys import KeyRefused, folder_of, parse_upload, settings_key
+from mlops.keys import KeyRefused, folder_of, parse_upload
 from mlops.labels import NORMAL, label_of, likeness, looks_like_no_defect, unified
 from mlops.settings import TASKS, DatasetSettings, SettingsInvalid, parse_settings
 from mlops.splits import Image, find_duplicates
@@ -41,11 +40,11 @@ class Dataset:
         return self.settings.tasks or (TASKS if has_masks else ("classification",))
 
 
-def read(name: str, records: Sequence[Mapping[str, Any]]) -> Dataset:
-    """A dataset from its records and its dataset.json."""
+def read(name: str, records: Sequence[Mapping[str, Any]], content: bytes | None) -> Dataset:
+    """A dataset from its records and the content of its dataset.json, if it has one."""
     problem, settings = "", DatasetSettings()
     try:
-        settings = parse_settings(aws.data_bucket().find(settings_key(name)))
+        settings = parse_settings(content)
     except SettingsInvalid as error:
         problem = str(error)
     labels = _Labels([row["sk"] for row in records if row["kind"] in ("image", "mask")], settings)

@@ -60,7 +60,8 @@ def settle(message: Mapping[str, Any]) -> None:
     if differing | unread:
         _look_again(message, sorted(differing), sorted(unread))
     elif present.keys() - {settings_key(dataset)}:
-        start_runs(datasets.read(dataset, list(records.values())))
+        content = aws.data_bucket().find(settings_key(dataset))
+        start_runs(datasets.read(dataset, list(records.values()), content))
 
 
 def _etag(record: Mapping[str, Any] | None) -> str | None:

@@ -13,10 +13,15 @@ _SHARDS = 8
 _SEQUENCER_DIGITS = 64
 
 
+def partitions_of(dataset: str) -> list[str]:
+    """The partition keys of a dataset's records."""
+    return [f"IMAGES#{dataset}#{shard}" for shard in range(_SHARDS)]
+
+
 def records_of(dataset: str) -> Iterator[dict[str, Any]]:
     """All records of a dataset that stand for objects which exist."""
-    for shard in range(_SHARDS):
-        for row in table.query(f"IMAGES#{dataset}#{shard}"):
+    for partition in partitions_of(dataset):
+        for row in table.query(partition):
             if row["state"] != "DELETED":
                 yield row
 
@@ -43,7 +48,7 @@ def correct_record(upload: Upload, facts: Mapping[str, Any], seen: Mapping[str, 
 
 
 def _row(key: str) -> tuple[str, str]:
-    return f"IMAGES#{dataset_of(key)}#{zlib.crc32(key.encode()) % _SHARDS}", key
+    return partitions_of(str(dataset_of(key)))[zlib.crc32(key.encode()) % _SHARDS], key
 
 
 def _item(upload: Upload, facts: Mapping[str, Any], sequencer: str) -> dict[str, Any]:

@@ -1,16 +1,14 @@
 """Uploads and deletions become image records, and every batch asks whether the dataset has settled."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from mlops import aws, runs, table
 from mlops.image_records import correct_record, record_of, write_record
 from mlops.keys import KeyRefused, Upload, dataset_of, parse_upload
 from mlops.limits import MAX_BYTES
-from mlops.masks import read_mask
-from mlops.pixels import PictureRefused, inspect
+from mlops.looking import MaskRules, facts_of
 
 # How long nothing must come after dataset.json: events of one moment come in any order.
 COMPLETE_SECONDS = 10
@@ -117,24 +115,6 @@ def _facts(
         return facts | ({"state": "REFUSED", "reason": str(refusal)} if refusal else {"state": "ACCEPTED"})
     if size > MAX_BYTES:
         return {**facts, "state": "REFUSED", "reason": f"has {size} bytes; at most {MAX_BYTES} are allowed"}
-    data = found["Body"].read()
-    facts |= {"digest": hashlib.sha256(data).hexdigest(), "version_id": str(found.get("VersionId") or "")}
-    try:
-        seen = _image_facts(data) if upload.kind == "image" else mask_facts(data)
-    except PictureRefused as problem:
-        return {**facts, "state": "REFUSED", "reason": str(problem)}
-    return {**facts, "state": "ACCEPTED", **seen}
-
-
-def _image_facts(data: bytes) -> dict[str, Any]:
-    picture = inspect(data)
-    return {"width": picture.width, "height": picture.height, "size": picture.size, "format": picture.format}
-
-
-def mask_facts(data: bytes) -> dict[str, Any]:
-    """Width, height, boxes and specks of a mask. Raises PictureRefused."""
-    least = int(aws.setting("MINIMUM_DEFECT_PIXELS"))
-    mask = read_mask(data, least_pixels=least, merge_distance=int(aws.setting("MERGE_DISTANCE")))
-    # The table knows no floats.
-    boxes = [list(map(int, astuple(box))) for box in mask.boxes]
-    return {"width": mask.width, "height": mask.height, "boxes": boxes, "specks": mask.specks}
+    facts["version_id"] = str(found.get("VersionId") or "")
+    rules = MaskRules(int(aws.setting("MINIMUM_DEFECT_PIXELS")), int(aws.setting("MERGE_DISTANCE")))
+    return facts | facts_of(upload, found["Body"].read(), rules)

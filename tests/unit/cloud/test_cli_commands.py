@@ -1,8 +1,10 @@
 """The commands as a person calls them, on moto's AWS; Custom Labels, which moto does not have, is a fake."""
 
+import errno
 import hashlib
 import io
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -186,7 +188,9 @@ def keys(bucket: str) -> list[str]:
 def test_a_folder_of_mvtec_ad_is_sent_as_it_is(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:
     result = mlops("--json", "upload", mvtec(tmp_path / "transistor"))
 
-    assert answer(result) == [{"dataset": "transistor", "sent": 5, "there_already": 0, "left_out": 0}]
+    assert answer(result) == [
+        {"dataset": "transistor", "sent": 5, "there_already": 0, "left_out": 0, "only_in_bucket": 0}
+    ]
     assert keys(outputs["DataBucketName"]) == [
         "datasets/transistor/ground_truth/scratch/000_mask.png",
         "datasets/transistor/test/scratch/000.png",
@@ -226,7 +230,7 @@ def test_an_upload_of_5000_files_is_interrupted_and_resumed_without_sending_one_
     bucket.interrupted_after = 10_000
     (summary,) = answer(mlops("--json", "upload", folder))
 
-    assert summary == {"dataset": "many", "sent": 3000, "there_already": 2000, "left_out": 0}
+    assert summary == {"dataset": "many", "sent": 3000, "there_already": 2000, "left_out": 0, "only_in_bucket": 0}
     assert len(bucket.puts) == bucket.puts.total() == 5000
 
 
@@ -249,12 +253,115 @@ def test_what_cannot_be_used_is_named_and_nothing_is_sent_without_leave(
         "train/good/small.png: is 10 x 10 px",
         "train/good/notes.png: is not a PNG or JPEG image",
         "elsewhere/a.png: not part of the layout",
-        "ground_truth/scratch/999_mask.png: marks an image that is not there",
+        "ground_truth/scratch/999_mask.png: has no usable image with the same label and name",
         "nothing was sent",
     ):
         assert said in refused.output
     assert keys(outputs["DataBucketName"]) == []
     assert answer(mlops("--json", "upload", "--skip-bad", folder))[0]["sent"] == 5
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"dataset.json": b'{"split": "polo"}'}, "dataset.json: dataset.json: split is 'polo'"),
+        ({"ground_truth/scratch/000_mask.png": png(0)}, "ground_truth/scratch/000_mask.png: is empty"),
+        ({"ground_truth/scratch/000_mask.png": png(9, (90, 90))}, "000_mask.png: is 90 x 90 px, its image"),
+        ({"test/scratch/001.png": png(7)}, "test/scratch/001.png: has no mask"),
+        ({"train/scratch/copy.png": png(2)}, "the same bytes are labelled"),
+        ({"train/ok_2/0.png": png(8), "train/good/000.png": b"", "train/images/0.png": png(4)}, "names no label"),
+    ],
+)
+def test_what_the_stack_would_refuse_is_said_before_anything_is_sent(
+    mlops: Any, outputs: dict[str, str], tmp_path: Path, files: dict[str, bytes], said: str
+) -> None:
+    refused = mlops("upload", fill(mvtec(tmp_path / "parts"), files))
+
+    assert refused.exit_code == 1
+    assert said in refused.output
+    assert keys(outputs["DataBucketName"]) == []
+
+
+def test_a_picture_without_a_mask_is_sent_when_that_is_what_somebody_wants(mlops: Any, tmp_path: Path) -> None:
+    folder = fill(mvtec(tmp_path / "parts"), {"test/scratch/001.png": png(7)})
+
+    (summary,) = answer(mlops("--json", "upload", "--skip-bad", folder))
+    assert (summary["sent"], summary["left_out"]) == (6, 0)
+
+
+def test_what_is_no_content_is_skipped_and_said(mlops: Any, tmp_path: Path) -> None:
+    folder = fill(mvtec(tmp_path / "parts"), {"train/good/Thumbs.db": b"x", "__MACOSX/train/good/._0.png": b"x"})
+
+    result = mlops("upload", folder)
+    assert result.exit_code == 0
+    assert (
+        "Skipped, for they are no pictures: .DS_Store, __MACOSX/train/good/._0.png, license.txt, train/"
+        in result.output
+    )
+
+
+@pytest.mark.parametrize(
+    "fault", ["a name in another encoding", "a file that may not be read", "a folder that may not"]
+)
+def test_files_that_cannot_be_sent_end_in_a_sentence(
+    mlops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    folder = mvtec(tmp_path / "parts")
+    if fault == "a name in another encoding":
+        Path(os.fsdecode(os.fsencode(folder) + b"/train/good/gr\xf6\xdfe.png")).write_bytes(png(5))
+    elif fault == "a folder that may not":
+        monkeypatch.setattr("cli.upload.os.scandir", _forbidden, raising=False)
+        monkeypatch.setattr("os.scandir", _forbidden)
+    else:
+        monkeypatch.setattr(Path, "read_bytes", _forbidden)
+    result = mlops("upload", folder)
+
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert "nothing was sent" in result.output
+
+
+def _forbidden(path: Any, *_: Any) -> Any:
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+
+def test_what_only_the_bucket_has_is_said_and_stays(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:
+    folder = fill(mvtec(tmp_path / "parts"), {"train/good/more.png": png(100)})
+    mlops("upload", folder)
+    (folder / "train/good/more.png").rename(folder / "test/scratch/more.png")
+    (folder / "ground_truth/scratch/more_mask.png").write_bytes(png(255))
+    result = mlops("upload", folder)
+
+    assert "The bucket has 1 file that this folder has not: datasets/parts/train/good/more.png" in result.output
+    assert "datasets/parts/train/good/more.png" in keys(outputs["DataBucketName"])
+
+
+@pytest.mark.parametrize(("answer_given", "stays"), [("y", False), ("n", True)])
+def test_what_only_the_bucket_has_is_deleted_when_asked_for(
+    mlops: Any, outputs: dict[str, str], tmp_path: Path, answer_given: str, stays: bool
+) -> None:
+    folder = fill(mvtec(tmp_path / "parts"), {"train/good/more.png": png(100)})
+    mlops("upload", folder)
+    (folder / "train/good/more.png").unlink()
+    mlops("upload", "--delete", folder, input=f"{answer_given}\n")
+
+    assert ("datasets/parts/train/good/more.png" in keys(outputs["DataBucketName"])) is stays
+
+
+def test_bytes_that_the_stack_knows_are_not_sent_again_whatever_their_etag(
+    mlops: Any, outputs: dict[str, str], tmp_path: Path
+) -> None:
+    folder = mvtec(tmp_path / "parts")
+    mlops("upload", folder)
+    key, data = "datasets/parts/train/good/000.png", (folder / "train/good/000.png").read_bytes()
+    s3, where = boto3.client("s3"), {"Bucket": outputs["DataBucketName"], "Key": key}
+    upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
+    part = {"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=data)["ETag"]}
+    etag = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]})["ETag"].strip('"')
+    table = boto3.resource("dynamodb").Table(outputs["ApplicationTableName"])
+    table.put_item(Item={"pk": "IMAGES#parts#3", "sk": key, "etag": etag, "digest": hashlib.sha256(data).hexdigest()})
+
+    assert answer(mlops("--json", "upload", folder))[0]["sent"] == 0
 
 
 def test_a_dry_run_sends_nothing(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ FUNCTIONS = sorted((ROOT / "functions").glob("*/*.py"))
 MODULES = sorted(LAYER.rglob("*.py"))
 LOCAL = sorted((ROOT / "local").rglob("*.py"))
 PURE = [
-    *("annotations", "answers", "boxes", "classification", "detection", "drawing", "gate", "keys", "limits"),
+    *("annotations", "answers", "boxes", "classification", "datasets", "detection", "drawing", "gate"),
+    *("keys", "labels", "limits", "looking", "quotas", "words"),
     *("manifests", "masks", "metrics", "pixels", "settings", "snapshots", "splits"),
 ]
 EDGES = {LAYER / "aws.py", LAYER / "table.py"}
