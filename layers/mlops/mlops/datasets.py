@@ -47,6 +47,8 @@ def read(name: str, records: Sequence[Mapping[str, Any]], content: bytes | None)
         settings = parse_settings(content)
     except SettingsInvalid as error:
         problem = str(error)
+    # What was accepted before the layout knew better is judged by what it is now.
+    records = [{**row, **_refusal(row)} for row in records]
     labels = _Labels([row["sk"] for row in records if row["kind"] in ("image", "mask")], settings)
     images = [row for row in records if row["kind"] == "image"]
     masks = [row for row in records if row["kind"] == "mask"]
@@ -69,6 +71,14 @@ def read(name: str, records: Sequence[Mapping[str, Any]], content: bytes | None)
         labels.renamed,
         tuple(remarks),
     )
+
+
+def _refusal(row: Mapping[str, Any]) -> dict[str, str]:
+    try:
+        parse_upload(row["sk"])
+    except KeyRefused as refusal:
+        return {"state": "REFUSED", "reason": str(refusal), "kind": refusal.kind}
+    return {}
 
 
 class _Labels:

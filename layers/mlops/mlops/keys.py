@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlops.labels import label_of, likeness
+from mlops.labels import as_written, label_of, likeness
 
 SPLITS = ("train", "test", "holdout")
 MASK_ENDING = "_mask.png"
@@ -77,11 +77,11 @@ def parse_upload(key: str) -> Upload:
     match place, others:
         case _, [] if first == "dataset.json":
             return Upload(key, dataset, "settings")
-        case "ground_truth", [label, name] if label.strip():
+        case "ground_truth", [label, name] if as_written(label):
             return _mask(Upload(key, dataset, "mask", label=_label(label, kind)), name)
-        case "ground_truth", [side, label, name] if likeness(side) in SPLITS and label.strip():
+        case "ground_truth", [side, label, name] if likeness(side) in SPLITS and as_written(label):
             return _mask(Upload(key, dataset, "mask", likeness(side), _label(label, kind)), name)
-        case side, [label, _] if side in SPLITS and label.strip():
+        case side, [label, _] if side in SPLITS and as_written(label):
             return Upload(key, dataset, "image", side, _label(label, kind))
     raise KeyRefused(
         "not part of the layout: put images under <train|test|holdout>/<label>/, masks under ground_truth/<label>/",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mlops import datasets
 from tests.unit.mlops.settling import Uploads, bucket_with_events, mask, picture
 
 
@@ -181,6 +182,23 @@ def test_folders_that_sort_files_by_kind_become_no_label(uploads: Uploads, key: 
     (run,) = uploads.runs()
     assert run["labels"] == ["cut", "normal"]
     assert "names no label" in run["refused"][f"datasets/parts/{key}"]
+
+
+def test_what_was_accepted_by_an_earlier_layout_is_judged_by_todays(uploads: Uploads) -> None:
+    record = {"sk": "datasets/parts/train/images/0.png", "kind": "image", "state": "ACCEPTED"}
+
+    dataset = datasets.read("parts", [record], None)
+    assert "names no label" in dataset.refused["datasets/parts/train/images/0.png"]
+
+
+@pytest.mark.parametrize("folder", ["\u200b", " ", "\ufeff "])
+def test_a_folder_whose_name_nobody_sees_is_no_label(uploads: Uploads, folder: str) -> None:
+    uploads.usual()
+    uploads.put(f"train/{folder}/0.png", picture(3))
+    uploads.settle()
+
+    (run,) = uploads.runs()
+    assert (run["images"], len(run["refused"])) == (12, 1)
 
 
 @pytest.mark.parametrize("key", ["train/cut/.DS_Store", "train/cut/Thumbs.db", "train/.cache/0.png", "readme.txt"])
