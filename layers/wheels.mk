@@ -2,7 +2,9 @@
 # Set both to what the stack's parameters PythonRuntime and Architecture say.
 LAMBDA_RUNTIME ?= python3.14
 LAMBDA_ARCHITECTURE ?= arm64
-PIP ?= python3 -m pip
+# Not every python3 has pip; the environment that `make setup` filled has it.
+own_python := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)/.venvs/uv/bin/python
+PIP ?= $(if $(wildcard $(own_python)),$(own_python),python3) -m pip
 
 version := $(LAMBDA_RUNTIME:python%=%)
 machine := $(if $(filter arm64,$(LAMBDA_ARCHITECTURE)),aarch64,x86_64)

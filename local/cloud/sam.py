@@ -82,7 +82,6 @@ class Sam:
             "AWS_ENDPOINT_URL": self.endpoint,
             "LAMBDA_RUNTIME": runtime["PythonRuntime"],
             "LAMBDA_ARCHITECTURE": runtime["Architecture"],
-            "PIP": f"{VENVS}/uv/bin/python -m pip",
             "PATH": ":".join([*map(str, tools), inherited.get("PATH", "")]),
             "SAM_CLI_TELEMETRY": "0",
             "SAM_CLI_POLL_DELAY": "0.2",

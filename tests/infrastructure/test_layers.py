@@ -1,0 +1,31 @@
+"""How layers are built, on machines as they are."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+LAYERS = Path(__file__).parents[2] / "layers"
+
+
+def commands(tmp_path: Path, **environment: str) -> str:
+    """What `sam build` would run for the imaging layer, where `python3` has no pip."""
+    bare = tmp_path / "python3"
+    bare.write_text('#!/bin/sh\necho "No module named pip" >&2\nexit 1\n')
+    bare.chmod(0o755)
+    settings = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ARTIFACTS_DIR": str(tmp_path), **environment}
+    command = ["make", "--dry-run", "--makefile", str(LAYERS / "imaging/Makefile"), "build-ImagingLayer"]
+    return subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=True).stdout
+
+
+def test_layers_are_built_with_the_pip_of_the_setup_although_python3_has_none(tmp_path: Path) -> None:
+    pip = LAYERS.parent / ".venvs/uv/bin/python"
+
+    assert commands(tmp_path).startswith(f"{pip} -m pip install")
+    assert subprocess.run([pip, "-m", "pip", "--version"], env=os.environ, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("pip", ["pip3.14", "/opt/python -m pip"])
+def test_layers_are_built_with_the_pip_that_somebody_names(tmp_path: Path, pip: str) -> None:
+    assert commands(tmp_path, PIP=pip).startswith(f"{pip} install")
