@@ -1,11 +1,11 @@
-"""Every hour: stop models that nobody may use. When the stack is deleted: stop all of them."""
+"""Every hour: stop models that nobody may use, look at what no event told of. At the end of the stack: stop all."""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import stack_resource, sweeping
+from mlops import overlooked, stack_resource, sweeping
 
 logger = Logger()
 
@@ -17,3 +17,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         return
     if stopped := sweeping.sweep():
         logger.warning("stopped models that nobody may use", version_arns=stopped)
+    if done := overlooked.sweep():
+        logger.warning("looked at what no event told of", done=done)

@@ -172,11 +172,21 @@ class Bucket:
     def write_json(self, key: str, document: Any) -> None:
         self.write(key, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
+    def entries(self, prefix: str) -> Iterator[Mapping[str, Any]]:
+        """Every object below a prefix, as ListObjectsV2 tells of it."""
+        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            yield from page.get("Contents", ())
+
     def list(self, prefix: str) -> Iterator[tuple[str, str]]:
         """(key, etag) of every object below a prefix."""
-        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
-            for entry in page.get("Contents", ()):
-                yield entry["Key"], entry["ETag"].strip('"')
+        for entry in self.entries(prefix):
+            yield entry["Key"], entry["ETag"].strip('"')
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders right below a prefix."""
+        request = {"Bucket": self.name, "Prefix": prefix, "Delimiter": "/"}
+        for page in client("s3").get_paginator("list_objects_v2").paginate(**request):
+            yield from (entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in page.get("CommonPrefixes", ()))
 
 
 def data_bucket() -> Bucket:

@@ -9,20 +9,19 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from mlops import aws, datasets, ingestion, runs, table
+from mlops import aws, datasets, ingestion, overlooked, runs, table
 from mlops.annotations import annotate
 from mlops.datasets import Dataset
 from mlops.image_records import records_of
 from mlops.keys import (
     SPLITS,
-    dataset_of,
-    dataset_prefix,
     run_key,
     settings_key,
     sides_key,
 )
 from mlops.manifests import manifest_of
 from mlops.overlays import write_overlays
+from mlops.overlooked import Contents
 from mlops.runs import StageRef
 from mlops.settings import TASKS
 from mlops.splits import Image, assign_sides, chosen_split, uses_folders
@@ -48,20 +47,22 @@ class Selection:
 def settle(message: Mapping[str, Any]) -> None:
     """Start the runs of a dataset once nothing has come after this message and every object has been looked at."""
     dataset = str(message["dataset"])
-    activity = table.get(f"DATASET#{dataset}", "ACTIVITY") or {"generation": 0}
+    activity = table.get(*overlooked.activity_of(dataset)) or {"generation": 0}
     if activity["generation"] != message["generation"]:
         return
     records = {row["sk"]: row for row in records_of(dataset)}
-    present = dict(aws.data_bucket().list(dataset_prefix(dataset)))
-    present = {key: etag for key, etag in present.items() if dataset_of(key)}
+    contents = Contents.of(dataset)
+    present = contents.etags
     differing = {key for key in records.keys() | present.keys() if _etag(records.get(key)) != present.get(key)}
     # What S3 did not hand out may have been restored since, which no event tells.
     unread = {key for key, row in records.items() if row.get("is_unread")} if message["attempt"] == 0 else set()
     if differing | unread:
         _look_again(message, sorted(differing), sorted(unread))
-    elif present.keys() - {settings_key(dataset)}:
+        return
+    if present.keys() - {settings_key(dataset)}:
         content = aws.data_bucket().find(settings_key(dataset))
         start_runs(datasets.read(dataset, list(records.values()), content))
+    overlooked.note_settled(dataset, contents)
 
 
 def _etag(record: Mapping[str, Any] | None) -> str | None:

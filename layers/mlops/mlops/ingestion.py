@@ -9,6 +9,7 @@ from mlops.image_records import correct_record, record_of, write_record
 from mlops.keys import KeyRefused, Upload, dataset_of, parse_upload
 from mlops.limits import MAX_BYTES
 from mlops.looking import MaskRules, facts_of
+from mlops.overlooked import activity_of, ask_whether_settled
 
 # How long nothing must come after dataset.json: events of one moment come in any order.
 COMPLETE_SECONDS = 10
@@ -60,18 +61,11 @@ def announce(arrivals: Iterable[Arrival | None]) -> None:
         dataset = arrival.upload.dataset
         latest[dataset] = max(latest.get(dataset, ""), arrival.at)
         if arrival.upload.kind == "settings":
-            table.update(*_activity(dataset), {"complete_at": arrival.at})
+            table.update(*activity_of(dataset), {"complete_at": arrival.at})
+    quiet = int(aws.setting("SETTLE_SECONDS"))
     for dataset, at in latest.items():
-        generation = table.increment(*_activity(dataset), "generation")
-        complete_at = str((table.get(*_activity(dataset)) or {}).get("complete_at", ""))
-        quiet = int(aws.setting("SETTLE_SECONDS"))
-        delay = min(quiet, COMPLETE_SECONDS) if at <= complete_at else quiet
-        body = {"dataset": dataset, "generation": generation, "attempt": 0}
-        aws.send_message(aws.setting("SETTLE_QUEUE_URL"), body, delay)
-
-
-def _activity(dataset: str) -> tuple[str, str]:
-    return f"DATASET#{dataset}", "ACTIVITY"
+        complete_at = str((table.get(*activity_of(dataset)) or {}).get("complete_at", ""))
+        ask_whether_settled(dataset, min(quiet, COMPLETE_SECONDS) if at <= complete_at else quiet)
 
 
 def _read(key: str) -> tuple[Upload, KeyRefused | None]:

@@ -9,6 +9,7 @@ from mlops.labels import as_written, label_of, likeness
 SPLITS = ("train", "test", "holdout")
 MASK_ENDING = "_mask.png"
 _DATASETS, _RUNS = "datasets", "runs"
+DATASETS_PREFIX = f"{_DATASETS}/"
 # What Rekognition takes in the name of a version, which begins with the dataset's.
 _DATASET = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 # What operating systems and tools leave among files, beside everything that is hidden.

@@ -65,9 +65,19 @@ def delete(pk: str, sk: str, condition: ConditionBase | None = None) -> bool:
 def query(pk: str, prefix: str = "") -> Iterator[Item]:
     """All items of a partition whose sort key begins with `prefix`."""
     where = Key("pk").eq(pk) & Key("sk").begins_with(prefix) if prefix else Key("pk").eq(pk)
+    return _pages(KeyConditionExpression=where, ConsistentRead=True)
+
+
+def runs_of(dataset: str) -> Iterator[Item]:
+    """The run records of a dataset, as far as the index has them yet, oldest first."""
+    where = Key("dataset_key").eq(f"DATASET#{dataset}")
+    return _pages(KeyConditionExpression=where, IndexName="runs-of-dataset")
+
+
+def _pages(**request: Any) -> Iterator[Item]:
     start: dict[str, Any] = {}
     while True:
-        page = _table().query(KeyConditionExpression=where, ConsistentRead=True, **start)
+        page = _table().query(**request, **start)
         yield from page["Items"]
         if "LastEvaluatedKey" not in page:
             return

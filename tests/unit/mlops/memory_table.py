@@ -71,7 +71,12 @@ class MemoryTable:
         self._items[_place(Key)] = item
         return {"Attributes": _copied(changed)} if ReturnValues == "UPDATED_NEW" else {}
 
-    def query(self, KeyConditionExpression: ConditionBase, ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
+    def query(
+        self,
+        KeyConditionExpression: ConditionBase,  # noqa: N803
+        ConsistentRead: bool = False,  # noqa: N803
+        IndexName: str = "",  # noqa: N803
+    ) -> dict[str, Any]:
         found = [item for _, item in sorted(self._items.items()) if _holds(KeyConditionExpression, item)]
         return {"Items": [_copied(item) for item in found]}
 
