@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 import webbrowser
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -32,6 +32,8 @@ from mlops.words import counted, some
 TASKS, ENVIRONMENTS = ("classification", "detection"), ("staging", "production")
 POLL_SECONDS = 1.0
 MOST_NAMED = 50
+# Within seconds the stack notices an upload; a new bucket's notifications begin after some five minutes.
+NOTICE_SECONDS, UNNOTICED_SECONDS = 15.0, 900.0
 _COLOURS = {"IN_PROGRESS": "yellow", "WAITING": "cyan", "COMPLETED": "green", "FAILED": "red"}
 
 
@@ -165,16 +167,42 @@ def upload_folder(
     if not any(parse_upload(key).kind == "image" for key in given.files):
         raise CommandRefused(f"There are no pictures below {folder}.")
     s3, bucket = context.session.client("s3"), context.stack.outputs["DataBucketName"]
+    before = context.stack.batches_seen(given.dataset)
     surplus = _tidy(context, s3, bucket, given, deletes and not dry_run, yes)
     keys = upload.missing(s3, bucket, given, context.stack.recorded(given.dataset))
     if not dry_run:
         with _counting(context, "Sending", len(keys)) as advance:
             upload.send(s3, bucket, given, keys, advance)
+        if keys or not context.runs.runs_of(given.dataset):
+            _await_the_stack(context, given, before, lambda key: upload.send(s3, bucket, given, [key]), bool(keys))
     left_out = sum(given.key_of(name) not in given.files for name in given.problems)
     counts = {"dataset": given.dataset, "sent": len(keys), "there_already": len(given.files) - len(keys)}
     columns = {"dataset": "Dataset", "sent": "To send" if dry_run else "Sent", "there_already": "There already"}
     more = {"left_out": "Left out", "only_in_bucket": "Only in the bucket"}
     context.show([{**counts, "left_out": left_out, "only_in_bucket": surplus}], {**columns, **more})
+
+
+def _await_the_stack(
+    context: Context, given: upload.Plan, before: int, send: Callable[[str], None], has_sent: bool
+) -> None:
+    """Wait until the stack has noticed an upload: a new bucket tells of nothing for its first minutes.
+
+    What comes later makes it look at everything, so one file is sent again. Raises CommandRefused.
+    """
+    probe = upload.probe_of(given)
+    started = time.monotonic()
+    again_at = started + (NOTICE_SECONDS if has_sent else 0)
+    while context.stack.batches_seen(given.dataset) <= before:
+        if time.monotonic() - started > UNNOTICED_SECONDS:
+            raise CommandRefused(
+                "Everything was sent, but the stack has not noticed it. `mlops doctor` may say why; the stack looks at "
+                "the bucket every hour, too."
+            )
+        if time.monotonic() >= again_at:
+            context.say(f"The stack has noticed nothing yet, which is usual for a new bucket; {probe} is sent again.")
+            send(probe)
+            again_at = time.monotonic() + NOTICE_SECONDS
+        time.sleep(POLL_SECONDS)
 
 
 def _tell(context: Context, given: upload.Plan) -> None:

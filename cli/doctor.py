@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +17,8 @@ REGIONS = frozenset(
         *("ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2"),
     }
 )
+# S3 User Guide, "Enabling Amazon EventBridge": notifications of a new bucket begin after about five minutes.
+_YOUNG = timedelta(minutes=6)
 _HEALTHY = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
 
@@ -37,6 +40,7 @@ def examine(stack: Stack, region: str) -> Iterator[Finding]:
         "e-mail": lambda: _subscription(stack),
         "Custom Labels": lambda: _projects(stack),
         "running models": lambda: _slots(stack),
+        "buckets": lambda: _buckets(stack),
         "leases": lambda: _leases(stack),
         "dead letters": lambda: _dead_letters(stack),
         "alarms": lambda: _alarms(stack),
@@ -89,6 +93,20 @@ def _slots(stack: Stack) -> Finding:
     names = ", ".join(arn.split("/")[3] for arn in running)
     advice = f"A run that needs one waits. Running: {names}. Ask AWS for a higher quota, or stop what is not needed."
     return Finding("running models", len(running) < most, text, advice)
+
+
+def _buckets(stack: Stack) -> Finding:
+    name = stack.outputs["DataBucketName"]
+    pages = stack.clients("s3").get_paginator("list_buckets").paginate()
+    made = next((b["CreationDate"] for page in pages for b in page["Buckets"] if b["Name"] == name), None)
+    if made is None:
+        return Finding("buckets", False, f"{name} is missing", "Deploy the stack again.")
+    age = datetime.now(UTC) - made
+    if age >= _YOUNG:
+        return Finding("buckets", True, f"{name} tells of uploads")
+    minutes = int(age.total_seconds()) // 60
+    later = "it may tell of no upload before it is 5 min old; `mlops upload` waits for that"
+    return Finding("buckets", True, f"{name} is {minutes} min old: {later}")
 
 
 def _leases(stack: Stack) -> Finding:

@@ -59,6 +59,10 @@ class Stack:
         rows = (row for partition in partitions_of(dataset) for row in query(client, table, partition))
         return {row["sk"]: (row.get("etag", ""), row["digest"]) for row in rows if "digest" in row}
 
+    def batches_seen(self, dataset: str) -> int:
+        """How many batches of uploads of a dataset the stack has looked at."""
+        return sum(int(row["generation"]) for row in self.rows(f"DATASET#{dataset}") if "generation" in row)
+
     @property
     def status(self) -> str:
         return str(self._description["StackStatus"])

@@ -188,6 +188,12 @@ def missing(s3: Any, bucket: str, given: Plan, recorded: Mapping[str, tuple[str,
     return [key for key, path in given.files.items() if not is_there(key, path)]
 
 
+def probe_of(given: Plan) -> str:
+    """The key of a file that may be sent again at little cost: dataset.json, which goes last, or else the smallest."""
+    settings = settings_key(given.dataset)
+    return settings if settings in given.files else min(given.files, key=lambda key: given.files[key].stat().st_size)
+
+
 def surplus(s3: Any, bucket: str, given: Plan) -> list[str]:
     """The keys of the dataset that the bucket has and the folder has not."""
     here = given.files.keys() | {given.key_of(name) for name in given.problems}

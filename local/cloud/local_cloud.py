@@ -62,7 +62,8 @@ class LocalCloud:
     """A context manager: everything it starts ends with it, and with this process, however that ends.
 
     `state` holds logs, e-mails, the build and the models; it is emptied at each start. `custom_labels` are
-    more switches of the Custom Labels service; None leaves it out, for tests that need no models.
+    more switches of the Custom Labels service; None leaves it out, for tests that need no models. A new bucket
+    tells of nothing for `silent_seconds`, which are some five minutes on AWS.
     """
 
     def __init__(
@@ -71,11 +72,13 @@ class LocalCloud:
         *,
         template: Path = ROOT / "template.yaml",
         custom_labels: Sequence[str] | None = (),
+        silent_seconds: float = 0.0,
     ) -> None:
         self.state, self.template = state.resolve(), template.resolve()
         self.endpoint = ""
         self.rekognition_endpoint = ""
         self._custom_labels = custom_labels
+        self._silent_seconds = silent_seconds
         self._running = contextlib.ExitStack()
 
     def start(self) -> Self:
@@ -175,7 +178,7 @@ class LocalCloud:
         return service
 
     def _start_emulator(self, port: int) -> ChildProcess:
-        where = ["--port", str(port), "--outbox", str(self.outbox)]
+        where = ["--port", str(port), "--outbox", str(self.outbox), "--silent-seconds", str(self._silent_seconds)]
         if self.rekognition_endpoint:
             where += ["--rekognition-endpoint", self.rekognition_endpoint, "--changes", str(self._changes)]
         emulator = ChildProcess(

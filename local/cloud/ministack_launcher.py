@@ -60,6 +60,7 @@ CONTRACT: Mapping[str, str] = {
     "ministack.services.lambda_svc:_resolve_name_and_qualifier": "8c65f22c59e03249",
     "ministack.services.lambda_svc:_run_sqs_batch": "f9bf630aabf3d1b9",
     "ministack.services.lambda_svc:invoke_async_with_retry": "289fe4d3cbd4089b",
+    "ministack.services.s3:_fire_s3_event": "2ab38cfade76bf2e",
     "ministack.services.s3:_foreign_bucket_allows": "7865eb38b093e5a8",
     "ministack.services.sns:_fanout": "984cdd91d64aa056",
     "ministack.services.sns:_matches_filter_policy": "16fce5e70fec3494",
@@ -389,6 +390,23 @@ def _module_beside(name: str) -> Any:
 _prepared = _module_beside("prepared")
 
 
+_LONG_AGO = "2000-01-01T00:00:00Z"
+
+
+def install_silent_buckets(seconds: float) -> None:
+    """A new bucket tells of nothing for so long, as on AWS, where it is about five minutes."""
+    from ministack.services import s3
+
+    fire = s3._fire_s3_event
+
+    def fired(bucket_name: str, *rest: Any, **options: Any) -> None:
+        made_at = datetime.fromisoformat(s3._buckets.get(bucket_name, {}).get("created", _LONG_AGO))
+        if (datetime.now(UTC) - made_at).total_seconds() >= seconds:
+            fire(bucket_name, *rest, **options)
+
+    s3._fire_s3_event = fired
+
+
 def install_condition_keys() -> None:
     """Requests over loopback count as encrypted: bucket policies that demand TLS must not lock this machine out.
 
@@ -679,6 +697,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--outbox", type=Path, default=Path("outbox"), help="folder for e-mails")
     parser.add_argument("--rekognition-endpoint", help="where the Custom Labels service listens")
     parser.add_argument("--changes", type=Path, help="pipe that tells the ARNs of models whose status changed")
+    parser.add_argument("--silent-seconds", type=float, default=0.0, help="how long a new bucket tells of nothing")
     parser.add_argument("--background-limit", type=int, default=max(4, 2 * (os.cpu_count() or 1)))
     return parser.parse_args()
 
@@ -702,6 +721,7 @@ def start(options: argparse.Namespace) -> None:
     install_prompt_queues(options.changes)
     install_patient_stacks()
     install_memory_report()
+    install_silent_buckets(options.silent_seconds)
     install_condition_keys()
     install_callers_of_foreign_buckets()
     install_outbox(options.outbox, options.port)

@@ -26,6 +26,7 @@ BLOCKS = [re.sub("(?m)^ +(?=[a-z])", "", block) for block in re.findall(r"(?ms)^
 STAGING = "222222222222"
 # Few small pictures, so that it does not take long.
 FEW = {"GOOD": "24", "PER_DEFECT": "8", "SIZE": "320"}
+SILENT_SECONDS = 25
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -81,7 +82,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     template.write_text(with_defaults(template.read_text(), local_parameters(folder / "samconfig.toml")))
     memory = folder.parent / "session"
     memory.touch()
-    with LocalCloud(folder.parent / "cloud") as cloud:
+    # The first events are lost, as on AWS: a new bucket tells of nothing at first.
+    with LocalCloud(folder.parent / "cloud", silent_seconds=SILENT_SECONDS) as cloud:
         yield Shell(cloud, folder, memory)
 
 

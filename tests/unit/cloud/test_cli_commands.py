@@ -7,6 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -153,6 +154,13 @@ def mlops(outputs: dict[str, str]) -> Callable[..., Result]:
         return CliRunner().invoke(commands.main, arguments, prog_name="mlops", **options)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack that notices every upload at once."""
+    batches = count()
+    monkeypatch.setattr("cli.stack.Stack.batches_seen", lambda self, dataset: next(batches))
 
 
 def answer(result: Result) -> Any:
@@ -362,6 +370,45 @@ def test_bytes_that_the_stack_knows_are_not_sent_again_whatever_their_etag(
     table.put_item(Item={"pk": "IMAGES#parts#3", "sk": key, "etag": etag, "digest": hashlib.sha256(data).hexdigest()})
 
     assert answer(mlops("--json", "upload", folder))[0]["sent"] == 0
+
+
+def seen(monkeypatch: pytest.MonkeyPatch, *batches: int) -> None:
+    """Let the stack have seen so many batches, look after look, and look without a pause."""
+    looks = iter(batches)
+    monkeypatch.setattr("cli.stack.Stack.batches_seen", lambda self, dataset: next(looks))
+    monkeypatch.setattr(commands, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(commands, "POLL_SECONDS", 0.0)
+
+
+def test_an_upload_that_the_stack_does_not_notice_is_told_of_again(
+    mlops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen(monkeypatch, 0, 0, 0, 1)
+    result = mlops("upload", fill(mvtec(tmp_path / "parts"), {"dataset.json": b"{}"}))
+
+    assert result.exit_code == 0
+    assert result.output.count("datasets/parts/dataset.json is sent again") == 2
+
+
+def test_everything_sent_and_no_run_makes_the_stack_look(
+    mlops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = mvtec(tmp_path / "parts")
+    mlops("upload", folder)
+    seen(monkeypatch, 7, 7, 8)
+
+    assert "is sent again" in mlops("upload", folder).output
+
+
+def test_an_upload_that_is_never_noticed_ends_in_a_sentence(
+    mlops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen(monkeypatch, *range(0, -9, -1))
+    monkeypatch.setattr(commands, "UNNOTICED_SECONDS", 0.0)
+    result = mlops("upload", mvtec(tmp_path / "parts"))
+
+    assert result.exit_code == 1
+    assert "the stack has not noticed it" in result.output
 
 
 def test_a_dry_run_sends_nothing(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:
