@@ -26,7 +26,7 @@ BLOCKS = [re.sub("(?m)^ +(?=[a-z])", "", block) for block in re.findall(r"(?ms)^
 STAGING = "222222222222"
 # Few small pictures, so that it does not take long.
 FEW = {"GOOD": "24", "PER_DEFECT": "8", "SIZE": "320"}
-SILENT_SECONDS = 25
+SILENT_SECONDS = 15
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
