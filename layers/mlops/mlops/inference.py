@@ -63,7 +63,8 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease: Mapping[str, An
     client = aws.rekognition(version_arn)
     with runs.timed(ref, "inference"), ThreadPoolExecutor(_PARALLEL) as pool:
         calls = list(pool.map(lambda subject: _ask(client, version_arn, subject, least), subjects))
-    facts = {"version_arn": version_arn, "lease_id": lease["lease_id"], "images_from": side, "tested_at": runs.now()}
+    asked = {"lease_id": lease["lease_id"], "decision": lease.get("decision", "")}
+    facts = {"version_arn": version_arn, **asked, "images_from": side, "tested_at": runs.now()}
     judged = judge(ref.task, calls)
     beside = _beside_production(ref, version_arn, judged["answers"])
     # Somebody who goes back to an earlier version knows that it is not the best one.

@@ -80,9 +80,19 @@ def begin(ref: StageRef, cause: str) -> bool:
     """
     row = table.get(*ref.row)
     if row and row["cause"] == cause:
-        return row["state"] not in (COMPLETED, FAILED)
+        return not _has_ended(row)
     table.put({**_row(ref), "cause": cause, "state": IN_PROGRESS, "started_at": now(), "reasons": []})
     return True
+
+
+def is_over(ref: StageRef, cause: str) -> bool:
+    """Whether a stage has ended that this very cause asked for."""
+    row = table.get(*ref.row)
+    return row is not None and row["cause"] == cause and _has_ended(row)
+
+
+def _has_ended(row: Mapping[str, Any]) -> bool:
+    return row["state"] in (COMPLETED, FAILED)
 
 
 def wait(ref: StageRef, what: str) -> None:
