@@ -14,6 +14,8 @@ from mlops import aws, table, telemetry
 from mlops.runs import StageRef
 
 TRAINING, RUNNING = "training", "running"
+# As AWS counts the hours of a month. A version is started with one inference unit.
+HOURS_A_MONTH, UNITS = 730, 1
 
 
 def note_training(ref: StageRef, version: Mapping[str, Any]) -> None:
@@ -25,6 +27,11 @@ def note_test(ref: StageRef, lease: Mapping[str, Any]) -> None:
     """Record that a version ran from the start of its lease until now, once for each lease."""
     seconds = max(1, int(time.time()) - int(lease["started_at"]))
     _note(ref, RUNNING, f"{ref.environment}#{lease['lease_id']}", seconds)
+
+
+def a_month(usd_an_hour: float) -> float:
+    """US dollars that a version costs a month when it never stops."""
+    return HOURS_A_MONTH * UNITS * usd_an_hour
 
 
 def _note(ref: StageRef, kind: str, name: str, seconds: int) -> None:

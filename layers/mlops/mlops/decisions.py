@@ -3,6 +3,7 @@
 So a decision is never taken for another one of the same run, in whatever order and how often events come.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from mlops import table
@@ -20,6 +21,13 @@ def find(ref: StageRef, decision: str) -> dict[str, Any]:
     if not decision:
         return {}
     return table.get(ref.row[0], decision) or table.get(decision, "APPROVAL") or {}
+
+
+def named_in(detail: Mapping[str, Any], ref: StageRef) -> str:
+    """The decision that an event carries along. Those of an earlier release of this stack only know of a rollback."""
+    named = str(detail.get("decision") or detail.get("cause", ""))
+    was_rollback = bool(detail.get("is_rollback")) or named.startswith("rollback@")
+    return rollback(ref) if was_rollback else named
 
 
 def rollback(ref: StageRef, cause: str = "") -> str:

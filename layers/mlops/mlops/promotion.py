@@ -95,16 +95,14 @@ def copied(detail: Mapping[str, Any]) -> None:
         return
     version = aws.describe_version(detail["project_arn"], detail["version_name"])
     if version:
-        _start(ref.at("inference_test"), version, str(detail.get("cause", "")))
+        _start(ref.at("inference_test"), version, decisions.named_in(detail, ref))
     runs.complete(ref)
 
 
 def retry(detail: Mapping[str, Any]) -> None:
     """Go on with a copy or a start that met a quota."""
-    ref, decision = ref_of(detail), str(detail.get("decision", ""))
-    if detail.get("is_rollback") and not decision:
-        # The message of an earlier release of this stack.
-        decision = decisions.rollback(ref)
+    ref = ref_of(detail)
+    decision = decisions.named_in(detail, ref)
     if ref.stage == approval_stage(ref.environment):
         copy(ref, decision)
     else:
@@ -164,9 +162,9 @@ def _keep_running(ref: StageRef, entry: Mapping[str, Any], lease_id: str) -> boo
 
 def _decision_of(ref: StageRef, result: Mapping[str, Any]) -> dict[str, Any]:
     """Who let the version in: by the decision that its test was made for."""
-    if decision := result.get("decision"):
-        return decisions.find(ref, str(decision))
-    # A test of an earlier release of this stack names none: what was recorded for the run then.
+    if found := decisions.find(ref, str(result.get("decision", ""))):
+        return found
+    # A test that was begun by an earlier release of this stack names none: what was recorded for the run then.
     pointer = table.get(ref.row[0], f"APPROVAL#{ref.environment}") or {}
     return decisions.find(ref, decisions.rollback(ref)) or decisions.find(ref, str(pointer.get("token_hash", "")))
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from mlops import costs
+
 
 @cache
 def _environment() -> Environment:
@@ -17,6 +19,8 @@ def _environment() -> Environment:
     )
     environment.filters["number"] = lambda value: "-" if value is None else f"{float(value):.3f}"
     environment.filters["minutes"] = lambda seconds: f"{max(1, round(seconds / 60))} min" if seconds else "0 min"
+    environment.filters["a_month"] = costs.a_month
+    environment.globals["hours_a_month"] = costs.HOURS_A_MONTH
     return environment
 
 
