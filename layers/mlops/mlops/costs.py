@@ -35,8 +35,8 @@ def a_month(usd_an_hour: float) -> float:
 
 
 def _note(ref: StageRef, kind: str, name: str, seconds: int) -> None:
-    usd = round(seconds / 3600 * float(aws.json_setting("PRICES")[kind]), 4)
-    row = {"pk": ref.row[0], "sk": f"COST#{name}", "kind": kind, "seconds": seconds, "usd": f"{usd:.4f}"}
+    usd = seconds / 3600 * float(aws.json_setting("PRICES")[kind])
+    row = {"pk": ref.row[0], "sk": f"COST#{name}", "kind": kind, "seconds": seconds, "usd": f"{usd:.6f}"}
     if table.put({**row, "environment": ref.environment}, Attr("pk").not_exists()):
         telemetry.run_cost(ref.run_id, kind, usd)
 
@@ -46,4 +46,4 @@ def estimate(run_id: str) -> dict[str, float]:
     rows = list(table.query(f"RUN#{run_id}", "COST#"))
     seconds = {kind: float(sum(row["seconds"] for row in rows if row["kind"] == kind)) for kind in (TRAINING, RUNNING)}
     price = float(aws.json_setting("PRICES")[RUNNING])
-    return {"usd": round(sum(float(row["usd"]) for row in rows), 2), **seconds, "usd_an_hour": price}
+    return {"usd": round(sum(float(row["usd"]) for row in rows), 6), **seconds, "usd_an_hour": price}

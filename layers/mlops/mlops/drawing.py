@@ -92,13 +92,14 @@ def _label(
 ) -> _Place:
     """Write a mark's text above its box, or wherever near it nothing has been written yet; return the place."""
     left, top, _, bottom = _corners(mark.box, scale)
-    width, height = canvas.textlength(mark.text, _font()) + 8, _FONT + 5
+    text = _fitting(canvas, mark.text, frame[0] - 8)
+    width, height = canvas.textlength(text, _font()) + 8, _FONT + 5
     x = max(min(left, frame[0] - width), 0)
     places = [top - height, bottom + 1, *(top + step * height for step in range(8))]
     free = (y for y in places if _STRIP <= y <= frame[1] - height and not _overlaps((x, y, width, height), taken))
     y = next(free, max(top - height, _STRIP))
     canvas.rectangle((x, y, x + width, y + height), fill=mark.colour)
-    canvas.text((x + 4, y + 1), mark.text, _DARK, _font())
+    canvas.text((x + 4, y + 1), text, _DARK, _font())
     return x, y, width, height
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from mlops import aws, costs, runs, table
+from mlops import aws, costs, runs, table, words
 from mlops.environments import ENVIRONMENTS
 from mlops.keys import run_key
+from mlops.metrics import keeps_to, reaches
 from mlops.mistakes import is_wrong
 
 _LINK_SECONDS = 900
@@ -33,7 +34,12 @@ class Measure:
     def is_good(self) -> bool:
         if self.value is None:
             return True
-        return self.value >= self.limit if self.bound == "at least" else self.value <= self.limit
+        return (reaches if self.bound == "at least" else keeps_to)(self.value, self.limit)
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The value and its limit as a person reads them."""
+        return words.beside(self.value, self.limit) if self.value is not None else ("-", words.number(self.limit))
 
 
 @dataclass(frozen=True)

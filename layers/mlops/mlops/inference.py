@@ -14,8 +14,9 @@ from mlops import aws, classification, comparison, costs, detection, gallery, ke
 from mlops.answers import Call, Subject, subject_of
 from mlops.keys import run_key
 from mlops.manifests import parse_lines
-from mlops.metrics import percentile
+from mlops.metrics import keeps_to, percentile, reaches
 from mlops.runs import StageRef, ref_of
+from mlops.words import beside
 
 # One inference unit serves a few calls a second; more in flight would only be throttled.
 _PARALLEL = 3
@@ -119,11 +120,13 @@ def _failures(calls: Sequence[Call]) -> list[str]:
 def _reasons(numbers: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
     reasons = []
     for name in ("f1", "accuracy"):
-        if name in limits and not numbers[name] >= limits[name]:
-            reasons.append(f"inference test: {name} {numbers[name]:.3f} is below {limits[name]:.3f}")
+        if name in limits and not reaches(numbers[name], limits[name]):
+            value, least = beside(numbers[name], limits[name])
+            reasons.append(f"inference test: {name} {value} is below {least}")
     rate, most = numbers["false_alarm_rate"], limits["false_alarm_rate"]
-    if rate is not None and not rate <= most:
-        reasons.append(f"inference test: {rate:.3f} false alarms per clean image are more than {most:.3f}")
+    if rate is not None and not keeps_to(rate, most):
+        value, limit = beside(rate, most)
+        reasons.append(f"inference test: {value} false alarms per clean image are more than {limit}")
     return reasons
 
 

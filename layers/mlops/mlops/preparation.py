@@ -25,7 +25,9 @@ def prepare(run_id: str, cause: str) -> None:
     verdict = check_manifests(ref.task, train, test, shapes)
     violations = verdict.violations + _changed(truth["dataset"], {row["key"]: row["etag"] for row in inventory})
     if violations:
-        runs.fail(ref, violations, run_key(run_id, "ground_truth.json"))
+        artifact = run_key(run_id, "data_prepare.json")
+        store.write_json(artifact, {**ref.as_detail(), "outcome": runs.FAILED, "reasons": violations})
+        runs.fail(ref, violations, artifact)
         return
     artifact = run_key(run_id, "training_input.json")
     store.write_json(artifact, _training_input(ref, truth, verdict.warnings + _remarks(truth, inventory)))

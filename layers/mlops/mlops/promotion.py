@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import approvals, aws, decisions, keeping, releases, runs, serving, sharing, table, watching
+from mlops import approvals, aws, decisions, keeping, releases, runs, serving, sharing, table, watching, words
 from mlops.environments import approval_stage, before
 from mlops.keys import run_key
 from mlops.runs import StageRef, ref_of
@@ -180,6 +180,8 @@ def roll_back(detail: Mapping[str, Any], cause: str) -> None:
         runs.fail(ref, [f"{ref.run_id} was never released in {environment}"])
     elif current.get("run_id") == ref.run_id:
         runs.fail(ref, [f"{ref.run_id} is the current release in {environment}"])
+    elif problem := words.overlong(str(detail["approver"]), str(detail["comment"])):
+        runs.fail(ref, [problem])
     else:
         decision = decisions.rollback(ref, cause)
         decisions.note(ref, decision, str(detail["approver"]), str(detail["comment"]), is_rollback=True)

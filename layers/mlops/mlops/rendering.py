@@ -5,7 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from mlops import costs
+from mlops import costs, words
+from mlops.metrics import reaches
 
 
 @cache
@@ -17,7 +18,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = lambda value: "-" if value is None else f"{float(value):.3f}"
+    environment.filters |= {"number": words.number, "signed": words.signed, "dollars": words.dollars}
+    environment.tests["reaching"] = reaches
     environment.filters["minutes"] = lambda seconds: f"{max(1, round(seconds / 60))} min" if seconds else "0 min"
     environment.filters["a_month"] = costs.a_month
     environment.globals["hours_a_month"] = costs.HOURS_A_MONTH

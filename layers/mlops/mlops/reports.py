@@ -49,6 +49,7 @@ def _text(run_id: str, stages: Sequence[Mapping[str, Any]]) -> str:
         pictures=evidence.embedded(known),
         lineage=evidence.lineage_of(known),
         releases=history[: evidence.MOST_SHOWN_RELEASES],
+        earlier_releases=len(history[evidence.MOST_SHOWN_RELEASES :]),
         target=environment,
         stays_running=keeping.is_wanted(environment) and not is_failed,
         **known,
@@ -80,5 +81,7 @@ def _took(stage: Mapping[str, Any]) -> str:
     if "finished_at" not in stage:
         return ""
     spent = datetime.fromisoformat(stage["finished_at"]) - datetime.fromisoformat(stage["started_at"])
-    seconds = round(spent.total_seconds())
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+    seconds = spent.total_seconds()
+    if seconds < 1:
+        return "less than 1 s" if seconds > 0 else "0 s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
