@@ -30,9 +30,9 @@ class Mark:
     colour: str
 
 
-def draw(image: Image.Image, marks: Sequence[Mark], caption: str) -> Image.Image:
+def draw(image: Image.Image, marks: Sequence[Mark], caption: str, most_side: int = _MOST_SIDE) -> Image.Image:
     """The image at a size that is easy to look at, the marks on it, and a line that says what it is."""
-    scale = _scale(image)
+    scale = _scale(image, most_side)
     size = round(image.width * scale), round(image.height * scale)
     drawn = Image.new("RGB", (max(size[0], _LEAST_SIDE), size[1] + _STRIP), _PAPER)
     drawn.paste(_as_rgb(image).resize(size, Image.Resampling.LANCZOS), (0, _STRIP))
@@ -69,9 +69,9 @@ def as_jpeg(image: Image.Image) -> bytes:
     return data.getvalue()
 
 
-def _scale(image: Image.Image) -> float:
+def _scale(image: Image.Image, most_side: int) -> float:
     longest = max(image.size)
-    return min(_MOST_SIDE / longest, max(1.0, _LEAST_SIDE / longest))
+    return min(most_side / longest, max(1.0, _LEAST_SIDE / longest))
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
