@@ -279,7 +279,7 @@ def _show_stages(context: Context, runs: Iterable[Run]) -> None:
                 "task": run.task,
                 **{name: getattr(stage, name) for name in ("stage", "environment", "state")},
                 "seconds": round(stage.seconds(now), 1),
-                "why": "; ".join(stage.reasons) or stage.waiting_for,
+                "why": stage.why,
             }
             for run in runs
             for stage in run.stages
@@ -311,8 +311,11 @@ def watch(context: Context, name: str, until: str) -> None:
 
 def _lines(run: Run) -> Iterator[str]:
     for stage in run.stages:
-        why = "; ".join(stage.reasons) or stage.waiting_for
-        yield f"{run.run_id} {stage.name}: {stage.state}{f' ({why})' if why else ''}"
+        state = f"{run.run_id} {stage.name}: {stage.state}"
+        if len(stage.reasons) > 1:
+            yield "\n  ".join([state, *stage.reasons])
+        else:
+            yield f"{state} ({stage.why})" if stage.why else state
 
 
 def _is_at_rest(run: Run, stage: str) -> bool:

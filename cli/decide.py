@@ -3,10 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
 import httpx
+
+from mlops.words import shortened
 
 LINK = re.compile(r"^\s*(https?://\S+/approval\?token=\S+)\s*$", re.MULTILINE)
 
@@ -115,12 +118,19 @@ def _only_form(page: str) -> Form:
     parser = FormParser()
     parser.feed(page)
     if len(parser.forms) != 1:
-        raise ApprovalError(f"The approval page has {len(parser.forms)} forms instead of one:\n{page[:2000]}")
+        raise ApprovalError(f"The approval page has {len(parser.forms)} forms instead of one:\n{shortened(page, 2000)}")
     return parser.forms[0]
 
 
 def _accepted(answer: httpx.Response) -> httpx.Response:
     if not answer.is_success:
         where = f"{answer.request.method} {answer.url.path}"
-        raise ApprovalError(f"{where} answered {answer.status_code}: {answer.text[:2000]}")
+        raise ApprovalError(f"{where} answered {answer.status_code}: {_said(answer.text)}")
     return answer
+
+
+def _said(page: str) -> str:
+    """What a page tells: its alert, or else all of its words."""
+    alert = re.search(r'role="alert">(.*?)</section>', page, re.DOTALL)
+    body = alert[1] if alert else re.sub(r"<(style|head)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return shortened(" ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split()), 2000)

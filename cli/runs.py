@@ -38,6 +38,11 @@ class Stage:
     pictures_seconds: float = 0.0
 
     @property
+    def why(self) -> str:
+        """The reasons, each on a line of its own, or what the stage waits for."""
+        return "\n".join(self.reasons) or self.waiting_for
+
+    @property
     def name(self) -> str:
         return f"{self.stage} ({self.environment})"
 

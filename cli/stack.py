@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from cli.items import query
+from mlops import words
 from mlops.image_records import partitions_of
 from mlops.looking import MaskRules
 
@@ -135,6 +136,8 @@ class Stack:
         target = run_id or earlier[0]
         if target not in earlier:
             raise CommandRefused(f"{target} is not an earlier release; these are: {', '.join(dict.fromkeys(earlier))}")
+        if problem := words.overlong(approver, comment):
+            raise CommandRefused(problem)
         detail = {"run_id": target, "dataset": dataset, "task": task, "environment": environment}
         entry = {
             "Source": SOURCE,

@@ -5,10 +5,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import promotion, serving
-from mlops.environments import approval_stage
+from mlops import promotion
 from mlops.once import once
-from mlops.runs import ref_of
 
 logger = Logger()
 
@@ -21,20 +19,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         case "Model Approval Decided":
             once(lambda: promotion.decided(detail), cause=str(detail["approval"]), context=context)
         case "Model Status Change":
-            once(lambda: promotion.copied(detail), cause=f"{detail['version_arn']}@copied", context=context)
+            cause = f"{detail['version_arn']}@{detail.get('cause', 'copied')}"
+            once(lambda: promotion.copied(detail), cause=cause, context=context)
         case "Pipeline Stage Completed":
             promotion.release(detail)
         case "Pipeline Stage Retry":
-            cause = f"retry@{event['id']}"
-            once(lambda: retry(detail, cause), cause=cause, context=context)
+            once(lambda: promotion.retry(detail), cause=f"retry@{event['id']}", context=context)
         case "Model Rollback Requested":
             cause = f"rollback@{event['id']}"
             once(lambda: promotion.roll_back(detail, cause), cause=cause, context=context)
-
-
-def retry(detail: dict[str, Any], cause: str) -> None:
-    ref = ref_of(detail)
-    if ref.stage == approval_stage(ref.environment):
-        promotion.copy(ref, cause)
-    else:
-        serving.start(ref, detail["artifact"], is_rollback=bool(detail.get("is_rollback")))

@@ -55,7 +55,7 @@ def test_three_datasets_at_once_all_finish_although_training_takes_long_and_noth
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     state = tmp_path_factory.mktemp("slow")
-    with started_system(state, {"SettleSeconds": "60"}, SLOW) as system:
+    with started_system(state, {"SettleSeconds": "60", "ProductionAlwaysOn": "true"}, SLOW) as system:
         crowd = bring_to_production(system, DATASETS, 400)
 
         assert any("trains" in what for what in crowd.waited_for), crowd.waited_for

@@ -27,7 +27,7 @@ TASK = "classification"
 def plant(system: System) -> Iterator[System]:
     """A stack of its own whose staging and production are in other accounts, set up as the documents say."""
     outputs = system.cloud.deploy(NAME, STRICT)
-    parameters: dict[str, str] = {}
+    parameters = {"ProductionAlwaysOn": "true"}
     sources = {"staging": PIPELINE, "production": ACCOUNTS["staging"]}
     for environment, account in ACCOUNTS.items():
         given = {

@@ -1,6 +1,7 @@
 """What the code reads from its environment, the template sets."""
 
 import ast
+import json
 from functools import cache
 from pathlib import Path
 
@@ -84,3 +85,10 @@ def test_the_check_sees_settings_behind_several_calls():
 
 def test_every_folder_of_functions_is_a_function_of_the_template():
     assert {logical_id(function) for function in FUNCTIONS} == set(functions())
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_by_default_nothing_stays_running(function):
+    variables = functions()[logical_id(function)]["Environment"]["Variables"]
+
+    assert json.loads(variables["ALWAYS_ON"]) == {"staging": "false", "production": "false"}

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from mlops.boxes import Box, grown
 from mlops.keys import MASK_ENDING, folder_of, mask_key, stem_of
 from mlops.labels import NORMAL, as_written, likeness
-from mlops.limits import least_box_side
+from mlops.limits import NAMED, least_box_side
 from mlops.splits import Image
+from mlops.words import listed
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _partners(images: Iterable[Image], masks: Iterable[MaskRecord], problems: di
         if len(free) == 1:
             partners[free[0]] = mask
         elif free:
-            problems[mask.key] = f"fits several images: {', '.join(sorted(free))}; {_HOW_TO_TELL}"
+            problems[mask.key] = f"fits several images: {listed(sorted(free), NAMED)}; {_HOW_TO_TELL}"
         elif fitting:
             problems[mask.key] = f"a second mask of {fitting[0].key}: delete one of them"
         else:

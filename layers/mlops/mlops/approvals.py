@@ -10,12 +10,11 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import aws, evidence, keeping, mails, runs, table
+from mlops import aws, evidence, keeping, mails, runs, table, words
 from mlops.environments import DECISION, after, approval_stage
 from mlops.runs import StageRef, ref_of
 
 _TOKEN_BYTES = 32
-_MAX_COMMENT, _MAX_APPROVER = 1000, 100
 PENDING, APPROVED, REJECTED = "PENDING", "APPROVED", "REJECTED"
 
 
@@ -101,8 +100,8 @@ def decide(form: Decision, source: Mapping[str, str]) -> dict[str, Any]:
         _check(form, approval)
         decided = {
             "state": APPROVED if form.decision == "approve" else REJECTED,
-            "approver": form.approver.strip()[:_MAX_APPROVER],
-            "comment": form.comment.strip()[:_MAX_COMMENT],
+            "approver": form.approver.strip(),
+            "comment": form.comment.strip(),
             "decided_at": runs.now(),
             **source,
         }
@@ -119,6 +118,8 @@ def _check(form: Decision, approval: Mapping[str, Any]) -> None:
         raise DecisionRefused("Choose either approve or reject.")
     if not form.approver.strip():
         raise DecisionRefused("Enter your name: it goes into the release history.")
+    if problem := words.overlong(form.approver.strip(), form.comment.strip()):
+        raise DecisionRefused(problem)
     if form.confirmation.strip().lower() != confirmation_of(approval["run_id"]):
         raise DecisionRefused("The last six characters of the run do not match. They are in the e-mail and above.")
     if digest_of(approval["artifact"]) != approval["artifact_digest"]:

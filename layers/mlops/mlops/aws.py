@@ -12,6 +12,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from mlops import words
+
 SOURCE = "rekognition-mlops"
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 # The standard mode takes LimitExceededException for throttling and would sleep for a minute on a quota that is used up
@@ -213,9 +215,15 @@ def send_message(queue_url: str, body: Mapping[str, Any], delay_seconds: int = 0
 
 
 def send_mail(subject: str, text: str) -> None:
-    """Publish to the topic. Subjects are ASCII, below 100 characters and on one line, as SNS demands."""
-    plain = " ".join(subject.split()).encode("ascii", "replace").decode()
-    client("sns").publish(TopicArn=setting("TOPIC_ARN"), Subject=plain[:99], Message=text)
+    """Publish to the topic. Subjects are ASCII, below 100 characters and on one line, as SNS demands.
+
+    One that is not comes whole at the head of the text.
+    """
+    line = " ".join(subject.split())
+    plain = words.subject(line.encode("ascii", "replace").decode())
+    client("sns").publish(
+        TopicArn=setting("TOPIC_ARN"), Subject=plain, Message=text if plain == line else f"{line}\n\n{text}"
+    )
 
 
 def projects() -> dict[str, dict[str, str]]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from mlops.metrics import reaches
+
 
 @dataclass(frozen=True, order=True)
 class Box:
@@ -42,7 +44,7 @@ def match(truth: Sequence[LabeledBox], found: Sequence[LabeledBox], least_iou: f
     pairs = sorted(
         (-box.confidence, -overlap, box.box, true.box, number, index)
         for (number, box), (index, true) in product(enumerate(found), enumerate(truth))
-        if box.label == true.label and (overlap := iou(box.box, true.box)) >= least_iou
+        if box.label == true.label and reaches(overlap := iou(box.box, true.box), least_iou)
     )
     matched: dict[int, int] = {}
     for *_, number, index in pairs:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops import classification, detection
-from mlops.metrics import Score, macro
+from mlops.metrics import Score, macro, reaches
+from mlops.words import loss
 
 Answers = Sequence[Mapping[str, Any]]
 FIRST = "a first release: nothing was in production to compare it with"
@@ -42,11 +43,12 @@ def reasons_against(comparison: Mapping[str, Any], tolerated: float) -> list[str
     if not comparison.get("images"):
         return []
     f1 = comparison["f1"]
-    if f1["difference"] >= -tolerated:
+    if reaches(f1["difference"], -tolerated):
         return []
+    candidate, production, most = loss(f1["candidate"], f1["production"], tolerated)
     return [
-        f"worse than production: F1 {f1['candidate']:.3f} beside {f1['production']:.3f} on the same "
-        f"{comparison['images']} images; {tolerated:.3f} less is tolerated"
+        f"worse than production: F1 {candidate} beside {production} on the same {comparison['images']} images; "
+        f"{most} less is tolerated"
     ]
 
 

@@ -14,6 +14,8 @@ from mlops import aws, table, telemetry
 from mlops.runs import StageRef
 
 TRAINING, RUNNING = "training", "running"
+# As AWS counts the hours of a month. A version is started with one inference unit.
+HOURS_A_MONTH, UNITS = 730, 1
 
 
 def note_training(ref: StageRef, version: Mapping[str, Any]) -> None:
@@ -27,9 +29,14 @@ def note_test(ref: StageRef, lease: Mapping[str, Any]) -> None:
     _note(ref, RUNNING, f"{ref.environment}#{lease['lease_id']}", seconds)
 
 
+def a_month(usd_an_hour: float) -> float:
+    """US dollars that a version costs a month when it never stops."""
+    return HOURS_A_MONTH * UNITS * usd_an_hour
+
+
 def _note(ref: StageRef, kind: str, name: str, seconds: int) -> None:
-    usd = round(seconds / 3600 * float(aws.json_setting("PRICES")[kind]), 4)
-    row = {"pk": ref.row[0], "sk": f"COST#{name}", "kind": kind, "seconds": seconds, "usd": f"{usd:.4f}"}
+    usd = seconds / 3600 * float(aws.json_setting("PRICES")[kind])
+    row = {"pk": ref.row[0], "sk": f"COST#{name}", "kind": kind, "seconds": seconds, "usd": f"{usd:.6f}"}
     if table.put({**row, "environment": ref.environment}, Attr("pk").not_exists()):
         telemetry.run_cost(ref.run_id, kind, usd)
 
@@ -39,4 +46,4 @@ def estimate(run_id: str) -> dict[str, float]:
     rows = list(table.query(f"RUN#{run_id}", "COST#"))
     seconds = {kind: float(sum(row["seconds"] for row in rows if row["kind"] == kind)) for kind in (TRAINING, RUNNING)}
     price = float(aws.json_setting("PRICES")[RUNNING])
-    return {"usd": round(sum(float(row["usd"]) for row in rows), 2), **seconds, "usd_an_hour": price}
+    return {"usd": round(sum(float(row["usd"]) for row in rows), 6), **seconds, "usd_an_hour": price}

@@ -92,5 +92,5 @@ def _found(label: Mapping[str, Any], subject: Subject) -> LabeledBox:
 
 
 def _described(box: LabeledBox, outcome: str) -> dict[str, Any]:
-    sides = {name: round(value, 1) for name, value in asdict(box.box).items()}
+    sides = {name: round(value, 3) for name, value in asdict(box.box).items()}
     return {"label": box.label, "confidence": box.confidence, "box": sides, "outcome": outcome}

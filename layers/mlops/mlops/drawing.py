@@ -30,9 +30,9 @@ class Mark:
     colour: str
 
 
-def draw(image: Image.Image, marks: Sequence[Mark], caption: str) -> Image.Image:
+def draw(image: Image.Image, marks: Sequence[Mark], caption: str, most_side: int = _MOST_SIDE) -> Image.Image:
     """The image at a size that is easy to look at, the marks on it, and a line that says what it is."""
-    scale = _scale(image)
+    scale = _scale(image, most_side)
     size = round(image.width * scale), round(image.height * scale)
     drawn = Image.new("RGB", (max(size[0], _LEAST_SIDE), size[1] + _STRIP), _PAPER)
     drawn.paste(_as_rgb(image).resize(size, Image.Resampling.LANCZOS), (0, _STRIP))
@@ -69,9 +69,9 @@ def as_jpeg(image: Image.Image) -> bytes:
     return data.getvalue()
 
 
-def _scale(image: Image.Image) -> float:
+def _scale(image: Image.Image, most_side: int) -> float:
     longest = max(image.size)
-    return min(_MOST_SIDE / longest, max(1.0, _LEAST_SIDE / longest))
+    return min(most_side / longest, max(1.0, _LEAST_SIDE / longest))
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -92,13 +92,14 @@ def _label(
 ) -> _Place:
     """Write a mark's text above its box, or wherever near it nothing has been written yet; return the place."""
     left, top, _, bottom = _corners(mark.box, scale)
-    width, height = canvas.textlength(mark.text, _font()) + 8, _FONT + 5
+    text = _fitting(canvas, mark.text, frame[0] - 8)
+    width, height = canvas.textlength(text, _font()) + 8, _FONT + 5
     x = max(min(left, frame[0] - width), 0)
     places = [top - height, bottom + 1, *(top + step * height for step in range(8))]
     free = (y for y in places if _STRIP <= y <= frame[1] - height and not _overlaps((x, y, width, height), taken))
     y = next(free, max(top - height, _STRIP))
     canvas.rectangle((x, y, x + width, y + height), fill=mark.colour)
-    canvas.text((x + 4, y + 1), mark.text, _DARK, _font())
+    canvas.text((x + 4, y + 1), text, _DARK, _font())
     return x, y, width, height
 
 

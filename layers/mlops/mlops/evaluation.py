@@ -7,7 +7,7 @@ from mlops import aws, costs, runs, serving
 from mlops.gate import Thresholds, parse_label_thresholds, reasons_against
 from mlops.keys import run_key
 from mlops.manifests import parse_lines
-from mlops.metrics import Outcome, Score, as_dicts, label_scores, macro
+from mlops.metrics import Outcome, Score, as_dicts, keeps_to, label_scores, macro
 from mlops.runs import ref_of
 from mlops.snapshots import box_outcomes, label_outcomes
 
@@ -68,7 +68,7 @@ def judge(task: str, summary: Mapping[str, Any], snapshot: str, limits: Threshol
         "service": {**service, "per_label": as_dicts(theirs), "assumed_thresholds": assumed},
         "recomputed": {**own, "per_label": as_dicts(ours)},
         "differences": differences,
-        "agrees": all(abs(value) <= _TOLERANCE for value in differences.values()),
+        "agrees": all(keeps_to(abs(value), _TOLERANCE) for value in differences.values()),
         "thresholds": {"f1": limits.f1, "label_f1": limits.label_f1, "by_label": dict(limits.by_label)},
         "test_images": len(parse_lines(snapshot)),
         "reasons": reasons,

@@ -4,16 +4,18 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from mlops import aws, costs, runs, table
+from mlops import aws, costs, runs, table, words
 from mlops.environments import ENVIRONMENTS
 from mlops.keys import run_key
+from mlops.metrics import keeps_to, reaches
 from mlops.mistakes import is_wrong
 
 _LINK_SECONDS = 900
 MOST_SHOWN_RELEASES = 5
+# Characters of all pictures in a report: a file that mail and browsers bear, and a quarter of what the function has.
+MOST_EMBEDDED = 11_000_000
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,12 @@ class Measure:
     def is_good(self) -> bool:
         if self.value is None:
             return True
-        return self.value >= self.limit if self.bound == "at least" else self.value <= self.limit
+        return (reaches if self.bound == "at least" else keeps_to)(self.value, self.limit)
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """The value and its limit as a person reads them."""
+        return words.beside(self.value, self.limit) if self.value is not None else ("-", words.number(self.limit))
 
 
 @dataclass(frozen=True)
@@ -46,18 +53,31 @@ class Picture:
 
 
 def load(run_id: str, environment: str) -> dict[str, Any]:
-    """What is known of a run up to its test in an environment; what it has not come to is None or empty."""
+    """What is known of a run up to its test in an environment; what it has not come to is None or empty.
+
+    Of every answer of the test only whether it is wrong: there may be some ten thousand.
+    """
     store = aws.artifacts_bucket()
-    names = {"truth": "ground_truth.json", "gate": "eval_metric.json", "test": f"{environment}/inference_test.json"}
-    texts = {name: store.read_if_exists(run_key(run_id, file)) for name, file in names.items()}
-    found = {name: json.loads(text) if text else None for name, text in texts.items()}
+    texts = (store.read_if_exists(run_key(run_id, name)) for name in ("ground_truth.json", "eval_metric.json"))
+    truth, gate = (json.loads(text) if text else None for text in texts)
+    answered = store.read_if_exists(run_key(run_id, f"{environment}/inference_test.json"))
+    test = json.loads(answered, object_hook=_verdict) if answered else None
+    found = {"truth": truth, "gate": gate, "test": test}
     prepared = json.loads(store.read_if_exists(run_key(run_id, "training_input.json")) or "{}")
-    truth, gate, test = found["truth"], found["gate"], found["test"]
     # What a test could not tell comes first.
     warnings = [*(test or {}).get("remarks", ()), *prepared.get("warnings", ())]
     facts = {"warnings": warnings, "bucket": store.name, "cost": costs.estimate(run_id)}
     known = {**found, **facts, "measures": list(measures_of(gate, test)), "confusion": confusion_of(truth, test)}
-    return {**known, "mistakes": sum(map(is_wrong, test["answers"])) if test else None}
+    return {**known, "mistakes": sum(test["answers"]) if test else None}
+
+
+def _verdict(found: dict[str, Any]) -> Any:
+    """Of an answer, whether it is wrong, and of a box in it what became of it: of so many, more would not fit."""
+    if "outcome" in found and isinstance(found.get("box"), dict) and "left" in found["box"]:
+        return {"outcome": found["outcome"]}
+    if isinstance(found.get("key"), str) and isinstance(found.get("truth"), (str, list)):
+        return is_wrong(found)
+    return found
 
 
 def measures_of(gate: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> Iterator[Measure]:
@@ -109,32 +129,73 @@ def lineage_of(known: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def links(known: Mapping[str, Any]) -> dict[str, list[Picture]]:
     """The pictures of a run through links that end soon."""
-    return _pictures(known, lambda key, _etag: aws.artifacts_bucket().link(key, _LINK_SECONDS))
+    store = aws.artifacts_bucket()
+    return _by_kind(_drawn(known), lambda drawn: store.link(drawn.key, _LINK_SECONDS))
 
 
 def embedded(known: Mapping[str, Any]) -> dict[str, list[Picture]]:
-    """The pictures of a run themselves."""
-    return _pictures(known, _data_uri)
+    """The pictures of a run themselves, what was wrong first, as many as fit; the others, `left_out`, by their places.
+
+    Nothing is read any more once one did not fit: time and memory have a bound, however many labels there are.
+    """
+    store, left, sources, drawn = aws.artifacts_bucket(), MOST_EMBEDDED, dict[_Drawn, str](), _drawn(known)
+    for wanted in sorted(drawn, key=_importance):
+        source = _kept.pop(wanted, None) or _data_uri(store.read_bytes(wanted.key))
+        left -= len(source)
+        if left < 0:
+            break
+        sources[wanted] = source
+    _kept.clear()
+    _kept.update(sources)
+    places = {picture: f"s3://{store.name}/{picture.key}" for picture in drawn if picture not in sources}
+    left_out = [_picture(picture, place) for picture, place in places.items()]
+    return {**_by_kind(drawn, sources.get), "left_out": left_out}
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A picture of a run that is there."""
+
+    kind: str
+    key: str
+    etag: str
+    caption: str
+    is_wrong: bool = False
 
 
 # A report is written several times in a row, and most of its pictures are those of the time before.
-@lru_cache(maxsize=64)
-def _data_uri(key: str, _etag: str) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(aws.artifacts_bucket().read_bytes(key)).decode()}"
+_kept: dict[_Drawn, str] = {}
 
 
-def _pictures(known: Mapping[str, Any], source: Callable[[str, str], str]) -> dict[str, list[Picture]]:
+def _importance(drawn: _Drawn) -> int:
+    if drawn.is_wrong:
+        return 0
+    return 1 if drawn.kind == "overlays" else 2
+
+
+def _drawn(known: Mapping[str, Any]) -> list[_Drawn]:
     truth, test = known["truth"] or {}, known["test"] or {}
     run_id = truth.get("run_id", "")
     there = dict(aws.artifacts_bucket().list(run_key(run_id, ""))) if run_id else {}
-    drawn = [
-        (item["key"], item["caption"], item["is_wrong"]) for item in test.get("gallery", []) if item["key"] in there
-    ]
-    overlays = [(key, label) for label, key in truth.get("overlays", {}).items() if key in there]
-    return {
-        "gallery": [Picture(source(key, there[key]), caption, wrong) for key, caption, wrong in drawn],
-        "overlays": [Picture(source(key, there[key]), label) for key, label in overlays],
-    }
+    gallery = [("gallery", item["key"], item["caption"], item["is_wrong"]) for item in test.get("gallery", [])]
+    overlays = [("overlays", key, label, False) for label, key in truth.get("overlays", {}).items()]
+    return [_Drawn(kind, key, there[key], *told) for kind, key, *told in gallery + overlays if key in there]
+
+
+def _data_uri(data: bytes) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+
+
+def _picture(drawn: _Drawn, source: str) -> Picture:
+    return Picture(source, drawn.caption, drawn.is_wrong)
+
+
+def _by_kind(drawn: Sequence[_Drawn], source: Callable[[_Drawn], str | None]) -> dict[str, list[Picture]]:
+    found: dict[str, list[Picture]] = {"gallery": [], "overlays": []}
+    for picture in drawn:
+        if place := source(picture):
+            found[picture.kind].append(_picture(picture, place))
+    return found
 
 
 def stages_of(run_id: str) -> list[dict[str, Any]]:

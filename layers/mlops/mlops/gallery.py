@@ -8,6 +8,7 @@ from mlops.boxes import Box
 from mlops.detection import FALSE_ALARM, HIT, MISSED, RIGHT
 from mlops.drawing import Mark, as_jpeg, draw
 from mlops.pixels import PictureRefused, open_picture
+from mlops.words import number
 
 _COLOURS = {HIT: drawing.TRUTH, MISSED: drawing.MISSED, RIGHT: drawing.FOUND, FALSE_ALARM: drawing.FALSE_ALARM}
 
@@ -49,7 +50,7 @@ def _marks(answer: Mapping[str, Any]) -> Iterator[Mark]:
     for box in answer["truth"]:
         yield _mark(box, "missed: " * (box["outcome"] == MISSED) + box["label"])
     for box in answer["found"]:
-        yield _mark(box, f"{box['label']} {box['confidence']:.2f}")
+        yield _mark(box, f"{box['label']} {number(box['confidence'], places=2)}")
 
 
 def _mark(box: Mapping[str, Any], text: str) -> Mark:

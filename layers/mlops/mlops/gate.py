@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mlops.labels import label_of, likeness
-from mlops.metrics import Score
+from mlops.metrics import Score, reaches
+from mlops.words import beside, quoted
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,13 @@ def reasons_against(
 ) -> list[str]:
     """Why the numbers from `origin` do not pass; empty when they do. Labels without any `unit` are not judged."""
     reasons = []
-    # Not a number is not a pass.
-    if not f1 >= thresholds.f1:
-        reasons.append(f"{origin}: F1 {f1:.3f} is below {thresholds.f1:.3f}")
+    if not reaches(f1, thresholds.f1):
+        value, least = beside(f1, thresholds.f1)
+        reasons.append(f"{origin}: F1 {value} is below {least}")
     for label, scores in sorted(per_label.items()):
-        if scores.support and not scores.f1 >= thresholds.least(label):
-            reasons.append(
-                f"{origin}: F1 of {label} is {scores.f1:.3f} on {scores.support} {unit}, "
-                f"below {thresholds.least(label):.3f}"
-            )
+        if scores.support and not reaches(scores.f1, thresholds.least(label)):
+            value, least = beside(scores.f1, thresholds.least(label))
+            reasons.append(f"{origin}: F1 of {quoted(label)} is {value} on {scores.support} {unit}, below {least}")
     for label in sorted(label for label in thresholds.by_label if label in per_label and not per_label[label].support):
-        reasons.append(f"{origin}: {label} has a threshold but no image")
+        reasons.append(f"{origin}: {quoted(label)} has a threshold but no image")
     return reasons

@@ -25,11 +25,12 @@ from mlops.overlooked import Contents
 from mlops.runs import StageRef
 from mlops.settings import TASKS
 from mlops.splits import Image, assign_sides, chosen_split, uses_folders
-from mlops.words import counted
+from mlops.words import counted, some
 
 # Value of the setting TASKS of a stack that trains whatever its datasets ask for.
 EVERY_TASK = "both"
 _RECHECK_SECONDS = 5
+_NAMED = 5
 # Attempts that only wait, all attempts, and how many objects one attempt looks at.
 _PATIENCE, _MAX_RECHECKS, _LOOKED_AT = 3, 60, 50
 
@@ -78,9 +79,8 @@ def _look_again(message: Mapping[str, Any], differing: Sequence[str], unread: Se
     if attempt >= _PATIENCE and len(differing) < before:
         attempt = _PATIENCE
     if attempt >= _MAX_RECHECKS:
-        names = f"{', '.join(differing[:5])}{f' and {len(differing) - 5} more' if len(differing) > 5 else ''}"
         raise TimeoutError(
-            f"dataset {message['dataset']}: the records differ from the bucket whatever is tried: {names}"
+            f"dataset {message['dataset']}: the records differ from the bucket whatever is tried: {some(differing)}"
         )
     for key in (*unread, *(differing if attempt >= _PATIENCE else ()))[:_LOOKED_AT]:
         ingestion.look_again(key)
@@ -166,7 +166,9 @@ def _sides(dataset: Dataset) -> dict[str, str]:
 def _reasons(task: str, dataset: Dataset, selection: Selection) -> list[str]:
     if dataset.problem:
         return [dataset.problem]
-    first = [f"{key}: {reason}" for key, reason in list(selection.refused.items())[:5]]
+    first = [f"{key}: {reason}" for key, reason in list(selection.refused.items())[:_NAMED]]
+    if (more := len(selection.refused) - _NAMED) > 0:
+        first.append(f"and {counted(more, 'refused file')} more: ground_truth.json names all")
     if not dataset.images:
         return ["no usable image: put PNG or JPEG files under train/<label>/ and test/<label>/", *first]
     if task == "detection" and not any(image.boxes for image in selection.images):

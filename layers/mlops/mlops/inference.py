@@ -27,9 +27,9 @@ from mlops import (
 from mlops.answers import Call, Subject, subject_of
 from mlops.keys import run_key
 from mlops.manifests import parse_lines
-from mlops.metrics import percentile
+from mlops.metrics import keeps_to, percentile, reaches
 from mlops.runs import StageRef, ref_of
-from mlops.words import counted, some
+from mlops.words import beside, counted, some
 
 # One inference unit serves a few calls a second; more in flight would only be throttled.
 _PARALLEL = 3
@@ -79,7 +79,8 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease: Mapping[str, An
     client = aws.rekognition(version_arn)
     with runs.timed(ref, "inference"), ThreadPoolExecutor(_PARALLEL) as pool:
         calls = list(pool.map(lambda subject: _ask(client, version_arn, subject, least), subjects))
-    facts = {"version_arn": version_arn, "lease_id": lease["lease_id"], "images_from": side, "tested_at": runs.now()}
+    asked = {"lease_id": lease["lease_id"], "decision": lease.get("decision", "")}
+    facts = {"version_arn": version_arn, **asked, "images_from": side, "tested_at": runs.now()}
     judged = judge(ref.task, calls)
     beside = _beside_production(ref, version_arn, judged["answers"])
     # Somebody who goes back to an earlier version knows that it is not the best one.
@@ -155,11 +156,13 @@ def _remarks(numbers: Mapping[str, Any], gone: Sequence[Call]) -> Iterator[str]:
 def _reasons(numbers: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
     reasons = []
     for name in ("f1", "accuracy"):
-        if name in limits and not numbers[name] >= limits[name]:
-            reasons.append(f"inference test: {name} {numbers[name]:.3f} is below {limits[name]:.3f}")
+        if name in limits and not reaches(numbers[name], limits[name]):
+            value, least = beside(numbers[name], limits[name])
+            reasons.append(f"inference test: {name} {value} is below {least}")
     rate, most = numbers["false_alarm_rate"], limits["false_alarm_rate"]
-    if rate is not None and not rate <= most:
-        reasons.append(f"inference test: {rate:.3f} false alarms per clean image are more than {most:.3f}")
+    if rate is not None and not keeps_to(rate, most):
+        value, limit = beside(rate, most)
+        reasons.append(f"inference test: {value} false alarms per clean image are more than {limit}")
     return reasons
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from mlops.labels import NORMAL
 from mlops.manifests import labels_of, parse_lines
 from mlops.quotas import MAX_TEST_IMAGES_PER_LABEL, MIN_OVERLAP
+from mlops.words import listed, quoted
 
 FORMATS = ("PNG", "JPEG")
 MAX_BYTES = 15 * 1024 * 1024
@@ -112,10 +113,11 @@ def _check_labels(train: Counter[str], test: Counter[str], verdict: Verdict) -> 
             f"Missing in test: {_some(set(train) - set(test))}"
         )
     for label, count in sorted(test.items()):
+        name = quoted(label)
         if count > MAX_TEST_IMAGES_PER_LABEL:
-            verdict.violations.append(f"test has {count} images of {label}; at most {MAX_TEST_IMAGES_PER_LABEL}")
+            verdict.violations.append(f"test has {count} images of {name}; at most {MAX_TEST_IMAGES_PER_LABEL}")
         if label not in train:
-            verdict.warnings.append(f"{label} occurs in test but not in train: it cannot be learned")
+            verdict.warnings.append(f"{name} occurs in test but not in train: it cannot be learned")
     _warn(train, test, verdict)
 
 
@@ -131,10 +133,11 @@ def _check_number_of_labels(task: str, side: str, labels: Counter[str], verdict:
 
 def _warn(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
     for label, count in sorted(train.items()):
+        name = quoted(label)
         if label not in test:
-            verdict.warnings.append(f"{label} has no test image: nothing will be known of how well it is found")
+            verdict.warnings.append(f"{name} has no test image: nothing will be known of how well it is found")
         if count < RECOMMENDED_IMAGES:
-            verdict.warnings.append(f"{label} has {count} training images; at least {RECOMMENDED_IMAGES} are advised")
+            verdict.warnings.append(f"{name} has {count} training images; at least {RECOMMENDED_IMAGES} are advised")
 
 
 def _source_refs(text: str) -> list[str]:
@@ -142,6 +145,4 @@ def _source_refs(text: str) -> list[str]:
 
 
 def _some(names: Iterable[str]) -> str:
-    listed = sorted(names)
-    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
-    return ", ".join(listed[:NAMED]) + more
+    return listed(sorted(names), NAMED)

@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlops import words
+from mlops.keys import run_key
 from mlops.rendering import render
 from mlops.runs import StageRef
 
@@ -25,24 +27,31 @@ _NEXT_STEP = {
 def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: Any) -> tuple[str, str]:
     """`terms` are the link, where from and to, whether it stays running there, what to type, when the link expires."""
     text = render("approval.txt", ref=ref, **terms, **evidence)
-    return f"Approve {ref.dataset} {ref.task} for {terms['target']}? {ref.run_id}", plain(text)
+    short = f"Approve for {terms['target']}? {ref.run_id}"
+    subject = words.subject(f"Approve {ref.dataset} {ref.task} for {terms['target']}? {ref.run_id}", short)
+    return subject, _fitting(text, evidence["bucket"], ref.run_id)
 
 
 def failure_mail(detail: Mapping[str, Any], bucket: str) -> tuple[str, str]:
     text = render("failed.txt", detail=detail, bucket=bucket, next_step=next_step(detail["stage"]))
-    return f"FAILED: {detail['stage']} of {detail['run_id']}", plain(text)
+    subject = words.subject(f"FAILED: {detail['stage']} of {detail['run_id']}")
+    return subject, _fitting(text, bucket, detail["run_id"])
 
 
 def release_mail(detail: Mapping[str, Any], release: Mapping[str, Any], **facts: Any) -> tuple[str, str]:
     """`facts` are the SSM parameter, and how many models may run where that is why this one does not."""
     text = render("released.txt", detail=detail, release=release, **facts)
-    return f"Released to {detail['environment']}: {detail['run_id']}", plain(text)
+    return words.subject(f"Released to {detail['environment']}: {detail['run_id']}"), plain(text)
 
 
 def sweep_mail(version_arns: Sequence[str], usd_an_hour: float) -> tuple[str, str]:
     """Models that ran although nobody might use them, and were stopped."""
     text = render("swept.txt", version_arns=version_arns, usd_an_hour=usd_an_hour)
     return f"Stopped: {len(version_arns)} model{'s'[: len(version_arns) > 1]} that nobody needed", plain(text)
+
+
+def _fitting(text: str, bucket: str, run_id: str) -> str:
+    return words.fitting_mail(plain(text), f"s3://{bucket}/{run_key(run_id, '')} has the report, and everything else.")
 
 
 def next_step(stage: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
+# As many decimals of a number decide: a sum of floats is right to some sixteen, and no data set is that large.
+PLACES = 9
 # A label, whether it is true of an image or box, and whether it was said.
 Outcome = tuple[str, bool, bool]
 
@@ -64,6 +66,16 @@ def confusion_matrix(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, in
 
 def as_dicts(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
     return {label: asdict(value) for label, value in scores.items()}
+
+
+def reaches(value: float, limit: float) -> bool:
+    """Whether a number is at least its limit; the last bits of sums of floats decide nothing. Not a number is not."""
+    return round(value, PLACES) >= round(limit, PLACES)
+
+
+def keeps_to(value: float, limit: float) -> bool:
+    """Whether a number is at most its limit, likewise."""
+    return round(value, PLACES) <= round(limit, PLACES)
 
 
 def percentile(values: Sequence[float], fraction: float) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 from mlops.detection import FALSE_ALARM, MISSED
 from mlops.keys import run_key
 from mlops.runs import StageRef
+from mlops.words import percent, quoted
 
 _MOST, _MOST_WRONG = 24, 18
 Answer = Mapping[str, Any]
@@ -36,8 +37,9 @@ def caption(answer: Answer) -> str:
     """What a picture shows, in words: 2 missed, 1 false alarm: bent_lead/003.png."""
     name = answer["key"].split("/", 2)[2]
     if not _has_boxes(answer):
-        said = f"{answer['label']} with {float(answer['confidence']):.0f} %" if answer["label"] else "nothing"
-        return f"{answer['truth']}, called {said}: {name}" if is_wrong(answer) else f"{said}: {name}"
+        sure = percent(float(answer["confidence"]))
+        said = f"{quoted(answer['label'])} with {sure}" if answer["label"] else "nothing"
+        return f"{quoted(answer['truth'])}, called {said}: {name}" if is_wrong(answer) else f"{said}: {name}"
     counts = [(_missed(answer), "missed"), (_false_alarms(answer), "false alarm")]
     parts = [f"{count} {what}{'s' * (count > 1 and what != 'missed')}" for count, what in counts if count]
     return f"{', '.join(parts) or ('all found' if answer['truth'] else 'clean, nothing found')}: {name}"

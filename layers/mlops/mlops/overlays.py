@@ -13,7 +13,8 @@ from mlops.pixels import open_picture
 from mlops.runs import StageRef
 from mlops.splits import Image
 
-_TILES = 6
+# Six in two rows: wider than a page, and about a megabyte.
+_TILES, _TILE_SIDE = 6, 640
 
 
 def write_overlays(ref: StageRef, images: Sequence[Image]) -> dict[str, str]:
@@ -42,4 +43,4 @@ def _tile(image: Image) -> Pixels | None:
         return None
     marks = [Mark(box, image.label, TRUTH) for box in image.boxes]
     caption = f"{image.key.split('/', 2)[2]}: {len(marks)} {'boxes' if len(marks) > 1 else 'box'}"
-    return draw(open_picture(data), marks, caption)
+    return draw(open_picture(data), marks, caption, _TILE_SIDE)

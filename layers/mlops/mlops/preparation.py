@@ -30,7 +30,9 @@ def prepare(run_id: str, cause: str) -> None:
     limits = label_thresholds(ref.task, truth)
     violations += limits.violations
     if violations:
-        runs.fail(ref, violations, run_key(run_id, "ground_truth.json"))
+        artifact = run_key(run_id, "data_prepare.json")
+        store.write_json(artifact, {**ref.as_detail(), "outcome": runs.FAILED, "reasons": violations})
+        runs.fail(ref, violations, artifact)
         return
     artifact = run_key(run_id, "training_input.json")
     remarks = [*truth.get("remarks", ()), *verdict.warnings, *limits.warnings, *_remarks(truth, inventory)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import approvals, aws, keeping, releases, runs, serving, sharing, table, watching
+from mlops import approvals, aws, decisions, keeping, releases, runs, serving, sharing, table, watching, words
 from mlops.environments import approval_stage, before
 from mlops.keys import run_key
 from mlops.runs import StageRef, ref_of
@@ -30,11 +30,13 @@ def decided(detail: Mapping[str, Any]) -> None:
         comment = f": {approval['comment']}" if approval["comment"] else ""
         runs.fail(ref, [f"rejected by {approval['approver']}{comment}"])
     else:
-        copy(ref, str(detail["approval"]))
+        decision = str(detail["approval"])
+        decisions.note(ref, decision, approval["approver"], approval["comment"])
+        copy(ref, decision)
 
 
-def copy(ref: StageRef, cause: str) -> None:
-    """Copy the version into the project of `ref.environment`, or find the copy, and watch it for this `cause`."""
+def copy(ref: StageRef, decision: str) -> None:
+    """Copy the version into the project of `ref.environment`, or find the copy, and watch it for this decision."""
     projects = aws.projects()[ref.task]
     source, destination = projects[before(ref.environment)], projects[ref.environment]
     version = aws.describe_version(source, ref.run_id)
@@ -55,12 +57,12 @@ def copy(ref: StageRef, cause: str) -> None:
         )
         version_arn = str(answer["ProjectVersionArn"])
     except ClientError as error:
-        found = _bear(ref, destination, error)
+        found = _bear(ref, destination, error, decision)
         if found is None:
             return
         version_arn = found
     runs.note_version(ref, version_arn)
-    watching.watch(ref, version_arn, until=("COPYING_COMPLETED", "COPYING_FAILED"), cause=cause)
+    watching.watch(ref, version_arn, until=("COPYING_COMPLETED", "COPYING_FAILED"), cause=decision)
 
 
 def _bucket_of(environment: str) -> str:
@@ -68,7 +70,7 @@ def _bucket_of(environment: str) -> str:
     return aws.json_setting("BUCKETS").get(environment) or aws.setting("ARTIFACTS_BUCKET")
 
 
-def _bear(ref: StageRef, destination: str, error: ClientError) -> str | None:
+def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) -> str | None:
     """The ARN of a copy that exists already; None when the stage waits or has failed."""
     code = aws.code_of(error)
     existing = aws.describe_version(destination, ref.run_id)
@@ -76,7 +78,7 @@ def _bear(ref: StageRef, destination: str, error: ClientError) -> str | None:
         return str(existing["ProjectVersionArn"])
     if code in ("LimitExceededException", "ResourceInUseException"):
         runs.wait(ref, "a free slot to copy the model")
-        watching.retry_later(ref, ref.run_id)
+        watching.retry_later(ref, ref.run_id, decision)
         return None
     if code in REFUSALS:
         runs.fail(ref, [f"Rekognition: {code}: {aws.message_of(error)}"])
@@ -85,18 +87,36 @@ def _bear(ref: StageRef, destination: str, error: ClientError) -> str | None:
 
 
 def copied(detail: Mapping[str, Any]) -> None:
-    """Start a copied version for its test, once: a version whose test is over is left alone."""
+    """Start a copied version for the test that a decision asks for; the event's `cause` is the decision."""
     ref = ref_of(detail, approval_stage(str(detail["environment"])))
     projects = aws.projects()[ref.task]
     sharing.revoke(projects[before(ref.environment)], projects[ref.environment], ref.run_id)
     if detail["status"] == "COPYING_FAILED":
         return
     version = aws.describe_version(detail["project_arn"], detail["version_name"])
-    # Under a lease it was started already; that it is watched, too, is not sure.
-    if version and (version["Status"] == "COPYING_COMPLETED" or serving.has_lease(detail["version_arn"])):
-        is_rollback = table.get(ref.row[0], _rollback_row(ref.environment)) is not None
-        serving.start(ref.at("inference_test"), detail["version_arn"], is_rollback=is_rollback)
+    if version:
+        _start(ref.at("inference_test"), version, decisions.named_in(detail, ref))
     runs.complete(ref)
+
+
+def retry(detail: Mapping[str, Any]) -> None:
+    """Go on with a copy or a start that met a quota."""
+    ref = ref_of(detail)
+    decision = decisions.named_in(detail, ref)
+    if ref.stage == approval_stage(ref.environment):
+        copy(ref, decision)
+    else:
+        project = aws.projects()[ref.task][ref.environment]
+        _start(ref, aws.describe_version(project, ref.run_id) or {"ProjectVersionArn": detail["artifact"]}, decision)
+
+
+def _start(ref: StageRef, version: Mapping[str, Any], decision: str) -> None:
+    """Start a version for its test, unless it is in force: no second test puts at risk what consumers use."""
+    version_arn = str(version["ProjectVersionArn"])
+    release = releases.current(ref.dataset, ref.task, ref.environment) or {}
+    is_new = version.get("Status") == "COPYING_COMPLETED"
+    if is_new or release.get("version_arn") != version_arn or serving.has_lease(version_arn):
+        serving.start(ref, version_arn, decision)
 
 
 def release(detail: Mapping[str, Any]) -> None:
@@ -106,7 +126,7 @@ def release(detail: Mapping[str, Any]) -> None:
     """
     ref = ref_of(detail, "release")
     result = aws.artifacts_bucket().read_json(str(detail["artifact"]))
-    decision = _decision_of(ref)
+    decision = _decision_of(ref, result)
     entry = releases.record(
         ref,
         result,
@@ -140,13 +160,13 @@ def _keep_running(ref: StageRef, entry: Mapping[str, Any], lease_id: str) -> boo
     return stays
 
 
-def _decision_of(ref: StageRef) -> dict[str, Any]:
-    """Who let the version in: a rollback, if that came last, or the approval."""
-    rollback = table.get(ref.row[0], _rollback_row(ref.environment))
-    if rollback:
-        return rollback
+def _decision_of(ref: StageRef, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Who let the version in: by the decision that its test was made for."""
+    if found := decisions.find(ref, str(result.get("decision", ""))):
+        return found
+    # A test that was begun by an earlier release of this stack names none: what was recorded for the run then.
     pointer = table.get(ref.row[0], f"APPROVAL#{ref.environment}") or {}
-    return table.get(str(pointer.get("token_hash", "-")), "APPROVAL") or {}
+    return decisions.find(ref, decisions.rollback(ref)) or decisions.find(ref, str(pointer.get("token_hash", "")))
 
 
 def roll_back(detail: Mapping[str, Any], cause: str) -> None:
@@ -160,16 +180,14 @@ def roll_back(detail: Mapping[str, Any], cause: str) -> None:
         runs.fail(ref, [f"{ref.run_id} was never released in {environment}"])
     elif current.get("run_id") == ref.run_id:
         runs.fail(ref, [f"{ref.run_id} is the current release in {environment}"])
+    elif problem := words.overlong(str(detail["approver"]), str(detail["comment"])):
+        runs.fail(ref, [problem])
     else:
-        who = {"approver": str(detail["approver"])[:100], "comment": str(detail["comment"])[:1000]}
-        table.put({"pk": ref.row[0], "sk": _rollback_row(environment), "is_rollback": True, **who})
+        decision = decisions.rollback(ref, cause)
+        decisions.note(ref, decision, str(detail["approver"]), str(detail["comment"]), is_rollback=True)
         if version := aws.describe_version(aws.projects()[ref.task][environment], ref.run_id):
-            serving.start(ref.at("inference_test"), str(version["ProjectVersionArn"]), is_rollback=True)
+            _start(ref.at("inference_test"), version, decision)
         else:
             # It was deleted here: it comes back the way that it came.
-            copy(ref.at(approval_stage(environment)), cause)
+            copy(ref.at(approval_stage(environment)), decision)
         runs.complete(ref)
-
-
-def _rollback_row(environment: str) -> str:
-    return f"ROLLBACK#{environment}"

@@ -8,7 +8,7 @@ from mlops import aws, evidence, keeping, releases, runs, table
 from mlops.environments import ENVIRONMENTS
 from mlops.keys import run_key
 from mlops.mails import next_step
-from mlops.rendering import render
+from mlops.rendering import encoded
 
 FILE = "report.html"
 
@@ -21,12 +21,12 @@ def write(run_id: str) -> None:
     """
     while True:
         stages = evidence.stages_of(run_id)
-        aws.artifacts_bucket().write(run_key(run_id, FILE), _text(run_id, stages), "text/html; charset=utf-8")
+        aws.artifacts_bucket().write(run_key(run_id, FILE), _page(run_id, stages), "text/html; charset=utf-8")
         if evidence.stages_of(run_id) == stages:
             return
 
 
-def _text(run_id: str, stages: Sequence[Mapping[str, Any]]) -> str:
+def _page(run_id: str, stages: Sequence[Mapping[str, Any]]) -> bytes:
     run = table.get(f"RUN#{run_id}", "RUN")
     if run is None:
         raise LookupError(f"there is no run {run_id} in the table")
@@ -36,7 +36,7 @@ def _text(run_id: str, stages: Sequence[Mapping[str, Any]]) -> str:
     environment = str(decisive["environment"]) if decisive else ENVIRONMENTS[0]
     history = releases.history(run["dataset"], run["task"])
     released_in = {entry["environment"] for entry in history if entry["run_id"] == run_id}
-    return render(
+    return encoded(
         "report.html",
         run_id=run_id,
         dataset=run["dataset"],
@@ -49,6 +49,7 @@ def _text(run_id: str, stages: Sequence[Mapping[str, Any]]) -> str:
         pictures=evidence.embedded(known),
         lineage=evidence.lineage_of(known),
         releases=history[: evidence.MOST_SHOWN_RELEASES],
+        earlier_releases=len(history[evidence.MOST_SHOWN_RELEASES :]),
         target=environment,
         stays_running=keeping.is_wanted(environment) and not is_failed,
         **known,
@@ -80,5 +81,7 @@ def _took(stage: Mapping[str, Any]) -> str:
     if "finished_at" not in stage:
         return ""
     spent = datetime.fromisoformat(stage["finished_at"]) - datetime.fromisoformat(stage["started_at"])
-    seconds = round(spent.total_seconds())
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+    seconds = spent.total_seconds()
+    if seconds < 1:
+        return "less than 1 s" if seconds > 0 else "0 s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

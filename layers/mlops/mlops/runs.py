@@ -10,7 +10,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import aws, table, telemetry
+from mlops import aws, table, telemetry, words
 
 COMPLETED, FAILED, IN_PROGRESS, WAITING = "COMPLETED", "FAILED", "IN_PROGRESS", "WAITING"
 
@@ -80,9 +80,19 @@ def begin(ref: StageRef, cause: str) -> bool:
     """
     row = table.get(*ref.row)
     if row and row["cause"] == cause:
-        return row["state"] not in (COMPLETED, FAILED)
+        return not _has_ended(row)
     table.put({**_row(ref), "cause": cause, "state": IN_PROGRESS, "started_at": now(), "reasons": []})
     return True
+
+
+def is_over(ref: StageRef, cause: str) -> bool:
+    """Whether a stage has ended that this very cause asked for."""
+    row = table.get(*ref.row)
+    return row is not None and row["cause"] == cause and _has_ended(row)
+
+
+def _has_ended(row: Mapping[str, Any]) -> bool:
+    return row["state"] in (COMPLETED, FAILED)
 
 
 def wait(ref: StageRef, what: str) -> None:
@@ -101,24 +111,25 @@ def complete(ref: StageRef, artifact: str = "") -> None:
 
 
 def fail(ref: StageRef, reasons: Sequence[str], artifact: str = "") -> None:
-    """End a stage with reasons; the event makes the e-mail."""
+    """End a stage with reasons; the event makes the e-mail. Of many reasons the artifact has all."""
     _finish(ref, FAILED, reasons, artifact)
 
 
 def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) -> None:
     # The event goes first: if this dies in between, the redelivery puts it again and consumers bear that.
     row = table.get(*ref.row) or {}
-    if row.get("state") == state and row.get("reasons") == list(reasons):
+    told = words.within(reasons, artifact)
+    if row.get("state") == state and row.get("reasons") == told:
         return
-    detail = {**ref.as_detail(), "reasons": list(reasons)[:50], "artifact": artifact}
+    detail = {**ref.as_detail(), "reasons": told, "artifact": artifact}
     aws.put_event(f"Pipeline Stage {'Completed' if state == COMPLETED else 'Failed'}", detail)
     end = now()
     start = row.get("started_at", end)
-    changes = {"state": state, "reasons": list(reasons), "artifact": artifact, "finished_at": end}
+    changes = {"state": state, "reasons": told, "artifact": artifact, "finished_at": end}
     started = {"started_at": start, "cause": row.get("cause", "-")}
     table.update(*ref.row, {**_attributes(ref), **started, **changes, "waiting_for": None})
     seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
-    telemetry.stage_ended(ref.as_detail(), state, seconds, reasons)
+    telemetry.stage_ended(ref.as_detail(), state, seconds, told)
 
 
 def _row(ref: StageRef) -> dict[str, str]:

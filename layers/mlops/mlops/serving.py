@@ -7,43 +7,50 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
-from mlops import aws, capacity, runs, table, watching
+from mlops import aws, capacity, decisions, runs, table, watching
 from mlops.runs import StageRef
 
 _SK = "LEASE"
 
 
-def start(ref: StageRef, version_arn: str, *, is_rollback: bool = False) -> None:
-    """Start a version for its inference test, under a lease that says until when it may run.
+def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
+    """Start a version for the inference test that a decision asks for, under a lease that says until when it may run.
 
-    Every slot for running models taken, or others in line: the stage waits and is tried again.
+    Once: a decision whose test is over is left alone. Every slot for running models taken, others in line, or the
+    version being tested because of another decision: it is tried again later.
     """
-    if not capacity.is_next(capacity.running_in(version_arn), ref):
-        _wait(ref, version_arn, is_rollback)
+    if decision and runs.is_over(ref, _lease_id(decision)):
         return
-    lease = _take_lease(ref, version_arn, is_rollback)
+    if decision and has_lease(version_arn) and (lease_of(version_arn) or {}).get("decision") != decision:
+        watching.retry_later(ref, version_arn, decision)
+        return
+    if not capacity.is_next(capacity.running_in(version_arn), ref):
+        _wait(ref, version_arn, decision)
+        return
+    is_rollback = bool(decisions.find(ref, decision).get("is_rollback"))
+    lease = _take_lease(ref, version_arn, is_rollback, decision)
     runs.begin(ref, lease["lease_id"])
     try:
         aws.rekognition(version_arn).start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=1)
     except ClientError as error:
         if aws.code_of(error) == "LimitExceededException":
             _give_back(version_arn, lease["lease_id"])
-            _wait(ref, version_arn, is_rollback)
+            _wait(ref, version_arn, decision)
             return
         if aws.code_of(error) != "ResourceInUseException":
             raise
         if _status(version_arn) not in ("STARTING", "RUNNING"):
-            watching.retry_later(ref, version_arn, is_rollback)
+            watching.retry_later(ref, version_arn, decision)
             return
     capacity.leave(capacity.running_in(version_arn), ref)
     watching.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=lease["lease_id"])
 
 
-def _wait(ref: StageRef, version_arn: str, is_rollback: bool) -> None:
+def _wait(ref: StageRef, version_arn: str, decision: str) -> None:
     capacity.line_up(capacity.running_in(version_arn), ref)
     runs.begin(ref, "in line")
     runs.wait(ref, "a free slot: the account runs as many models as it may")
-    watching.retry_later(ref, version_arn, is_rollback)
+    watching.retry_later(ref, version_arn, decision)
 
 
 def lease_of(version_arn: str) -> dict[str, Any] | None:
@@ -71,22 +78,28 @@ def end_lease(version_arn: str, lease_id: str) -> None:
     _give_back(version_arn, lease_id)
 
 
-def _take_lease(ref: StageRef, version_arn: str, is_rollback: bool) -> dict[str, Any]:
+def _take_lease(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "") -> dict[str, Any]:
     held = lease_of(version_arn)
     if held and held["expires_at"] > time.time():
         return held
     lease = {
         "pk": f"LEASE#{version_arn}",
         "sk": _SK,
-        "lease_id": uuid.uuid4().hex,
+        "lease_id": _lease_id(decision),
         "version_arn": version_arn,
         "started_at": int(time.time()),
         "expires_at": int(time.time()) + 60 * int(aws.setting("LEASE_MINUTES")),
         "is_rollback": is_rollback,
+        "decision": decision,
         **ref.as_detail(),
     }
     table.put(lease)
     return lease
+
+
+def _lease_id(decision: str) -> str:
+    """The lease of a decision's test is always the same one, whoever delivers the decision how often."""
+    return (uuid.uuid5(uuid.NAMESPACE_URL, decision) if decision else uuid.uuid4()).hex
 
 
 def _give_back(version_arn: str, lease_id: str) -> None:

@@ -27,9 +27,9 @@ def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> 
     )
 
 
-def retry_later(ref: StageRef, subject: str, is_rollback: bool = False) -> None:
+def retry_later(ref: StageRef, subject: str, decision: str = "") -> None:
     """Ask for a stage again after the poll interval: it met a quota. `subject` is its artifact or version."""
-    _send({**ref.as_detail(), "kind": "retry", "artifact": subject, "is_rollback": is_rollback})
+    _send({**ref.as_detail(), "kind": "retry", "artifact": subject, "decision": decision})
 
 
 def names_of(version_arn: str) -> tuple[str, str]:
@@ -40,7 +40,7 @@ def names_of(version_arn: str) -> tuple[str, str]:
 def handle(message: Message) -> None:
     """One hop: look, tell what changed, and come back later unless the end is reached."""
     if message["kind"] == "retry":
-        facts = {"artifact": message["artifact"], "is_rollback": message.get("is_rollback", False)}
+        facts = {name: message[name] for name in ("artifact", "decision", "is_rollback") if name in message}
         aws.put_event("Pipeline Stage Retry", {**ref_of(message).as_detail(), **facts})
         return
     if not _is_current(message):
@@ -50,7 +50,7 @@ def handle(message: Message) -> None:
     described = aws.describe_version(project, name) or {"Status": "DELETED", "StatusMessage": "The version is gone."}
     status = _status_of(described, message["until"])
     if status != message["previous"]:
-        _announce(ref, project, version_arn, name, {**described, "Status": status}, str(message["previous"]))
+        _announce(ref, project, message, {**described, "Status": status})
     if status in message["until"] or _was_used(message, status):
         _end_stage(ref, status, described)
     elif status in ("DELETED", "DELETING"):
@@ -88,12 +88,12 @@ def _pk(message: Message) -> str:
     return f"WATCH#{message['version_arn']}#{message['cause']}"
 
 
-def _announce(
-    ref: StageRef, project: str, version_arn: str, name: str, described: Mapping[str, Any], previous: str
-) -> None:
-    detail = {**ref.as_detail(), "project_arn": project, "version_arn": version_arn, "version_name": name}
-    change = {"status": described["Status"], "previous_status": previous}
-    aws.put_event("Model Status Change", {**detail, **change, "message": str(described.get("StatusMessage", ""))})
+def _announce(ref: StageRef, project: str, message: Message, described: Mapping[str, Any]) -> None:
+    name = names_of(message["version_arn"])[1]
+    version = {"project_arn": project, "version_arn": message["version_arn"], "version_name": name}
+    change = {"status": described["Status"], "previous_status": message["previous"], "cause": message["cause"]}
+    told = {**change, "message": str(described.get("StatusMessage", ""))}
+    aws.put_event("Model Status Change", {**ref.as_detail(), **version, **told})
     if described["Status"].endswith("ING") or described["Status"].endswith("IN_PROGRESS"):
         runs.wait(ref, f"Rekognition: {described['Status']}")
 

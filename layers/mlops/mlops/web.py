@@ -9,6 +9,7 @@ from mlops import approvals, aws, evidence, keeping, releases
 from mlops.approvals import Decision, DecisionRefused
 from mlops.environments import before
 from mlops.rendering import render
+from mlops.words import shortened
 
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -28,11 +29,14 @@ def respond(event: Mapping[str, Any]) -> dict[str, Any]:
     """Answer one HTTP API request (payload format 2.0)."""
     http = event["requestContext"]["http"]
     if http["method"] == "POST":
-        return _decide(_form(event), {"source_ip": http["sourceIp"], "user_agent": http.get("userAgent", "")[:200]})
+        return _decide(
+            _form(event), {"source_ip": http["sourceIp"], "user_agent": shortened(http.get("userAgent", ""), 200)}
+        )
     return _show((event.get("queryStringParameters") or {}).get("token", ""))
 
 
-def _show(token: str, problem: str = "") -> dict[str, Any]:
+def _show(token: str, problem: str = "", given: Decision | None = None) -> dict[str, Any]:
+    """The page; with a problem, and with what was `given`, when that cannot be accepted."""
     approval = approvals.find(token)
     if approval is None:
         return _page(404, "unknown.html")
@@ -40,6 +44,7 @@ def _show(token: str, problem: str = "") -> dict[str, Any]:
         return _page(200, "decided.html", approval=approval)
     source = before(approval["target"])
     known = evidence.load(approval["run_id"], source)
+    history = releases.history(approval["dataset"], approval["task"])
     return _page(
         400 if problem else 200,
         "approval.html",
@@ -48,11 +53,13 @@ def _show(token: str, problem: str = "") -> dict[str, Any]:
         stays_running=keeping.is_wanted(approval["target"]),
         token=token,
         problem=problem,
+        given=given or {},
         expires=approvals.expiry_text(approval["expires_at"]),
         confirmation=approvals.confirmation_of(approval["run_id"]),
         pictures=evidence.links(known),
         lineage=evidence.lineage_of(known),
-        releases=releases.history(approval["dataset"], approval["task"])[: evidence.MOST_SHOWN_RELEASES],
+        releases=history[: evidence.MOST_SHOWN_RELEASES],
+        earlier_releases=len(history[evidence.MOST_SHOWN_RELEASES :]),
         **known,
     )
 
@@ -61,7 +68,7 @@ def _decide(form: Decision, source: Mapping[str, str]) -> dict[str, Any]:
     try:
         return _page(200, "decided.html", approval=approvals.decide(form, source))
     except DecisionRefused as refusal:
-        return _show(form.token, str(refusal))
+        return _show(form.token, str(refusal), form)
     except LookupError:
         return _page(404, "unknown.html")
 
@@ -71,7 +78,8 @@ def _form(event: Mapping[str, Any]) -> Decision:
     text = base64.b64decode(body).decode("utf-8", "replace") if event.get("isBase64Encoded") else body
     fields = parse_qs(text, keep_blank_values=True, max_num_fields=20)
     names = ("token", "decision", "approver", "confirmation", "comment")
-    return Decision(**{name: fields.get(name, [""])[0] for name in names})
+    # Browsers send line breaks as two characters.
+    return Decision(**{name: fields.get(name, [""])[0].replace("\r\n", "\n") for name in names})
 
 
 def _page(status: int, template: str, **values: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import httpx
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError
@@ -21,6 +22,7 @@ from moto import mock_aws
 from PIL import Image
 
 from cli import __main__ as commands
+from cli import decide
 from mlops.environments import DECISION
 
 REGION = "eu-west-1"
@@ -603,3 +605,56 @@ def test_a_decision_fills_in_the_form_behind_the_link(
     assert result.exit_code == 0, result.output
     fields = {"approver": "Ada", "confirmation": "0123ab", "comment": "", "decision": decision}
     assert sent == [("https://x/approval?token=t", fields)]
+
+
+@pytest.mark.parametrize("reasons", [["F1 is low; very", "a, b"], ["one", "two", "three; four"]])
+def test_several_reasons_are_each_on_a_line_of_their_own(
+    mlops: Any, outputs: dict[str, str], reasons: list[str]
+) -> None:
+    run_id = put_run(outputs)
+    boto3.resource("dynamodb").Table(outputs["ApplicationTableName"]).update_item(
+        Key={"pk": f"RUN#{run_id}", "sk": "STAGE#development#eval_metric"},
+        UpdateExpression="SET reasons = :r",
+        ExpressionAttributeValues={":r": reasons},
+    )
+
+    assert answer(mlops("--json", "show", run_id))[0]["why"].split("\n") == reasons
+    told = mlops("watch", run_id).stderr
+    assert "".join(f"\n  {reason}" for reason in reasons) in told
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (
+            "<style>x</style>" * 999 + '<section role="alert"><p>It&#39;s too long.</p></section><p>x</p>',
+            "It's too long.",
+        ),
+        (
+            "<head><title>t</title></head><h1>This link is unknown</h1>\n<p>Nothing.</p>",
+            "This link is unknown Nothing.",
+        ),
+    ],
+)
+def test_what_a_page_refuses_is_told_in_its_words(page: str, said: str) -> None:
+    refused = httpx.Response(400, text=page, request=httpx.Request("POST", "https://x/approval"))
+    with pytest.raises(decide.ApprovalError) as error:
+        decide._accepted(refused)
+
+    assert str(error.value) == f"POST /approval answered 400: {said}"
+
+
+@pytest.mark.parametrize("words", [("--comment", "x" * 1001), ("--approver", "x" * 101)])
+def test_a_rollback_with_words_too_long_to_be_kept_is_not_asked_for(
+    mlops: Any, outputs: dict[str, str], words: tuple[str, str]
+) -> None:
+    rows = boto3.resource("dynamodb").Table(outputs["ApplicationTableName"])
+    for number in (1, 2):
+        facts = {"run_id": f"r{number}", "version_arn": "v", "released_at": "t", "approver": "", "comment": ""}
+        row = {"pk": "RELEASE#parts#classification#production", "lease_id": f"l{number}", "is_rollback": False, **facts}
+        for sk in (f"HISTORY#{number}", "CURRENT"):
+            rows.put_item(Item={"sk": sk, **row})
+    result = mlops("rollback", "parts", "classification", *words)
+
+    assert result.exit_code == 1
+    assert "Shorten it" in result.stderr

@@ -1,5 +1,6 @@
 """What a run costs, from what its training and its tests took."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from mlops import costs
 from mlops.rendering import render
 from mlops.runs import StageRef
+from tests.unit.mlops.test_reading import shared
 from tests.unit.mlops.world import World
 
 RUN = "parts-classification-000000000001"
@@ -67,3 +69,21 @@ def test_the_mail_says_what_an_hour_costs_only_where_the_model_stays(stays: bool
 
     assert "about USD 0.40 so far: 2 min of training, 0 min of running" in text
     assert ("about USD 4.00 an hour" in text) == stays
+
+
+@pytest.mark.parametrize(("usd_an_hour", "said"), [(4.0, "USD 2920.00"), (0.5, "USD 365.00")])
+@pytest.mark.parametrize(("stays", "setting"), [(True, "is true"), (False, "is false")])
+def test_who_is_asked_reads_what_both_ways_cost_a_month(
+    usd_an_hour: float, said: str, stays: bool, setting: str
+) -> None:
+    cost = {"usd": 0.4, "training": 90.0, "running": 0.0, "usd_an_hour": usd_an_hour}
+    known = shared("dent") | {"cost": cost, "stays_running": stays, "target": "production"}
+    form = {"source": "staging", "token": "t", "problem": "", "expires": "x", "confirmation": "1b7d25"}
+    page = re.sub("<[^>]+>", "", render("approval.html", **known, **form))
+    mail = render("approval.txt", ref=REF, link="x", **known, **form)
+
+    for text in (page, mail):
+        assert said in text
+        assert "nothing while it is idle" in text.lower()
+        assert "aws rekognition start-project-version" in text
+        assert f"ProductionAlwaysOn {setting}" in text

@@ -49,17 +49,17 @@ def prepare_run(world: World, run_id: str, environment: str) -> None:
     world.models.status[at(run_id, environment)] = "STOPPED"
 
 
-def approve_for_production(world: World, run_id: str) -> None:
-    approval = {"pk": f"APPROVAL#{run_id}", "sk": "APPROVAL", "state": "APPROVED", "run_id": run_id}
-    table.put({**approval, "approver": "Ada", "comment": ""})
-    detail = {**ref(run_id, "x", "staging").as_detail(), "target": "production", "approval": f"APPROVAL#{run_id}"}
+def approve_for_production(world: World, run_id: str, approver: str = "Ada") -> None:
+    approval = {"pk": f"APPROVAL#{approver}{run_id}", "sk": "APPROVAL", "state": "APPROVED", "run_id": run_id}
+    table.put({**approval, "approver": approver, "comment": ""})
+    detail = {**ref(run_id, "x", "staging").as_detail(), "target": "production", "approval": approval["pk"]}
     event = {"id": f"decision-{run_id}", "detail-type": "Model Approval Decided", "detail": detail}
     world.on_the_way.append(("promotion", event))
 
 
-def roll_back(world: World, run_id: str) -> None:
-    detail = {**ref(run_id, "x", "production").as_detail(), "approver": "Ada", "comment": "worse"}
-    event = {"id": f"rollback-{run_id}", "detail-type": "Model Rollback Requested", "detail": detail}
+def roll_back(world: World, run_id: str, approver: str = "Ada") -> None:
+    detail = {**ref(run_id, "x", "production").as_detail(), "approver": approver, "comment": "worse"}
+    event = {"id": f"rollback-{approver}{run_id}", "detail-type": "Model Rollback Requested", "detail": detail}
     world.on_the_way.append(("promotion", event))
 
 

@@ -48,6 +48,7 @@ SETTINGS = {
     "LEASE_MINUTES": "30",
     "TEST_IMAGES_PER_LABEL": "50",
     "INFERENCE_LIMITS": json.dumps({TASK: {"f1": 0.5, "accuracy": 0.5, "false_alarm_rate": 1}}),
+    "GATES": json.dumps({TASK: {"f1": 0.5, "label_f1": 0.5, "labels": ""}}),
     "MATCH_IOU": "0.5",
     "TOLERATED_LOSS": "0.05",
     "ALWAYS_ON": json.dumps({"staging": "false", "production": "true"}),

@@ -1,0 +1,35 @@
+"""What people decided about a run: one row for each decision, which the copy, the test and the release carry along.
+
+So a decision is never taken for another one of the same run, in whatever order and how often events come.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlops import table
+from mlops.runs import StageRef
+
+
+def note(ref: StageRef, decision: str, approver: str, comment: str, *, is_rollback: bool = False) -> None:
+    """Keep who decided with the run: the approval itself expires."""
+    who = {"approver": approver, "comment": comment, "is_rollback": is_rollback, "environment": ref.environment}
+    table.put({"pk": ref.row[0], "sk": decision, **who})
+
+
+def find(ref: StageRef, decision: str) -> dict[str, Any]:
+    """Who decided and why; empty when nothing is recorded, as for a test that nobody had to decide about."""
+    if not decision:
+        return {}
+    return table.get(ref.row[0], decision) or table.get(decision, "APPROVAL") or {}
+
+
+def named_in(detail: Mapping[str, Any], ref: StageRef) -> str:
+    """The decision that an event carries along. Those of an earlier release of this stack only know of a rollback."""
+    named = str(detail.get("decision") or detail.get("cause", ""))
+    was_rollback = bool(detail.get("is_rollback")) or named.startswith("rollback@")
+    return rollback(ref) if was_rollback else named
+
+
+def rollback(ref: StageRef, cause: str = "") -> str:
+    """The name of the rollback that was asked for by a cause; without one, of the only row that there once was."""
+    return f"ROLLBACK#{ref.environment}{f'#{cause}' if cause else ''}"
