@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from cli.runs import Run
 from cli.stack import Stack
-from tests.e2e.conftest import COLOURS, picture
+from tests.e2e.conftest import COLOURS, as_png, picture
 from tests.e2e.system import System, eventually
 
 pytestmark = pytest.mark.e2e
 
 NAME, TASK = "line", "classification"
 FOLDERS = {"OK": "good", "NG": "scratch"}
+DEEP = f"datasets/{NAME}/train/OK/deep.png"
 STRAY = {
     f"datasets/{NAME}/train/images/0.png": picture(COLOURS["stain"], 1),
     f"datasets/{NAME}/train/labels/0.txt": b"0",
@@ -29,6 +31,12 @@ def pictures(first: int, last: int) -> dict[str, bytes]:
     }
 
 
+def twelve_bits() -> bytes:
+    """A PNG as industrial cameras write them: 12 of 16 bits are used, so that most programs show it as black."""
+    gray = np.random.default_rng(1).integers(0, 4096, (96, 96)).astype(np.uint16)
+    return as_png(gray)
+
+
 @dataclass(frozen=True)
 class History:
     """Two releases; between them a picture was deleted and brought back."""
@@ -39,7 +47,7 @@ class History:
 
 @pytest.fixture(scope="module")
 def history(system: System) -> Iterator[History]:
-    system.drop({**pictures(0, 12), **STRAY}, NAME)
+    system.drop({**pictures(0, 12), **STRAY, DEEP: twelve_bits()}, NAME)
     first = system.to_production(NAME)
     s3, bucket = system.cloud.client("s3"), system.outputs["DataBucketName"]
     marker = s3.delete_object(Bucket=bucket, Key=UNDELETED)["VersionId"]
@@ -61,8 +69,14 @@ def test_folders_called_ok_and_ng_reach_production_with_false_alarms_judged(syst
 def test_folders_that_sort_files_by_kind_are_refused_by_name(system: System, history: History) -> None:
     refused = system.artifact(history.first.run_id, "ground_truth.json")["refused"]
 
-    assert refused.keys() == STRAY.keys()
-    assert all("names no label" in reason for reason in refused.values())
+    assert refused.keys() == {*STRAY, DEEP}
+    assert all("names no label" in refused[key] for key in STRAY)
+
+
+def test_a_picture_of_twelve_bits_is_refused_by_name_with_what_to_do(system: System, history: History) -> None:
+    refused = system.artifact(history.first.run_id, "ground_truth.json")["refused"]
+
+    assert refused[DEEP] == "has 16 bits a channel; save it with 8, over the range that it uses"
 
 
 def test_a_picture_that_was_deleted_and_brought_back_is_trained_on(system: System, history: History) -> None:

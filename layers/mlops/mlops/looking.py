@@ -36,4 +36,5 @@ def _mask(data: bytes, rules: MaskRules) -> dict[str, Any]:
     mask = read_mask(data, least_pixels=rules.least_pixels, merge_distance=rules.merge_distance)
     # The table knows no floats.
     boxes = [list(map(int, astuple(box))) for box in mask.boxes]
-    return {"width": mask.width, "height": mask.height, "boxes": boxes, "specks": mask.specks}
+    odd = {"remarks": list(mask.remarks)} if mask.remarks else {}
+    return {"width": mask.width, "height": mask.height, "boxes": boxes, "specks": mask.specks, **odd}

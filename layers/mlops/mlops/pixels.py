@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from PIL import Image, UnidentifiedImageError
 
 from mlops.limits import FORMATS, image_faults
+from mlops.png import SIGNATURE, Png, PngInvalid, orientation_of, read_png
 
-_ORIENTATION = 0x0112
-_TURNED = range(2, 9)
+_TURNED = "is rotated by its EXIF orientation; rotate the pixels and save it without"
+_JPEG = b"\xff\xd8"
+# Start of frame, of every kind.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 class PictureRefused(ValueError):  # noqa: N818  - a refusal is a result that is recorded, not a fault
@@ -36,15 +39,34 @@ def open_picture(data: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image
     """Open and decode an image file within the limits of the service. Raises PictureRefused for any other."""
     try:
         with warnings.catch_warnings(action="ignore"):
+            if data.startswith(SIGNATURE) and "PNG" in formats:
+                return _opened_png(data)
             return _opened(data, formats)
-    except PictureRefused:
-        raise
+    except (PictureRefused, PngInvalid) as refusal:
+        raise PictureRefused(str(refusal)) from None
     except UnidentifiedImageError:
-        raise PictureRefused(f"is not a {' or '.join(formats)} image, whatever its name says") from None
+        raise PictureRefused(_unidentified(data, formats)) from None
     except Image.DecompressionBombError as error:
         raise PictureRefused(f"has far too many pixels ({error})") from error
     except Exception as error:  # a hostile file may raise anything from a decoder
-        raise PictureRefused(f"cannot be read as an image ({error}); it may be cut off") from error
+        raise PictureRefused(f"cannot be read as an image ({error}): it is damaged, or of a rare kind") from error
+
+
+def _opened_png(data: bytes) -> Image.Image:
+    png = checked_png(data)
+    if png.depth > 8:
+        raise PictureRefused(f"has {png.depth} bits a channel; save it with 8, over the range that it uses")
+    if png.orientation != 1:
+        raise PictureRefused(_TURNED)
+    return png.image()
+
+
+def checked_png(data: bytes) -> Png:
+    """A PNG file within the limits of the service, not decoded yet. Raises PictureRefused or PngInvalid."""
+    png = read_png(data)
+    if faults := image_faults(png.width, png.height, len(data), "PNG"):
+        raise PictureRefused("; ".join(faults))
+    return png
 
 
 def _opened(data: bytes, formats: tuple[str, ...]) -> Image.Image:
@@ -59,16 +81,42 @@ def _opened(data: bytes, formats: tuple[str, ...]) -> Image.Image:
     return image
 
 
+def _unidentified(data: bytes, formats: tuple[str, ...]) -> str:
+    """Why a file is not what its name says, or cannot be what it is."""
+    if not data.startswith(_JPEG) or "JPEG" not in formats:
+        return f"is not a {' or '.join(formats)} image, whatever its name says"
+    bits = _bits_of_jpeg(data)
+    if bits > 8:
+        return f"has {bits} bits a channel; save it with 8, over the range that it uses"
+    return "is a JPEG that cannot be read: it is damaged, or of a rare kind; save it anew as a usual JPEG"
+
+
+def _bits_of_jpeg(data: bytes) -> int:
+    """The bits a channel that the frame of a JPEG claims; 0 where no frame is found."""
+    place = 2
+    while place + 5 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker in _FRAMES:
+            return data[place + 4]
+        place += 1 if marker == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return 0
+
+
 def _format(image: Image.Image) -> str:
     # Cameras that append a preview make a JPEG that Pillow calls MPO.
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 
 def _decode(image: Image.Image) -> list[str]:
-    """What is wrong inside; only for images whose size is known to be harmless, as reading a PNG's EXIF decodes it."""
+    """What is wrong inside; only for images whose size is known to be harmless."""
     try:
         image.load()
-        orientation = image.getexif().get(_ORIENTATION)
     except Exception as error:
-        return [f"cannot be decoded ({error}); it may be cut off"]
-    return ["is rotated by its EXIF orientation; rotate the pixels and save it without"] * (orientation in _TURNED)
+        if "truncated" in str(error):
+            return ["ends before its pixels do: it was not written or copied completely; do it again"]
+        return [f"cannot be decoded ({error}): it is damaged"]
+    try:
+        orientation = orientation_of(image.getexif())
+    except Exception:  # what nobody can read turns nothing
+        orientation = 1
+    return [_TURNED] * (orientation != 1)

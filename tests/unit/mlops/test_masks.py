@@ -1,19 +1,22 @@
 """Masks to boxes, against the labelling of another library."""
 
 import io
-from collections.abc import Callable
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
-from mlops.boxes import Box
+from mlops.boxes import Box, iou
 from mlops.masks import read_mask
 from mlops.pixels import PictureRefused
 
@@ -178,6 +181,155 @@ def test_more_regions_than_an_image_may_have_boxes_are_refused_with_what_to_chan
     with pytest.raises(PictureRefused, match="100 regions; an image may have 50 boxes"):
         read_mask(as_png(mask))
     assert len(read_mask(as_png(mask), merge_distance=19).boxes) == 1
+
+
+def png_of_16_bits(pixels: np.ndarray, filters: Sequence[int] = (0,), *, interlaced: bool = False) -> bytes:
+    """A PNG of (height, width, channels) uint16, its rows filtered in turn by these filters."""
+    height, width, channels = pixels.shape
+    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    sections = [pixels[top::down, left::right] for top, left, down, right in passes]
+    body = b"".join(filtered(section, filters) for section in sections if section.size)
+    header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, interlaced)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def filtered(pixels: np.ndarray, filters: Sequence[int]) -> bytes:
+    """The rows of a picture as PNG writes them: the number of a filter, then differences."""
+    step = 2 * pixels.shape[2]
+    rows = [row.astype(">u2").tobytes() for row in pixels]
+    above, found = bytes(len(rows[0])), b""
+    for index, row in enumerate(rows):
+        kind = filters[index % len(filters)]
+        left, upper_left = bytes(step) + row, bytes(step) + above
+        guesses = (
+            {0: 0, 1: a, 2: b, 3: (a + b) // 2, 4: paeth(a, b, c)}[kind]
+            for a, b, c in zip(left, above, upper_left, strict=False)
+        )
+        found += bytes([kind]) + bytes((value - guess) % 256 for value, guess in zip(row, guesses, strict=True))
+        above = row
+    return found
+
+
+def paeth(left: int, above: int, corner: int) -> int:
+    guess = left + above - corner
+    return min((left, above, corner), key=lambda value: abs(guess - value))
+
+
+@given(
+    arrays(
+        np.uint16,
+        st.tuples(st.integers(64, 70), st.integers(64, 70), st.just(1)),
+        elements=st.integers(0, 1),
+        fill=st.just(0),
+    ),
+    st.integers(1, 4),
+    st.lists(st.integers(0, 4), min_size=1, max_size=5),
+    st.booleans(),
+    st.sampled_from([1, 255, 256, 65_535]),
+)
+def test_sixteen_bits_are_read_in_any_number_of_channels_filtered_and_interlaced_in_any_way(
+    mask: np.ndarray, channels: int, filters: list[int], interlaced: bool, value: int
+) -> None:
+    pixels = np.repeat(mask * np.uint16(value), channels, axis=2)
+    if channels in (2, 4):
+        pixels[..., -1] = 1
+    expected = read_mask(as_png(mask[..., 0] > 0), merge_distance=500)
+
+    found = read_mask(png_of_16_bits(pixels, filters, interlaced=interlaced), merge_distance=500)
+    assert found.boxes == expected.boxes
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("key", [0, 1])
+def test_a_gray_that_counts_as_transparent_is_not_marked_at_any_depth(depth: int, key: int) -> None:
+    pixels = np.zeros((64, 64), np.uint16)
+    pixels[10:20, 10:20] = 1
+    bits = ((pixels[..., None] >> np.arange(depth - 1, -1, -1)) & 1).astype(np.uint8)
+    rows = np.packbits(bits.reshape(64, -1), axis=1)
+    body = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", 64, 64, depth, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"tRNS", struct.pack(">H", key)), (b"IDAT", zlib.compress(body)), (b"IEND", b"")]
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*parts) for parts in chunks)
+
+    assert read_mask(data).boxes == (() if key else (Box(10, 10, 10, 10),))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P"])
+def test_a_colour_that_counts_as_transparent_is_not_marked(mode: str) -> None:
+    image = Image.fromarray(patch(255)).convert("L").convert("RGB")
+    image.paste((9, 9, 9), (0, 0, 10, 10))
+    data = io.BytesIO()
+    if mode == "P":
+        image = image.convert("P", palette=Image.Palette.ADAPTIVE)
+        key: object = image.getpixel((0, 0))
+    else:
+        key = (9, 9, 9)
+    image.save(data, "PNG", transparency=key)
+
+    assert read_mask(data.getvalue()).boxes == PATCH
+
+
+@pytest.mark.parametrize("name", ["stripes", "checkerboard", "noise", "dithered"])
+def test_noise_is_refused_before_it_takes_memory(name: str) -> None:
+    side = 4096
+    y, x = np.mgrid[:side, :side].astype(np.uint16)
+    noise = np.random.default_rng(1).random((side, side), np.float32)
+    pixels = {"stripes": x % 2, "checkerboard": (x + y) % 2, "noise": noise < 0.3, "dithered": noise < 0.5}[name]
+    data = as_png(pixels.astype(bool))
+    tracemalloc.start()
+    with pytest.raises(PictureRefused, match="separate runs of marked pixels"):
+        read_mask(data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 200e6
+
+
+def test_regions_that_reach_far_for_each_other_are_refused_before_they_take_memory() -> None:
+    mask = np.zeros((4096, 4096), bool)
+    mask[::40, ::600] = mask[::2, ::900] = True
+
+    with pytest.raises(PictureRefused, match="too many for MergeDistance 499"):
+        read_mask(as_png(mask), merge_distance=499)
+
+
+@pytest.mark.parametrize("kind", ["inverted", "all of it"])
+def test_a_box_around_nearly_everything_is_worth_a_remark(kind: str) -> None:
+    mask = np.ones((100, 100), bool)
+    mask[40:60, 40:60] = kind != "inverted"
+
+    assert "the wrong way round" in "".join(read_mask(as_png(mask)).remarks)
+    assert read_mask(png(patch(255), "L")).remarks == ()
+
+
+@pytest.mark.parametrize("quality", [30, 75, 95])
+def test_a_mask_that_was_a_jpeg_is_cut_at_half_and_remarked(quality: int) -> None:
+    hard = Image.new("L", (512, 512))
+    ImageDraw.Draw(hard).ellipse((200, 150, 299, 224), fill=255)
+    jpeg, data = io.BytesIO(), io.BytesIO()
+    hard.filter(ImageFilter.GaussianBlur(3)).save(jpeg, "JPEG", quality=quality)
+    Image.open(jpeg).save(data, "PNG")
+    found = read_mask(data.getvalue(), least_pixels=10)
+
+    (box,) = found.boxes
+    assert iou(box, Box(200, 150, 100, 75)) > 0.95
+    assert "shades" in found.remarks[0]
+
+
+def test_fifty_numbered_defects_are_all_marked() -> None:
+    mask = np.zeros((100, 500), np.uint8)
+    for number in range(50):
+        mask[10:20, 10 * number : 10 * number + 8] = number + 1
+
+    assert len(read_mask(png(mask, "L")).boxes) == 50
 
 
 def test_a_jpeg_is_no_mask() -> None:
