@@ -11,7 +11,6 @@ from typing import Any
 from local.rekognition.attributes import METADATA, used_part
 from local.rekognition.manifest import ManifestLine
 
-UNTESTED_THRESHOLD = 0.5
 TRUTH = "rekognition-custom-labels-training"
 PREDICTION = "rekognition-custom-labels-evaluation"
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from local.rekognition.attributes import LABEL_TYPE, METADATA
 from local.rekognition.dataset import Dataset
 from local.rekognition.evaluation import (
     PREDICTION,
-    UNTESTED_THRESHOLD,
     Evaluation,
     EvaluationContext,
     LabelMetrics,
@@ -23,7 +23,8 @@ from local.rekognition.evaluation import (
     truth_attributes,
 )
 from local.rekognition.manifest import ManifestLine
-from local.rekognition.models import Classifier, Engine, Found
+from local.rekognition.models import Classifier, Engine, Found, own_cuts
+from local.rekognition.thresholds import assumed_threshold
 
 _PREDICTED_AT_ONCE = 32
 
@@ -56,7 +57,7 @@ def test(model: Classifier, testing: Dataset) -> "LabelEvaluation":
     images = [testing.images[line.source] for line in lines]
     batches = (images[start : start + _PREDICTED_AT_ONCE] for start in range(0, len(images), _PREDICTED_AT_ONCE))
     scores = np.concatenate([model.predict(batch) for batch in batches])
-    return evaluate(model.labels, scores, [line.label_set for line in lines])
+    return evaluate(model.labels, scores, [line.label_set for line in lines], own_cuts(model))
 
 
 @dataclass(frozen=True)
@@ -84,31 +85,28 @@ class LabelEvaluation(Evaluation):
             yield json.dumps(document)
 
 
-def evaluate(labels: Sequence[str], scores: np.ndarray, truths: Sequence[frozenset[str]]) -> LabelEvaluation:
-    """Measure float32 scores of shape (images, labels) against the true labels of each image."""
+def evaluate(
+    labels: Sequence[str],
+    scores: np.ndarray,
+    truths: Sequence[frozenset[str]],
+    cuts: Mapping[str, float] = MappingProxyType({}),
+) -> LabelEvaluation:
+    """Measure float32 scores of shape (images, labels) against the true labels of each image.
+
+    cuts: where the engine itself would cut, for the labels of which it knows.
+    """
     truth = np.array([[label in true for label in labels] for true in truths], dtype=bool)
-    columns = zip(labels, scores.T, truth.T, strict=True)
+    columns = zip(labels, scores.T, truth.T, map(cuts.get, labels), strict=True)
     return LabelEvaluation(tuple(labels), scores, truth, tuple(_metrics(*column) for column in columns))
 
 
-def best_threshold(scores: np.ndarray, truth: np.ndarray) -> float:
-    """Return a threshold t at which `scores >= t` has the best F1: midway between the scores it separates.
-
-    Midway, because a threshold equal to a score would hang on the last bit of that one image.
-    """
-    if not truth.any():
-        return UNTESTED_THRESHOLD
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order].astype(float)
-    below = np.append(ranked[1:], 0.0)
-    f1 = 2 * np.cumsum(truth[order]) / (np.arange(1, len(ranked) + 1) + truth.sum())
-    f1[:-1][ranked[:-1] == ranked[1:]] = -1.0
-    best = int(np.argmax(f1))
-    return float((ranked[best] + below[best]) / 2)
+def best_threshold(scores: np.ndarray, truth: np.ndarray, own_cut: float | None = None) -> float:
+    """Return the assumed threshold; `own_cut` is where the engine would cut, None when it cannot tell."""
+    return assumed_threshold(scores, truth, int(truth.sum()), own_cut, usual=None)
 
 
-def _metrics(label: str, scores: np.ndarray, truth: np.ndarray) -> LabelMetrics:
-    threshold = best_threshold(scores, truth)
+def _metrics(label: str, scores: np.ndarray, truth: np.ndarray, own_cut: float | None) -> LabelMetrics:
+    threshold = best_threshold(scores, truth, own_cut)
     predicted = scores.astype(float) >= threshold
     hits, positives, support = int((predicted & truth).sum()), int(predicted.sum()), int(truth.sum())
     return label_metrics(label, threshold, hits=hits, positives=positives, truths=support, testing_images=support)

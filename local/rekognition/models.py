@@ -1,6 +1,6 @@
 """What the service expects of an engine and of the models that it trains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,15 @@ class Model(Protocol):
 
     def save(self, path: Path) -> None:
         """Write the model to a file or folder at `path`."""
+
+
+def own_cuts(model: Model) -> Mapping[str, float]:
+    """Return where a model would cut the scores of each label, 0 to 1, going by training images it had not seen.
+
+    Labels of which it knows nothing are absent, and so may the attribute `own_cuts` be.
+    """
+    cuts: Mapping[str, float] = getattr(model, "own_cuts", {})
+    return cuts
 
 
 class Classifier(Model, Protocol):

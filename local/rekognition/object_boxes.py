@@ -6,6 +6,7 @@ from dataclasses import asdict, astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from local.rekognition.boxes import Box, match
 from local.rekognition.dataset import Dataset
 from local.rekognition.evaluation import (
     PREDICTION,
-    UNTESTED_THRESHOLD,
     Evaluation,
     EvaluationContext,
     LabelMetrics,
@@ -25,10 +25,12 @@ from local.rekognition.evaluation import (
     truth_attributes,
 )
 from local.rekognition.manifest import ManifestLine
-from local.rekognition.models import Detector, Engine, Found
+from local.rekognition.models import Detector, Engine, Found, own_cuts
+from local.rekognition.thresholds import assumed_threshold
 
 # Boxes are judged as snapshots show them, so that their numbers can be computed again from a snapshot.
 _DIGITS = 1
+_USUAL_CUT = 0.5
 
 
 def train(dataset: Dataset, engine: Engine) -> Detector:
@@ -60,7 +62,7 @@ def test(model: Detector, testing: Dataset) -> "BoxEvaluation":
     """Measure a detector on a testing set."""
     lines = testing.valid_lines
     found = [_in_pixels(find(model, testing.images[line.source]), line) for line in lines]
-    return evaluate(model.labels, found, lines)
+    return evaluate(model.labels, found, lines, own_cuts(model))
 
 
 def _in_pixels(found: Sequence[Found], line: ManifestLine) -> list[Found]:
@@ -109,21 +111,9 @@ class LabelCurve:
         """Return the share of true boxes that were found at any score."""
         return float(self.hits.sum() / self.truths) if self.truths else 0.0
 
-    def best_threshold(self) -> float:
-        """Return a threshold t at which `score >= t` has the best F1.
-
-        All values between the scores that it separates are as good. The engine's own best cut is 0.5: the nearest to
-        it is taken, a quarter of the interval away from both ends, so that it does not hang on the last bit of a box.
-        """
-        if not self.truths or not self.hits.any():
-            return UNTESTED_THRESHOLD
-        below = np.append(self.scores[1:], 0.0)
-        f1 = 2 * np.cumsum(self.hits) / (np.arange(1, len(self.hits) + 1) + self.truths)
-        f1[~self.last_of_score] = -1.0
-        best = int(np.argmax(f1))
-        low, high = float(below[best]), float(self.scores[best])
-        margin = (high - low) / 4
-        return min(max(UNTESTED_THRESHOLD, low + margin), high - margin)
+    def best_threshold(self, own_cut: float | None = None) -> float:
+        """Return the assumed threshold; `own_cut` is where the engine would cut, None when it cannot tell."""
+        return assumed_threshold(self.scores, self.hits, self.truths, own_cut, usual=_USUAL_CUT)
 
 
 @dataclass(frozen=True)
@@ -183,12 +173,20 @@ def _annotation(found: Found, class_ids: Mapping[str, int]) -> dict[str, Any]:
     return {"class_id": class_ids[found.label], **asdict(found.box)}
 
 
-def evaluate(labels: Sequence[str], found: Sequence[Sequence[Found]], lines: Sequence[ManifestLine]) -> BoxEvaluation:
-    """Measure what was found on each image, in pixels, against the boxes of its line."""
+def evaluate(
+    labels: Sequence[str],
+    found: Sequence[Sequence[Found]],
+    lines: Sequence[ManifestLine],
+    cuts: Mapping[str, float] = MappingProxyType({}),
+) -> BoxEvaluation:
+    """Measure what was found on each image, in pixels, against the boxes of its line.
+
+    cuts: where the engine itself would cut, for the labels of which it knows.
+    """
     judged = tuple(_judged(boxes, line) for boxes, line in zip(found, lines, strict=True))
     curves = {label: _curve(label, judged, lines) for label in labels}
     images = {label: sum(label in line.label_set for line in lines) for label in labels}
-    metrics = tuple(_metrics(label, curves[label], images[label]) for label in labels)
+    metrics = tuple(_metrics(label, curves[label], images[label], cuts.get(label)) for label in labels)
     return BoxEvaluation(tuple(labels), metrics, judged, curves)
 
 
@@ -213,8 +211,8 @@ def _curve(label: str, judged: Sequence[Sequence[Judged]], lines: Sequence[Manif
     return LabelCurve(scores, np.array([one.truth is not None for one in own], dtype=bool), truths)
 
 
-def _metrics(label: str, curve: LabelCurve, testing_images: int) -> LabelMetrics:
-    threshold = curve.best_threshold()
+def _metrics(label: str, curve: LabelCurve, testing_images: int, own_cut: float | None) -> LabelMetrics:
+    threshold = curve.best_threshold(own_cut)
     found = curve.scores >= threshold
     return label_metrics(
         label,

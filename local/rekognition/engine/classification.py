@@ -60,7 +60,7 @@ class Head:
             return cls.fit(feature_sets, targets.astype(int))
         # Nothing shows what an image without the label looks like.
         share = (len(targets) + 1) / (len(targets) + 2)
-        return cls(Mixture({}, np.log([1 - share, share]).astype(np.float32)), {})
+        return cls(Mixture({}, np.log([1 - share, share]).astype(np.float32), np.full(2, np.nan, np.float32)), {})
 
     def probabilities(self, described: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return float32 (classes,) for the feature sets of one image."""
@@ -79,6 +79,13 @@ class ClassificationModel:
     labels: tuple[str, ...]
     heads: tuple[Head, ...]
     deviations: Mapping[str, Deviation]
+
+    @property
+    def own_cuts(self) -> dict[str, float]:
+        """Return the score of each label at which to cut, going by images of other folds, where they have the label."""
+        cuts = [head.mixture.cuts for head in self.heads]
+        by_label = cuts[0] if len(cuts) == 1 else [present for _, present in cuts]
+        return {label: float(cut) for label, cut in zip(self.labels, by_label, strict=True) if not np.isnan(cut)}
 
     def predict(self, images: Sequence[bytes]) -> np.ndarray:
         """Return float32 (n, labels), each row the calibrated probabilities of the labels for one PNG or JPEG file.
@@ -119,8 +126,9 @@ class ClassificationModel:
 
 
 def _head_arrays(head: Head) -> dict[str, Any]:
-    weights = head.mixture.weights
-    arrays = {"names": np.array(list(weights), str), "weights": list(weights.values()), "bias": head.mixture.bias}
+    mixture = head.mixture
+    names, weights = np.array(list(mixture.weights), str), np.array(list(mixture.weights.values()))
+    arrays = {"names": names, "weights": weights, "bias": mixture.bias, "cuts": mixture.cuts}
     for name, model in head.models.items():
         arrays |= {f"{name}.weights": model.weights, f"{name}.bias": model.bias}
     return arrays
@@ -130,7 +138,10 @@ def _load_head(arrays: Mapping[str, np.ndarray], prefix: str) -> Head:
     names = arrays[f"{prefix}names"].tolist()
     weights = dict(zip(names, arrays[f"{prefix}weights"].tolist(), strict=True))
     models = {name: Linear(arrays[f"{prefix}{name}.weights"], arrays[f"{prefix}{name}.bias"]) for name in names}
-    return Head(Mixture(weights, arrays[f"{prefix}bias"]), models)
+    bias = arrays[f"{prefix}bias"]
+    # Models that were saved before cuts were known still answer.
+    cuts = arrays.get(f"{prefix}cuts", np.full(len(bias), np.nan, np.float32))
+    return Head(Mixture(weights, bias, cuts), models)
 
 
 def _load_deviations(arrays: Mapping[str, np.ndarray]) -> dict[str, Deviation]:

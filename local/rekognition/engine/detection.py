@@ -74,6 +74,11 @@ class DetectionModel:
     slope: float
     cuts: np.ndarray
 
+    @property
+    def own_cuts(self) -> dict[str, float]:
+        """Return the score of each label at which to cut, going by images of other folds; none without a hit there."""
+        return dict.fromkeys(self.labels, 0.5) if self.cuts.any() else {}
+
     def predict(self, images: Sequence[bytes]) -> list[list[FoundBox]]:
         """Return for every PNG or JPEG file what was found in it, best first, weak finds included.
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
@@ -54,7 +54,9 @@ def _logistic_regression(features: np.ndarray, targets: np.ndarray) -> tuple[np.
 
 @dataclass(frozen=True)
 class Mixture:
-    """How much each feature set counts, and a bias (labels,) in favour of rare labels.
+    """How much each feature set counts, a bias (labels,) in favour of rare labels, and the cuts (labels,) of the mix.
+
+    A cut is the probability from which on unseen images are best said to have the label; nan where none was seen.
 
     Class weights alone do not help rare labels: they change nothing where the training images can be separated, as a
     few images in many dimensions always can.
@@ -62,6 +64,7 @@ class Mixture:
 
     weights: Mapping[str, float]
     bias: np.ndarray
+    cuts: np.ndarray
 
     def log_probabilities(self, by_name: Mapping[str, np.ndarray]) -> np.ndarray:
         """Mix the log-probabilities (n, labels) of the feature sets."""
@@ -82,8 +85,26 @@ def fit_mixture(feature_sets: Mapping[str, np.ndarray], targets: np.ndarray) -> 
     held_out = folds != _NEVER_HELD_OUT
     scores = [_out_of_fold(features, targets, folds)[held_out] for features in feature_sets.values()]
     fitted = _most_probable(np.stack(scores).astype(np.float64), targets[held_out], rarity)
+    by_name = dict(zip(feature_sets, scores, strict=True))
     weights = {name: float(weight) for name, weight in zip(feature_sets, fitted[:-1], strict=True) if weight > 0}
-    return Mixture(weights, (fitted[-1] * rarity).astype(np.float32))
+    mixture = Mixture(weights, (fitted[-1] * rarity).astype(np.float32), np.full(len(rarity), np.nan, np.float32))
+    return replace(mixture, cuts=best_cuts(np.exp(mixture.log_probabilities(by_name)), targets[held_out]))
+
+
+def best_cuts(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return for every label the cut of its probabilities (n, labels) that is best for F1, the highest of equals.
+
+    It lies midway between the two that it separates. nan for a label that no target (n,) has.
+    """
+    cuts = np.full(probabilities.shape[1], np.nan, np.float32)
+    for label in np.unique(targets):
+        order = np.argsort(-probabilities[:, label], kind="stable")
+        ranked = np.append(probabilities[order, label], 0)
+        hits, found = np.cumsum(targets[order] == label), np.arange(1, len(targets) + 1)
+        f1 = np.where(ranked[:-1] > ranked[1:], 2 * hits / (found + hits[-1]), -1)
+        best = f1.argmax()
+        cuts[label] = (ranked[best] + ranked[best + 1]) / 2
+    return cuts
 
 
 def _folds(targets: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from sklearn.metrics import f1_score
 
 from local.rekognition.engine import ClassificationModel, LabeledImage, classification, train_classifier
 from local.rekognition.engine.features import ImageFeatures, extract_features
+from local.rekognition.engine.linear import best_cuts
 
 MakeParts = Callable[..., list[LabeledImage]]
 
@@ -67,7 +68,7 @@ def test_saved_model_predicts_the_same(model: ClassificationModel, parts: list[L
 
     loaded = ClassificationModel.load(tmp_path / "model")
 
-    assert loaded.labels == model.labels
+    assert (loaded.labels, loaded.own_cuts) == (model.labels, model.own_cuts)
     assert os.listdir(tmp_path) == ["model"]  # noqa: PTH208
     files = [image.data for image in parts[-4:]]
     np.testing.assert_array_equal(loaded.predict(files), model.predict(files))
@@ -163,6 +164,7 @@ def test_saved_model_of_several_labels_predicts_the_same(
     loaded = ClassificationModel.load(tmp_path / "model")
 
     np.testing.assert_array_equal(loaded.predict(files), several.predict(files))
+    assert loaded.own_cuts == several.own_cuts
 
 
 def test_label_that_every_image_has_is_expected_on_every_image(make_parts: MakeParts) -> None:
@@ -173,6 +175,58 @@ def test_label_that_every_image_has_is_expected_on_every_image(make_parts: MakeP
 
     assert model.labels == ("hole", "normal", "part")
     assert (scores[:, 2] > 0.8).all()
+
+
+@pytest.mark.parametrize("kind", ["model", "several"])
+def test_own_cuts_tell_unseen_images_apart(kind: str, request: pytest.FixtureRequest, make_parts: MakeParts) -> None:
+    model: ClassificationModel = request.getfixturevalue(kind)
+    unseen = make_parts(seed=1, normal=8, hole=6, short=6)
+
+    predicted = model.predict([image.data for image in unseen]) >= [model.own_cuts[label] for label in model.labels]
+
+    truth = np.array([[label in image.labels for label in model.labels] for image in unseen])
+    assert f1_score(truth, predicted, average="macro") >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("counts", "known"),
+    [({"normal": 1, "hole": 1}, set()), ({"normal": 12, "short": 2, "hole": 1}, {"normal", "short"})],
+    ids=["every label", "one label"],
+)
+def test_label_with_a_single_image_has_no_cut(counts: dict[str, int], known: set[str], make_parts: MakeParts) -> None:
+    assert train_classifier(make_parts(**counts)).own_cuts.keys() == known
+
+
+def test_label_that_every_image_has_has_no_cut(make_parts: MakeParts) -> None:
+    parts = [replace(image, labels=("part", *image.labels)) for image in make_parts(normal=3, hole=3)]
+
+    assert train_classifier(parts).own_cuts.keys() == {"hole", "normal"}
+
+
+def test_model_that_was_saved_without_cuts_still_answers(
+    model: ClassificationModel, parts: list[LabeledImage], tmp_path: Path
+) -> None:
+    model.save(tmp_path / "model")
+    with np.load(tmp_path / "model") as file:
+        older = {name: array for name, array in file.items() if not name.endswith(".cuts")}
+    with (tmp_path / "older").open("wb") as written:
+        np.savez(written, **older)
+
+    loaded = ClassificationModel.load(tmp_path / "older")
+
+    assert loaded.own_cuts == {}
+    np.testing.assert_array_equal(loaded.predict([parts[0].data]), model.predict([parts[0].data]))
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "expected"),
+    [([0.9, 0.7, 0.2, 0.1], 0.45), ([0.6, 0.6, 0.6, 0.1], 0.35), ([0.1, 0.2, 0.7, 0.9], 0.05)],
+    ids=["told apart", "equal ones together", "the wrong way round"],
+)
+def test_cut_is_midway_between_what_it_separates(probabilities: list[float], expected: float) -> None:
+    scores, targets = np.array([probabilities, [1 - value for value in probabilities]]).T, np.array([0, 0, 1, 1])
+
+    assert best_cuts(scores, targets)[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -8,7 +8,7 @@ from PIL import Image
 
 from local.rekognition.engine import BoxedImage, DetectionModel, FoundBox, decode_image, train_detector
 from local.rekognition.engine.boxes import overlaps
-from local.rekognition.engine.thresholds import hits
+from local.rekognition.engine.thresholds import fit_scores, hits
 from tests.unit.engine.worn_tray import draw_trays
 
 CUT = 0.5
@@ -65,6 +65,16 @@ def test_finds_little_on_empty_trays(model: DetectionModel) -> None:
     found = model.predict([image.data for image in empty])
 
     assert sum(box.score >= CUT for boxes in found for box in boxes) <= 3
+
+
+def test_own_cut_of_every_label_is_one_half(model: DetectionModel) -> None:
+    assert model.own_cuts == {"nut": CUT, "screw": CUT, "washer": CUT}
+
+
+def test_training_without_a_hit_in_unseen_images_leaves_no_own_cut(model: DetectionModel) -> None:
+    _, cuts = fit_scores(np.array([1.0, -1.0]), np.zeros(2, bool), np.array([0, 2]), np.ones(3, int))
+
+    assert replace(model, cuts=cuts).own_cuts == {}
 
 
 def test_found_boxes_are_inside_the_frame_best_first(model: DetectionModel, trays: list[BoxedImage]) -> None:
