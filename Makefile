@@ -95,7 +95,7 @@ $(VENVS)/clients/javascript/.filled: tests/javascript/package-lock.json $(VENVS)
 # The two commands that people use, to be put on the PATH.
 $(VENVS)/bin/.filled: Makefile $(VENVS)/sam/.filled
 	@mkdir -p $(@D) && ln -sf ../sam/bin/sam $(@D)/sam
-	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(RUN)" -m cli "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(@D)/mlops
+	@printf '#!/bin/sh\nhere="$$(cd "$$(dirname "$$0")/../.." && pwd)"\nPYTHONPATH="$$here" exec "$$here/$(RUN)" -m cli "$$@"\n' > $(@D)/mlops
 	@chmod +x $(@D)/mlops && touch $@
 
 # Without uv the environment still holds the pip that fills the others.

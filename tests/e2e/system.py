@@ -209,7 +209,8 @@ class System:
 def _datasets(event: Mapping[str, Any]) -> Iterator[str]:
     detail = event["detail"]
     if event["source"] != "aws.s3":
-        yield detail["dataset"]
+        # What the sweeper did is about no dataset.
+        yield detail.get("dataset", "")
         return
     name = detail["object"]["key"].split("/")[1]
     yield name
