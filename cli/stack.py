@@ -1,6 +1,7 @@
 """A deployed stack as its operators see it: its releases, and how to go back to one."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -138,17 +139,27 @@ class Stack:
             raise CommandRefused(f"{target} is not an earlier release; these are: {', '.join(dict.fromkeys(earlier))}")
         if problem := words.overlong(approver, comment):
             raise CommandRefused(problem)
-        detail = {"run_id": target, "dataset": dataset, "task": task, "environment": environment}
+        decision = self._note_rollback(target, environment, approver, comment)
+        detail = {"run_id": target, "dataset": dataset, "task": task, "environment": environment, "decision": decision}
         entry = {
             "Source": SOURCE,
             "DetailType": "Model Rollback Requested",
             "Resources": [self._description["StackId"]],
-            "Detail": json.dumps({**detail, "approver": approver, "comment": comment}),
+            "Detail": json.dumps(detail),
         }
         answer = self.clients("events").put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
             raise CommandRefused(f"EventBridge refused the request: {answer['Entries'][0].get('ErrorMessage')}")
         return target
+
+    def _note_rollback(self, run_id: str, environment: str, approver: str, comment: str) -> str:
+        """Record who wants a run back: the event only tells where to look. Returns the name of the record."""
+        decision = f"ROLLBACK#{environment}#{uuid.uuid4().hex}"
+        who = {"approver": approver, "comment": comment, "environment": environment}
+        item = {name: {"S": value} for name, value in ({"pk": f"RUN#{run_id}", "sk": decision} | who).items()}
+        table = self.outputs["ApplicationTableName"]
+        self.clients("dynamodb").put_item(TableName=table, Item=item | {"is_rollback": {"BOOL": True}})
+        return decision
 
     def rows(self, pk: str) -> Iterator[dict[str, Any]]:
         """The items of a partition of the application's table."""

@@ -18,6 +18,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | N
     detail = event["detail"]
     logger.append_keys(run_id=detail["run_id"])
     # The same artifact may be written again by a repeated test: then a new e-mail is due.
-    cause = f"{detail['artifact']}@{approvals.digest_of(detail['artifact'])}"
+    cause = approvals.cause_of(detail)
     once(lambda: approvals.request(detail), cause=cause, context=context)
     return None

@@ -5,9 +5,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import evaluation, serving
+from mlops import evaluation
 from mlops.once import once
-from mlops.runs import ref_of
 
 logger = Logger()
 
@@ -17,7 +16,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     detail = event["detail"]
     logger.append_keys(run_id=detail["run_id"])
     if event["detail-type"] == "Pipeline Stage Retry":
-        once(lambda: serving.start(ref_of(detail), detail["artifact"]), cause=f"retry@{event['id']}", context=context)
+        once(lambda: evaluation.start_again(detail), cause=f"retry@{event['id']}", context=context)
     else:
         cause = f"{detail['version_arn']}@{detail['status']}"
         once(lambda: evaluation.evaluate(detail, cause), cause=cause, context=context)

@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from mlops import approvals, aws, promotion, runs, sweeping, training, watching
+from mlops import approvals, aws, decisions, promotion, runs, sweeping, training, watching
 from mlops.keys import parse_upload, run_key
 from tests.infrastructure.template import BUCKETS, STACK_ID, logical_id, samples, targets_of
 
@@ -168,7 +168,7 @@ def test_a_change_of_status_starts_what_waits_for_it(put, monkeypatch, status, c
     assert put[0]["detail"].keys() == sample("eval_metric", "trained")["detail"].keys()
 
 
-@pytest.mark.parametrize("state", [approvals.APPROVED, approvals.REJECTED])
+@pytest.mark.parametrize("state", [decisions.APPROVED, decisions.REJECTED])
 def test_a_decision_reaches_promotion(put, monkeypatch, state):
     expected = sample("promotion", "approved")["detail"]
     place = {"stage": "approve2staging", "environment": "staging"}
@@ -186,7 +186,9 @@ def test_a_decision_reaches_promotion(put, monkeypatch, state):
 def test_a_release_reaches_people(put, monkeypatch):
     entry = {"pk": "p", "sk": "s", **sample("notification", "released")["detail"]}
     result = {"version_arn": entry["version_arn"], "lease_id": "l", "tested_at": "t"}
-    monkeypatch.setattr(aws, "artifacts_bucket", lambda: SimpleNamespace(read_json=lambda key: result))
+    ref = runs.StageRef(RUN, "transistor", "classification", "inference_test", "staging")
+    monkeypatch.setattr("mlops.results.passed", lambda detail: (ref, result))
+    monkeypatch.setattr("mlops.promotion._decision_of", lambda *_: {"approver": "Ada"})
     monkeypatch.setattr("mlops.releases.record", lambda *_: entry)
     monkeypatch.setattr("mlops.promotion._keep_running", lambda *_: False)
     monkeypatch.setattr("mlops.releases.publish", lambda *_: None)

@@ -10,12 +10,12 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import aws, evidence, keeping, mails, runs, table, words
+from mlops import aws, evidence, keeping, mails, results, runs, table, words
+from mlops.decisions import APPROVED, PENDING, REJECTED
 from mlops.environments import DECISION, after, approval_stage
 from mlops.runs import StageRef, ref_of
 
 _TOKEN_BYTES = 32
-PENDING, APPROVED, REJECTED = "PENDING", "APPROVED", "REJECTED"
 
 
 class DecisionRefused(ValueError):  # noqa: N818
@@ -34,18 +34,19 @@ class Decision:
 
 
 def request(detail: Mapping[str, Any]) -> None:
-    """Send the approval e-mail of a version that was tested in an environment, once."""
+    """Send the approval e-mail of a version that passed its test in an environment, once. Raises PermissionError."""
     source = str(detail["environment"])
     target = after(source)
     if target is None:
         return
-    ref = ref_of(detail).at(approval_stage(target), target)
+    tested, _ = results.passed(detail)
+    ref, artifact = tested.at(approval_stage(target), target), results.key_of(tested)
     pointer = f"APPROVAL#{target}"
     row = table.get(ref.row[0], pointer)
-    if row and row["state"] == "SENT" and row["artifact_digest"] == digest_of(detail["artifact"]):
+    if row and row["state"] == "SENT" and row["artifact_digest"] == digest_of(artifact):
         return
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    approval = _approval(ref, detail["artifact"], token)
+    approval = _approval(ref, artifact, token)
     # Written before the mail: a delivery that dies in between leaves a token that nobody knows, and the next one sends.
     table.put(approval)
     runs.begin(ref, approval["artifact_digest"])
@@ -61,6 +62,12 @@ def request(detail: Mapping[str, Any]) -> None:
     aws.send_mail(*mails.approval_mail(ref, known, stays_running=keeping.is_wanted(target), **terms))
     sent = {"pk": ref.row[0], "sk": pointer, "state": "SENT", "artifact_digest": approval["artifact_digest"]}
     table.put({**sent, "token_hash": approval["pk"], "sent_at": runs.now()})
+
+
+def cause_of(detail: Mapping[str, Any]) -> str:
+    """What an e-mail is due for: a passed test, and its result as it is now. Raises PermissionError."""
+    tested, _ = results.passed(detail)
+    return f"{results.key_of(tested)}@{digest_of(results.key_of(tested))}"
 
 
 def _approval(ref: StageRef, artifact: str, token: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 from mlops import table
 from mlops.runs import StageRef
 
+PENDING, APPROVED, REJECTED = "PENDING", "APPROVED", "REJECTED"
+
 
 def note(ref: StageRef, decision: str, approver: str, comment: str, *, is_rollback: bool = False) -> None:
     """Keep who decided with the run: the approval itself expires."""
@@ -21,6 +23,18 @@ def find(ref: StageRef, decision: str) -> dict[str, Any]:
     if not decision:
         return {}
     return table.get(ref.row[0], decision) or table.get(decision, "APPROVAL") or {}
+
+
+def require(ref: StageRef, decision: str) -> dict[str, Any]:
+    """Who let a run into `ref.environment` by this decision. Raises PermissionError when nobody did."""
+    row = table.get(ref.row[0], decision) if decision.startswith(("APPROVAL#", "ROLLBACK#")) else None
+    if row and "approver" in row and row.get("environment", ref.environment) == ref.environment:
+        return row
+    approval = table.get(decision, "APPROVAL") or {}
+    facts = tuple(approval.get(name) for name in ("run_id", "target", "state"))
+    if facts == (ref.run_id, ref.environment, APPROVED):
+        return approval
+    raise PermissionError(f"no decision lets {ref.run_id} into {ref.environment}, whatever an event says")
 
 
 def named_in(detail: Mapping[str, Any], ref: StageRef) -> str:

@@ -1,5 +1,6 @@
 """The gate: the service's numbers, our own from its snapshot, and the thresholds."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,7 +9,7 @@ from mlops.gate import Thresholds, parse_label_thresholds, reasons_against
 from mlops.keys import run_key
 from mlops.manifests import parse_lines
 from mlops.metrics import Outcome, Score, as_dicts, keeps_to, label_scores, macro
-from mlops.runs import ref_of
+from mlops.runs import StageRef
 from mlops.snapshots import box_outcomes, label_outcomes
 
 _REQUIRED = {"precision": "Precision", "recall": "Recall", "f1": "F1Score"}
@@ -19,12 +20,12 @@ _TOLERANCE = 0.005
 
 def evaluate(detail: Mapping[str, Any], cause: str) -> None:
     """Judge a trained version; when it passes, start it for its inference test."""
-    ref = ref_of(detail, "eval_metric")
+    ref = runs.load(str(detail["run_id"]), "eval_metric")
     if not runs.begin(ref, cause):
         return
-    version = aws.describe_version(detail["project_arn"], detail["version_name"])
+    version = _trained(ref)
     if version is None or "EvaluationResult" not in version:
-        runs.fail(ref, [f"{detail['version_name']} has no evaluation result; was it deleted?"])
+        runs.fail(ref, [f"{ref.run_id} has no evaluation result; was it deleted?"])
         return
     costs.note_training(ref, version)
     truth = aws.artifacts_bucket().read_json(run_key(ref.run_id, "ground_truth.json"))
@@ -35,13 +36,29 @@ def evaluate(detail: Mapping[str, Any], cause: str) -> None:
         return
     result = judge(ref.task, _read(version["EvaluationResult"]["Summary"]), _snapshot(version), gate)
     artifact = run_key(ref.run_id, "eval_metric.json")
-    facts = {"version_arn": detail["version_arn"], "outcome": runs.FAILED if result["reasons"] else runs.COMPLETED}
+    version_arn = str(version["ProjectVersionArn"])
+    facts = {"version_arn": version_arn, "outcome": runs.FAILED if result["reasons"] else runs.COMPLETED}
     aws.artifacts_bucket().write_json(artifact, {**ref.as_detail(), **facts, **result})
     if result["reasons"]:
         runs.fail(ref, result["reasons"], artifact)
         return
-    serving.start(ref.at("inference_test"), detail["version_arn"])
+    serving.start(ref.at("inference_test"), version_arn)
     runs.complete(ref, artifact)
+
+
+def start_again(detail: Mapping[str, Any]) -> None:
+    """Start a version whose start met a quota. Raises PermissionError unless it has passed the gate."""
+    ref = runs.load(str(detail["run_id"]), "inference_test")
+    text = aws.artifacts_bucket().read_if_exists(run_key(ref.run_id, "eval_metric.json"))
+    version = _trained(ref)
+    if version is None or not text or json.loads(text)["outcome"] != runs.COMPLETED:
+        raise PermissionError(f"{ref.run_id} has not passed the gate, whatever an event says")
+    serving.start(ref, str(version["ProjectVersionArn"]))
+
+
+def _trained(ref: StageRef) -> dict[str, Any] | None:
+    """The version that a run trained: it has the run's name."""
+    return aws.describe_version(aws.projects()[ref.task]["development"], ref.run_id)
 
 
 def gate_of(task: str, label_names: Mapping[str, str] | None = None) -> Thresholds:

@@ -41,9 +41,13 @@ _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "
 
 def test(detail: Mapping[str, Any]) -> None:
     """Test a running version and end the stage. It is stopped whatever happens, unless it passed and is to stay."""
-    ref, version_arn = ref_of(detail, "inference_test"), str(detail["version_arn"])
+    version_arn = str(detail["version_arn"])
     lease = serving.lease_of(version_arn)
-    if lease is None or not runs.begin(ref, lease["lease_id"]):
+    if lease is None:
+        return
+    # What is tested is in the lease, whatever the event says.
+    ref = ref_of(lease, "inference_test")
+    if not runs.begin(ref, lease["lease_id"]):
         return
     artifact, stays = run_key(ref.run_id, f"{ref.environment}/inference_test.json"), False
     try:

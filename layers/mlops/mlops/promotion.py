@@ -5,10 +5,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import approvals, aws, decisions, keeping, releases, runs, serving, sharing, table, watching, words
+from mlops import aws, decisions, keeping, releases, results, runs, serving, sharing, table, watching, words
 from mlops.environments import approval_stage, before
 from mlops.keys import run_key
-from mlops.runs import StageRef, ref_of
+from mlops.runs import StageRef
 
 # Answers that another try will not change.
 REFUSALS = (
@@ -21,12 +21,12 @@ REFUSALS = (
 
 def decided(detail: Mapping[str, Any]) -> None:
     """Act on a decision, after looking it up: the event alone is not believed."""
-    target = str(detail["target"])
-    ref = ref_of(detail, approval_stage(target)).at(approval_stage(target), target)
     approval = table.get(str(detail["approval"]), "APPROVAL")
-    if approval is None or approval["run_id"] != ref.run_id or approval["state"] == approvals.PENDING:
-        raise PermissionError(f"no decision is recorded for {ref.run_id}")
-    if approval["state"] == approvals.REJECTED:
+    if approval is None or approval["run_id"] != detail["run_id"] or approval["state"] == decisions.PENDING:
+        raise PermissionError(f"no decision is recorded for {detail['run_id']}")
+    target = str(approval["target"])
+    ref = runs.load(str(approval["run_id"]), approval_stage(target), target)
+    if approval["state"] == decisions.REJECTED:
         comment = f": {approval['comment']}" if approval["comment"] else ""
         runs.fail(ref, [f"rejected by {approval['approver']}{comment}"])
     else:
@@ -36,7 +36,11 @@ def decided(detail: Mapping[str, Any]) -> None:
 
 
 def copy(ref: StageRef, decision: str) -> None:
-    """Copy the version into the project of `ref.environment`, or find the copy, and watch it for this decision."""
+    """Copy the version into the project of `ref.environment`, or find the copy, and watch it for this decision.
+
+    Raises PermissionError when there is no such decision.
+    """
+    decisions.require(ref, decision)
     projects = aws.projects()[ref.task]
     source, destination = projects[before(ref.environment)], projects[ref.environment]
     version = aws.describe_version(source, ref.run_id)
@@ -88,12 +92,13 @@ def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) ->
 
 def copied(detail: Mapping[str, Any]) -> None:
     """Start a copied version for the test that a decision asks for; the event's `cause` is the decision."""
-    ref = ref_of(detail, approval_stage(str(detail["environment"])))
+    environment = str(detail["environment"])
+    ref = runs.load(str(detail["run_id"]), approval_stage(environment), environment)
     projects = aws.projects()[ref.task]
     sharing.revoke(projects[before(ref.environment)], projects[ref.environment], ref.run_id)
     if detail["status"] == "COPYING_FAILED":
         return
-    version = aws.describe_version(detail["project_arn"], detail["version_name"])
+    version = aws.describe_version(projects[ref.environment], ref.run_id)
     if version:
         _start(ref.at("inference_test"), version, decisions.named_in(detail, ref))
     runs.complete(ref)
@@ -101,17 +106,21 @@ def copied(detail: Mapping[str, Any]) -> None:
 
 def retry(detail: Mapping[str, Any]) -> None:
     """Go on with a copy or a start that met a quota."""
-    ref = ref_of(detail)
+    ref = runs.load(str(detail["run_id"]), str(detail["stage"]), str(detail["environment"]))
     decision = decisions.named_in(detail, ref)
     if ref.stage == approval_stage(ref.environment):
         copy(ref, decision)
     else:
         project = aws.projects()[ref.task][ref.environment]
-        _start(ref, aws.describe_version(project, ref.run_id) or {"ProjectVersionArn": detail["artifact"]}, decision)
+        if version := aws.describe_version(project, ref.run_id):
+            _start(ref, version, decision)
+        else:
+            runs.fail(ref, [f"{ref.run_id} is not in {aws.project_name(project)} any more; was it deleted?"])
 
 
 def _start(ref: StageRef, version: Mapping[str, Any], decision: str) -> None:
     """Start a version for its test, unless it is in force: no second test puts at risk what consumers use."""
+    decisions.require(ref, decision)
     version_arn = str(version["ProjectVersionArn"])
     release = releases.current(ref.dataset, ref.task, ref.environment) or {}
     is_new = version.get("Status") == "COPYING_COMPLETED"
@@ -124,9 +133,11 @@ def release(detail: Mapping[str, Any]) -> None:
 
     Only then is the version before it stopped, so that consumers never find none running.
     """
-    ref = ref_of(detail, "release")
-    result = aws.artifacts_bucket().read_json(str(detail["artifact"]))
+    tested, result = results.passed(detail)
+    ref = tested.at("release")
     decision = _decision_of(ref, result)
+    if "approver" not in decision:
+        raise PermissionError(f"no decision lets {ref.run_id} into {ref.environment}, whatever an event says")
     entry = releases.record(
         ref,
         result,
@@ -170,9 +181,15 @@ def _decision_of(ref: StageRef, result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def roll_back(detail: Mapping[str, Any], cause: str) -> None:
-    """Bring a version back that was released before: tested again, and released again, without training."""
-    environment = str(detail["environment"])
-    ref = StageRef(str(detail["run_id"]), str(detail["dataset"]), str(detail["task"]), "rollback", environment)
+    """Bring a version back that was released before: tested again, and released again, without training.
+
+    The event names a record that whoever asks has written: putting an event is no right to release.
+    """
+    environment, decision = str(detail["environment"]), str(detail.get("decision", ""))
+    ref = runs.load(str(detail["run_id"]), "rollback", environment)
+    asked = decisions.require(ref, decision)
+    if not asked.get("is_rollback"):
+        raise PermissionError(f"nobody asked for {ref.run_id} to come back, whatever an event says")
     if not runs.begin(ref, cause):
         return
     current = releases.current(ref.dataset, ref.task, environment) or {}
@@ -180,11 +197,9 @@ def roll_back(detail: Mapping[str, Any], cause: str) -> None:
         runs.fail(ref, [f"{ref.run_id} was never released in {environment}"])
     elif current.get("run_id") == ref.run_id:
         runs.fail(ref, [f"{ref.run_id} is the current release in {environment}"])
-    elif problem := words.overlong(str(detail["approver"]), str(detail["comment"])):
+    elif problem := words.overlong(str(asked["approver"]), str(asked["comment"])):
         runs.fail(ref, [problem])
     else:
-        decision = decisions.rollback(ref, cause)
-        decisions.note(ref, decision, str(detail["approver"]), str(detail["comment"]), is_rollback=True)
         if version := aws.describe_version(aws.projects()[ref.task][environment], ref.run_id):
             _start(ref.at("inference_test"), version, decision)
         else:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from mlops import approvals, aws, evidence, keeping, releases
+from mlops import approvals, aws, decisions, evidence, keeping, releases
 from mlops.approvals import Decision, DecisionRefused
 from mlops.environments import before
 from mlops.rendering import render
@@ -40,7 +40,7 @@ def _show(token: str, problem: str = "", given: Decision | None = None) -> dict[
     approval = approvals.find(token)
     if approval is None:
         return _page(404, "unknown.html")
-    if approval["state"] != approvals.PENDING:
+    if approval["state"] != decisions.PENDING:
         return _page(200, "decided.html", approval=approval)
     source = before(approval["target"])
     known = evidence.load(approval["run_id"], source)

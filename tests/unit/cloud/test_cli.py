@@ -27,9 +27,13 @@ def stack(rows: list[dict[str, Any]], events: list[dict[str, Any]] | None = None
         (events if events is not None else []).extend(Entries)
         return {"FailedEntryCount": 0}
 
+    database = SimpleNamespace(
+        get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [{"Items": items}]),
+        put_item=lambda TableName, Item: items.append(Item),  # noqa: N803
+    )
     clients = {
         "cloudformation": SimpleNamespace(describe_stacks=lambda StackName: described),  # noqa: N803
-        "dynamodb": SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [{"Items": items}])),
+        "dynamodb": database,
         "events": SimpleNamespace(put_events=put),
     }
     return Stack("parts", clients.__getitem__)
@@ -49,7 +53,17 @@ def test_releases_are_listed_newest_first_with_the_current_one_marked() -> None:
 def test_rollback_asks_for_the_release_before_unless_told_otherwise(asked: str | None, meant: str) -> None:
     events: list[dict[str, Any]] = []
 
-    assert stack(THREE, events).roll_back(*PLACE, asked, "Ada", "why") == meant
+    given = stack(THREE, events)
+
+    assert given.roll_back(*PLACE, asked, "Ada", "why") == meant
+    *_, record = given.rows(f"RUN#{meant}")
+    assert {name: record[name] for name in ("pk", "approver", "comment", "environment", "is_rollback")} == {
+        "pk": f"RUN#{meant}",
+        "approver": "Ada",
+        "comment": "why",
+        "environment": "production",
+        "is_rollback": True,
+    }
     assert events[0]["DetailType"] == "Model Rollback Requested"
     assert events[0]["Resources"] == ["arn:stack"]
     assert json.loads(events[0]["Detail"]) == {
@@ -57,8 +71,7 @@ def test_rollback_asks_for_the_release_before_unless_told_otherwise(asked: str |
         "dataset": "line",
         "task": "classification",
         "environment": "production",
-        "approver": "Ada",
-        "comment": "why",
+        "decision": record["sk"],
     }
 
 

@@ -11,7 +11,7 @@ import pytest
 from functions.inference_test.app import handler as inference_test
 from functions.model_status.app import handler as model_status
 from functions.promotion.app import handler as promotion
-from mlops import keeping, releases, runs, sweeping, table
+from mlops import decisions, keeping, releases, runs, sweeping, table
 from mlops.runs import StageRef
 from tests.unit.mlops.world import (
     DATASET,
@@ -51,14 +51,16 @@ def prepare_run(world: World, run_id: str, environment: str) -> None:
 
 def approve_for_production(world: World, run_id: str, approver: str = "Ada") -> None:
     approval = {"pk": f"APPROVAL#{approver}{run_id}", "sk": "APPROVAL", "state": "APPROVED", "run_id": run_id}
-    table.put({**approval, "approver": approver, "comment": ""})
+    table.put({**approval, "target": "production", "approver": approver, "comment": ""})
     detail = {**ref(run_id, "x", "staging").as_detail(), "target": "production", "approval": approval["pk"]}
     event = {"id": f"decision-{run_id}", "detail-type": "Model Approval Decided", "detail": detail}
     world.on_the_way.append(("promotion", event))
 
 
 def roll_back(world: World, run_id: str, approver: str = "Ada") -> None:
-    detail = {**ref(run_id, "x", "production").as_detail(), "approver": approver, "comment": "worse"}
+    decision = f"ROLLBACK#production#{approver}"
+    decisions.note(ref(run_id, "x", "production"), decision, approver, "worse", is_rollback=True)
+    detail = {**ref(run_id, "x", "production").as_detail(), "decision": decision}
     event = {"id": f"rollback-{approver}{run_id}", "detail-type": "Model Rollback Requested", "detail": detail}
     world.on_the_way.append(("promotion", event))
 

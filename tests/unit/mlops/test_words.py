@@ -15,6 +15,7 @@ from mlops import (
     approvals,
     aws,
     comparison,
+    decisions,
     evaluation,
     evidence,
     inference,
@@ -36,7 +37,7 @@ from mlops.rendering import render
 from mlops.runs import StageRef
 from tests.unit.mlops.test_reading import RUN, known_of, page, report, shared
 from tests.unit.mlops.test_survival import ref, roll_back
-from tests.unit.mlops.world import World
+from tests.unit.mlops.world import DATASET, TASK, World
 
 # Means that are exactly 0.8 and 0.7 in decimals; their sums in floats are not.
 MEANS = [([0.7, 0.8, 0.9], 0.8), ([0.6, 0.7, 0.8], 0.7), ([0.1, 0.2, 0.3], 0.2), ([0.3, 0.4, 0.8], 0.5)]
@@ -316,7 +317,7 @@ class TestDecisions:
         with pytest.raises(DecisionRefused, match=rf"{length} characters; at most {length - 1}"):
             approvals.decide(Decision(asked, "approve", **form), {})
 
-        assert (approvals.find(asked) or {})["state"] == approvals.PENDING
+        assert (approvals.find(asked) or {})["state"] == decisions.PENDING
 
     @pytest.mark.parametrize("comment", ["x" * 1000, "one, two;\n" * 99])
     def test_what_is_not_too_long_is_kept_whole(self, asked: str, comment: str) -> None:
@@ -333,8 +334,10 @@ class TestDecisions:
         self, world: World, changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("mlops.releases.was_released", lambda _: {"run_id": RUN})
+        runs.create(RUN, DATASET, TASK)
         roll_back(world, RUN)
-        detail = world.on_the_way[-1][1]["detail"] | changes
+        detail = world.on_the_way[-1][1]["detail"]
+        table.update(f"RUN#{RUN}", detail["decision"], changes)
         promotion.roll_back(detail, "c")
 
         row = table.get(*ref(RUN, "rollback", "production").row) or {}

@@ -1,0 +1,30 @@
+"""The result of an inference test, which alone says that a version passed: an event that says so is not believed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlops import aws, runs
+from mlops.keys import run_key
+from mlops.runs import StageRef
+
+
+def key_of(ref: StageRef) -> str:
+    """Where the result of a run's test in an environment is."""
+    return run_key(ref.run_id, f"{ref.environment}/inference_test.json")
+
+
+def passed(detail: Mapping[str, Any]) -> tuple[StageRef, dict[str, Any]]:
+    """The stage of the passed test that an event is about, and its result, both as they are recorded.
+
+    Only `inference_test` may write results. Raises PermissionError when no such test was passed.
+    """
+    environment = str(detail["environment"])
+    try:
+        ref = runs.load(str(detail["run_id"]), "inference_test", environment)
+    except LookupError as error:
+        raise PermissionError(str(error)) from error
+    result = aws.artifacts_bucket().read_json(key_of(ref)) if aws.artifacts_bucket().exists(key_of(ref)) else {}
+    is_its_own = all(result.get(name) == getattr(ref, name) for name in ("run_id", "environment", "task"))
+    if not is_its_own or result.get("outcome") != runs.COMPLETED:
+        raise PermissionError(f"{ref.run_id} has not passed a test in {environment}, whatever an event says")
+    return ref, result
