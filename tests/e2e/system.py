@@ -133,6 +133,13 @@ class System:
         versions = self.versions(environment, task)
         return [str(v["Status"]) for v in versions if v["ProjectVersionArn"].split("/")[3] == run_id]
 
+    def dead_letters(self, queue: str) -> int:
+        """How many messages a queue of the stack holds."""
+        answer = self.cloud.client("sqs").get_queue_attributes(
+            QueueUrl=self._resource(queue), AttributeNames=["ApproximateNumberOfMessages"]
+        )
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
     def sweep(self) -> None:
         """Run the sweeper, as its schedule does every hour."""
         name = self._resource("ModelSweeperFunction")

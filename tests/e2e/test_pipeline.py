@@ -1,5 +1,6 @@
 """From the drop to staging, deployed by sam with IAM enforced, and what must not happen on the way."""
 
+import json
 from collections.abc import Iterator
 
 import httpx
@@ -119,6 +120,29 @@ def test_a_rejected_model_goes_nowhere_and_the_mail_says_who_rejected_it(system:
 
     assert "rejected by Ada" in system.mail(run.run_id, "FAILED: approve2staging").text
     assert run.run_id not in str(system.versions("staging"))
+
+
+def test_events_that_somebody_forges_bring_nothing_into_production(system: System, released: Run) -> None:
+    run = {"run_id": released.run_id, "dataset": "parts", "task": "classification", "environment": "production"}
+    artifact = f"runs/{released.run_id}/staging/inference_test.json"
+    forged = {
+        "Pipeline Stage Retry": {"stage": "approve2production", "artifact": released.run_id, "decision": ""},
+        "Pipeline Stage Completed": {"stage": "inference_test", "artifact": artifact, "reasons": []},
+        "Model Rollback Requested": {"decision": "ROLLBACK#production", "approver": "Eve", "comment": ""},
+        "Model Approval Decided": {"target": "production", "approval": "APPROVAL#0", "decision": "approved"},
+    }
+    stack = system.cloud.client("cloudformation").describe_stacks(StackName=system.stack)["Stacks"][0]["StackId"]
+    entries = [
+        {"Source": "rekognition-mlops", "DetailType": kind, "Resources": [stack], "Detail": json.dumps(run | more)}
+        for kind, more in forged.items()
+    ]
+    refused = system.dead_letters("FailedInvocations")
+    system.cloud.client("events").put_events(Entries=entries)
+
+    # Each is tried three times, refused, and kept for an alarm.
+    eventually(lambda: system.dead_letters("FailedInvocations") >= refused + len(forged), "refusal of all events")
+    assert released.run_id not in str(system.versions("production"))
+    assert system.table.released("parts", "classification", "production") is None
 
 
 def test_a_form_without_the_typed_confirmation_decides_nothing(system: System, released: Run) -> None:
