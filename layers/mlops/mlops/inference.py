@@ -6,9 +6,10 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops import (
     aws,
@@ -36,6 +37,8 @@ _PARALLEL = 3
 _MAX_THROTTLES = 12
 # The share of images that may be gone where the stack says nothing.
 _MISSING_IMAGES = 0.1
+# What may be over in a moment: just after RUNNING, or inside of the service. It is tried again for so long.
+_PASSING, _PASSING_SECONDS = ("ResourceNotReadyException", "InternalServerError", "ServiceUnavailableException"), 60
 _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException")
 
 
@@ -206,17 +209,33 @@ def _ask(client: Any, version_arn: str, subject: Subject, least: Mapping[str, An
 
 
 def _ask_about(client: Any, version_arn: str, subject: Subject, version_id: str, least: Mapping[str, Any]) -> Call:
-    """Ask about one version of an image; waits and tries again when the model is busy."""
+    """Ask about one version of an image; waits and tries again when the model is busy, or out of order for a moment."""
     version = {"Version": version_id} if version_id else {}
     image = {"S3Object": {"Bucket": aws.setting("DATA_BUCKET"), "Name": subject.key, **version}}
-    for attempt in range(_MAX_THROTTLES):
+    began = time.monotonic()
+    for attempt in count():
         started = time.monotonic()
         try:
             answer = client.detect_custom_labels(ProjectVersionArn=version_arn, Image=image, **least)
-        except ClientError as error:
-            if aws.code_of(error) not in _THROTTLES or attempt == _MAX_THROTTLES - 1:
-                return Call(subject, error=f"{aws.code_of(error)}: {aws.message_of(error)}")
+        except (ClientError, BotoCoreError) as error:
+            if not _may_pass(error, attempt, started - began):
+                return Call(subject, error=_as_text(error))
             time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))
             continue
         return Call(subject, tuple(answer["CustomLabels"]), round((time.monotonic() - started) * 1000, 1))
-    raise AssertionError("unreachable: the last attempt returns")
+    raise AssertionError("unreachable: only answers and errors end the loop")
+
+
+def _may_pass(error: ClientError | BotoCoreError, attempt: int, seconds: float) -> bool:
+    """Whether a failed call is worth another try, after so many tries and seconds."""
+    if isinstance(error, BotoCoreError):
+        return seconds < _PASSING_SECONDS
+    if aws.code_of(error) in _THROTTLES:
+        return attempt < _MAX_THROTTLES - 1
+    return aws.code_of(error) in _PASSING and seconds < _PASSING_SECONDS
+
+
+def _as_text(error: ClientError | BotoCoreError) -> str:
+    if isinstance(error, BotoCoreError):
+        return f"{type(error).__name__}: {error}"
+    return f"{aws.code_of(error)}: {aws.message_of(error)}"
