@@ -77,7 +77,21 @@ def _subscription(stack: Stack) -> Finding:
     if pending:
         advice = "Open the mail from AWS Notifications and confirm; it may be in the spam folder."
         return Finding("e-mail", False, f"not confirmed yet: {', '.join(pending)}", advice)
-    return Finding("e-mail", True, f"confirmed: {', '.join(s['Endpoint'] for s in found)}")
+    attributes = [_attributes(stack, subscription["SubscriptionArn"]) for subscription in found]
+    open_to_all = [s["Endpoint"] for s in attributes if s.get("ConfirmationWasAuthenticated") != "true"]
+    text = f"confirmed: {', '.join(s['Endpoint'] for s in found)}"
+    if open_to_all:
+        text += (
+            f"; whoever opens the last link of a mail ends the subscription of {', '.join(open_to_all)}. "
+            "To prevent that, subscribe anew and confirm with: "
+            "aws sns confirm-subscription --authenticate-on-unsubscribe true"
+        )
+    return Finding("e-mail", True, text)
+
+
+def _attributes(stack: Stack, subscription: str) -> dict[str, str]:
+    answer = stack.clients("sns").get_subscription_attributes(SubscriptionArn=subscription)
+    return dict(answer["Attributes"])
 
 
 def _projects(stack: Stack) -> Finding:

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import overlooked, stack_resource, sweeping
+from mlops import aws, overlooked, stack_resource, sweeping, telemetry
 
 logger = Logger()
 
@@ -17,5 +17,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         return
     if stopped := sweeping.sweep():
         logger.warning("stopped models that nobody may use", version_arns=stopped)
+    # The mails have a link that ends the subscription for whoever opens it: nobody would hear of it by mail.
+    telemetry.subscriptions(aws.subscribers())
     if done := overlooked.sweep():
         logger.warning("looked at what no event told of", done=done)

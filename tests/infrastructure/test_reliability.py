@@ -101,3 +101,8 @@ def test_a_function_is_traced(function):
 @pytest.mark.parametrize("alarm", sorted(ALARMS))
 def test_an_alarm_stays_quiet_while_there_is_nothing_to_measure(alarm):
     assert ALARMS[alarm]["TreatMissingData"] == "notBreaching"
+
+
+def test_an_alarm_about_missing_readers_does_not_count_on_readers():
+    assert ALARMS["SubscriptionGoneAlarm"].get("AlarmActions", []) == []
+    assert "SubscriptionGoneAlarm.Arn" in str(of_type("AWS::CloudWatch::Dashboard"))

@@ -214,6 +214,13 @@ def send_message(queue_url: str, body: Mapping[str, Any], delay_seconds: int = 0
     )
 
 
+def subscribers() -> int:
+    """How many addresses have confirmed their subscription to the mails."""
+    pages = client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=setting("TOPIC_ARN"))
+    found = [entry["SubscriptionArn"] for page in pages for entry in page["Subscriptions"]]
+    return sum(arn.startswith("arn:") for arn in found)
+
+
 def send_mail(subject: str, text: str) -> None:
     """Publish to the topic. Subjects are ASCII, below 100 characters and on one line, as SNS demands.
 

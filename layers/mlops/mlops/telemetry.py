@@ -33,6 +33,11 @@ def models_stopped(version_arns: Sequence[str]) -> None:
     _put("ModelsStopped", MetricUnit.Count, len(version_arns), {}, {"version_arns": list(version_arns)})
 
 
+def subscriptions(count: int) -> None:
+    """So many addresses have confirmed that they want the mails."""
+    _put("Subscriptions", MetricUnit.Count, count, {}, {})
+
+
 def _put(
     name: str, unit: MetricUnit, value: float, dimensions: Mapping[str, str], fields: Mapping[str, object]
 ) -> None:

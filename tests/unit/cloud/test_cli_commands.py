@@ -22,7 +22,7 @@ from moto import mock_aws
 from PIL import Image
 
 from cli import __main__ as commands
-from cli import decide
+from cli import decide, doctor
 from mlops.environments import DECISION
 
 REGION = "eu-west-1"
@@ -411,6 +411,16 @@ def test_an_upload_that_is_never_noticed_ends_in_a_sentence(
 
     assert result.exit_code == 1
     assert "the stack has not noticed it" in result.output
+
+
+@pytest.mark.parametrize(("authenticated", "warns"), [("false", True), ("true", False)])
+def test_doctor_says_who_may_end_a_subscription(
+    mlops: Any, monkeypatch: pytest.MonkeyPatch, authenticated: str, warns: bool
+) -> None:
+    answer = {"Attributes": {"Endpoint": "qa@example.com", "ConfirmationWasAuthenticated": authenticated}}
+    monkeypatch.setattr(doctor, "_attributes", lambda *_: answer["Attributes"])
+
+    assert ("authenticate-on-unsubscribe" in mlops("--json", "doctor").stdout) is warns
 
 
 def test_a_dry_run_sends_nothing(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:
