@@ -5,6 +5,7 @@ import io
 from PIL import Image
 
 from local.rekognition import limits
+from local.rekognition.bare import bare
 
 
 class UnsupportedFormatError(ValueError):
@@ -38,7 +39,7 @@ def check_image(data: bytes) -> None:
 
 def _size(data: bytes) -> tuple[int, int]:
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+        with Image.open(io.BytesIO(bare(data)), formats=("PNG", "JPEG")) as image:
             return image.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLargeError(f"The image has too many pixels: {error}") from error

@@ -6,6 +6,8 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from local.rekognition.bare import bare
+
 MAX_PIXELS = 64_000_000
 _DEEP_MODES = frozenset({"I", "F"})
 
@@ -30,7 +32,7 @@ def decode_image(data: bytes) -> Image.Image:
 
 
 def _open(data: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+    with Image.open(io.BytesIO(bare(data)), formats=("PNG", "JPEG")) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ValueError(f"image of {width} x {height} pixels is over the limit of {MAX_PIXELS} pixels")

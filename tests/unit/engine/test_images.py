@@ -89,3 +89,45 @@ def test_truncated_files_are_refused(form: str) -> None:
 def test_images_of_too_many_pixels_are_refused_before_they_are_decoded(side: int) -> None:
     with pytest.raises(ValueError, match="over the limit of 64000000 pixels"):
         decode_image(png_header(side, side) + chunk(b"IDAT", zlib.compress(b"")))
+
+
+BIG = zlib.compress(b"x" * 3_000_000)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        chunk(b"iCCP", b"icc\0\0" + BIG),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + BIG),
+        chunk(b"tEXt", b"a\0b")[:-4] + bytes(4),
+        chunk(b"gAMA", b"\0"),
+        chunk(b"tRNS", b"\0"),
+        chunk(b"eXIf", bytes(8)),
+    ],
+    ids=["profile", "XMP", "checksum", "gamma", "transparency", "EXIF"],
+)
+def test_broken_metadata_of_a_png_does_not_matter(broken: bytes) -> None:
+    data = encode(GREY)
+
+    decoded = decode_image(data[:33] + broken + data[33:])
+
+    assert np.array_equal(decoded, decode_image(data))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"\xff\xe0\0\7JFIF\0", b"\xff\xee\0\7Adobe", b"\xff\xe2\0\x0eICC_PROFILE\0", b"\xff\xe1\0\x08Exif\0\0"],
+    ids=["JFIF", "Adobe", "profile", "EXIF"],
+)
+def test_broken_metadata_of_a_jpeg_does_not_matter(broken: bytes) -> None:
+    data = encode(GREY.convert("RGB"), "JPEG")
+
+    decoded = decode_image(data[:2] + broken + data[2:])
+
+    assert np.array_equal(decoded, decode_image(data))
+
+
+@pytest.mark.parametrize("kind", [b"tRNS", b"eXIf"])
+def test_a_png_of_metadata_only_is_none(kind: bytes) -> None:
+    with pytest.raises(ValueError, match="not a PNG or JPEG image"):
+        decode_image(b"\x89PNG\r\n\x1a\n" + chunk(kind, b""))
