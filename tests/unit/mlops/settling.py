@@ -16,7 +16,7 @@ from PIL import Image
 
 from mlops import aws, ground_truth, ingestion, preparation, table
 from tests.unit.mlops.memory_table import MemoryTable
-from tests.unit.mlops.world import SETTINGS, make_tables_and_buckets
+from tests.unit.mlops.world import SETTINGS, make_buckets
 
 OWN_SETTINGS = {
     "SETTLE_SECONDS": "60",
@@ -128,7 +128,7 @@ def bucket_with_events(monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploads]:
     with mock_aws():
         for name, value in {**SETTINGS, **OWN_SETTINGS}.items():
             monkeypatch.setenv(name, value)
-        make_tables_and_buckets()
+        make_buckets()
         uploads = Uploads(boto3.client("s3"))
         uploads.s3.put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
         monkeypatch.setattr(aws, "client", uploads._clients().__getitem__)

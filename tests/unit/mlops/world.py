@@ -237,6 +237,10 @@ def make_tables_and_buckets() -> None:
             KeySchema=[{"AttributeName": k, "KeyType": t} for k, t in zip(keys, ("HASH", "RANGE"), strict=False)],
             AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in keys],
         )
+    make_buckets()
+
+
+def make_buckets() -> None:
     for bucket in ("data", "artifacts"):
         boto3.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 
