@@ -32,8 +32,10 @@ def no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-# End-to-end tests with a cloud of their own.
+# End-to-end tests with a cloud of their own, and those that deploy more than the system: with a second one, for all of
+# them after one another would be what the others wait for.
 ON_THEIR_OWN = ("test_capacity.py", "test_readme.py")
+WITH_A_SECOND = ("test_delivery.py", "test_production.py")
 
 
 class ByFile(LoadScopeScheduling):
@@ -41,8 +43,9 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
-        shares_system = "/e2e/" in file and not file.endswith(ON_THEIR_OWN)
-        return "the deployed system" if shares_system else file
+        if "/e2e/" not in file or file.endswith(ON_THEIR_OWN):
+            return file
+        return "the second system" if file.endswith(WITH_A_SECOND) else "the deployed system"
 
 
 # What takes longest begins first, so that it is not left alone at the end.

@@ -413,14 +413,11 @@ def test_an_upload_that_is_never_noticed_ends_in_a_sentence(
     assert "the stack has not noticed it" in result.output
 
 
-@pytest.mark.parametrize(("authenticated", "warns"), [("false", True), ("true", False)])
-def test_doctor_says_who_may_end_a_subscription(
-    mlops: Any, monkeypatch: pytest.MonkeyPatch, authenticated: str, warns: bool
-) -> None:
-    answer = {"Attributes": {"Endpoint": "qa@example.com", "ConfirmationWasAuthenticated": authenticated}}
-    monkeypatch.setattr(doctor, "_attributes", lambda *_: answer["Attributes"])
+@pytest.mark.parametrize("is_safe", [True, False])
+def test_doctor_says_who_may_end_a_subscription(mlops: Any, monkeypatch: pytest.MonkeyPatch, is_safe: bool) -> None:
+    monkeypatch.setattr(doctor, "_is_safe", lambda *_: is_safe)
 
-    assert ("authenticate-on-unsubscribe" in mlops("--json", "doctor").stdout) is warns
+    assert ("authenticate-on-unsubscribe" in mlops("--json", "doctor").stdout) is not is_safe
 
 
 def test_a_dry_run_sends_nothing(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:
