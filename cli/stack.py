@@ -65,6 +65,10 @@ class Stack:
         return sum(int(row["generation"]) for row in self.rows(f"DATASET#{dataset}") if "generation" in row)
 
     @property
+    def arn(self) -> str:
+        return str(self._description["StackId"])
+
+    @property
     def status(self) -> str:
         return str(self._description["StackStatus"])
 
@@ -142,7 +146,7 @@ class Stack:
         entry = {
             "Source": SOURCE,
             "DetailType": "Model Rollback Requested",
-            "Resources": [self._description["StackId"]],
+            "Resources": [self.arn],
             "Detail": json.dumps({**detail, "approver": approver, "comment": comment}),
         }
         answer = self.clients("events").put_events(Entries=[entry])
