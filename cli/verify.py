@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -230,8 +230,14 @@ class Probe:
     def project(self) -> str:
         """A Custom Labels project of its own; returns its ARN."""
         arn = str(self.client("rekognition").create_project(ProjectName=self.name)["ProjectArn"])
-        self.later(f"project {self.name}", lambda: self.client("rekognition").delete_project(ProjectArn=arn))
+        self.later(f"project {self.name}", lambda: self._delete_project(arn))
         return arn
+
+    def _delete_project(self, arn: str) -> None:
+        client = self.client("rekognition")
+        client.delete_project(ProjectArn=arn)
+        look = partial(client.describe_projects, ProjectNames=[self.name])
+        wait(lambda: not look()["ProjectDescriptions"], "end of it", EVENT_SECONDS)
 
     def copy(self, source: str, destination: str, version_name: str) -> str:
         """Copy a version within the account, to be deleted again; returns the copy's ARN."""
