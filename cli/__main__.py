@@ -22,7 +22,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from cli import decide, doctor, models, upload
+from cli import assumptions, decide, doctor, models, upload, verify
 from cli.runs import Run, RunTable
 from cli.stack import CommandRefused, Stack
 from mlops.environments import DECISION
@@ -35,6 +35,7 @@ MOST_NAMED = 50
 # Within seconds the stack notices an upload; a new bucket's notifications begin after some five minutes.
 NOTICE_SECONDS, UNNOTICED_SECONDS = 15.0, 900.0
 _COLOURS = {"IN_PROGRESS": "yellow", "WAITING": "cyan", "COMPLETED": "green", "FAILED": "red"}
+_COLOURS |= {verify.HOLDS: "green", verify.DOES_NOT_HOLD: "red", verify.UNTRIED: "yellow"}
 
 
 @dataclass
@@ -411,6 +412,47 @@ def examine(context: Context) -> None:
         if not finding.is_good:
             context.say(f"{finding.name}: {finding.advice}")
     sys.exit(0 if all(finding.is_good for finding in findings) else 1)
+
+
+def _numbers(_: click.Context, __: click.Parameter, text: str) -> list[verify.Row]:
+    """The rows with these numbers, all where none is named."""
+    rows = {str(row.number): row for row in assumptions.ROWS}
+    names = [name.strip() for name in text.split(",")] if text else list(rows)
+    if unknown := [name for name in names if name not in rows]:
+        raise click.BadParameter(f"there is no assumption {some(unknown)}; they are numbered 1 to {len(rows)}")
+    return [row for number, row in rows.items() if number in names]
+
+
+@main.command("verify")
+@click.option("--only", "rows", default="", callback=_numbers, metavar="9,10", help="numbers of assumptions")
+@click.option("--spend", type=click.FloatRange(min=0), default=0.0, metavar="USD", help="what paid checks may cost")
+@click.option("--yes", is_flag=True, help="spend without asking")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default="mlops-verify.json", help="the results, to send back"
+)
+@click.pass_obj
+def verify_assumptions(context: Context, rows: list[verify.Row], spend: float, yes: bool, output: Path) -> None:
+    """Try what this project assumes about AWS in the account of the stack, in which runs have left results.
+
+    What checks make is called mlops-verify-... and deleted again. Exit code 1 when an assumption does not hold or
+    something could not be deleted. docs/aws-assumptions.md lists what follows from each.
+    """
+    paid = verify.affordable(rows, spend)
+    if paid and not yes:
+        named = ", ".join(f"{row.number} ({row.usd:.2f})" for row in paid)
+        click.confirm(f"{named}: about {sum(r.usd for r in paid):.2f} USD. Go on?", abort=True, err=True)
+    # Where there is no such stack, that is one sentence, not one for each row.
+    context.say(f"Trying on {context.stack.arn}")
+    outcomes = list(verify.run(context.stack, rows, paid, context.say))
+    shown = [outcome.as_dict() for outcome in outcomes]
+    facts = {"tried_at": datetime.now(UTC).isoformat(timespec="seconds"), "region": context.session.region_name}
+    output.write_text(json.dumps({**facts, "assumptions": shown}, indent=2) + "\n", encoding="utf-8")
+    context.show(shown, {"number": "", "fact": "Assumption", "verdict": "Verdict", "seen": "Seen"})
+    context.say(f"{output} has the same for whoever has to know; it names no account.")
+    left = [text for outcome in outcomes for text in outcome.verdict.left_behind]
+    if left:
+        context.say("\n  ".join(["Could not be deleted; do it by hand:", *left]))
+    sys.exit(1 if left or any(outcome.verdict.word == verify.DOES_NOT_HOLD for outcome in outcomes) else 0)
 
 
 @main.command("delete-models")

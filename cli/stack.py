@@ -66,6 +66,10 @@ class Stack:
         return sum(int(row["generation"]) for row in self.rows(f"DATASET#{dataset}") if "generation" in row)
 
     @property
+    def arn(self) -> str:
+        return str(self._description["StackId"])
+
+    @property
     def status(self) -> str:
         return str(self._description["StackStatus"])
 
@@ -144,7 +148,7 @@ class Stack:
         entry = {
             "Source": SOURCE,
             "DetailType": "Model Rollback Requested",
-            "Resources": [self._description["StackId"]],
+            "Resources": [self.arn],
             "Detail": json.dumps(detail),
         }
         answer = self.clients("events").put_events(Entries=[entry])

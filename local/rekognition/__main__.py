@@ -62,6 +62,7 @@ def _settings(options: argparse.Namespace, state: Path) -> Settings:
         quotas=Quotas(**{field.name: getattr(options, field.name) for field in fields(Quotas)}),
         engine=options.engine,
         row_normalized_confusion=options.row_normalized_confusion,
+        nested_aggregates=options.nested_aggregates,
         keyring=_keyring(options.credentials),
         control_plane_tps=options.control_plane_tps,
         faults=tuple(options.fault),
@@ -156,6 +157,11 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         "--row-normalized-confusion",
         action="store_true",
         help="divide the confusion matrix by its rows, not as documented",
+    )
+    parser.add_argument(
+        "--nested-aggregates",
+        action="store_true",
+        help="nest the aggregates of a summary below Metrics, as the reference has it and the sample has not",
     )
     parser.add_argument(
         "--log-level", default="warning", choices=["debug", "info", "warning", "error"], help="log to stderr"

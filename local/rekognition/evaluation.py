@@ -45,6 +45,7 @@ class EvaluationContext:
     training_images: int
     ended: datetime
     normalize_rows: bool = False
+    nest_aggregates: bool = False
 
 
 class Evaluation(ABC):
@@ -86,14 +87,15 @@ class Evaluation(ABC):
 def summary_document(evaluation: Evaluation, context: EvaluationContext) -> dict[str, Any]:
     """Write the EvaluationResultSummary."""
     tested = evaluation.tested
+    aggregates = {
+        **evaluation.aggregates(context),
+        "F1Score": evaluation.f1,
+        "Precision": fmean(metrics.precision for metrics in tested),
+        "Recall": fmean(metrics.recall for metrics in tested),
+    }
     return {
         "Version": 1,
-        "AggregatedEvaluationResults": {
-            **evaluation.aggregates(context),
-            "F1Score": evaluation.f1,
-            "Precision": fmean(metrics.precision for metrics in tested),
-            "Recall": fmean(metrics.recall for metrics in tested),
-        },
+        "AggregatedEvaluationResults": {"Metrics": aggregates} if context.nest_aggregates else aggregates,
         "EvaluationDetails": {
             "EvaluationEndTimestamp": iso_time(context.ended, "microseconds"),
             "Labels": list(evaluation.labels),

@@ -282,6 +282,7 @@ def _work_order(version: ProjectVersion, settings: Settings, credentials: Creden
         training_input=version.training_input,
         testing_input=version.testing_input,
         normalize_rows=settings.row_normalized_confusion,
+        nest_aggregates=settings.nested_aggregates,
     )
     return WorkOrder(job, scope_of_arn(version.arn).region, settings.s3_endpoint, settings.engine, credentials)
 

@@ -39,6 +39,7 @@ class Settings:
     quotas: Quotas = Quotas()
     engine: str = "local.rekognition.engine"
     row_normalized_confusion: bool = False
+    nested_aggregates: bool = False
     keyring: Keyring | None = None
     control_plane_tps: float | None = None
     faults: tuple[Fault, ...] = ()

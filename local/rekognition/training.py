@@ -31,6 +31,7 @@ class TrainingJob:
     training_input: Mapping[str, Any]
     testing_input: Mapping[str, Any]
     normalize_rows: bool = False
+    nest_aggregates: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _validation_files(found: Inspection) -> dict[str, str]:
 def _result_files(found: Inspection, evaluation: Evaluation, job: TrainingJob) -> dict[str, str]:
     training, testing = found.training.valid_lines, found.testing.valid_lines
     ended = datetime.now(UTC)
-    context = EvaluationContext(job.version_arn, len(training), ended, job.normalize_rows)
+    context = EvaluationContext(job.version_arn, len(training), ended, job.normalize_rows, job.nest_aggregates)
     return {
         "TrainingGroundTruth": usable_manifest(found.training),
         "TestingGroundTruth": "".join(f"{line}\n" for line in evaluation.snapshot(testing, ended)),

@@ -54,6 +54,14 @@ def test_label_metrics_count_at_the_assumed_threshold() -> None:
     assert (scratch.precision, scratch.recall, scratch.f1) == (pytest.approx(2 / 3), 1.0, pytest.approx(0.8))
 
 
+@pytest.mark.parametrize("nests", [True, False])
+def test_aggregates_are_below_metrics_only_when_that_is_asked_for(nests: bool) -> None:
+    document = summary_document(evaluated(ROWS), EvaluationContext("arn", 7, ENDED, nest_aggregates=nests))
+
+    assert ("F1Score" in document["AggregatedEvaluationResults"]) is not nests
+    assert ("F1Score" in document["AggregatedEvaluationResults"].get("Metrics", {})) is nests
+
+
 def test_aggregates_are_macro_means_not_a_harmonic_mean() -> None:
     evaluation = evaluated(ROWS)
     document = summary_document(evaluation, EvaluationContext("arn", 7, ENDED))
