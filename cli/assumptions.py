@@ -239,7 +239,7 @@ def _of_tasks(probe: Probe, look: Callable[[Trained], tuple[bool, str] | None]) 
             told = ((trained.run_id, said) for trained in probe.past.trained(task) if (said := look(trained)))
             found += [(is_so, f"{run_id}: {text}") for run_id, (is_so, text) in islice(told, 1)]
     if not found:
-        raise CannotTry("no trained version can tell yet")
+        raise CannotTry("no trained version can tell yet: none is there, or all its labels have the same F1")
     return verdict(all(is_so for is_so, _ in found), "; ".join(text for _, text in found))
 
 
