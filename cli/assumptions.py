@@ -24,6 +24,7 @@ from cli.verify import (
     Trained,
     Verdict,
     arn_of,
+    is_gone,
     refusal,
     verdict,
     wait,
@@ -61,7 +62,9 @@ def _written(probe: Probe) -> Callable[[str, bytes], dict[str, Any]]:
     heard = probe.listen({"source": ["aws.s3"], "detail": where})
 
     def write(name: str, body: bytes) -> dict[str, Any]:
-        return dict(heard.hear(lambda: probe.put(name, body))["detail"]["object"])
+        # Of an earlier body more than one event may come: it may have been written more than once.
+        event = heard.hear(lambda: probe.put(name, body), lambda event: event["detail"]["object"]["size"] == len(body))
+        return dict(event["detail"]["object"])
 
     return write
 
@@ -187,7 +190,7 @@ def _status_of_dataset(probe: Probe, arn: str) -> str:
 def _delete_dataset(probe: Probe, arn: str) -> None:
     probe.client("rekognition").delete_dataset(DatasetArn=arn)
     look = partial(_status_of_dataset, probe, arn)
-    wait(lambda: refusal(look) == "ResourceNotFoundException", f"end of {arn}", EVENT_SECONDS)
+    wait(lambda: is_gone(look), f"end of {arn}", EVENT_SECONDS)
 
 
 @_tries(30)
@@ -236,7 +239,7 @@ def _of_tasks(probe: Probe, look: Callable[[Trained], tuple[bool, str] | None]) 
             told = ((trained.run_id, said) for trained in probe.past.trained(task) if (said := look(trained)))
             found += [(is_so, f"{run_id}: {text}") for run_id, (is_so, text) in islice(told, 1)]
     if not found:
-        raise CannotTry("no trained version can tell yet")
+        raise CannotTry("no trained version can tell yet: none is there, or all its labels have the same F1")
     return verdict(all(is_so for is_so, _ in found), "; ".join(text for _, text in found))
 
 
@@ -869,8 +872,8 @@ ROWS = (
         46,
         "`aws:SourceAccount` is present when CloudFormation takes on a role, and when Service Catalog does",
         "nowhere",
-        "the trust of roles may ask for it",
-        "a trust that asks for it keeps everybody out: nothing deploys; ours asks for it only where it is present",
+        "the trust of `CloudFormationRole` and `LaunchRole` does not depend on it",
+        "a trust that demands it keeps everybody out, and nothing deploys",
         hand="for Service Catalog: the portfolio in a test account, below",
     ),
     _row(

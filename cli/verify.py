@@ -61,6 +61,11 @@ def refusal(call: Callable[[], Any], ignored: Sequence[str] = ()) -> str:
     return ""
 
 
+def is_gone(look: Callable[[], Any]) -> bool:
+    """Whether what is looked at does not exist."""
+    return refusal(look) == "ResourceNotFoundException"
+
+
 @dataclass(frozen=True)
 class Row:
     """An assumption: what the code does where it holds, and otherwise; what its check costs in USD, and takes.
@@ -237,7 +242,7 @@ class Probe:
         client = self.client("rekognition")
         client.delete_project(ProjectArn=arn)
         look = partial(client.describe_projects, ProjectNames=[self.name])
-        wait(lambda: not look()["ProjectDescriptions"], "end of it", EVENT_SECONDS)
+        wait(lambda: is_gone(look) or not look()["ProjectDescriptions"], "end of it", EVENT_SECONDS)
 
     def copy(self, source: str, destination: str, version_name: str) -> str:
         """Copy a version within the account, to be deleted again; returns the copy's ARN."""
@@ -282,7 +287,8 @@ class Probe:
         client = self.client("rekognition")
         for project in client.describe_projects(ProjectNames=[name])["ProjectDescriptions"]:
             request = {"ProjectArn": project["ProjectArn"], "VersionNames": [version]}
-            for found in client.describe_project_versions(**request)["ProjectVersionDescriptions"]:
+            look = partial(client.describe_project_versions, **request)
+            for found in () if is_gone(look) else look()["ProjectVersionDescriptions"]:
                 if arn_of(found) == arn:
                     return str(found["Status"])
         return "DELETED"
@@ -318,12 +324,12 @@ class Listener:
         events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": queue}])
         probe.later(f"target of rule {name}", lambda: events.remove_targets(Rule=name, Ids=["queue"]))
 
-    def hear(self, cause: Callable[[], Any]) -> dict[str, Any]:
-        """The next event, caused again and again, for a rule that is new misses some. Raises CannotTry."""
+    def hear(self, cause: Callable[[], Any], is_wanted: Callable[[Any], bool] = bool) -> dict[str, Any]:
+        """The next event of a kind, caused again and again, for a rule that is new misses some. Raises CannotTry."""
 
         def look() -> dict[str, Any] | None:
             cause()
-            return next(self._events(), None)
+            return next(filter(is_wanted, self._events()), None)
 
         return wait(look, "event came, although it was caused again and again", EVENT_SECONDS)
 
