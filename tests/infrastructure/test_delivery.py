@@ -325,3 +325,31 @@ def _parts(value: Any) -> list[dict[str, Any]]:
     inner = value.values() if isinstance(value, dict) else as_list(value) if isinstance(value, list) else ()
     own = [value] if isinstance(value, dict) else []
     return own + [part for entry in inner for part in _parts(entry)]
+
+
+# Service authorization reference: these actions know no resource, so a statement that names one grants them to nobody.
+WITHOUT_RESOURCE = {
+    *("lambda:CreateEventSourceMapping", "lambda:ListEventSourceMappings", "rekognition:CreateProject"),
+    *("rekognition:DescribeProjects", "logs:DescribeIndexPolicies", "logs:DescribeLogGroups"),
+}
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_actions_that_know_no_resource_are_granted_without_one(role: str) -> None:
+    for statement in rights(ROLES[role]["Properties"]):
+        if named := WITHOUT_RESOURCE & set(statement["Action"]):
+            assert statement["Resource"] == ["*"], named
+
+
+def test_the_actions_that_know_no_resource_are_granted() -> None:
+    granted = actions_of("pipeline.CloudFormationRole") | actions_of("product.LaunchRole")
+
+    assert granted >= WITHOUT_RESOURCE
+
+
+# Whether these tell the account when they take on a role is documented nowhere.
+@pytest.mark.parametrize("role", ["pipeline.CloudFormationRole", "product.LaunchRole"])
+def test_services_that_may_not_tell_the_account_can_take_on_their_role(role: str) -> None:
+    (statement,) = ROLES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+
+    assert statement["Condition"] == {"StringEqualsIfExists": {"aws:SourceAccount": "111122223333"}}
