@@ -10,8 +10,21 @@ from mlops import aws, table
 from mlops.runs import StageRef
 
 TRAINING = "trainings"
+# "Guidelines and quotas in Amazon Rekognition Custom Labels"
+MODELS_OF_A_PROJECT = 100
 # A stage in line asks again every poll interval; one that has not for so many of them has died.
 _PATIENCE, _LEAST_PATIENCE = 5, 120
+
+
+def fullness(project: str) -> str:
+    """Why waiting does not help: a project holds so many models and no more; empty when it has room."""
+    models = aws.models_in(project)
+    if len(models) < MODELS_OF_A_PROJECT:
+        return ""
+    return (
+        f"{aws.project_name(project)} holds {len(models)} models; {MODELS_OF_A_PROJECT} is the most. Delete those "
+        f"that nobody needs, the oldest is {models[0]}: aws rekognition delete-project-version --project-version-arn"
+    )
 
 
 def running_in(version_arn: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import aws, decisions, keeping, releases, results, runs, serving, sharing, table, watching, words
+from mlops import aws, capacity, decisions, keeping, releases, results, runs, serving, sharing, table, watching, words
 from mlops.environments import approval_stage, before
 from mlops.keys import run_key
 from mlops.runs import StageRef
@@ -80,6 +80,9 @@ def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) ->
     existing = aws.describe_version(destination, ref.run_id)
     if code == "ResourceInUseException" and existing:
         return str(existing["ProjectVersionArn"])
+    if code == "LimitExceededException" and (full := capacity.fullness(destination)):
+        runs.fail(ref, [f"{full}. Then approve again, or roll back again"])
+        return None
     if code in ("LimitExceededException", "ResourceInUseException"):
         runs.wait(ref, "a free slot to copy the model")
         watching.retry_later(ref, ref.run_id, decision)

@@ -47,6 +47,9 @@ def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
     code = aws.code_of(error)
     if code == "ResourceInUseException":
         _find(ref, project, cause)
+    elif code == "LimitExceededException" and (full := capacity.fullness(project)):
+        capacity.leave(capacity.TRAINING, ref)
+        runs.fail(ref, [f"{full}. Then copy training_input.json onto itself"])
     elif code == "LimitExceededException":
         _wait(ref)
     elif code == "InvalidParameterException":
