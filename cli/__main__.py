@@ -107,6 +107,9 @@ def _refusals() -> Iterator[None]:
     except (CommandRefused, decide.ApprovalError, ClientError, BotoCoreError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
+        # Whoever reads what is printed may stop reading: click knows that.
+        if isinstance(error, BrokenPipeError):
+            raise
         raise click.ClickException(f"{error.filename or 'A file'}: {error.strerror or error}") from error
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cli.stack import CommandRefused
 from mlops import datasets
 from mlops.annotations import annotate
 from mlops.keys import KeyRefused, dataset_of, dataset_prefix, parse_upload, settings_key
@@ -201,12 +202,12 @@ def surplus(s3: Any, bucket: str, given: Plan) -> list[str]:
 
 
 def delete(s3: Any, bucket: str, keys: Sequence[str]) -> None:
-    """Delete objects; the bucket keeps their versions for a while. Raises OSError with what S3 refused."""
+    """Delete objects; the bucket keeps their versions for a while. Raises CommandRefused."""
     for start in range(0, len(keys), 1000):
         objects = [{"Key": key} for key in keys[start : start + 1000]]
         answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
         if errors := answer.get("Errors"):
-            raise OSError(0, f"was not deleted: {errors[0]['Message']}", errors[0]["Key"])
+            raise CommandRefused(f"{errors[0]['Key']} was not deleted: {errors[0]['Message']}")
 
 
 def _etags(s3: Any, bucket: str, prefix: str) -> Iterator[tuple[str, str]]:

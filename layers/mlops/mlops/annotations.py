@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from mlops.boxes import Box, grown
 from mlops.keys import MASK_ENDING, folder_of, mask_key, stem_of
 from mlops.labels import NORMAL, as_written, likeness
-from mlops.limits import NAMED, least_box_side
+from mlops.limits import least_box_side
 from mlops.splits import Image
-from mlops.words import listed
+from mlops.words import some
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,12 @@ def mask_fault(mask: MaskRecord) -> str:
 
 def masks_among(keys: Iterable[str]) -> dict[str, str]:
     """Why some images are none: by their names they are masks of others, beside them or in a folder of their own."""
-    by_folder: dict[str, dict[str, str]] = defaultdict(dict)
+    folders: dict[str, list[str]] = defaultdict(list)
     for key in keys:
-        folder, _, _ = key.rpartition("/")
-        by_folder[likeness(folder)][likeness(stem_of(key))] = key
+        folders[key.rpartition("/")[0]].append(key)
+    by_folder: dict[str, dict[str, str]] = defaultdict(dict)
+    for folder, own in folders.items():
+        by_folder[likeness(folder)] |= {likeness(stem_of(key)): key for key in own}
     found = {}
     for folder, names in by_folder.items():
         pictures = by_folder.get(_unmasked(folder), {})
@@ -132,7 +134,7 @@ def _partners(images: Iterable[Image], masks: Iterable[MaskRecord], problems: di
         if len(free) == 1:
             partners[free[0]] = mask
         elif free:
-            problems[mask.key] = f"fits several images: {listed(sorted(free), NAMED)}; {_HOW_TO_TELL}"
+            problems[mask.key] = f"fits several images: {some(free)}; {_HOW_TO_TELL}"
         elif fitting:
             problems[mask.key] = f"a second mask of {fitting[0].key}: delete one of them"
         else:

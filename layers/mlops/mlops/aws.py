@@ -154,15 +154,6 @@ class Bucket:
         place = urlsplit(self.link("-", 1))
         return f"{place.scheme}://{place.netloc}"
 
-    def exists(self, key: str) -> bool:
-        try:
-            client("s3").head_object(Bucket=self.name, Key=key)
-        except ClientError as error:
-            if code_of(error) in _ABSENT:
-                return False
-            raise
-        return True
-
     def etag(self, key: str) -> str:
         """The etag of an object that may not be readable, as a listing tells it; empty when there is none."""
         return dict(self.list(key)).get(key, "")

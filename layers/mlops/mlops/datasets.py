@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +49,7 @@ def read(name: str, records: Sequence[Mapping[str, Any]], content: bytes | None)
         problem = str(error)
     # What was accepted before the layout knew better is judged by what it is now.
     records = [{**row, **_refusal(row)} for row in records]
-    labels = _Labels([row["sk"] for row in records if row["kind"] in ("image", "mask")], settings)
+    labels = _Labels({folder_of(row["sk"]) for row in records if row["has_label"]}, settings)
     images = [row for row in records if row["kind"] == "image"]
     masks = [row for row in records if row["kind"] == "mask"]
     refused = {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED" and row["kind"] != "mask"}
@@ -73,42 +73,43 @@ def read(name: str, records: Sequence[Mapping[str, Any]], content: bytes | None)
     )
 
 
-def _refusal(row: Mapping[str, Any]) -> dict[str, str]:
+def _refusal(row: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        parse_upload(row["sk"])
+        return {"has_label": bool(parse_upload(row["sk"]).label)}
     except KeyRefused as refusal:
-        return {"state": "REFUSED", "reason": str(refusal), "kind": refusal.kind}
-    return {}
+        return {"state": "REFUSED", "reason": str(refusal), "kind": refusal.kind, "has_label": False}
 
 
 class _Labels:
-    """What the folders of a dataset stand for, given by the keys of its images and masks."""
+    """What the folders of the images and masks of a dataset stand for."""
 
-    def __init__(self, keys: Sequence[str], settings: DatasetSettings) -> None:
-        self._settings = settings
-        self._folders = {folder for key in keys if (folder := _folder(key))}
-        self._names = unified(map(label_of, self._folders), settings.normal or ())
+    def __init__(self, folders: Collection[str], settings: DatasetSettings) -> None:
+        self._normal = settings.normal
+        names = unified(map(label_of, folders), settings.normal or ())
+        self._labels = {folder: names[label_of(folder)] for folder in sorted(folders)}
 
     def of(self, key: str) -> str:
-        return self._names[label_of(folder_of(key))]
+        return self._labels[folder_of(key)]
 
     @property
     def renamed(self) -> dict[str, str]:
-        named = {folder: self._names[label_of(folder)] for folder in sorted(self._folders)}
-        return {folder: label for folder, label in named.items() if folder != label}
+        return {folder: label for folder, label in self._labels.items() if folder != label}
 
     @property
     def _doubtful(self) -> list[str]:
-        return sorted(label for label in set(self._names.values()) if label != NORMAL and looks_like_no_defect(label))
+        labels = set(self._labels.values()) - {NORMAL}
+        return sorted(label for label in labels if looks_like_no_defect(label))
+
+    @property
+    def _has_normal(self) -> bool:
+        return NORMAL in self._labels.values()
 
     def question(self) -> str:
         """Why nobody knows which label means "no defect"; empty when that is clear."""
-        given = self._settings.normal
-        known = {likeness(folder) for folder in self._folders}
-        if missing := [name for name in given or () if likeness(name) not in known]:
-            folders = some(self._folders)
-            return f"dataset.json: normal names {missing[0]!r}, but no folder is called so; there are: {folders}"
-        if given is None and self._doubtful and NORMAL not in self._names.values():
+        known = set(map(likeness, self._labels))
+        if missing := [name for name in self._normal or () if likeness(name) not in known]:
+            return f"dataset.json: normal names {missing[0]!r}, but no folder is called so, only {some(self._labels)}"
+        if self._normal is None and self._doubtful and not self._has_normal:
             name = json.dumps(self._doubtful[0], ensure_ascii=False)
             return (
                 f'does {name} mean "no defect"? No label is known to. Say so in dataset.json: "normal": [{name}], '
@@ -123,17 +124,9 @@ class _Labels:
                 together[label].append(folder)
         for label, folders in together.items():
             yield f"{some(map(repr, folders))} is taken for {label!r}: it looks the same"
-        if NORMAL in self._names.values():
+        if self._has_normal:
             for label in self._doubtful:
                 yield f'{label!r} is trained as a defect. If it means "no defect", name it in dataset.json under normal'
-
-
-def _folder(key: str) -> str:
-    """The folder that names a file's label; empty for files that have none."""
-    try:
-        return folder_of(key) if parse_upload(key).label else ""
-    except KeyRefused:
-        return ""
 
 
 def _remarks_on_masks(masks: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -44,6 +44,6 @@ def named_in(detail: Mapping[str, Any], ref: StageRef) -> str:
     return rollback(ref) if was_rollback else named
 
 
-def rollback(ref: StageRef, cause: str = "") -> str:
-    """The name of the rollback that was asked for by a cause; without one, of the only row that there once was."""
-    return f"ROLLBACK#{ref.environment}{f'#{cause}' if cause else ''}"
+def rollback(ref: StageRef) -> str:
+    """The name of the only row of a rollback that there once was; `mlops rollback` gives each a name of its own."""
+    return f"ROLLBACK#{ref.environment}"

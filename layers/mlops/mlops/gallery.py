@@ -7,7 +7,8 @@ from mlops import aws, drawing
 from mlops.boxes import Box
 from mlops.detection import FALSE_ALARM, HIT, MISSED, RIGHT
 from mlops.drawing import Mark, as_jpeg, draw
-from mlops.pixels import PictureRefused, open_picture
+from mlops.pixels import open_picture
+from mlops.png import PictureRefused
 from mlops.words import number
 
 _COLOURS = {HIT: drawing.TRUTH, MISSED: drawing.MISSED, RIGHT: drawing.FOUND, FALSE_ALARM: drawing.FALSE_ALARM}

@@ -9,19 +9,14 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from mlops import aws, datasets, ingestion, overlooked, runs, table
+from mlops import activity, aws, datasets, ingestion, runs
+from mlops.activity import Contents
 from mlops.annotations import annotate
 from mlops.datasets import Dataset
 from mlops.image_records import records_of
-from mlops.keys import (
-    SPLITS,
-    run_key,
-    settings_key,
-    sides_key,
-)
+from mlops.keys import SPLITS, dataset_of, run_key, settings_key, sides_key
 from mlops.manifests import manifest_of
 from mlops.overlays import write_overlays
-from mlops.overlooked import Contents
 from mlops.runs import StageRef
 from mlops.settings import TASKS
 from mlops.splits import Image, assign_sides, chosen_split, uses_folders
@@ -48,10 +43,10 @@ class Selection:
 def settle(message: Mapping[str, Any]) -> None:
     """Start the runs of a dataset once nothing has come after this message and every object has been looked at."""
     dataset = str(message["dataset"])
-    activity = table.get(*overlooked.activity_of(dataset)) or {"generation": 0}
-    if activity["generation"] != message["generation"]:
+    if activity.of(dataset).generation != message["generation"]:
         return
-    records = {row["sk"]: row for row in records_of(dataset)}
+    # What is no content is not recorded any more; it may have been by an earlier release of this stack.
+    records = {row["sk"]: row for row in records_of(dataset) if dataset_of(row["sk"])}
     contents = Contents.of(dataset)
     present = contents.etags
     differing = {key for key in records.keys() | present.keys() if _etag(records.get(key)) != present.get(key)}
@@ -63,7 +58,7 @@ def settle(message: Mapping[str, Any]) -> None:
     if present.keys() - {settings_key(dataset)}:
         content = aws.data_bucket().find(settings_key(dataset))
         start_runs(datasets.read(dataset, list(records.values()), content))
-    overlooked.note_settled(dataset, contents)
+    activity.note_settled(dataset, contents)
 
 
 def _etag(record: Mapping[str, Any] | None) -> str | None:

@@ -1,19 +1,21 @@
 """Uploads and deletions become image records, and every batch asks whether the dataset has settled."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from mlops import aws, runs, table
+from mlops import activity, aws, runs
 from mlops.image_records import correct_record, record_of, write_record
 from mlops.keys import KeyRefused, Upload, dataset_of, parse_upload
 from mlops.limits import MAX_BYTES
 from mlops.looking import MaskRules, facts_of
-from mlops.overlooked import activity_of, ask_whether_settled
 
 # How long nothing must come after dataset.json: events of one moment come in any order.
 COMPLETE_SECONDS = 10
 _TO_THE_SECOND = len("2026-01-01T00:00:00")
+# What GetObject answers, why S3 does not hand the object out, or nothing.
+Found = Mapping[str, Any] | aws.ObjectUnreadable | None
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,10 @@ def record(event: Mapping[str, Any]) -> Arrival | None:
     if dataset_of(key) is None:
         return None
     upload, refusal = _read(key)
-    found = _find(key)
-    if event["detail-type"] == "Object Deleted" and found and _is_recorded(key, found):
-        return None
-    facts = _facts(upload, refusal, found)
+    with _found(key) as found:
+        if event["detail-type"] == "Object Deleted" and found and _is_recorded(key, found):
+            return None
+        facts = _facts(upload, refusal, found)
     write_record(upload, facts, str(written.get("sequencer", "")))
     return Arrival(upload, str(facts.get("uploaded_at") or event.get("time") or runs.now())[:_TO_THE_SECOND])
 
@@ -47,7 +49,9 @@ def look_again(key: str) -> None:
     """Correct the record of an object whose events were lost, or said something else."""
     seen = record_of(key)
     upload, refusal = _read(key)
-    correct_record(upload, _facts(upload, refusal, _find(key)), seen)
+    with _found(key) as found:
+        facts = _facts(upload, refusal, found)
+    correct_record(upload, facts, seen)
 
 
 def announce(arrivals: Iterable[Arrival | None]) -> None:
@@ -61,11 +65,11 @@ def announce(arrivals: Iterable[Arrival | None]) -> None:
         dataset = arrival.upload.dataset
         latest[dataset] = max(latest.get(dataset, ""), arrival.at)
         if arrival.upload.kind == "settings":
-            table.update(*activity_of(dataset), {"complete_at": arrival.at})
+            activity.note_complete(dataset, arrival.at)
     quiet = int(aws.setting("SETTLE_SECONDS"))
     for dataset, at in latest.items():
-        complete_at = str((table.get(*activity_of(dataset)) or {}).get("complete_at", ""))
-        ask_whether_settled(dataset, min(quiet, COMPLETE_SECONDS) if at <= complete_at else quiet)
+        is_complete = at <= activity.of(dataset).complete_at
+        activity.ask_whether_settled(dataset, min(quiet, COMPLETE_SECONDS) if is_complete else quiet)
 
 
 def _read(key: str) -> tuple[Upload, KeyRefused | None]:
@@ -75,12 +79,16 @@ def _read(key: str) -> tuple[Upload, KeyRefused | None]:
         return Upload(key, str(dataset_of(key)), refusal.kind), refusal
 
 
-def _find(key: str) -> Mapping[str, Any] | aws.ObjectUnreadable | None:
-    """The object as it is now; its body is not read yet."""
+@contextmanager
+def _found(key: str) -> Iterator[Found]:
+    """The object as it is now. Its body is not read yet, and whoever does not read it gives the connection back."""
     try:
-        return aws.data_bucket().get(key)
+        found = aws.data_bucket().get(key)
     except aws.ObjectUnreadable as unreadable:
-        return unreadable
+        yield unreadable
+        return
+    with closing(found["Body"]) if found else nullcontext():
+        yield found
 
 
 def _is_recorded(key: str, found: Mapping[str, Any] | aws.ObjectUnreadable) -> bool:
@@ -94,9 +102,7 @@ def _etag(found: Mapping[str, Any]) -> str:
     return str(found["ETag"]).strip('"')
 
 
-def _facts(
-    upload: Upload, refusal: KeyRefused | None, found: Mapping[str, Any] | aws.ObjectUnreadable | None
-) -> dict[str, Any]:
+def _facts(upload: Upload, refusal: KeyRefused | None, found: Found) -> dict[str, Any]:
     """What is to be recorded about an object as it was found."""
     if found is None:
         return {"state": "DELETED"}

@@ -5,14 +5,14 @@ Source: "Guidelines and quotas in Amazon Rekognition Custom Labels" and the trai
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlops.labels import NORMAL
 from mlops.manifests import labels_of, parse_lines
 from mlops.quotas import MAX_TEST_IMAGES_PER_LABEL, MIN_OVERLAP
-from mlops.words import listed, quoted
+from mlops.words import quoted, some
 
 FORMATS = ("PNG", "JPEG")
 MAX_BYTES = 15 * 1024 * 1024
@@ -27,7 +27,6 @@ MAX_BOXES = 50
 TRAINED_SIDE = 1280
 MAX_LABEL_NAME = 255
 RECOMMENDED_IMAGES = 10
-NAMED = 5
 _MORE_LABELS = {"classification": "add images of further labels", "detection": "add images with masks"}
 
 
@@ -69,7 +68,7 @@ def check_manifests(task: str, train: str, test: str, images: Mapping[str, Mappi
         verdict.warnings.append(f"no label {NORMAL!r}: every image will be called a defect")
     both = Counter(_source_refs(train)) & Counter(_source_refs(test))
     if both:
-        verdict.violations.append(f"in both train and test: {_some(both)}; an image may stand on one side only")
+        verdict.violations.append(f"in both train and test: {some(both)}; an image may stand on one side only")
     return verdict
 
 
@@ -83,7 +82,7 @@ def _check_side(side: str, text: str, images: Mapping[str, Mapping[str, Any]], v
         verdict.violations.append(f"the {side} manifest is larger than 1 GB")
     repeated = [ref for ref, count in Counter(_source_refs(text)).items() if count > 1]
     if repeated:
-        verdict.violations.append(f"{side} names an image twice: {_some(repeated)}")
+        verdict.violations.append(f"{side} names an image twice: {some(repeated)}")
     labels: Counter[str] = Counter()
     buckets = set()
     for line in lines:
@@ -99,18 +98,18 @@ def _check_side(side: str, text: str, images: Mapping[str, Mapping[str, Any]], v
         if len(found) > MAX_BOXES:
             verdict.violations.append(f"{key} has {len(found)} boxes; at most {MAX_BOXES} are allowed")
     if len(buckets) > 1:
-        verdict.violations.append(f"{side} has images from several buckets: {_some(buckets)}")
+        verdict.violations.append(f"{side} has images from several buckets: {some(buckets)}")
     return labels
 
 
 def _check_labels(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
     long = [label for label in train | test if len(label) > MAX_LABEL_NAME]
     if long:
-        verdict.violations.append(f"label name longer than {MAX_LABEL_NAME} characters: {_some(long)}")
+        verdict.violations.append(f"label name longer than {MAX_LABEL_NAME} characters: {some(long)}")
     if train and len(set(train) & set(test)) < MIN_OVERLAP * len(train):
         verdict.violations.append(
             f"only {len(set(train) & set(test))} of the {len(train)} labels in train occur in test; half must. "
-            f"Missing in test: {_some(set(train) - set(test))}"
+            f"Missing in test: {some(set(train) - set(test))}"
         )
     for label, count in sorted(test.items()):
         name = quoted(label)
@@ -123,7 +122,7 @@ def _check_labels(train: Counter[str], test: Counter[str], verdict: Verdict) -> 
 
 def _check_number_of_labels(task: str, side: str, labels: Counter[str], verdict: Verdict) -> None:
     if not MIN_LABELS[task] <= len(labels) <= MAX_LABELS:
-        names = f" ({_some(labels)})" if labels else ""
+        names = f" ({some(labels)})" if labels else ""
         hint = _MORE_LABELS[task] if len(labels) < MIN_LABELS[task] else "merge or drop labels"
         verdict.violations.append(
             f"{side} has {len(labels)} label{'s' * (len(labels) != 1)}{names}; "
@@ -142,7 +141,3 @@ def _warn(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
 
 def _source_refs(text: str) -> list[str]:
     return [str(entry["source-ref"]) for entry in parse_lines(text)]
-
-
-def _some(names: Iterable[str]) -> str:
-    return listed(sorted(names), NAMED)

@@ -6,7 +6,8 @@ from typing import Any
 
 from mlops.keys import Upload
 from mlops.masks import read_mask
-from mlops.pixels import PictureRefused, inspect
+from mlops.pixels import inspect
+from mlops.png import PictureRefused
 
 
 @dataclass(frozen=True)

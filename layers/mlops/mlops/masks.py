@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from mlops.boxes import Box
 from mlops.limits import MAX_BOXES
-from mlops.pixels import PictureRefused, checked_png
-from mlops.png import SIGNATURE, Png, PngInvalid
+from mlops.pixels import checked_png
+from mlops.png import SIGNATURE, PictureRefused, Png
 
 Pixels = npt.NDArray[Any]
 Numbers = npt.NDArray[np.intp]
@@ -46,7 +46,9 @@ def read_mask(data: bytes, *, least_pixels: int = 1, merge_distance: int = 0) ->
     fewer than `least_pixels` are specks. Boxes are sorted by their regions' first pixels.
     Raises PictureRefused when the file is no mask that can be used.
     """
-    png = _opened(data)
+    if not data.startswith(SIGNATURE):
+        raise PictureRefused("is not a PNG image, whatever its name says")
+    png = checked_png(data)
     shade, shades = _shade(png)
     remarks = []
     if shades > MAX_BOXES:
@@ -67,21 +69,9 @@ def read_mask(data: bytes, *, least_pixels: int = 1, merge_distance: int = 0) ->
     return Mask(png.width, png.height, found, len(boxes) - len(kept), tuple(remarks))
 
 
-def _opened(data: bytes) -> Png:
-    if not data.startswith(SIGNATURE):
-        raise PictureRefused("is not a PNG image, whatever its name says")
-    try:
-        return checked_png(data)
-    except PngInvalid as refusal:
-        raise PictureRefused(str(refusal)) from None
-
-
 def _shade(png: Png) -> tuple[Pixels, int]:
     """One number a pixel that is 0 where it is black or transparent, (height, width); and how many others there are."""
-    try:
-        shade = _shade_of_16(png) if png.depth > 8 else _shade_of_8(png)
-    except PngInvalid as refusal:
-        raise PictureRefused(str(refusal)) from None
+    shade = _shade_of_16(png) if png.depth > 8 else _shade_of_8(png)
     seen = np.zeros(np.iinfo(shade.dtype).max + 1, np.bool_)
     # Row by row, for numbers that serve as an index take eight bytes each.
     for row in shade:

@@ -5,55 +5,18 @@ EventBridge"), and an event may be lost at any time. So the bucket is asked ever
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from mlops import aws, runs, table
+from mlops import activity, aws, runs, table
+from mlops.activity import Contents
 from mlops.environments import ENVIRONMENTS
-from mlops.keys import DATASETS_PREFIX, dataset_of, dataset_prefix, run_key
+from mlops.keys import DATASETS_PREFIX, run_key
 
 # What is younger may still be on its way; runs that are older are not begun by surprise.
 _PATIENCE, _OLDEST = timedelta(minutes=10), timedelta(days=1)
 # The artifact of the first stage begins the second.
 _STEPS = (("ground_truth", "ground_truth.json", "data_prepare"), ("data_prepare", "training_input.json", "training"))
-
-
-@dataclass(frozen=True)
-class Contents:
-    """The objects of a dataset: their etags by key, and when the newest was written."""
-
-    etags: Mapping[str, str]
-    newest: datetime
-
-    @staticmethod
-    def of(dataset: str) -> "Contents":
-        found = [entry for entry in aws.data_bucket().entries(dataset_prefix(dataset)) if dataset_of(entry["Key"])]
-        etags = {entry["Key"]: entry["ETag"].strip('"') for entry in found}
-        never = datetime.min.replace(tzinfo=UTC)
-        return Contents(etags, max((entry["LastModified"] for entry in found), default=never))
-
-    @property
-    def mark(self) -> str:
-        """What changes with nearly every upload and deletion."""
-        return f"{len(self.etags)} objects, newest {self.newest.isoformat(timespec='seconds')}"
-
-
-def note_settled(dataset: str, contents: Contents) -> None:
-    """Remember what a dataset was when everything in it had been looked at."""
-    table.update(*activity_of(dataset), {"settled": contents.mark})
-
-
-def activity_of(dataset: str) -> tuple[str, str]:
-    """The row of a dataset that every batch of uploads changes."""
-    return f"DATASET#{dataset}", "ACTIVITY"
-
-
-def ask_whether_settled(dataset: str, delay: int) -> None:
-    """Let `ground_truth` look whether a dataset has settled, unless something comes within `delay` seconds."""
-    generation = table.increment(*activity_of(dataset), "generation")
-    body = {"dataset": dataset, "generation": generation, "attempt": 0}
-    aws.send_message(aws.setting("SETTLE_QUEUE_URL"), body, delay)
 
 
 def sweep(now: datetime | None = None) -> list[str]:
@@ -64,12 +27,12 @@ def sweep(now: datetime | None = None) -> list[str]:
     moment, done = now or datetime.now(UTC), []
     for dataset in aws.data_bucket().folders(DATASETS_PREFIX):
         contents, found = Contents.of(dataset), list(table.runs_of(dataset))
-        known = table.get(*activity_of(dataset)) or {}
-        if found and known and "settled" not in known:
+        known = activity.of(dataset)
+        if found and known.generation and not known.settled:
             # Its runs are from a time when nobody noted what had settled: no reason to train again.
-            note_settled(dataset, contents)
-        elif contents.etags and known.get("settled") != contents.mark and moment - contents.newest > _PATIENCE:
-            ask_whether_settled(dataset, 0)
+            activity.note_settled(dataset, contents)
+        elif contents.etags and known.settled != contents.mark and moment - contents.newest > _PATIENCE:
+            activity.ask_whether_settled(dataset, 0)
             done.append(f"asked whether {dataset} has settled")
         for run_id, artifact in _left_lying(found, moment):
             _write_again(run_key(run_id, artifact))

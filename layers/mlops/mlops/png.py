@@ -21,8 +21,8 @@ _ORIENTATION = 0x0112
 _PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 
-class PngInvalid(ValueError):  # noqa: N818  - a fact about a file, not a fault of ours
-    """The file holds no pixels that can be read; the message says why, without naming the file."""
+class PictureRefused(ValueError):  # noqa: N818  - a refusal is a result that is recorded, not a fault
+    """The file cannot be used; the message says what is wrong with it and what to do."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class Png:
         try:
             raw = zlib.decompressobj().decompress(self.data, expected)
         except zlib.error as error:
-            raise PngInvalid(f"is damaged: its pixels cannot be unpacked ({error})") from error
+            raise PictureRefused(f"is damaged: its pixels cannot be unpacked ({error})") from error
         if len(raw) < expected:
-            raise PngInvalid("is cut off: pixels are missing at its end")
+            raise PictureRefused("is cut off: pixels are missing at its end")
         return raw
 
     def _row_bytes(self, columns: int) -> int:
@@ -115,7 +115,7 @@ class Png:
 
 
 def read_png(data: bytes) -> Png:
-    """Read what decides the pixels of a PNG file. Raises PngInvalid."""
+    """Read what decides the pixels of a PNG file. Raises PictureRefused."""
     found: dict[bytes, list[bytes]] = {}
     place = len(SIGNATURE)
     while place + 8 <= len(data) and b"IEND" not in found:
@@ -126,15 +126,15 @@ def read_png(data: bytes) -> Png:
         if fault := _fault(kind, content, length, checksum):
             # The first letter of what matters is a capital.
             if kind[:1].isupper():
-                raise PngInvalid(fault)
+                raise PictureRefused(fault)
             continue
         found.setdefault(kind, []).append(content)
     header = found.get(b"IHDR", [b""])[0]
     if len(header) != 13 or b"IDAT" not in found:
-        raise PngInvalid("is cut off: it has no pixels")
+        raise PictureRefused("is cut off: it has no pixels")
     width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", header)
     if colour not in _CHANNELS or depth not in (1, 2, 4, 8, 16):
-        raise PngInvalid(f"is damaged: it claims colour type {colour} with {depth} bits a channel")
+        raise PictureRefused(f"is damaged: it claims colour type {colour} with {depth} bits a channel")
     palette, transparency = (b"".join(found.get(kind, [])[:1]) for kind in (b"PLTE", b"tRNS"))
     shape = width, height, depth, colour, bool(interlace)
     return Png(*shape, palette, transparency, b"".join(found[b"IDAT"]), _orientation(found.get(b"eXIf", [b""])[0]))
@@ -179,6 +179,6 @@ def _decoded(file: bytes) -> Image.Image:
     except Exception as error:  # a hostile file may raise anything from a decoder
         text = str(error)
         if "truncated" in text:
-            raise PngInvalid("is cut off: pixels are missing at its end") from error
-        raise PngInvalid(f"is damaged: its pixels cannot be unpacked ({text})") from error
+            raise PictureRefused("is cut off: pixels are missing at its end") from error
+        raise PictureRefused(f"is damaged: its pixels cannot be unpacked ({text})") from error
     return image

@@ -45,7 +45,7 @@ def copy(ref: StageRef, decision: str) -> None:
     source, destination = projects[before(ref.environment)], projects[ref.environment]
     version = aws.describe_version(source, ref.run_id)
     if version is None:
-        runs.fail(ref, [f"{ref.run_id} is not in {aws.project_name(source)} any more; was it deleted?"])
+        runs.fail(ref, [_gone(ref, source)])
         return
     try:
         sharing.grant(version["ProjectVersionArn"], destination)
@@ -67,6 +67,10 @@ def copy(ref: StageRef, decision: str) -> None:
         version_arn = found
     runs.note_version(ref, version_arn)
     watching.watch(ref, version_arn, until=("COPYING_COMPLETED", "COPYING_FAILED"), cause=decision)
+
+
+def _gone(ref: StageRef, project: str) -> str:
+    return f"{ref.run_id} is not in {aws.project_name(project)} any more; was it deleted?"
 
 
 def _bucket_of(environment: str) -> str:
@@ -101,10 +105,13 @@ def copied(detail: Mapping[str, Any]) -> None:
     sharing.revoke(projects[before(ref.environment)], projects[ref.environment], ref.run_id)
     if detail["status"] == "COPYING_FAILED":
         return
-    version = aws.describe_version(projects[ref.environment], ref.run_id)
-    if version:
-        _start(ref.at("inference_test"), version, decisions.named_in(detail, ref))
-    runs.complete(ref)
+    decision = decisions.named_in(detail, ref)
+    decisions.require(ref, decision)
+    if version := aws.describe_version(projects[ref.environment], ref.run_id):
+        _start(ref.at("inference_test"), version, decision)
+        runs.complete(ref)
+    else:
+        runs.fail(ref, [_gone(ref, projects[ref.environment])])
 
 
 def retry(detail: Mapping[str, Any]) -> None:
@@ -118,7 +125,7 @@ def retry(detail: Mapping[str, Any]) -> None:
         if version := aws.describe_version(project, ref.run_id):
             _start(ref, version, decision)
         else:
-            runs.fail(ref, [f"{ref.run_id} is not in {aws.project_name(project)} any more; was it deleted?"])
+            runs.fail(ref, [_gone(ref, project)])
 
 
 def _start(ref: StageRef, version: Mapping[str, Any], decision: str) -> None:

@@ -1,5 +1,6 @@
 """The result of an inference test, which alone says that a version passed: an event that says so is not believed."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ def passed(detail: Mapping[str, Any]) -> tuple[StageRef, dict[str, Any]]:
         ref = runs.load(str(detail["run_id"]), "inference_test", environment)
     except LookupError as error:
         raise PermissionError(str(error)) from error
-    result = aws.artifacts_bucket().read_json(key_of(ref)) if aws.artifacts_bucket().exists(key_of(ref)) else {}
+    result = json.loads(aws.artifacts_bucket().read_if_exists(key_of(ref)) or "{}")
     is_its_own = all(result.get(name) == getattr(ref, name) for name in ("run_id", "environment", "task"))
     if not is_its_own or result.get("outcome") != runs.COMPLETED:
         raise PermissionError(f"{ref.run_id} has not passed a test in {environment}, whatever an event says")

@@ -98,6 +98,9 @@ def assign_sides(
 
 def _deal(keys: list[str], settings: DatasetSettings, known: Mapping[str, str]) -> dict[str, str]:
     sides = {key: known[key] for key in keys if key in known}
+    # Dealt before there was a bound: no model has learned from these, nor does one from what is held out.
+    surplus = sorted((key for key in sides if sides[key] == "test"), key=_hash)[MAX_TEST_IMAGES_PER_LABEL:]
+    sides |= dict.fromkeys(surplus, "holdout")
     quota = _quota(len(keys), settings)
     given = Counter(sides.values())
     for key in sorted(set(keys) - set(sides), key=_hash):

@@ -335,6 +335,11 @@ def _forbidden(path: Any, *_: Any) -> Any:
     raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
 
+def test_whoever_stops_reading_is_told_nothing() -> None:
+    with pytest.raises(BrokenPipeError), commands._refusals():
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
 def test_what_only_the_bucket_has_is_said_and_stays(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:
     folder = fill(mvtec(tmp_path / "parts"), {"train/good/more.png": png(100)})
     mlops("upload", folder)

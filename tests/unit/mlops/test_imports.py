@@ -14,7 +14,7 @@ LOCAL = sorted((ROOT / "local").rglob("*.py"))
 PURE = [
     *("annotations", "answers", "boxes", "classification", "datasets", "detection", "drawing", "gate"),
     *("keys", "labels", "limits", "looking", "quotas", "words"),
-    *("manifests", "masks", "metrics", "pixels", "settings", "snapshots", "splits"),
+    *("manifests", "masks", "metrics", "pixels", "png", "settings", "snapshots", "splits"),
 ]
 EDGES = {LAYER / "aws.py", LAYER / "table.py"}
 

@@ -18,7 +18,7 @@ from scipy.spatial.distance import cdist
 
 from mlops.boxes import Box, iou
 from mlops.masks import read_mask
-from mlops.pixels import PictureRefused
+from mlops.png import PictureRefused
 
 SIDE = 64  # the smallest image
 EIGHT = np.ones((3, 3))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mlops.pixels import Picture, PictureRefused, inspect
+from mlops.pixels import Picture, inspect
+from mlops.png import PictureRefused
 
 SIZE = (80, 70)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mlops import aws, ground_truth
+from mlops import aws, ground_truth, table
 from tests.unit.mlops.settling import Uploads, bucket_with_events, picture
 
 
@@ -50,6 +50,19 @@ def test_what_no_event_told_of_is_looked_at_before_a_run_starts(uploads: Uploads
 
     (run,) = uploads.runs()
     assert run["images"] == {"created": 14, "replaced": 13, "deleted": 12}[lost]
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "train/cut/Thumbs.db", "readme.txt"])
+def test_what_an_earlier_release_recorded_of_litter_holds_up_no_dataset(uploads: Uploads, name: str) -> None:
+    uploads.usual()
+    uploads.put(name, b"x", is_told=False)
+    key = f"datasets/parts/{name}"
+    row = {"pk": "IMAGES#parts#0", "sk": key, "kind": "unknown", "state": "REFUSED", "etag": "e", "sequencer": "0"}
+    table.put({**row, "folder": "", "label": "", "reason": "not part of the layout"})
+    uploads.settle()
+
+    (run,) = uploads.runs()
+    assert (run["images"], run["refused"]) == (12, {})
 
 
 def test_late_events_change_nothing(uploads: Uploads) -> None:
@@ -149,8 +162,7 @@ def test_what_comes_after_dataset_json_is_waited_for(uploads: Uploads, monkeypat
     uploads.put("dataset.json", b"{}")
     early = uploads.messages.pop()[0]
     # A second passes: that is how exactly S3 tells the time.
-    table_row = ground_truth.table.get("DATASET#parts", "ACTIVITY") or {}
-    ground_truth.table.put({**table_row, "complete_at": "2020-01-01T00:00:00"})
+    table.update("DATASET#parts", "ACTIVITY", {"complete_at": "2020-01-01T00:00:00"})
     uploads.put("train/cut/0.png", picture(1))
     ground_truth.settle(early)
 

@@ -107,6 +107,16 @@ def test_no_more_of_a_label_is_tested_than_the_service_takes(fraction: float) ->
     assert sides_of("bent", sides) == {"train": 5_000, "test": 1_000}
 
 
+def test_what_was_dealt_to_test_beyond_the_bound_is_held_out_and_stays_so() -> None:
+    listed = images("bent", 3_000)
+    known = {image.key: "test" if index < 1_200 else "train" for index, image in enumerate(listed)}
+    sides = assign_sides(listed, POOL, known)
+
+    assert sides_of("bent", sides) == {"train": 1_800, "test": 1_000, "holdout": 200}
+    assert assign_sides(listed, POOL, sides) == sides
+    assert all(sides[key] == "train" for key, side in known.items() if side == "train")
+
+
 def test_large_labels_are_dealt_out_in_linear_time() -> None:
     sides = assign_sides(images("bent", 20_000), POOL)
 

@@ -19,7 +19,6 @@ from mlops import (
     evaluation,
     evidence,
     inference,
-    limits,
     mails,
     mistakes,
     promotion,
@@ -174,7 +173,7 @@ class TestNames:
         (reason,) = reasons_against("service", 1, {label: score(0)}, Thresholds(0, 0.5))
 
         assert json.dumps(label) in reason
-        assert json.dumps(label) in limits._some([label, "plain"])
+        assert json.dumps(label) in words.some([label, "plain"])
 
     @pytest.mark.parametrize("count", [6, 100])
     def test_a_list_that_is_capped_says_how_many_more(self, count: int) -> None:
