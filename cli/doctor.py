@@ -19,6 +19,8 @@ REGIONS = frozenset(
 )
 # S3 User Guide, "Enabling Amazon EventBridge": notifications of a new bucket begin after about five minutes.
 _YOUNG = timedelta(minutes=6)
+# From this share of its quota on, a project is nearly full.
+_NEARLY_FULL = 0.8
 _HEALTHY = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
 
@@ -40,6 +42,7 @@ def examine(stack: Stack, region: str) -> Iterator[Finding]:
         "e-mail": lambda: _subscription(stack),
         "Custom Labels": lambda: _projects(stack),
         "running models": lambda: _slots(stack),
+        "models": lambda: _models(stack),
         "buckets": lambda: _buckets(stack),
         "leases": lambda: _leases(stack),
         "dead letters": lambda: _dead_letters(stack),
@@ -107,6 +110,20 @@ def _slots(stack: Stack) -> Finding:
     names = ", ".join(arn.split("/")[3] for arn in running)
     advice = f"A run that needs one waits. Running: {names}. Ask AWS for a higher quota, or stop what is not needed."
     return Finding("running models", len(running) < most, text, advice)
+
+
+def _models(stack: Stack) -> Finding:
+    most = int(stack.parameters["ProjectModels"])
+    counts = {project.split("/")[1]: len(list(stack.versions(project))) for project in stack.projects()}
+    fullest = max(counts, key=lambda name: counts[name], default="")
+    nearly = [name for name, count in counts.items() if count >= _NEARLY_FULL * most]
+    text = f"{counts[fullest]} of {most} in {fullest}" if fullest else "no project"
+    advice = (
+        "A training or copy into a full project fails. Those that were never released go in time (KeepModels). Delete "
+        "released ones that nobody will go back to: aws rekognition delete-project-version. Nearly full: "
+        f"{', '.join(nearly)}."
+    )
+    return Finding("models", not nearly, text, advice)
 
 
 def _buckets(stack: Stack) -> Finding:

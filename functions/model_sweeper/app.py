@@ -1,11 +1,14 @@
-"""Every hour: stop models that nobody may use, look at what no event told of. At the end of the stack: stop all."""
+"""Every hour: stop models that nobody may use, look at what no event told of, delete what nobody will release.
+
+At the end of the stack: stop all.
+"""
 
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import aws, overlooked, stack_resource, sweeping, telemetry
+from mlops import aws, overlooked, pruning, stack_resource, sweeping, telemetry
 
 logger = Logger()
 
@@ -21,3 +24,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     telemetry.subscriptions(aws.subscribers())
     if done := overlooked.sweep():
         logger.warning("looked at what no event told of", done=done)
+    if deleted := pruning.prune():
+        logger.info("deleted models that were never released", version_arns=deleted)

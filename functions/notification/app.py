@@ -1,4 +1,4 @@
-"""A stage failed, a model was released, or models had to be stopped: tell people by e-mail."""
+"""A stage failed, a model was released, models had to be stopped or were deleted: tell people by e-mail."""
 
 from typing import Any
 

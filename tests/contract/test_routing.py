@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from mlops import approvals, aws, decisions, promotion, runs, sweeping, training, watching
+from mlops import approvals, aws, decisions, promotion, pruning, runs, sweeping, training, watching
 from mlops.keys import parse_upload, run_key
 from tests.infrastructure.template import BUCKETS, STACK_ID, logical_id, samples, targets_of
 
@@ -209,6 +209,18 @@ def test_models_that_had_to_be_stopped_reach_people(put, monkeypatch):
     assert targets_of(put[0]) == {"NotificationFunction"}
     assert put[0]["detail"].keys() == sample("notification", "swept")["detail"].keys()
     assert put[0]["detail"]["version_arns"] == arns
+
+
+def test_models_that_were_deleted_reach_people(put, monkeypatch):
+    (arn,) = sample("notification", "deleted")["detail"]["version_arns"]
+    monkeypatch.setattr("mlops.aws.all_projects", lambda: [("development", arn.partition("/version")[0] + "/1")])
+    monkeypatch.setattr(pruning, "_superfluous", lambda *_: [arn])
+    monkeypatch.setattr(pruning, "_delete", lambda _: True)
+    pruning.prune()
+
+    assert targets_of(put[0]) == {"NotificationFunction"}
+    assert put[0]["detail"].keys() == sample("notification", "deleted")["detail"].keys()
+    assert put[0]["detail"]["version_arns"] == [arn]
 
 
 def test_the_request_to_train_is_valid_for_the_service(monkeypatch):

@@ -66,6 +66,12 @@ class System:
         for key, data in objects.items():
             s3.put_object(Bucket=self.outputs["DataBucketName"], Key=key, Body=data)
 
+    def write_again(self, key: str) -> None:
+        """Copy an artifact onto itself: its stage is to be repeated."""
+        bucket = self.outputs["ArtifactsBucketName"]
+        source = {"Bucket": bucket, "Key": key}
+        self.cloud.client("s3").copy_object(Bucket=bucket, Key=key, CopySource=source, MetadataDirective="REPLACE")
+
     def delete(self, key: str) -> None:
         self.cloud.client("s3").delete_object(Bucket=self.outputs["DataBucketName"], Key=key)
 

@@ -264,21 +264,19 @@ def rekognition(arn: str) -> Any:
     return client_in(environment, "rekognition") if is_there else client("rekognition")
 
 
-def models_in(project: str) -> list[str]:
-    """ARNs of all versions of a project, oldest first."""
+def versions_in(project: str) -> list[dict[str, Any]]:
+    """The descriptions of all versions of a project, oldest first."""
     pages = rekognition(project).get_paginator("describe_project_versions").paginate(ProjectArn=project)
-    found = [version["ProjectVersionArn"] for page in pages for version in page["ProjectVersionDescriptions"]]
-    # The end of an ARN is when the version was made.
-    return sorted(found, key=lambda arn: arn.rsplit("/", 1)[-1])
+    found = [version for page in pages for version in page["ProjectVersionDescriptions"]]
+    # The end of an ARN is when the version was made, in milliseconds.
+    return sorted(found, key=lambda version: int(version["ProjectVersionArn"].rsplit("/", 1)[-1]))
 
 
 def running_versions(project: str) -> Iterator[str]:
     """ARNs of the versions of a project that are starting or running."""
-    pages = rekognition(project).get_paginator("describe_project_versions").paginate(ProjectArn=project)
-    for page in pages:
-        for version in page["ProjectVersionDescriptions"]:
-            if version["Status"] in ("STARTING", "RUNNING"):
-                yield version["ProjectVersionArn"]
+    for version in versions_in(project):
+        if version["Status"] in ("STARTING", "RUNNING"):
+            yield version["ProjectVersionArn"]
 
 
 def describe_version(project: str, version_name: str) -> dict[str, Any] | None:

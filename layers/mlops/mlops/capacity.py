@@ -10,20 +10,19 @@ from mlops import aws, table
 from mlops.runs import StageRef
 
 TRAINING = "trainings"
-# "Guidelines and quotas in Amazon Rekognition Custom Labels"
-MODELS_OF_A_PROJECT = 100
 # A stage in line asks again every poll interval; one that has not for so many of them has died.
 _PATIENCE, _LEAST_PATIENCE = 5, 120
 
 
 def fullness(project: str) -> str:
     """Why waiting does not help: a project holds so many models and no more; empty when it has room."""
-    models = aws.models_in(project)
-    if len(models) < MODELS_OF_A_PROJECT:
+    models, most = aws.versions_in(project), int(aws.setting("PROJECT_MODELS"))
+    if len(models) < most:
         return ""
     return (
-        f"{aws.project_name(project)} holds {len(models)} models; {MODELS_OF_A_PROJECT} is the most. Delete those "
-        f"that nobody needs, the oldest is {models[0]}: aws rekognition delete-project-version --project-version-arn"
+        f"{aws.project_name(project)} holds {len(models)} models; {most} is the most. Delete those that nobody needs, "
+        f"such as the oldest: aws rekognition delete-project-version --project-version-arn "
+        f"{models[0]['ProjectVersionArn']}"
     )
 
 

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops import words
+from mlops import aws, words
 from mlops.keys import run_key
 from mlops.rendering import render
 from mlops.runs import StageRef
@@ -48,6 +48,13 @@ def sweep_mail(version_arns: Sequence[str], usd_an_hour: float) -> tuple[str, st
     """Models that ran although nobody might use them, and were stopped."""
     text = render("swept.txt", version_arns=version_arns, usd_an_hour=usd_an_hour)
     return f"Stopped: {len(version_arns)} model{'s'[: len(version_arns) > 1]} that nobody needed", plain(text)
+
+
+def pruning_mail(version_arns: Sequence[str]) -> tuple[str, str]:
+    """Models of one project that were never released and were deleted to make room."""
+    text = render("pruned.txt", version_arns=version_arns, project=aws.project_name(version_arns[0]))
+    verb = "was" if len(version_arns) == 1 else "were"
+    return f"Deleted: {words.counted(len(version_arns), 'model')} that {verb} never released", plain(text)
 
 
 def _fitting(text: str, bucket: str, run_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Failures, releases and models that had to be stopped reach a person by e-mail."""
+"""Failures, releases and models that had to be stopped or were deleted reach a person by e-mail."""
 
 import json
 from collections.abc import Mapping
@@ -11,6 +11,8 @@ def notify(event: Mapping[str, Any]) -> None:
     detail = event["detail"]
     if event["detail-type"] == "Models Swept":
         aws.send_mail(*mails.sweep_mail(detail["version_arns"], aws.json_setting("PRICES")["running"]))
+    elif event["detail-type"] == "Models Deleted":
+        aws.send_mail(*mails.pruning_mail(detail["version_arns"]))
     elif event["detail-type"] == "Model Released":
         place = (detail["dataset"], detail["task"], detail["environment"])
         lacks_room = keeping.is_wanted(detail["environment"]) and not detail["is_running"]

@@ -41,7 +41,8 @@ class CloudFormation:
         if StackName != "parts":
             error = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
             raise ClientError({"Error": error}, "DescribeStacks")
-        parameters = [{"ParameterKey": "RunningModels", "ParameterValue": "2"}]
+        given = {"RunningModels": "2", "ProjectModels": "5"}
+        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()]
         stack = {"StackId": "arn:stack", "StackStatus": self.status, "Outputs": self._outputs}
         return {"Stacks": [{**stack, "Parameters": parameters}]}
 
@@ -564,6 +565,10 @@ def full(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.Monk
         table.put_item(Item={"pk": f"LEASE#{arn}", "sk": "LEASE", "expires_at": 9_999_999_999})
 
 
+def many(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels.versions = {f"{VERSION}{number}": "STOPPED" for number in range(4)}
+
+
 def no_project(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:
     labels.missing = {"parts-detection-staging"}
 
@@ -584,6 +589,7 @@ def broken(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.Mo
         (alarm, "alarms", "It raised errors"),
         (forgotten, "leases", VERSION),
         (full, "running models", "2 of 2 slots in use"),
+        (many, "models", "4 of 5 in parts-detection-development"),
         (no_project, "Custom Labels", "missing: parts-detection-staging"),
         (elsewhere, "region", "eu-west-1 has no Custom Labels"),
         (broken, "stack", "parts is UPDATE_ROLLBACK_FAILED"),

@@ -53,6 +53,8 @@ SETTINGS = {
     "TOLERATED_LOSS": "0.05",
     "ALWAYS_ON": json.dumps({"staging": "false", "production": "true"}),
     "RUNNING_MODELS": "2",
+    "PROJECT_MODELS": "100",
+    "KEEP_MODELS": "20",
     "PARAMETER_PREFIX": "/s/models",
     "POWERTOOLS_METRICS_DISABLED": "true",
 }
@@ -102,6 +104,11 @@ class Models:
         if self.status.get(ProjectVersionArn) != "RUNNING":
             raise refused("ResourceInUseException")
         self.status[ProjectVersionArn] = "STOPPED"
+
+    def delete_project_version(self, ProjectVersionArn: str) -> None:  # noqa: N803
+        if self.status.get(ProjectVersionArn) in ("STARTING", "RUNNING", "STOPPING", "COPYING_IN_PROGRESS"):
+            raise refused("ResourceInUseException")
+        del self.status[ProjectVersionArn]
 
     def detect_custom_labels(self, ProjectVersionArn: str, Image: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
         if self.status[ProjectVersionArn] != "RUNNING":
