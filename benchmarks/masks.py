@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "layers" / "mlops")
 from local.pictures.camera import look
 from local.pictures.dataset import compose, outline
 from local.pictures.defects import DEFECTS
-from mlops.masks import read_mask
+from mlops.pictures.masks import read_mask
 
 Box = tuple[int, int, int, int]
 LEAST_PIXELS = 10

@@ -93,9 +93,11 @@ def answer(label: str, number: int) -> dict[str, Any]:
 def write_report(folder: Path) -> dict[str, float]:
     """Write the report of the files twice; returns its size, the most memory, and the seconds of each time."""
     os.environ.update(SETTINGS)
-    from mlops import aws, reports, table
+    from mlops.aws import buckets
+    from mlops.records import table
+    from mlops.stages import report
 
-    class Bucket(aws.Bucket):
+    class Bucket(buckets.Bucket):
         size = 0
 
         def read_if_exists(self, key: str) -> str | None:
@@ -118,7 +120,7 @@ def write_report(folder: Path) -> dict[str, float]:
     store = Bucket("artifacts")
     run = {"dataset": "parts", "task": "detection"}
     substitutes: dict[Any, dict[str, Any]] = {
-        aws: {"artifacts_bucket": lambda: store},
+        buckets: {"artifacts_bucket": lambda: store},
         table: {"get": lambda *_: run, "query": lambda _, prefix="": ROWS.get(prefix, [])},
     }
     for module, names in substitutes.items():
@@ -127,7 +129,7 @@ def write_report(folder: Path) -> dict[str, float]:
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        reports.write(RUN)
+        report.write(RUN)
         seconds.append(time.perf_counter() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
     return {"bytes": store.size, "megabytes": peak, "first": seconds[0], "second": seconds[1]}

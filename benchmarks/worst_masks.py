@@ -106,8 +106,8 @@ WORST: dict[str, Callable[[], bytes]] = {
 
 def measure(name: str) -> tuple[int, float, float, str]:
     """Size of the file in bytes, seconds, memory in MB, and what became of the mask."""
-    from mlops.masks import read_mask
-    from mlops.pixels import PictureRefused
+    from mlops.pictures.masks import read_mask
+    from mlops.pictures.png import PictureRefused
 
     data = WORST[name]()
     # From here on, the peak is that of reading.

@@ -25,8 +25,8 @@ from rich.text import Text
 from cli import assumptions, decide, doctor, models, upload, verify
 from cli.runs import Run, RunTable
 from cli.stack import CommandRefused, Stack
-from mlops.environments import DECISION
-from mlops.keys import parse_upload
+from mlops.dataset.keys import parse_upload
+from mlops.stage import DECISION
 from mlops.words import counted, some
 
 TASKS, ENVIRONMENTS = ("classification", "detection"), ("staging", "production")

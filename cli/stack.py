@@ -9,8 +9,8 @@ from typing import Any
 
 from cli.items import query
 from mlops import words
-from mlops.image_records import partitions_of
-from mlops.looking import MaskRules
+from mlops.pictures.looking import MaskRules
+from mlops.records.images import partitions_of
 
 SOURCE = "rekognition-mlops"
 TASKS = ("classification", "detection")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from cli.stack import CommandRefused
-from mlops import datasets
-from mlops.annotations import annotate
-from mlops.keys import KeyRefused, dataset_of, dataset_prefix, parse_upload, settings_key
-from mlops.limits import MAX_BYTES
-from mlops.looking import MaskRules, facts_of
+from mlops.dataset import datasets
+from mlops.dataset.annotations import annotate
+from mlops.dataset.keys import KeyRefused, dataset_of, dataset_prefix, parse_upload, settings_key
+from mlops.dataset.limits import MAX_BYTES
+from mlops.pictures.looking import MaskRules, facts_of
 from mlops.words import counted
 
 PARALLEL = 8

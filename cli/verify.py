@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.runs import Run, RunTable
 from cli.stack import Stack
-from mlops.manifests import parse_lines
+from mlops.dataset.manifests import parse_lines
 
 HOLDS, DOES_NOT_HOLD, UNTRIED, SETTLED = "holds", "does not hold", "could not be tried", "settled"
 POLL_SECONDS = 2.0

@@ -5,8 +5,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import approvals, web
-from mlops.once import once
+from mlops.aws.once import once
+from mlops.stages import approval, approval_page
 
 logger = Logger()
 
@@ -14,10 +14,10 @@ logger = Logger()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
     if "requestContext" in event:
-        return web.respond(event)
+        return approval_page.respond(event)
     detail = event["detail"]
     logger.append_keys(run_id=detail["run_id"])
     # The same artifact may be written again by a repeated test: then a new e-mail is due.
-    cause = approvals.cause_of(detail)
-    once(lambda: approvals.request(detail), cause=cause, context=context)
+    cause = approval.cause_of(detail)
+    once(lambda: approval.request(detail), cause=cause, context=context)
     return None

@@ -5,9 +5,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import preparation
-from mlops.keys import run_of
-from mlops.once import cause_of_object, once
+from mlops.aws.once import cause_of_object, once
+from mlops.dataset.keys import run_of
+from mlops.stages import data_prepare
 
 logger = Logger()
 
@@ -16,4 +16,4 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     run_id, cause = run_of(event["detail"]["object"]["key"]), cause_of_object(event)
     logger.append_keys(run_id=run_id)
-    once(lambda: preparation.prepare(run_id, cause), cause=cause, context=context)
+    once(lambda: data_prepare.prepare(run_id, cause), cause=cause, context=context)

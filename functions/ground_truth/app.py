@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import ground_truth
+from mlops.stages import ground_truth
 
 logger = Logger()
 

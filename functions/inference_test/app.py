@@ -5,8 +5,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import inference, serving
-from mlops.once import once
+from mlops.aws.once import once
+from mlops.models import serving
+from mlops.stages import inference_test
 
 logger = Logger()
 
@@ -19,4 +20,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     if lease is None:
         logger.info("a late event: nothing is leased, nothing to test", version_arn=detail["version_arn"])
         return
-    once(lambda: inference.test(detail), cause=f"{detail['version_arn']}@{lease['lease_id']}", context=context)
+    once(lambda: inference_test.test(detail), cause=f"{detail['version_arn']}@{lease['lease_id']}", context=context)

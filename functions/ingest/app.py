@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import ingestion
+from mlops.stages import ingest
 
 logger = Logger()
 
@@ -16,9 +16,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     uploads, failures = [], []
     for message in event["Records"]:
         try:
-            uploads.append(ingestion.record(json.loads(message["body"])))
+            uploads.append(ingest.record(json.loads(message["body"])))
         except Exception:
             logger.exception("an upload could not be recorded; the queue delivers it again")
             failures.append({"itemIdentifier": message["messageId"]})
-    ingestion.announce(uploads)
+    ingest.announce(uploads)
     return {"batchItemFailures": failures}

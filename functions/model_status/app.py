@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import watching
+from mlops.stages import model_status
 
 logger = Logger()
 
@@ -14,4 +14,4 @@ logger = Logger()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     for message in event["Records"]:
-        watching.handle(json.loads(message["body"]))
+        model_status.handle(json.loads(message["body"]))

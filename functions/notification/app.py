@@ -5,8 +5,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import notification
-from mlops.once import once
+from mlops.aws.once import once
+from mlops.stages import notification
 
 logger = Logger()
 

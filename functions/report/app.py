@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import reports
+from mlops.stages import report
 
 logger = Logger()
 
@@ -14,4 +14,4 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     run_id = event["detail"]["run_id"]
     logger.append_keys(run_id=run_id)
-    reports.write(run_id)
+    report.write(run_id)

@@ -5,9 +5,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from mlops import training
-from mlops.keys import run_of
-from mlops.once import cause_of_object, once
+from mlops.aws.once import cause_of_object, once
+from mlops.dataset.keys import run_of
+from mlops.stages import training
 
 logger = Logger()
 

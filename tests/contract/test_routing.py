@@ -11,8 +11,12 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from mlops import approvals, aws, decisions, promotion, pruning, runs, sweeping, training, watching
-from mlops.keys import parse_upload, run_key
+from mlops import stack, stage
+from mlops.aws import clients
+from mlops.dataset.keys import parse_upload, run_key
+from mlops.models import projects, pruning
+from mlops.records import decisions, runs
+from mlops.stages import approval, model_status, model_sweeper, promotion, training
 from tests.infrastructure.template import BUCKETS, STACK_ID, logical_id, samples, targets_of
 
 RUN = "transistor-classification-0f3a9c1b7d25"
@@ -56,10 +60,10 @@ def put(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return {"FailedEntryCount": 0}
 
     monkeypatch.setenv("STACK_ID", STACK_ID)
-    monkeypatch.setattr(aws, "client", lambda service: SimpleNamespace(put_events=put_events))
-    monkeypatch.setattr("mlops.table.get", lambda pk, sk: None)
+    monkeypatch.setattr(clients, "client", lambda service: SimpleNamespace(put_events=put_events))
+    monkeypatch.setattr("mlops.records.table.get", lambda pk, sk: None)
     for name in ("put", "update"):
-        monkeypatch.setattr(f"mlops.table.{name}", lambda *_: True)
+        monkeypatch.setattr(f"mlops.records.table.{name}", lambda *_: True)
     return events
 
 
@@ -68,7 +72,7 @@ def test_a_sample_event_reaches_its_function_and_no_other(function, event):
     assert targets_of(event) == {logical_id(function)} | _who_else(event)
 
 
-@pytest.mark.parametrize("event", [event for _, _, event in samples() if event.get("source") == aws.SOURCE])
+@pytest.mark.parametrize("event", [event for _, _, event in samples() if event.get("source") == stack.SOURCE])
 def test_an_event_of_another_stack_reaches_nobody(event):
     assert targets_of({**event, "resources": [STACK_ID.replace("rekognition-mlops", "another")]}) == set()
 
@@ -115,13 +119,13 @@ def test_unusual_keys_stay_as_they_are():
     ],
 )
 def test_a_completed_stage_starts_what_follows(put, stage, environment, consumers):
-    runs.complete(runs.StageRef(RUN, "transistor", "classification", stage, environment), "artifact.json")
+    runs.complete(stage.StageRef(RUN, "transistor", "classification", stage, environment), "artifact.json")
 
     assert targets_of(put[0]) == consumers
 
 
 def test_every_failed_stage_reaches_people(put):
-    runs.fail(runs.StageRef(RUN, "transistor", "classification", "training"), ["no reason"])
+    runs.fail(stage.StageRef(RUN, "transistor", "classification", "training"), ["no reason"])
 
     assert targets_of(put[0]) == {"NotificationFunction", "ReportFunction"}
     assert put[0]["detail"].keys() == sample("notification", "failed")["detail"].keys()
@@ -139,8 +143,8 @@ def test_every_failed_stage_reaches_people(put):
     ],
 )
 def test_a_stage_that_waited_is_asked_for_again(put, stage, environment, consumer):
-    ref = runs.StageRef(RUN, "transistor", "classification", stage, environment)
-    watching.handle({**ref.as_detail(), "kind": "retry", "artifact": "x"})
+    ref = stage.StageRef(RUN, "transistor", "classification", stage, environment)
+    model_status.handle({**ref.as_detail(), "kind": "retry", "artifact": "x"})
 
     assert targets_of(put[0]) == {consumer}
 
@@ -161,8 +165,8 @@ def test_a_change_of_status_starts_what_waits_for_it(put, monkeypatch, status, c
     project = f"{body['version_arn'].split('/version/')[0]}/1"
     monkeypatch.setenv("PROJECTS", json.dumps({"classification": {"development": project}}))
     monkeypatch.setenv("PROJECTS_ELSEWHERE", "{}")
-    monkeypatch.setattr(aws, "describe_version", lambda *_: {"Status": status})
-    watching.handle({**body, "until": [status]})
+    monkeypatch.setattr(projects, "describe_version", lambda *_: {"Status": status})
+    model_status.handle({**body, "until": [status]})
 
     assert targets_of(put[0]) == consumers
     assert put[0]["detail"].keys() == sample("eval_metric", "trained")["detail"].keys()
@@ -173,10 +177,10 @@ def test_a_decision_reaches_promotion(put, monkeypatch, state):
     expected = sample("promotion", "approved")["detail"]
     place = {"stage": "approve2staging", "environment": "staging"}
     row = {**expected, **place, "pk": expected["approval"], "state": state}
-    monkeypatch.setattr("mlops.table.get", lambda pk, sk: row)
-    resumed: list[runs.StageRef] = []
+    monkeypatch.setattr("mlops.records.table.get", lambda pk, sk: row)
+    resumed: list[stage.StageRef] = []
     monkeypatch.setattr(runs, "resume", lambda ref, what: resumed.append(ref))
-    approvals.decide(approvals.Decision("token", "approve", "Ada", "", ""), {})
+    approval.decide(approval.Decision("token", "approve", "Ada", "", ""), {})
 
     assert targets_of(put[0]) == {"PromotionFunction"}
     assert put[0]["detail"].keys() == expected.keys()
@@ -186,12 +190,12 @@ def test_a_decision_reaches_promotion(put, monkeypatch, state):
 def test_a_release_reaches_people(put, monkeypatch):
     entry = {"pk": "p", "sk": "s", **sample("notification", "released")["detail"]}
     result = {"version_arn": entry["version_arn"], "lease_id": "l", "tested_at": "t"}
-    ref = runs.StageRef(RUN, "transistor", "classification", "inference_test", "staging")
-    monkeypatch.setattr("mlops.results.passed", lambda detail: (ref, result))
-    monkeypatch.setattr("mlops.promotion._decision_of", lambda *_: {"approver": "Ada"})
-    monkeypatch.setattr("mlops.releases.record", lambda *_: entry)
-    monkeypatch.setattr("mlops.promotion._keep_running", lambda *_: False)
-    monkeypatch.setattr("mlops.releases.publish", lambda *_: None)
+    ref = stage.StageRef(RUN, "transistor", "classification", "inference_test", "staging")
+    monkeypatch.setattr("mlops.records.results.passed", lambda detail: (ref, result))
+    monkeypatch.setattr("mlops.stages.promotion._decision_of", lambda *_: {"approver": "Ada"})
+    monkeypatch.setattr("mlops.records.releases.record", lambda *_: entry)
+    monkeypatch.setattr("mlops.stages.promotion._keep_running", lambda *_: False)
+    monkeypatch.setattr("mlops.records.releases.publish", lambda *_: None)
     promotion.release(sample("promotion", "tested")["detail"])
 
     assert targets_of(put[0]) == {"NotificationFunction", "ReportFunction"}
@@ -200,11 +204,11 @@ def test_a_release_reaches_people(put, monkeypatch):
 
 def test_models_that_had_to_be_stopped_reach_people(put, monkeypatch):
     arns = sample("notification", "swept")["detail"]["version_arns"]
-    monkeypatch.setattr(sweeping, "running", lambda: arns)
-    monkeypatch.setattr(sweeping, "_stop", lambda arn: True)
-    monkeypatch.setattr("mlops.keeping.kept", set)
-    monkeypatch.setattr("mlops.serving.has_lease", lambda arn: False)
-    sweeping.sweep()
+    monkeypatch.setattr(model_sweeper, "running", lambda: arns)
+    monkeypatch.setattr(model_sweeper, "_stop", lambda arn: True)
+    monkeypatch.setattr("mlops.records.kept_models.kept", set)
+    monkeypatch.setattr("mlops.models.serving.has_lease", lambda arn: False)
+    model_sweeper.sweep()
 
     assert targets_of(put[0]) == {"NotificationFunction"}
     assert put[0]["detail"].keys() == sample("notification", "swept")["detail"].keys()
@@ -213,7 +217,9 @@ def test_models_that_had_to_be_stopped_reach_people(put, monkeypatch):
 
 def test_models_that_were_deleted_reach_people(put, monkeypatch):
     (arn,) = sample("notification", "deleted")["detail"]["version_arns"]
-    monkeypatch.setattr("mlops.aws.all_projects", lambda: [("development", arn.partition("/version")[0] + "/1")])
+    monkeypatch.setattr(
+        "mlops.models.projects.all_projects", lambda: [("development", arn.partition("/version")[0] + "/1")]
+    )
     monkeypatch.setattr(pruning, "_superfluous", lambda *_: [arn])
     monkeypatch.setattr(pruning, "_delete", lambda _: True)
     pruning.prune()

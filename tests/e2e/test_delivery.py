@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 PIPELINE = delivery("pipeline")
 STAGES = PIPELINE["Pipeline"]["Properties"]["Stages"]
 NEW = "parts"
-A_TEST = "tests/unit/cloud/test_processes.py"
+A_TEST = "tests/unit/local/test_processes.py"
 # What is known about types is known of the copy, too.
 ONE_TEST = {"PYTEST_ADDOPTS": A_TEST, "WORKERS": "0", "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache")}
 

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from mlops import telemetry
+from mlops.aws import telemetry
 from tests.infrastructure.template import functions, of_type, resources
 
 (DASHBOARD,) = of_type("AWS::CloudWatch::Dashboard").values()

@@ -26,9 +26,10 @@ def _imports(path: Path) -> dict[str, Place]:
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "mlops":
             for alias in node.names:
-                module = alias.name if node.module == "mlops" else (node.module or "").split(".")[1]
-                inner = "" if node.module == "mlops" else alias.name
-                names[alias.asname or alias.name] = (PACKAGE / f"{module}.py", inner)
+                place = PACKAGE.joinpath(*(node.module or "").split(".")[1:])
+                module = place / f"{alias.name}.py"
+                found = (module, "") if module.exists() else (place.with_suffix(".py"), alias.name)
+                names[alias.asname or alias.name] = found
     return names
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 
-from mlops.metrics import PLACES, reaches
+from mlops.rounding import PLACES, reaches
 
 MAX_APPROVER, MAX_COMMENT = 100, 1000
 # Far below what an event, an item of the table, a line of a log and an e-mail may hold: 256, 400, 256 and 256 kB.

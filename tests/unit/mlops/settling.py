@@ -14,7 +14,9 @@ import pytest
 from moto import mock_aws
 from PIL import Image
 
-from mlops import aws, ground_truth, ingestion, preparation, table
+from mlops.aws import clients
+from mlops.records import table
+from mlops.stages import data_prepare, ground_truth, ingest
 from tests.unit.mlops.memory_table import MemoryTable
 from tests.unit.mlops.world import SETTINGS, make_buckets
 
@@ -82,8 +84,8 @@ class Uploads:
             self._count += 1
             # What an event says of the object may be out of date; only its key and its order count.
             written = {"key": f"datasets/parts/{key}", "etag": "-", "size": 0, "sequencer": f"{self._count:016X}"}
-            arrivals.append(ingestion.record({"detail-type": kind, "detail": {"object": written}}))
-        ingestion.announce(arrivals)
+            arrivals.append(ingest.record({"detail-type": kind, "detail": {"object": written}}))
+        ingest.announce(arrivals)
 
     def settle(self) -> None:
         while self.messages:
@@ -102,7 +104,7 @@ class Uploads:
 
     def prepared(self, run: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """Reasons against training a run, and its warnings."""
-        preparation.prepare(run["run_id"], "cause")
+        data_prepare.prepare(run["run_id"], "cause")
         failed = [
             detail for kind, detail in self.events if kind.endswith("Failed") and detail["run_id"] == run["run_id"]
         ]
@@ -131,7 +133,7 @@ def bucket_with_events(monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploads]:
         make_buckets()
         uploads = Uploads(boto3.client("s3"))
         uploads.s3.put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
-        monkeypatch.setattr(aws, "client", uploads._clients().__getitem__)
+        monkeypatch.setattr(clients, "client", uploads._clients().__getitem__)
         store = MemoryTable()
         monkeypatch.setattr(table, "_table", lambda: store)
         yield uploads

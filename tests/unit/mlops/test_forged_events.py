@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from functions.approval.app import handler as approval
 from functions.eval_metric.app import handler as eval_metric
-from mlops import aws, decisions, releases, runs, table
+from mlops import stack
+from mlops.aws import buckets
+from mlops.records import decisions, releases, runs, table
 from tests.unit.mlops.test_survival import HANDLERS, NEW, OLD, at, current, ref, released_before, result_key
 from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, version_arn
 
@@ -50,7 +52,7 @@ details = st.fixed_dictionaries({name: st.sampled_from(list(values)) for name, v
 
 def forge(world: World, handler: str, kind: str, detail: dict[str, Any]) -> None:
     """Put an event of ours with these fields; a function that refuses it ends with an error, and so with an alarm."""
-    event = {"id": uuid.uuid4().hex, "detail-type": kind, "source": aws.SOURCE, "detail": detail}
+    event = {"id": uuid.uuid4().hex, "detail-type": kind, "source": stack.SOURCE, "detail": detail}
     world.on_the_way.append((handler, event))
     try:
         world.run(ALL)
@@ -59,7 +61,7 @@ def forge(world: World, handler: str, kind: str, detail: dict[str, Any]) -> None
 
 
 @pytest.fixture
-def stack(world: World) -> World:
+def released(world: World) -> World:
     """OLD is in production by a decision; NEW was trained and tested in staging, and nobody decided about it."""
     released_before(world)
     world.mails.clear()
@@ -67,8 +69,8 @@ def stack(world: World) -> World:
     for environment in ("development", "staging"):
         world.models.status[at(NEW, environment)] = "STOPPED"
     failed = {**ref(NEW, "inference_test", "staging").as_detail(), "outcome": runs.FAILED, "reasons": ["bad"]}
-    aws.artifacts_bucket().write_json(f"runs/{NEW}/staging/inference_test.json", failed)
-    aws.artifacts_bucket().write_json("forged.json", {**failed, "outcome": runs.COMPLETED, "lease_id": "l"})
+    buckets.artifacts_bucket().write_json(f"runs/{NEW}/staging/inference_test.json", failed)
+    buckets.artifacts_bucket().write_json("forged.json", {**failed, "outcome": runs.COMPLETED, "lease_id": "l"})
     return world
 
 
@@ -87,65 +89,65 @@ def state(world: World) -> dict[str, Any]:
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kinds, details)
 def test_no_forged_event_copies_starts_releases_or_asks(
-    stack: World, event: tuple[str, str], detail: dict[str, Any]
+    released: World, event: tuple[str, str], detail: dict[str, Any]
 ) -> None:
-    before = state(stack)
-    forge(stack, *event, detail)
+    before = state(released)
+    forge(released, *event, detail)
 
-    assert state(stack) == before
+    assert state(released) == before
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
-def test_a_retry_copies_nothing_without_a_decision(stack: World, environment: str) -> None:
+def test_a_retry_copies_nothing_without_a_decision(released: World, environment: str) -> None:
     detail = {**ref(NEW, f"approve2{environment}", environment).as_detail(), "artifact": NEW, "decision": ""}
-    forge(stack, "promotion", "Pipeline Stage Retry", detail)
+    forge(released, "promotion", "Pipeline Stage Retry", detail)
 
-    assert at(NEW, "production") not in stack.models.status
+    assert at(NEW, "production") not in released.models.status
 
 
-def test_a_decision_about_one_environment_is_none_about_another(stack: World) -> None:
+def test_a_decision_about_one_environment_is_none_about_another(released: World) -> None:
     decisions.note(ref(NEW, "approve2staging", "staging"), "APPROVAL#real", "Ada", "")
     detail = {**ref(NEW, "approve2production", "production").as_detail(), "artifact": NEW, "decision": "APPROVAL#real"}
-    forge(stack, "promotion", "Pipeline Stage Retry", detail)
+    forge(released, "promotion", "Pipeline Stage Retry", detail)
 
-    assert at(NEW, "production") not in stack.models.status
+    assert at(NEW, "production") not in released.models.status
 
 
 @pytest.mark.parametrize(("outcome", "decision"), [(runs.FAILED, "APPROVAL#x"), (runs.COMPLETED, "APPROVAL#none")])
 def test_neither_a_failed_result_nor_one_without_a_decision_is_released(
-    stack: World, outcome: str, decision: str
+    released: World, outcome: str, decision: str
 ) -> None:
     place = ref(NEW, "inference_test", "production")
     arn = at(NEW, "production")
-    stack.models.status[arn] = "STOPPED"
+    released.models.status[arn] = "STOPPED"
     facts = {"version_arn": arn, "lease_id": "l", "tested_at": "2999-01-01T00:00:00+00:00", "decision": decision}
-    aws.artifacts_bucket().write_json(
+    buckets.artifacts_bucket().write_json(
         result_key(NEW), {**place.as_detail(), **facts, "outcome": outcome, "reasons": []}
     )
     decisions.note(place, "APPROVAL#x", "Ada", "")
-    forge(stack, "promotion", "Pipeline Stage Completed", {**place.as_detail(), "artifact": result_key(NEW)})
+    forge(released, "promotion", "Pipeline Stage Completed", {**place.as_detail(), "artifact": result_key(NEW)})
 
     assert current()["run_id"] == OLD
 
 
-def test_an_approval_is_no_rollback(stack: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlops.releases.was_released", lambda _: {"run_id": NEW})
+def test_an_approval_is_no_rollback(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops.records.releases.was_released", lambda _: {"run_id": NEW})
     place = ref(NEW, "rollback", "production")
-    stack.models.status[at(NEW, "production")] = "STOPPED"
+    released.models.status[at(NEW, "production")] = "STOPPED"
     decisions.note(place, "APPROVAL#x", "Ada", "")
-    forge(stack, "promotion", "Model Rollback Requested", {**place.as_detail(), "decision": "APPROVAL#x"})
+    forge(released, "promotion", "Model Rollback Requested", {**place.as_detail(), "decision": "APPROVAL#x"})
 
     assert current()["run_id"] == OLD
 
 
-def test_the_test_of_a_lease_is_that_of_its_run(stack: World) -> None:
+def test_the_test_of_a_lease_is_that_of_its_run(released: World) -> None:
     """A forged RUNNING of a leased version names another run: the result goes to the run of the lease."""
     arn = at(NEW, "staging")
     lease = {"pk": f"LEASE#{arn}", "sk": "LEASE", "lease_id": "l", "version_arn": arn, "expires_at": 4_000_000_000}
     table.put({**lease, "started_at": 0, **ref(NEW, "inference_test", "staging").as_detail()})
-    stack.models.status[arn] = "RUNNING"
+    released.models.status[arn] = "RUNNING"
     forged = {**ref(OLD, "inference_test", "production").as_detail(), "version_arn": arn, "status": "RUNNING"}
-    forge(stack, "inference_test", "Model Status Change", forged)
+    forge(released, "inference_test", "Model Status Change", forged)
 
-    result = json.loads(aws.artifacts_bucket().read(f"runs/{NEW}/staging/inference_test.json"))
+    result = json.loads(buckets.artifacts_bucket().read(f"runs/{NEW}/staging/inference_test.json"))
     assert (result["run_id"], result["environment"], result["lease_id"]) == (NEW, "staging", "l")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from mlops import table
+from mlops.records import table
 from tests.unit.mlops.memory_table import MemoryTable
 from tests.unit.mlops.world import SETTINGS, make_tables_and_buckets
 

@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from mlops import capacity, comparison, environments, keeping, serving, stack_resource, sweeping, table
-from mlops.runs import StageRef
+from mlops import stack, stage
+from mlops.judging import comparison
+from mlops.models import serving
+from mlops.records import kept_models, table, waiting_line
+from mlops.stage import StageRef
+from mlops.stages import model_sweeper, stack_deletion
 from tests.unit.mlops.world import (
     DATASET,
     PROJECTS,
@@ -17,10 +21,10 @@ from tests.unit.mlops.world import (
     version_arn,
 )
 
-RUNNING = capacity.running_in(PROJECTS[TASK]["staging"])
+RUNNING = waiting_line.running_in(PROJECTS[TASK]["staging"])
 
 
-def stage(number: int, environment: str = "development") -> StageRef:
+def stage_of(number: int, environment: str = "development") -> StageRef:
     return StageRef(f"parts-{TASK}-{number:012}", DATASET, TASK, "inference_test", environment)
 
 
@@ -40,89 +44,89 @@ def model(world: World, number: int, environment: str, status: str) -> str:
 
 class TestEnvironments:
     def test_a_version_goes_from_development_over_staging_to_production(self) -> None:
-        assert [environments.after(e) for e in environments.ENVIRONMENTS] == ["staging", "production", None]
-        assert environments.before("production") == "staging"
-        assert environments.approval_stage("production") == "approve2production"
+        assert [stage.after(e) for e in stage.ENVIRONMENTS] == ["staging", "production", None]
+        assert stage.before("production") == "staging"
+        assert stage.approval_stage("production") == "approve2production"
 
 
 @pytest.mark.usefixtures("world")
 class TestCapacity:
     def test_anybody_may_ask_while_nobody_waits(self) -> None:
-        assert capacity.is_next(RUNNING, stage(1))
+        assert waiting_line.is_next(RUNNING, stage_of(1))
 
     def test_whoever_has_waited_longest_is_next_and_nobody_else(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = time.time()
         for later, number in enumerate((2, 1)):
-            monkeypatch.setattr(capacity, "time", SimpleNamespace(time=lambda at=now + later: at))
-            capacity.line_up(RUNNING, stage(number))
+            monkeypatch.setattr(waiting_line, "time", SimpleNamespace(time=lambda at=now + later: at))
+            waiting_line.line_up(RUNNING, stage_of(number))
 
-        assert [capacity.is_next(RUNNING, stage(n)) for n in (1, 2, 3)] == [False, True, False]
+        assert [waiting_line.is_next(RUNNING, stage_of(n)) for n in (1, 2, 3)] == [False, True, False]
 
     def test_asking_again_keeps_the_place(self) -> None:
         for number in (1, 2, 1):
-            capacity.line_up(RUNNING, stage(number))
+            waiting_line.line_up(RUNNING, stage_of(number))
 
-        assert capacity.is_next(RUNNING, stage(1))
+        assert waiting_line.is_next(RUNNING, stage_of(1))
 
     def test_the_next_one_follows_when_the_first_leaves(self) -> None:
         for number in (1, 2):
-            capacity.line_up(RUNNING, stage(number))
-        capacity.leave(RUNNING, stage(1))
+            waiting_line.line_up(RUNNING, stage_of(number))
+        waiting_line.leave(RUNNING, stage_of(1))
 
-        assert capacity.is_next(RUNNING, stage(2))
+        assert waiting_line.is_next(RUNNING, stage_of(2))
 
     def test_whoever_does_not_ask_any_more_holds_nobody_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        capacity.line_up(RUNNING, stage(1))
-        later = capacity.time.time() + 1000
-        monkeypatch.setattr(capacity, "time", SimpleNamespace(time=lambda: later))
+        waiting_line.line_up(RUNNING, stage_of(1))
+        later = waiting_line.time.time() + 1000
+        monkeypatch.setattr(waiting_line, "time", SimpleNamespace(time=lambda: later))
 
-        assert capacity.is_next(RUNNING, stage(2))
+        assert waiting_line.is_next(RUNNING, stage_of(2))
 
     def test_trainings_and_running_models_are_two_lines(self) -> None:
-        capacity.line_up(capacity.TRAINING, stage(1))
+        waiting_line.line_up(waiting_line.TRAINING, stage_of(1))
 
-        assert capacity.is_next(RUNNING, stage(2))
+        assert waiting_line.is_next(RUNNING, stage_of(2))
 
 
 @pytest.mark.usefixtures("world")
 class TestKeeping:
     def test_every_account_has_slots_of_its_own(self) -> None:
-        assert keeping.keep(product_line("a"), arn("a"))
-        assert keeping.keep(product_line("b"), arn("b").replace("111122223333", "222222222222"))
+        assert kept_models.keep(product_line("a"), arn("a"))
+        assert kept_models.keep(product_line("b"), arn("b").replace("111122223333", "222222222222"))
 
     def test_one_slot_is_left_for_tests(self) -> None:
-        assert keeping.keep(product_line("a"), arn("a"))
-        assert not keeping.keep(product_line("b"), arn("b"))
-        assert keeping.kept() == {arn("a")}
+        assert kept_models.keep(product_line("a"), arn("a"))
+        assert not kept_models.keep(product_line("b"), arn("b"))
+        assert kept_models.kept() == {arn("a")}
 
     def test_a_new_version_takes_the_place_of_the_one_before(self) -> None:
-        keeping.keep(product_line("a"), arn("1"))
+        kept_models.keep(product_line("a"), arn("1"))
 
-        assert keeping.keep(product_line("a"), arn("2"))
-        assert keeping.kept() == {arn("2")}
+        assert kept_models.keep(product_line("a"), arn("2"))
+        assert kept_models.kept() == {arn("2")}
 
     def test_a_place_that_is_given_up_is_free(self) -> None:
-        keeping.keep(product_line("a"), arn("a"))
-        keeping.drop(product_line("a"))
+        kept_models.keep(product_line("a"), arn("a"))
+        kept_models.drop(product_line("a"))
 
-        assert keeping.keep(product_line("b"), arn("b"))
+        assert kept_models.keep(product_line("b"), arn("b"))
 
     def test_with_one_model_at_a_time_none_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("RUNNING_MODELS", "1")
 
-        assert not keeping.keep(product_line("a"), arn("a"))
+        assert not kept_models.keep(product_line("a"), arn("a"))
 
     def test_who_stays_is_decided_by_environment(self) -> None:
-        assert [keeping.is_wanted(e) for e in environments.ENVIRONMENTS] == [False, False, True]
+        assert [stack.is_wanted(e) for e in stage.ENVIRONMENTS] == [False, False, True]
 
 
 class TestSweeper:
     def test_models_without_a_lease_are_stopped_the_others_are_left_alone(self, world: World) -> None:
         stray, leased, kept = (model(world, n, "production", "RUNNING") for n in (1, 2, 3))
-        serving._take_lease(stage(2, "production"), leased, is_rollback=False)
-        keeping.keep(product_line(DATASET), kept)
+        serving._take_lease(stage_of(2, "production"), leased, is_rollback=False)
+        kept_models.keep(product_line(DATASET), kept)
 
-        assert sweeping.sweep() == [stray]
+        assert model_sweeper.sweep() == [stray]
         assert world.models.running == {leased, kept}
 
     def test_a_model_that_is_only_starting_is_left_to_the_next_sweep(self, world: World) -> None:
@@ -130,19 +134,19 @@ class TestSweeper:
         passing = world.models._described
         stuck = {"ProjectVersionArn": stray, "Status": "STARTING"}
         world.models._described = lambda _: stuck  # type: ignore[method-assign]
-        assert sweeping.sweep() == []
+        assert model_sweeper.sweep() == []
 
         world.models._described = passing  # type: ignore[method-assign]
-        assert sweeping.sweep() == [stray]
+        assert model_sweeper.sweep() == [stray]
 
     def test_the_test_that_was_cut_off_fails_and_says_why(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         arn = model(world, 1, "staging", "STOPPED")
-        serving.start(stage(1, "staging"), arn)
+        serving.start(stage_of(1, "staging"), arn)
         world.models.status[arn] = "RUNNING"
         monkeypatch.setattr(serving, "time", SimpleNamespace(time=lambda: 4e9))
-        sweeping.sweep()
+        model_sweeper.sweep()
 
-        row = table.get(*stage(1, "staging").row)
+        row = table.get(*stage_of(1, "staging").row)
         assert row is not None
         assert row["state"] == "FAILED"
         assert row["reasons"] == ["the model was stopped by the sweeper: its lease was over"]
@@ -172,8 +176,8 @@ class TestEndOfStack:
 
             def __exit__(self, *_: object) -> None: ...
 
-        monkeypatch.setattr(stack_resource, "urlopen", Answer)
-        monkeypatch.setattr(stack_resource, "_FIRST_POLL_SECONDS", 0)
+        monkeypatch.setattr(stack_deletion, "urlopen", Answer)
+        monkeypatch.setattr(stack_deletion, "_FIRST_POLL_SECONDS", 0)
         return sent
 
     def test_all_models_are_stopped_kept_or_leased_or_only_starting(
@@ -183,12 +187,12 @@ class TestEndOfStack:
             model(world, number, "production", status)
             for number, status in ((1, "RUNNING"), (2, "RUNNING"), (3, "STARTING"))
         )
-        keeping.keep(product_line(DATASET), kept)
-        serving._take_lease(stage(2, "production"), leased, is_rollback=False)
-        stack_resource.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 600_000))
+        kept_models.keep(product_line(DATASET), kept)
+        serving._take_lease(stage_of(2, "production"), leased, is_rollback=False)
+        stack_deletion.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 600_000))
 
         assert world.models.running == set()
-        assert keeping.kept() == set()
+        assert kept_models.kept() == set()
         assert serving.lease_of(leased) is None
         assert starting in world.models.status
         assert [answer["Status"] for answer in answers] == ["SUCCESS"]
@@ -196,22 +200,22 @@ class TestEndOfStack:
     def test_what_still_runs_when_the_time_is_over_is_named(self, world: World, answers: list[dict[str, Any]]) -> None:
         arn = model(world, 1, "staging", "RUNNING")
         world.models.stop_project_version = lambda **_: None  # type: ignore[method-assign]
-        stack_resource.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 0))
+        stack_deletion.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 0))
 
         assert (answers[0]["Status"], answers[0]["Reason"]) == ("FAILED", f"still running: {arn}")
 
     def test_cloudformation_gets_an_answer_even_to_a_fault(
         self, world: World, answers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sweeping, "stop_everything", lambda: 1 / 0)
-        stack_resource.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 0))
+        monkeypatch.setattr(model_sweeper, "stop_everything", lambda: 1 / 0)
+        stack_deletion.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 0))
 
         assert answers[0]["Reason"].startswith("ZeroDivisionError")
 
     def test_creation_and_update_stop_nothing(self, world: World, answers: list[dict[str, Any]]) -> None:
         arn = model(world, 1, "staging", "RUNNING")
         for kind in ("Create", "Update"):
-            stack_resource.answer({**DELETION, "RequestType": kind}, SimpleNamespace())
+            stack_deletion.answer({**DELETION, "RequestType": kind}, SimpleNamespace())
 
         assert world.models.running == {arn}
         assert [answer["Status"] for answer in answers] == ["SUCCESS", "SUCCESS"]

@@ -11,8 +11,9 @@ import pytest
 from functions.inference_test.app import handler as inference_test
 from functions.model_status.app import handler as model_status
 from functions.promotion.app import handler as promotion
-from mlops import decisions, keeping, releases, runs, sweeping, table
-from mlops.runs import StageRef
+from mlops.records import decisions, kept_models, releases, runs, table
+from mlops.stage import StageRef
+from mlops.stages import model_sweeper
 from tests.unit.mlops.world import (
     DATASET,
     PROJECTS,
@@ -80,17 +81,17 @@ def released_before(world: World) -> None:
 
 def check(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What holds once everything was delivered again and the sweeper passed, leases being over."""
-    monkeypatch.setattr("mlops.serving.time", SimpleNamespace(time=lambda: 4e9))
+    monkeypatch.setattr("mlops.models.serving.time", SimpleNamespace(time=lambda: 4e9))
     for arn in world.models.running:
         world.models.status[arn] = "RUNNING"
-    sweeping.sweep()
+    model_sweeper.sweep()
 
     release = current()
     result = json.loads(
         boto3.client("s3").get_object(Bucket="artifacts", Key=result_key(release["run_id"]))["Body"].read()
     )
     assert result["reasons"] == []
-    assert world.models.running == keeping.kept()
+    assert world.models.running == kept_models.kept()
     assert world.models.running <= {release["version_arn"]}
     parameter = world.parameters[f"/s/models/{DATASET}/{TASK}/production"]
     assert json.loads(parameter)["version_arn"] == release["version_arn"]
@@ -196,4 +197,4 @@ def test_more_promotions_at_once_than_slots_all_finish_in_the_order_of_waiting(w
     assert {row["run_id"] for row in table.query(releases.partition(DATASET, TASK, "production"), "HISTORY#")} == set(
         names
     )
-    assert world.models.running == keeping.kept() == {current()["version_arn"]}
+    assert world.models.running == kept_models.kept() == {current()["version_arn"]}

@@ -11,30 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops import (
-    approvals,
-    aws,
-    comparison,
-    decisions,
-    evaluation,
-    evidence,
-    inference,
-    mails,
-    mistakes,
-    promotion,
-    reports,
-    runs,
-    table,
-    words,
-)
-from mlops.approvals import Decision, DecisionRefused
-from mlops.boxes import Box, LabeledBox, match
-from mlops.evidence import Measure
-from mlops.gate import Thresholds, reasons_against
-from mlops.metrics import Score, keeps_to, macro, reaches
-from mlops.rendering import render
-from mlops.runs import StageRef
-from tests.unit.mlops.test_reading import RUN, known_of, page, report, shared
+from mlops import words
+from mlops.aws import clients, messages
+from mlops.dataset.boxes import Box, LabeledBox, match
+from mlops.judging import comparison, mistakes
+from mlops.judging.gate import Thresholds, reasons_against
+from mlops.judging.metrics import Score, macro
+from mlops.reading import evidence, mails
+from mlops.reading.evidence import Measure
+from mlops.reading.rendering import render
+from mlops.records import decisions, runs, table
+from mlops.rounding import keeps_to, reaches
+from mlops.stage import StageRef
+from mlops.stages import approval, eval_metric, inference_test, promotion, report
+from mlops.stages.approval import Decision, DecisionRefused
+from tests.unit.mlops.reading.test_rendering import RUN, known_of, page, report_of, shared
 from tests.unit.mlops.test_survival import ref, roll_back
 from tests.unit.mlops.world import DATASET, TASK, World
 
@@ -58,7 +49,7 @@ class TestLimits:
             assert Measure("F1", value, "at least", limit).is_good
             assert Measure("rate", value, "at most", limit).is_good
             numbers = {"f1": value, "accuracy": value, "false_alarm_rate": value}
-            assert inference._reasons(numbers, dict.fromkeys(numbers, limit)) == []
+            assert inference_test._reasons(numbers, dict.fromkeys(numbers, limit)) == []
 
     @pytest.mark.parametrize(("candidate", "production"), [(0.85, 0.9), (0.75, 0.8), (0.1 + 0.2, 0.35)])
     def test_a_loss_of_exactly_what_is_tolerated_passes(self, candidate: float, production: float) -> None:
@@ -100,7 +91,7 @@ class TestNumbers:
         bounds = {"f1": limit, "accuracy": limit, "false_alarm_rate": value}
         reasons = [
             *reasons_against("service", value, {"x": score(value)}, Thresholds(limit, limit)),
-            *inference._reasons(numbers, bounds),
+            *inference_test._reasons(numbers, bounds),
         ]
 
         assert len(reasons) == 5
@@ -157,7 +148,7 @@ class TestNumbers:
     def test_how_long_a_stage_took(self, seconds: float, text: str) -> None:
         end = f"2026-01-01T00:{int(seconds) // 60:02}:{seconds % 60:06.3f}+00:00"
 
-        assert reports._took({"started_at": "2026-01-01T00:00:00+00:00", "finished_at": end}) == text
+        assert report._took({"started_at": "2026-01-01T00:00:00+00:00", "finished_at": end}) == text
 
 
 class TestNames:
@@ -179,14 +170,14 @@ class TestNames:
     def test_a_list_that_is_capped_says_how_many_more(self, count: int) -> None:
         assert words.listed([str(i) for i in range(count)], 5).endswith(f"4 and {count - 5} more")
 
-    @pytest.mark.parametrize("written", [page, report, lambda _: mail({})[1]])
+    @pytest.mark.parametrize("written", [page, report_of, lambda _: mail({})[1]])
     def test_refused_files_and_warnings_that_are_left_out_are_counted(
         self, written: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         known = known_of("dent")
         known["truth"]["refused"] = {f"k{i}": "is broken" for i in range(12)}
         known["warnings"] = [f"warning {i}" for i in range(17)]
-        monkeypatch.setattr("tests.unit.mlops.test_reading.known_of", lambda *_: known)
+        monkeypatch.setattr("tests.unit.mlops.reading.test_rendering.known_of", lambda *_: known)
         monkeypatch.setattr("tests.unit.mlops.test_words.known_of", lambda *_: known)
 
         text = re.sub("<[^>]+>", "", written("dent"))
@@ -232,8 +223,8 @@ class TestMails:
     ) -> None:
         sent: list[dict[str, str]] = []
         monkeypatch.setenv("TOPIC_ARN", "topic")
-        monkeypatch.setattr(aws, "client", lambda _: SimpleNamespace(publish=lambda **mail: sent.append(mail)))
-        aws.send_mail(subject, "text")
+        monkeypatch.setattr(clients, "client", lambda _: SimpleNamespace(publish=lambda **mail: sent.append(mail)))
+        messages.send_mail(subject, "text")
 
         assert len(sent[0]["Subject"]) < 100 and sent[0]["Subject"].isascii()
         assert sent[0]["Message"] == f"{' '.join(subject.split())}\n\ntext"
@@ -274,7 +265,7 @@ class TestReasons:
         self, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, reasons: list[str]
     ) -> None:
         put: list[dict[str, Any]] = []
-        monkeypatch.setattr(aws, "put_event", lambda _, detail: put.append(detail))
+        monkeypatch.setattr(messages, "put_event", lambda _, detail: put.append(detail))
         monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED")
         place = ref("parts-classification-000000000001", "data_prepare", "development")
         runs.begin(place, "c")
@@ -303,9 +294,9 @@ class TestReasons:
 @pytest.fixture
 def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
     """A pending approval; its token."""
-    monkeypatch.setattr(approvals, "digest_of", lambda _: "d")
+    monkeypatch.setattr(approval, "digest_of", lambda _: "d")
     place = ref(RUN, "approve2staging", "staging")
-    table.put({**approvals._approval(place, "a", "token")})
+    table.put({**approval._approval(place, "a", "token")})
     return "token"
 
 
@@ -314,13 +305,13 @@ class TestDecisions:
     def test_what_is_too_long_to_be_kept_is_refused_with_a_sentence(self, asked: str, field: str, length: int) -> None:
         form = {"approver": "Ada", "comment": "", "confirmation": RUN[-6:], field: "x" * length}
         with pytest.raises(DecisionRefused, match=rf"{length} characters; at most {length - 1}"):
-            approvals.decide(Decision(asked, "approve", **form), {})
+            approval.decide(Decision(asked, "approve", **form), {})
 
-        assert (approvals.find(asked) or {})["state"] == decisions.PENDING
+        assert (approval.find(asked) or {})["state"] == decisions.PENDING
 
     @pytest.mark.parametrize("comment", ["x" * 1000, "one, two;\n" * 99])
     def test_what_is_not_too_long_is_kept_whole(self, asked: str, comment: str) -> None:
-        decided = approvals.decide(Decision(asked, "approve", "A" * 100, RUN[-6:], comment), {})
+        decided = approval.decide(Decision(asked, "approve", "A" * 100, RUN[-6:], comment), {})
 
         assert decided["comment"] == comment.strip()
         assert decided["approver"] == "A" * 100
@@ -332,7 +323,7 @@ class TestDecisions:
     def test_a_rollback_with_a_comment_too_long_to_be_kept_is_refused(
         self, world: World, changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("mlops.releases.was_released", lambda _: {"run_id": RUN})
+        monkeypatch.setattr("mlops.records.releases.was_released", lambda _: {"run_id": RUN})
         runs.create(RUN, DATASET, TASK)
         roll_back(world, RUN)
         detail = world.on_the_way[-1][1]["detail"]
@@ -345,4 +336,4 @@ class TestDecisions:
 
 
 def test_numbers_of_both_sources_agree_up_to_the_tolerance() -> None:
-    assert keeps_to(abs(0.805 - 0.8), evaluation._TOLERANCE)
+    assert keeps_to(abs(0.805 - 0.8), eval_metric._TOLERANCE)

@@ -15,7 +15,9 @@ import boto3
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from botocore.exceptions import ClientError
 
-from mlops import aws, once, table
+from mlops import stack
+from mlops.aws import clients, once
+from mlops.records import table
 from tests.unit.mlops.memory_table import MemoryTable
 
 ACCOUNT = "111122223333"
@@ -179,7 +181,7 @@ class World:
 
     def _put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
         for entry in Entries:
-            event = {"source": aws.SOURCE, "detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
+            event = {"source": stack.SOURCE, "detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
             event["id"] = uuid.uuid4().hex
             if entry["DetailType"] == "Model Released":
                 self.released.append(event["detail"])
@@ -254,7 +256,7 @@ def make_buckets() -> None:
 
 def install(world: World, monkeypatch: Any) -> None:
     """Make the package use this world."""
-    monkeypatch.setattr(aws, "client", world.client)
+    monkeypatch.setattr(clients, "client", world.client)
     counted = _Counted(world, world.table)
     monkeypatch.setattr(table, "_table", lambda: counted)
     seen = _Counted(world, boto3.client("dynamodb"))

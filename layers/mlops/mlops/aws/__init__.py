@@ -1,0 +1,1 @@
+"""The edges to AWS: boto3 ends here."""

@@ -1,0 +1,120 @@
+"""Objects in S3 as text, JSON and bytes."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
+
+from mlops.aws import clients
+from mlops.aws.clients import code_of, message_of
+from mlops.stack import setting
+
+
+class ObjectUnreadable(Exception):  # noqa: N818  - a fact about an object, not a fault of ours
+    """S3 has an object and does not hand it out: it is archived, or its key is not ours. The message is S3's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+
+
+_ABSENT = ("NoSuchKey", "NoSuchVersion", "NotFound", "404")
+# Refusals of the moment: by S3, by KMS behind it, or of credentials that are about to be renewed.
+_PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "OperationAborted", "NoSuchBucket")
+
+
+def _is_passing(error: ClientError) -> bool:
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    code = code_of(error)
+    return not 400 <= status < 500 or status == 429 or code in _PASSING or "Throttl" in code
+
+
+class Bucket:
+    """Objects of one bucket as text and JSON."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def read(self, key: str) -> str:
+        return self.read_bytes(key).decode()
+
+    def read_bytes(self, key: str) -> bytes:
+        return bytes(clients.client("s3").get_object(Bucket=self.name, Key=key)["Body"].read())
+
+    def read_json(self, key: str) -> Any:
+        return json.loads(self.read(key))
+
+    def read_if_exists(self, key: str) -> str | None:
+        data = self.find(key)
+        return None if data is None else data.decode()
+
+    def find(self, key: str) -> bytes | None:
+        """The bytes of an object, None when there is none."""
+        try:
+            return self.read_bytes(key)
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                return None
+            raise
+
+    def get(self, key: str, version_id: str = "") -> Mapping[str, Any] | None:
+        """An object as GetObject answers, its newest version or a certain one; None when there is none.
+
+        Raises ObjectUnreadable when S3 has it and does not hand it out, which another try will not change.
+        """
+        version = {"VersionId": version_id} if version_id else {}
+        try:
+            return dict(clients.client("s3").get_object(Bucket=self.name, Key=key, **version))
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                return None
+            if _is_passing(error):
+                raise
+            raise ObjectUnreadable(code_of(error), message_of(error)) from error
+
+    def link(self, key: str, seconds: int) -> str:
+        """A URL that shows an object to whoever has it, for so long, with the rights of this function."""
+        parameters = {"Bucket": self.name, "Key": key}
+        return str(clients.client("s3").generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
+
+    @property
+    def origin(self) -> str:
+        """Where links lead: scheme and host."""
+        place = urlsplit(self.link("-", 1))
+        return f"{place.scheme}://{place.netloc}"
+
+    def etag(self, key: str) -> str:
+        """The etag of an object that may not be readable, as a listing tells it; empty when there is none."""
+        return dict(self.list(key)).get(key, "")
+
+    def write(self, key: str, content: str | bytes, content_type: str = "application/json") -> None:
+        body = content.encode() if isinstance(content, str) else content
+        clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
+
+    def write_json(self, key: str, document: Any) -> None:
+        self.write(key, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+    def entries(self, prefix: str) -> Iterator[Mapping[str, Any]]:
+        """Every object below a prefix, as ListObjectsV2 tells of it."""
+        for page in clients.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            yield from page.get("Contents", ())
+
+    def list(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """(key, etag) of every object below a prefix."""
+        for entry in self.entries(prefix):
+            yield entry["Key"], entry["ETag"].strip('"')
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The names of the folders right below a prefix."""
+        request = {"Bucket": self.name, "Prefix": prefix, "Delimiter": "/"}
+        for page in clients.client("s3").get_paginator("list_objects_v2").paginate(**request):
+            yield from (entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in page.get("CommonPrefixes", ()))
+
+
+def data_bucket() -> Bucket:
+    return Bucket(setting("DATA_BUCKET"))
+
+
+def artifacts_bucket() -> Bucket:
+    return Bucket(setting("ARTIFACTS_BUCKET"))

@@ -1,0 +1,59 @@
+"""The clients of AWS: in this account, or with the role of an environment that is in another one."""
+
+import os
+import time
+from functools import cache, lru_cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from mlops.stack import SOURCE, role_of
+
+_RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
+# The standard mode takes LimitExceededException for throttling and would sleep for a minute on a quota that is used up
+# for hours: stages wait for that themselves.
+_REKOGNITION_RETRIES = Config(retries={"mode": "legacy", "max_attempts": 4})
+# Links are signed with version 4, without which S3 serves nothing that is encrypted, and name the bucket's Region.
+_S3 = _RETRIES.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
+# A role is taken on for an hour. A client is used for half of one at most, and then by a function that may run for 15
+# minutes more.
+_ROLE_SECONDS, _ROLE_CLIENT_SECONDS = 3600, 1800
+
+
+@cache
+def client(service: str) -> Any:
+    return boto3.client(service, config=_config_of(service))  # type: ignore[call-overload]
+
+
+def client_in(environment: str, service: str) -> Any:
+    """A client for the account of an environment: with its role, where it has one, because it is another account."""
+    role = role_of(environment)
+    return _client_with(role, service, int(time.time() // _ROLE_CLIENT_SECONDS)) if role else client(service)
+
+
+@lru_cache(maxsize=8)
+def _client_with(role: str, service: str, _: int) -> Any:
+    name = f"{SOURCE}-{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', 'test')}"[:64]
+    session = {"RoleArn": role, "RoleSessionName": name, "DurationSeconds": _ROLE_SECONDS}
+    credentials = client("sts").assume_role(**session)["Credentials"]
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        config=_config_of(service),
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def _config_of(service: str) -> Config:
+    return {"rekognition": _REKOGNITION_RETRIES, "s3": _S3}.get(service, _RETRIES)
+
+
+def code_of(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def message_of(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Message", "")) or str(error)

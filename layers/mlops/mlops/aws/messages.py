@@ -1,0 +1,43 @@
+"""What leaves the stack: events, messages to its own queues, mails."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mlops import words
+from mlops.aws import clients
+from mlops.stack import SOURCE, setting
+
+
+def put_event(detail_type: str, detail: Mapping[str, Any]) -> None:
+    """Put one event of this stack on the default bus. PutEvents reports refusals in its answer: RuntimeError."""
+    entry = {"Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail, sort_keys=True)}
+    # Other stacks of the account are on the same bus: rules ask for the stack.
+    answer = clients.client("events").put_events(Entries=[{**entry, "Resources": [setting("STACK_ID")]}])
+    if answer["FailedEntryCount"]:
+        raise RuntimeError(f"EventBridge refused {detail_type!r}: {answer['Entries'][0].get('ErrorMessage')}")
+
+
+def send_message(queue_url: str, body: Mapping[str, Any], delay_seconds: int = 0) -> None:
+    clients.client("sqs").send_message(
+        QueueUrl=queue_url, MessageBody=json.dumps(body, sort_keys=True), DelaySeconds=min(delay_seconds, 900)
+    )
+
+
+def subscribers() -> int:
+    """How many addresses have confirmed their subscription to the mails."""
+    pages = clients.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=setting("TOPIC_ARN"))
+    found = [entry["SubscriptionArn"] for page in pages for entry in page["Subscriptions"]]
+    return sum(arn.startswith("arn:") for arn in found)
+
+
+def send_mail(subject: str, text: str) -> None:
+    """Publish to the topic. Subjects are ASCII, below 100 characters and on one line, as SNS demands.
+
+    One that is not comes whole at the head of the text.
+    """
+    line = " ".join(subject.split())
+    plain = words.subject(line.encode("ascii", "replace").decode())
+    clients.client("sns").publish(
+        TopicArn=setting("TOPIC_ARN"), Subject=plain, Message=text if plain == line else f"{line}\n\n{text}"
+    )

@@ -1,0 +1,45 @@
+"""Work that must not run twice at the same time for one cause."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig, idempotent_function
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
+
+from mlops.stack import setting
+
+logger = Logger(child=True)
+# Longer than EventBridge keeps trying to deliver.
+_EXPIRES = 48 * 3600
+
+
+@cache
+def _store() -> DynamoDBPersistenceLayer:
+    return DynamoDBPersistenceLayer(table_name=setting("IDEMPOTENCY_TABLE"))
+
+
+def once(work: Callable[[], None], *, cause: str, context: Any) -> None:
+    """Run `work` unless the same cause has been or is being worked off by this function.
+
+    A second delivery that meets a running first one is dropped: if the first fails, it is delivered again itself.
+    """
+    config = IdempotencyConfig(expires_after_seconds=_EXPIRES, raise_on_no_idempotency_key=True)
+    config.register_lambda_context(context)
+
+    def run(*, cause: str) -> str:
+        work()
+        return cause
+
+    try:
+        idempotent_function(run, data_keyword_argument="cause", config=config, persistence_store=_store())(cause=cause)
+    except IdempotencyAlreadyInProgressError:
+        logger.info("dropped a second delivery: the first is still at work", cause=cause)
+
+
+def cause_of_object(event: dict[str, Any]) -> str:
+    """What identifies an S3 event: the object's version, or its sequencer where the bucket gives none."""
+    detail = event["detail"]
+    written = detail["object"]
+    return f"{written['key']}@{written.get('version-id') or written.get('sequencer') or written.get('etag')}"

@@ -1,0 +1,47 @@
+"""What the dashboard and the alarms look at: metrics in CloudWatch's embedded format, each a line of the log.
+
+Every combination of values of the dimensions is a metric of its own, and billed so. Only what has few values is one;
+which run it was is a field of the line, for CloudWatch Logs Insights.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+from mlops import stack
+
+
+def stage_ended(stage: Mapping[str, str], outcome: str, seconds: float, reasons: Sequence[str]) -> None:
+    """A stage of a run took so long; its sample count is how many ended so. A line holds 256 kB: see `words.within`."""
+    dimensions = {"Environment": stage["environment"], "Stage": stage["stage"], "Outcome": outcome}
+    fields = {name: stage[name] for name in ("run_id", "dataset", "task")}
+    _put("StageSeconds", MetricUnit.Seconds, seconds, dimensions, {**fields, "reasons": list(reasons)})
+
+
+def run_cost(run_id: str, kind: str, usd: float) -> None:
+    """A training or a test of a run cost so many US dollars, as estimated."""
+    _put("CostUSD", MetricUnit.NoUnit, usd, {"Kind": kind}, {"run_id": run_id})
+
+
+def models_running(environment: str, count: int) -> None:
+    """So many models run in an environment."""
+    _put("ModelsRunning", MetricUnit.Count, count, {"Environment": environment}, {})
+
+
+def models_stopped(version_arns: Sequence[str]) -> None:
+    """The sweeper had to stop these."""
+    _put("ModelsStopped", MetricUnit.Count, len(version_arns), {}, {"version_arns": list(version_arns)})
+
+
+def subscriptions(count: int) -> None:
+    """So many addresses have confirmed that they want the mails."""
+    _put("Subscriptions", MetricUnit.Count, count, {}, {})
+
+
+def _put(
+    name: str, unit: MetricUnit, value: float, dimensions: Mapping[str, str], fields: Mapping[str, object]
+) -> None:
+    given = {"Stack": stack.stack_name(), **dimensions}
+    with single_metric(name, unit, value, namespace=stack.SOURCE, default_dimensions=given) as metric:
+        for field, content in fields.items():
+            metric.add_metadata(field, content)

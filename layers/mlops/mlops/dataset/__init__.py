@@ -1,0 +1,1 @@
+"""Datasets: keys, labels, sides, boxes, manifests, limits. Pure: no AWS, no pictures."""

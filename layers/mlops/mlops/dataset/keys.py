@@ -1,0 +1,142 @@
+"""The grammar of the object keys: where uploads, artifacts and runs live."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlops.dataset.labels import as_written, label_of, likeness
+
+SPLITS = ("train", "test", "holdout")
+MASK_ENDING = "_mask.png"
+_DATASETS, _RUNS = "datasets", "runs"
+DATASETS_PREFIX = f"{_DATASETS}/"
+# What Rekognition takes in the name of a version, which begins with the dataset's.
+_DATASET = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+# What operating systems and tools leave among files, beside everything that is hidden.
+_LITTER = frozenset(
+    {*("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "#recycle", "$recycle.bin", "icon\r")}
+    | {*("system volume information", "lost+found", "__pycache__")}
+)
+# What data sets bring along beside their folders.
+_COMPANIONS = (".txt", ".md", ".pdf")
+# Tools sort files by what they are; these folders say nothing of what a picture shows.
+_KINDS_OF_FILES = frozenset(
+    {*("image", "images", "img", "imgs", "jpegimages", "picture", "pictures", "photo", "photos")}
+    | {*("label", "labels", "labeltxt", "annotation", "annotations", "bbox", "bboxes", "boxes", "xml", "json")}
+    | {*("mask", "masks", "ground_truth", "groundtruth", "gt", "segmentation", "segmentations", "segmentationclass")}
+)
+
+
+class KeyRefused(ValueError):  # noqa: N818  - a refusal is a result that is recorded, not a fault
+    """The key does not follow the layout; the message says what to do, `kind` what it was meant to be."""
+
+    def __init__(self, message: str, kind: str = "unknown") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a key below `datasets/` stands for: an `image`, a `mask` or the `settings` of a dataset."""
+
+    key: str
+    dataset: str
+    kind: str
+    split: str = ""
+    label: str = ""
+
+
+def dataset_of(key: str) -> str | None:
+    """The dataset a key belongs to; None outside `datasets/<dataset>/`, for folder markers and for what is no content:
+    hidden files, what operating systems leave behind, and texts beside the folders of a dataset."""
+    parts = key.split("/")
+    if len(parts) < 3 or parts[0] != _DATASETS or not parts[1] or not parts[-1] or _is_litter(parts[2:]):
+        return None
+    return parts[1]
+
+
+def _is_litter(names: Sequence[str]) -> bool:
+    if len(names) == 1 and names[0].lower().endswith(_COMPANIONS):
+        return True
+    return any(name.startswith((".", "~$")) or name.lower() in _LITTER for name in names)
+
+
+def parse_upload(key: str) -> Upload:
+    """Read a key of the data bucket. Raises KeyRefused for anything that is not part of the layout."""
+    dataset = dataset_of(key)
+    if dataset is None:
+        raise KeyRefused(f"not below {_DATASETS}/<dataset>/")
+    first, *others = key.split("/")[2:]
+    place = likeness(first)
+    kind = "mask" if place == "ground_truth" else "image" if place in SPLITS else "unknown"
+    if not _DATASET.fullmatch(dataset):
+        raise KeyRefused(
+            f"rename the dataset {dataset!r}: up to 100 letters, digits, dots, dashes and underscores", kind
+        )
+    if key.splitlines() != [key]:
+        raise KeyRefused("rename it: names of folders and files must stay on one line", kind)
+    match place, others:
+        case _, [] if first == "dataset.json":
+            return Upload(key, dataset, "settings")
+        case "ground_truth", [label, name] if as_written(label):
+            return _mask(Upload(key, dataset, "mask", label=_label(label, kind)), name)
+        case "ground_truth", [side, label, name] if likeness(side) in SPLITS and as_written(label):
+            return _mask(Upload(key, dataset, "mask", likeness(side), _label(label, kind)), name)
+        case side, [label, _] if side in SPLITS and as_written(label):
+            return Upload(key, dataset, "image", side, _label(label, kind))
+    raise KeyRefused(
+        "not part of the layout: put images under <train|test|holdout>/<label>/, masks under ground_truth/<label>/",
+        kind,
+    )
+
+
+def _label(folder: str, kind: str) -> str:
+    if likeness(folder).replace(" ", "_") in _KINDS_OF_FILES:
+        raise KeyRefused(f"a folder called {folder!r} names no label: name it after what its pictures show", kind)
+    return label_of(folder)
+
+
+def _mask(upload: Upload, name: str) -> Upload:
+    if name.lower().endswith(MASK_ENDING) and len(name) > len(MASK_ENDING):
+        return upload
+    raise KeyRefused(
+        f"masks are PNG files named after their image: <name of the image without ending>{MASK_ENDING}", upload.kind
+    )
+
+
+def folder_of(key: str) -> str:
+    """The name of the folder that a file lies in, which is what its label was written as."""
+    return key.split("/")[-2]
+
+
+def stem_of(key: str, ending: str = "") -> str:
+    """What an image and its mask have in common: the file's name without `ending`, or without what follows a dot."""
+    name = key.rsplit("/", 1)[-1]
+    return name[: -len(ending)] if ending else name.rpartition(".")[0] or name
+
+
+def mask_key(image_key: str, name: str) -> str:
+    """The key of the mask `name` ([<side>/]<label>/<stem>) in the dataset of an image."""
+    return f"{dataset_prefix(image_key.split('/')[1])}ground_truth/{name}{MASK_ENDING}"
+
+
+def dataset_prefix(dataset: str) -> str:
+    return f"{_DATASETS}/{dataset}/"
+
+
+def settings_key(dataset: str) -> str:
+    return f"{dataset_prefix(dataset)}dataset.json"
+
+
+def run_key(run_id: str, name: str) -> str:
+    return f"{_RUNS}/{run_id}/{name}"
+
+
+def run_of(key: str) -> str:
+    """The run an artifact key belongs to."""
+    return key.split("/")[1]
+
+
+def sides_key(dataset: str) -> str:
+    """Where a dataset keeps which image stands on which side of its split."""
+    return f"{_DATASETS}/{dataset}/sides.json"

@@ -1,0 +1,72 @@
+"""Metrics with scikit-learn's definitions, of labels on images and of boxes: undefined ratios are 0."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean
+from typing import Any
+
+# A label, whether it is true of an image or box, and whether it was said.
+Outcome = tuple[str, bool, bool]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Precision, recall and F1 of one label, each 0 to 1; `support` counts the images, or the boxes, that are of it."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+def score(true_positives: int, false_positives: int, false_negatives: int) -> Score:
+    found, support = true_positives + false_positives, true_positives + false_negatives
+    precision = true_positives / found if found else 0.0
+    recall = true_positives / support if support else 0.0
+    f1 = 2 * true_positives / (found + support) if found + support else 0.0
+    return Score(precision, recall, f1, support)
+
+
+def label_scores(outcomes: Iterable[Outcome]) -> dict[str, Score]:
+    """Scores from (label, is true, is predicted) for every image and label, or for every box."""
+    counts: dict[str, Counter[tuple[bool, bool]]] = {}
+    for label, is_true, is_predicted in outcomes:
+        counts.setdefault(label, Counter())[is_true, is_predicted] += 1
+    return {
+        label: score(count[True, True], count[False, True], count[True, False])
+        for label, count in sorted(counts.items())
+    }
+
+
+def one_against_rest(pairs: Sequence[tuple[str, str]]) -> dict[str, Score]:
+    """Scores of single-label answers, from (true label, predicted label)."""
+    labels = sorted({label for pair in pairs for label in pair if label})
+    return label_scores((label, truth == label, answer == label) for truth, answer in pairs for label in labels)
+
+
+def macro(scores: Mapping[str, Score]) -> dict[str, float]:
+    """Unweighted means over the labels that occur in the truth, as the service's aggregates are."""
+    occurring = [value for value in scores.values() if value.support]
+    if not occurring:
+        return dict.fromkeys(("precision", "recall", "f1"), 0.0)
+    return {name: fmean(getattr(value, name) for value in occurring) for name in ("precision", "recall", "f1")}
+
+
+def confusion_matrix(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """Counts by true label, then by predicted label; "" stands for no answer."""
+    matrix: dict[str, dict[str, int]] = {}
+    for (truth, answer), count in sorted(Counter(pairs).items()):
+        matrix.setdefault(truth, {})[answer] = count
+    return matrix
+
+
+def as_dicts(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
+    return {label: asdict(value) for label, value in scores.items()}
+
+
+def percentile(values: Sequence[float], fraction: float) -> float:
+    """Nearest-rank percentile; 0 for no values."""
+    ordered = sorted(values)
+    return ordered[max(math.ceil(fraction * len(ordered)), 1) - 1] if ordered else 0.0

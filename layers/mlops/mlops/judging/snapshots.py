@@ -1,0 +1,57 @@
+"""The evaluation snapshot of Custom Labels: what was true of every test image, and what the version said.
+
+Source: "Evaluation manifest snapshot" of the developer guide.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlops.dataset.boxes import Box, LabeledBox, match
+from mlops.dataset.manifests import parse_lines
+from mlops.judging.metrics import Outcome
+
+_TRUTH, _PREDICTION = "rekognition-custom-labels-training-", "rekognition-custom-labels-evaluation"
+_UNKNOWN_THRESHOLD = 0.5
+
+
+def label_outcomes(snapshot: str, thresholds: Mapping[str, float]) -> Iterator[Outcome]:
+    """(label, in the truth, predicted) for every image and label of a classification snapshot."""
+    for entry in parse_lines(snapshot):
+        truth = {value["class-name"] for _, value in _metadata(entry, _TRUTH)}
+        confidences = {value["class-name"]: float(value["confidence"]) for _, value in _metadata(entry, _PREDICTION)}
+        for label in truth | set(confidences) | set(thresholds):
+            least = thresholds.get(label, _UNKNOWN_THRESHOLD)
+            yield label, label in truth, confidences.get(label, -1.0) >= least
+
+
+def box_outcomes(snapshot: str, thresholds: Mapping[str, float], least_iou: float) -> Iterator[Outcome]:
+    """(label, is true, was found) for every box of a detection snapshot; predictions below their threshold are none."""
+    for entry in parse_lines(snapshot):
+        truth = _boxes(entry, _TRUTH)
+        said = [b for b in _boxes(entry, _PREDICTION) if b.confidence >= thresholds.get(b.label, _UNKNOWN_THRESHOLD)]
+        yield from outcomes_of(truth, said, least_iou)
+
+
+def outcomes_of(truth: list[LabeledBox], found: list[LabeledBox], least_iou: float) -> Iterator[Outcome]:
+    """(label, is true, was found) for every true box and every false alarm of one image."""
+    matched = match(truth, found, least_iou)
+    for index, box in enumerate(truth):
+        yield box.label, True, index in matched.values()
+    for number, box in enumerate(found):
+        if number not in matched:
+            yield box.label, False, True
+
+
+def _boxes(entry: Mapping[str, Any], prefix: str) -> list[LabeledBox]:
+    found = []
+    for name, metadata in _metadata(entry, prefix):
+        annotations = entry[name.removesuffix("-metadata")]["annotations"]
+        for drawn, extra in zip(annotations, metadata["objects"], strict=True):
+            box = Box(*(float(drawn[side]) for side in ("left", "top", "width", "height")))
+            label = str(metadata["class-map"][str(drawn["class_id"])])
+            found.append(LabeledBox(label, box, float(extra["confidence"])))
+    return found
+
+
+def _metadata(entry: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    return ((name, value) for name, value in entry.items() if name.startswith(prefix) and name.endswith("-metadata"))

@@ -1,0 +1,1 @@
+"""Custom Labels: projects and versions, starting and stopping them, watching them."""

@@ -1,0 +1,86 @@
+"""The Rekognition projects of the stack, and the versions in them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from mlops.arns import account_of, project_name
+from mlops.aws import clients
+from mlops.aws.clients import client_in, code_of
+from mlops.stack import json_setting, role_of, setting
+
+
+def projects() -> dict[str, dict[str, str]]:
+    """ARNs of the Rekognition projects by task and environment; those of other accounts in place of the stack's own."""
+    elsewhere = json_setting("PROJECTS_ELSEWHERE")
+    return {
+        task: own | {environment: arn for environment, arn in elsewhere.get(task, {}).items() if arn}
+        for task, own in json_setting("PROJECTS").items()
+    }
+
+
+def all_projects() -> Iterator[tuple[str, str]]:
+    """(environment, ARN) of every project: also the stack's own where another account's took its place."""
+    for by_task in (json_setting("PROJECTS"), json_setting("PROJECTS_ELSEWHERE")):
+        for environments in by_task.values():
+            yield from ((environment, arn) for environment, arn in environments.items() if arn)
+
+
+def place_of(arn: str) -> tuple[str, str]:
+    """The environment and the project of a project or version. Raises LookupError when it is none of the stack's."""
+    for environment, project in all_projects():
+        if project.split("/")[:2] == arn.split("/")[:2]:
+            return environment, project
+    raise LookupError(f"{arn} is in no project of this stack")
+
+
+def rekognition(arn: str) -> Any:
+    """The client for a project or version: with its environment's role when it is in that role's account."""
+    environment, _ = place_of(arn)
+    role = role_of(environment)
+    is_there = bool(role) and account_of(role) == account_of(arn)
+    return client_in(environment, "rekognition") if is_there else clients.client("rekognition")
+
+
+def versions_in(project: str) -> list[dict[str, Any]]:
+    """The descriptions of all versions of a project, oldest first."""
+    pages = rekognition(project).get_paginator("describe_project_versions").paginate(ProjectArn=project)
+    found = [version for page in pages for version in page["ProjectVersionDescriptions"]]
+    # The end of an ARN is when the version was made, in milliseconds.
+    return sorted(found, key=lambda version: int(version["ProjectVersionArn"].rsplit("/", 1)[-1]))
+
+
+def running_versions(project: str) -> Iterator[str]:
+    """ARNs of the versions of a project that are starting or running."""
+    for version in versions_in(project):
+        if version["Status"] in ("STARTING", "RUNNING"):
+            yield version["ProjectVersionArn"]
+
+
+def describe_version(project: str, version_name: str) -> dict[str, Any] | None:
+    """The description of a project version, None when there is none of that name."""
+    try:
+        found = rekognition(project).describe_project_versions(ProjectArn=project, VersionNames=[version_name])
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":
+            return None
+        raise
+    return next(iter(found["ProjectVersionDescriptions"]), None)
+
+
+def fullness(project: str) -> str:
+    """Why waiting does not help: a project holds so many models and no more; empty when it has room."""
+    models, most = versions_in(project), int(setting("PROJECT_MODELS"))
+    if len(models) < most:
+        return ""
+    return (
+        f"{project_name(project)} holds {len(models)} models; {most} is the most. Delete those that nobody needs, "
+        f"such as the oldest: aws rekognition delete-project-version --project-version-arn "
+        f"{models[0]['ProjectVersionArn']}"
+    )
+
+
+def names_of(version_arn: str) -> tuple[str, str]:
+    """The project's ARN and the version's name of a version ARN, in which the project's creation time is not."""
+    return place_of(version_arn)[1], version_arn.split("/")[3]

@@ -1,0 +1,84 @@
+"""Versions that nobody will use are deleted in time: a project holds a certain number of models, and no more.
+
+What was ever released stays, for it may be rolled back to, and so does its run's version in every other project, for it
+may have to be copied from there again.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from mlops import stack
+from mlops.aws import clients, messages
+from mlops.models import projects, serving
+from mlops.records import kept_models, releases, runs, table
+from mlops.records.decisions import PENDING
+from mlops.stage import DECISION
+
+# Versions in other states are being trained, copied, started, run or stopped.
+_DELETABLE = ("TRAINING_COMPLETED", "TRAINING_FAILED", "COPYING_COMPLETED", "COPYING_FAILED", "STOPPED", "FAILED")
+# Somebody began to use it, or deleted it, since it was looked at.
+_PASSED = ("ResourceInUseException", "ResourceNotFoundException")
+
+
+def prune() -> list[str]:
+    """Delete what was never released and is not among the newest `KeepModels` of its project; returns the ARNs."""
+    deleted = []
+    is_free = cache(_is_free)
+    for _, project in projects.all_projects():
+        gone = [arn for arn in _superfluous(project, is_free) if _delete(arn)]
+        if gone:
+            messages.put_event("Models Deleted", {"version_arns": gone, "deleted_at": runs.now()})
+        deleted += gone
+    return deleted
+
+
+def _superfluous(project: str, is_free: Callable[[str], bool]) -> Iterator[str]:
+    versions, keep = projects.versions_in(project), int(stack.setting("KEEP_MODELS"))
+    # So few need no further look: most projects, most of the time.
+    if len(versions) <= keep:
+        return
+    free = [version for version in versions if is_free(version["ProjectVersionArn"].split("/")[3])]
+    kept = kept_models.kept()
+    for version in free[: max(len(free) - keep, 0)]:
+        arn = version["ProjectVersionArn"]
+        if version["Status"] in _DELETABLE and arn not in kept and not serving.has_lease(arn):
+            yield arn
+
+
+def _is_free(run_id: str) -> bool:
+    """Whether a run of ours was never released, and nothing is going on or being decided about it.
+
+    A version whose name is no run was made by hand: it is not ours to delete.
+    """
+    run = table.get(f"RUN#{run_id}", "RUN")
+    if run is None:
+        return False
+    if run_id in {row["run_id"] for row in releases.history(run["dataset"], run["task"])}:
+        return False
+    rows = list(table.query(f"RUN#{run_id}"))
+    stages = [row for row in rows if row["sk"].startswith("STAGE#")]
+    return not any(_is_open(stage, rows) for stage in stages)
+
+
+def _is_open(stage: Mapping[str, Any], rows: list[dict[str, Any]]) -> bool:
+    """Whether a stage has not ended. One that waits for a decision has when its link has expired."""
+    if stage.get("waiting_for") == DECISION:
+        pointer = f"APPROVAL#{stage['environment']}"
+        asked = next((row for row in rows if row["sk"] == pointer), {})
+        approval = table.get(str(asked.get("token_hash", "")), "APPROVAL") if asked else None
+        return approval is not None and (approval["state"] != PENDING or approval["expires_at"] > time.time())
+    return stage["state"] in (runs.IN_PROGRESS, runs.WAITING)
+
+
+def _delete(version_arn: str) -> bool:
+    try:
+        projects.rekognition(version_arn).delete_project_version(ProjectVersionArn=version_arn)
+    except ClientError as error:
+        if clients.code_of(error) not in _PASSED:
+            raise
+        return False
+    return True

@@ -1,0 +1,37 @@
+"""Messages that make `model_status` look at a version, or ask for a stage again, after the poll interval."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlops import stack
+from mlops.aws import messages
+from mlops.stage import StageRef
+
+Message = Mapping[str, Any]
+
+
+def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> None:
+    """Watch a version until it has one of the statuses `until`. Watching the same `cause` again changes nothing new."""
+    send(
+        {
+            **ref.as_detail(),
+            "kind": "watch",
+            "cause": cause,
+            "version_arn": version_arn,
+            "until": list(until),
+            "hop": 0,
+            "previous": "",
+            "deadline": int(time.time()) + 3600 * int(stack.setting("DEADLINE_HOURS")),
+        }
+    )
+
+
+def retry_later(ref: StageRef, subject: str, decision: str = "") -> None:
+    """Ask for a stage again after the poll interval: it met a quota. `subject` is its artifact or version."""
+    send({**ref.as_detail(), "kind": "retry", "artifact": subject, "decision": decision})
+
+
+def send(message: Message) -> None:
+    """Send a message that arrives after the poll interval."""
+    messages.send_message(stack.setting("STATUS_QUEUE_URL"), message, int(stack.setting("POLL_SECONDS")))

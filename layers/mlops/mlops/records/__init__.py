@@ -1,0 +1,1 @@
+"""What is remembered: the table, one module a kind of row."""

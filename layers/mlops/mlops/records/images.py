@@ -1,0 +1,64 @@
+"""Image records: one item per uploaded object, spread over shards of its dataset."""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from mlops.dataset.keys import Upload, dataset_of
+from mlops.records import table
+
+_SHARDS = 8
+_SEQUENCER_DIGITS = 64
+
+
+def partitions_of(dataset: str) -> list[str]:
+    """The partition keys of a dataset's records."""
+    return [f"IMAGES#{dataset}#{shard}" for shard in range(_SHARDS)]
+
+
+def records_of(dataset: str) -> Iterator[dict[str, Any]]:
+    """All records of a dataset that stand for objects which exist."""
+    for partition in partitions_of(dataset):
+        for row in table.query(partition):
+            if row["state"] != "DELETED":
+                yield row
+
+
+def record_of(key: str) -> dict[str, Any] | None:
+    """What is recorded of one object, also when it is gone."""
+    return table.get(*_row(key))
+
+
+def write_record(upload: Upload, facts: Mapping[str, Any], sequencer: str) -> None:
+    """Write a record unless a newer event about the same key has been recorded already."""
+    padded = sequencer.upper().ljust(_SEQUENCER_DIGITS, "0")
+    table.put(_item(upload, facts, padded), Attr("sequencer").not_exists() | Attr("sequencer").lte(padded))
+
+
+def correct_record(upload: Upload, facts: Mapping[str, Any], seen: Mapping[str, Any] | None) -> None:
+    """Write what was found without an event, unless the record is no longer what was `seen` before looking."""
+    if seen is None:
+        table.put(_item(upload, facts, "0" * _SEQUENCER_DIGITS), Attr("pk").not_exists())
+        return
+    same = Attr("sequencer").eq(seen["sequencer"]) & Attr("state").eq(seen["state"])
+    same &= Attr("etag").eq(seen["etag"]) if "etag" in seen else Attr("etag").not_exists()
+    table.put(_item(upload, facts, seen["sequencer"]), same)
+
+
+def _row(key: str) -> tuple[str, str]:
+    return partitions_of(str(dataset_of(key)))[zlib.crc32(key.encode()) % _SHARDS], key
+
+
+def _item(upload: Upload, facts: Mapping[str, Any], sequencer: str) -> dict[str, Any]:
+    pk, sk = _row(upload.key)
+    return {
+        "pk": pk,
+        "sk": sk,
+        "kind": upload.kind,
+        "folder": upload.split,
+        "label": upload.label,
+        "sequencer": sequencer,
+        **facts,
+    }

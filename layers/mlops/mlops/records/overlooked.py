@@ -1,0 +1,63 @@
+"""What no event told of: uploads of which nothing is known, and stages whose input is there and which never began.
+
+The notifications of a new bucket begin some five minutes after it was made (S3 User Guide, "Enabling Amazon
+EventBridge"), and an event may be lost at any time. So the bucket is asked every hour.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mlops.aws import buckets
+from mlops.dataset.keys import DATASETS_PREFIX, run_key
+from mlops.records import activity, runs, table
+from mlops.records.activity import Contents
+from mlops.stage import ENVIRONMENTS
+
+# What is younger may still be on its way; runs that are older are not begun by surprise.
+_PATIENCE, _OLDEST = timedelta(minutes=10), timedelta(days=1)
+# The artifact of the first stage begins the second.
+_STEPS = (("ground_truth", "ground_truth.json", "data_prepare"), ("data_prepare", "training_input.json", "training"))
+
+
+def sweep(now: datetime | None = None) -> list[str]:
+    """Ask about every dataset that is not what it was when it settled, and begin stages that never began.
+
+    Returns what was done, in words.
+    """
+    moment, done = now or datetime.now(UTC), []
+    for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
+        contents, found = Contents.of(dataset), list(table.runs_of(dataset))
+        known = activity.of(dataset)
+        if found and known.generation and not known.settled:
+            # Its runs are from a time when nobody noted what had settled: no reason to train again.
+            activity.note_settled(dataset, contents)
+        elif contents.etags and known.settled != contents.mark and moment - contents.newest > _PATIENCE:
+            activity.ask_whether_settled(dataset, 0)
+            done.append(f"asked whether {dataset} has settled")
+        for run_id, artifact in _left_lying(found, moment):
+            _write_again(run_key(run_id, artifact))
+            done.append(f"wrote {artifact} of {run_id} again")
+    return done
+
+
+def _left_lying(found: Sequence[Mapping[str, Any]], moment: datetime) -> Iterator[tuple[str, str]]:
+    """Run and artifact for every stage of these runs that was to begin with it and did not."""
+    for run in found:
+        if moment - datetime.fromisoformat(run["created_at"]) > _OLDEST:
+            continue
+        rows = {row["stage"]: row for row in table.query(f"RUN#{run['run_id']}", f"STAGE#{ENVIRONMENTS[0]}")}
+        for stage, artifact, next_stage in _STEPS:
+            if next_stage not in rows and _ended_long_ago(rows.get(stage), moment):
+                yield run["run_id"], artifact
+
+
+def _ended_long_ago(row: Mapping[str, Any] | None, moment: datetime) -> bool:
+    if not row or row["state"] != runs.COMPLETED:
+        return False
+    return moment - datetime.fromisoformat(row["finished_at"]) > _PATIENCE
+
+
+def _write_again(key: str) -> None:
+    # A new version of an artifact is a new event, and its content is the same.
+    buckets.artifacts_bucket().write(key, buckets.artifacts_bucket().read(key))

@@ -1,0 +1,32 @@
+"""The result of an inference test, which alone says that a version passed: an event that says so is not believed."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mlops.aws import buckets
+from mlops.dataset.keys import run_key
+from mlops.records import runs
+from mlops.stage import StageRef
+
+
+def key_of(ref: StageRef) -> str:
+    """Where the result of a run's test in an environment is."""
+    return run_key(ref.run_id, f"{ref.environment}/inference_test.json")
+
+
+def passed(detail: Mapping[str, Any]) -> tuple[StageRef, dict[str, Any]]:
+    """The stage of the passed test that an event is about, and its result, both as they are recorded.
+
+    Only `inference_test` may write results. Raises PermissionError when no such test was passed.
+    """
+    environment = str(detail["environment"])
+    try:
+        ref = runs.load(str(detail["run_id"]), "inference_test", environment)
+    except LookupError as error:
+        raise PermissionError(str(error)) from error
+    result = json.loads(buckets.artifacts_bucket().read_if_exists(key_of(ref)) or "{}")
+    is_its_own = all(result.get(name) == getattr(ref, name) for name in ("run_id", "environment", "task"))
+    if not is_its_own or result.get("outcome") != runs.COMPLETED:
+        raise PermissionError(f"{ref.run_id} has not passed a test in {environment}, whatever an event says")
+    return ref, result

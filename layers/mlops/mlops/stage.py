@@ -1,0 +1,54 @@
+"""The stages of a run, and the way of its version through the environments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ENVIRONMENTS = ("development", "staging", "production")
+# What a run waits for that waits for a person.
+DECISION = "a decision: the link is in the e-mail"
+
+
+def after(environment: str) -> str | None:
+    """The environment that a version goes on to; None after the last."""
+    following = ENVIRONMENTS[ENVIRONMENTS.index(environment) + 1 :]
+    return following[0] if following else None
+
+
+def before(environment: str) -> str:
+    """The environment that a version is copied from."""
+    return ENVIRONMENTS[ENVIRONMENTS.index(environment) - 1]
+
+
+def approval_stage(target: str) -> str:
+    """The stage that waits for a person to let a version into an environment."""
+    return f"approve2{target}"
+
+
+@dataclass(frozen=True)
+class StageRef:
+    """One stage of one run in one environment."""
+
+    run_id: str
+    dataset: str
+    task: str
+    stage: str
+    environment: str = "development"
+
+    @property
+    def row(self) -> tuple[str, str]:
+        return f"RUN#{self.run_id}", f"STAGE#{self.environment}#{self.stage}"
+
+    def at(self, stage: str, environment: str | None = None) -> "StageRef":
+        return StageRef(self.run_id, self.dataset, self.task, stage, environment or self.environment)
+
+    def as_detail(self) -> dict[str, str]:
+        names = ("run_id", "dataset", "task", "stage", "environment")
+        return {name: str(getattr(self, name)) for name in names}
+
+
+def ref_of(detail: Mapping[str, Any], stage: str | None = None) -> StageRef:
+    """The stage an event or message is about."""
+    run_id, dataset, task = (str(detail[name]) for name in ("run_id", "dataset", "task"))
+    environment = str(detail.get("environment", "development"))
+    return StageRef(run_id, dataset, task, stage or str(detail["stage"]), environment)

@@ -1,0 +1,1 @@
+"""What the functions do: one module a function, of the same name."""

@@ -1,0 +1,130 @@
+"""The gate: the service's numbers, our own from its snapshot, and the thresholds."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlops import stack
+from mlops.aws import buckets
+from mlops.dataset.keys import run_key
+from mlops.dataset.manifests import parse_lines
+from mlops.judging.gate import Thresholds, parse_label_thresholds, reasons_against
+from mlops.judging.metrics import Outcome, Score, as_dicts, label_scores, macro
+from mlops.judging.snapshots import box_outcomes, label_outcomes
+from mlops.models import projects, serving
+from mlops.records import costs, runs
+from mlops.rounding import keeps_to
+from mlops.stage import StageRef
+
+_REQUIRED = {"precision": "Precision", "recall": "Recall", "f1": "F1Score"}
+# Detection has these, too.
+_AGGREGATES = {**_REQUIRED, "average_precision": "AveragePrecision", "average_recall": "AverageRecall"}
+_TOLERANCE = 0.005
+
+
+def evaluate(detail: Mapping[str, Any], cause: str) -> None:
+    """Judge a trained version; when it passes, start it for its inference test."""
+    ref = runs.load(str(detail["run_id"]), "eval_metric")
+    if not runs.begin(ref, cause):
+        return
+    version = _trained(ref)
+    if version is None or "EvaluationResult" not in version:
+        runs.fail(ref, [f"{ref.run_id} has no evaluation result; was it deleted?"])
+        return
+    costs.note_training(ref, version)
+    truth = buckets.artifacts_bucket().read_json(run_key(ref.run_id, "ground_truth.json"))
+    try:
+        gate = gate_of(ref.task, truth.get("label_names", {}))
+    except ValueError as error:
+        runs.fail(ref, [str(error)])
+        return
+    result = judge(ref.task, _read(version["EvaluationResult"]["Summary"]), _snapshot(version), gate)
+    artifact = run_key(ref.run_id, "eval_metric.json")
+    version_arn = str(version["ProjectVersionArn"])
+    facts = {"version_arn": version_arn, "outcome": runs.FAILED if result["reasons"] else runs.COMPLETED}
+    buckets.artifacts_bucket().write_json(artifact, {**ref.as_detail(), **facts, **result})
+    if result["reasons"]:
+        runs.fail(ref, result["reasons"], artifact)
+        return
+    serving.start(ref.at("inference_test"), version_arn)
+    runs.complete(ref, artifact)
+
+
+def start_again(detail: Mapping[str, Any]) -> None:
+    """Start a version whose start met a quota. Raises PermissionError unless it has passed the gate."""
+    ref = runs.load(str(detail["run_id"]), "inference_test")
+    text = buckets.artifacts_bucket().read_if_exists(run_key(ref.run_id, "eval_metric.json"))
+    version = _trained(ref)
+    if version is None or not text or json.loads(text)["outcome"] != runs.COMPLETED:
+        raise PermissionError(f"{ref.run_id} has not passed the gate, whatever an event says")
+    serving.start(ref, str(version["ProjectVersionArn"]))
+
+
+def _trained(ref: StageRef) -> dict[str, Any] | None:
+    """The version that a run trained: it has the run's name."""
+    return projects.describe_version(projects.projects()[ref.task]["development"], ref.run_id)
+
+
+def gate_of(task: str, label_names: Mapping[str, str] | None = None) -> Thresholds:
+    """The gate's thresholds of a task as the stack's parameters set them; `label_names`: labels by folder of a dataset.
+
+    Raises ValueError that names the parameter and the part that cannot be read.
+    """
+    given = stack.json_setting("GATES")[task]
+    parameter = "DetectionLabelThresholds" if task == "detection" else "LabelThresholds"
+    by_label = parse_label_thresholds(given["labels"], label_names, parameter)
+    return Thresholds(given["f1"], given["label_f1"], by_label)
+
+
+def judge(task: str, summary: Mapping[str, Any], snapshot: str, limits: Thresholds) -> dict[str, Any]:
+    """All numbers of both sources, how far they differ, and every reason against the version."""
+    theirs, assumed = _service_scores(summary)
+    ours = label_scores(_outcomes(task, snapshot, assumed))
+    service, own = _service_aggregates(summary), macro(ours)
+    reasons = reasons_against("service", service["f1"], theirs, limits)
+    unit = "boxes" if task == "detection" else "images"
+    reasons += reasons_against("recomputed from the snapshot", own["f1"], ours, limits, unit)
+    differences = {name: own[name] - service[name] for name in own}
+    return {
+        "service": {**service, "per_label": as_dicts(theirs), "assumed_thresholds": assumed},
+        "recomputed": {**own, "per_label": as_dicts(ours)},
+        "differences": differences,
+        "agrees": all(keeps_to(abs(value), _TOLERANCE) for value in differences.values()),
+        "thresholds": {"f1": limits.f1, "label_f1": limits.label_f1, "by_label": dict(limits.by_label)},
+        "test_images": len(parse_lines(snapshot)),
+        "reasons": reasons,
+    }
+
+
+def _outcomes(task: str, snapshot: str, assumed: Mapping[str, float]) -> Iterator[Outcome]:
+    if task == "detection":
+        return box_outcomes(snapshot, assumed, float(stack.setting("MATCH_IOU")))
+    return label_outcomes(snapshot, assumed)
+
+
+def _service_aggregates(summary: Mapping[str, Any]) -> dict[str, float]:
+    aggregates = summary["AggregatedEvaluationResults"]
+    # The reference nests the aggregates under Metrics, real files have them flat.
+    aggregates = aggregates.get("Metrics", aggregates)
+    names = {name: key for name, key in _AGGREGATES.items() if key in aggregates or name in _REQUIRED}
+    return {name: aggregates[key] for name, key in names.items()}
+
+
+def _service_scores(summary: Mapping[str, Any]) -> tuple[dict[str, Score], dict[str, float]]:
+    scores, assumed = {}, {}
+    for result in summary["LabelEvaluationResults"]:
+        values = result["Metrics"]
+        support = int(result.get("NumberOfTestingImages", 0))
+        scores[result["Label"]] = Score(values["Precision"], values["Recall"], values["F1Score"], support)
+        assumed[result["Label"]] = float(values.get("Threshold", 0.5))
+    return scores, assumed
+
+
+def _snapshot(version: Mapping[str, Any]) -> str:
+    asset = version["TestingDataResult"]["Output"]["Assets"][0]
+    location = asset["GroundTruthManifest"]["S3Object"]
+    return buckets.Bucket(location["Bucket"]).read(location["Name"])
+
+
+def _read(asset: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(buckets.Bucket(asset["S3Object"]["Bucket"]).read_json(asset["S3Object"]["Name"]))

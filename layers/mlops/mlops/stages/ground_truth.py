@@ -1,0 +1,216 @@
+"""A settled dataset becomes a run: labels, sides, manifests, and an account of what was refused."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from mlops import stack
+from mlops.aws import buckets, messages
+from mlops.dataset import datasets
+from mlops.dataset.annotations import annotate
+from mlops.dataset.dataset_json import TASKS
+from mlops.dataset.datasets import Dataset
+from mlops.dataset.images import Image
+from mlops.dataset.keys import SPLITS, dataset_of, run_key, settings_key, sides_key
+from mlops.dataset.manifests import manifest_of
+from mlops.dataset.splits import assign_sides, chosen_split, uses_folders
+from mlops.reading.overlays import write_overlays
+from mlops.records import activity, runs
+from mlops.records.activity import Contents
+from mlops.records.images import records_of
+from mlops.stage import StageRef
+from mlops.stages import ingest
+from mlops.words import counted, some
+
+# Value of the setting TASKS of a stack that trains whatever its datasets ask for.
+EVERY_TASK = "both"
+_RECHECK_SECONDS = 5
+_NAMED = 5
+# Attempts that only wait, all attempts, and how many objects one attempt looks at.
+_PATIENCE, _MAX_RECHECKS, _LOOKED_AT = 3, 60, 50
+
+logger = Logger(child=True)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What one task makes of a dataset: its images, with boxes for detection, and the files it leaves out."""
+
+    images: tuple[Image, ...]
+    refused: Mapping[str, str]
+
+
+def settle(message: Mapping[str, Any]) -> None:
+    """Start the runs of a dataset once nothing has come after this message and every object has been looked at."""
+    dataset = str(message["dataset"])
+    if activity.of(dataset).generation != message["generation"]:
+        return
+    # What is no content is not recorded any more; it may have been by an earlier release of this stack.
+    records = {row["sk"]: row for row in records_of(dataset) if dataset_of(row["sk"])}
+    contents = Contents.of(dataset)
+    present = contents.etags
+    differing = {key for key in records.keys() | present.keys() if _etag(records.get(key)) != present.get(key)}
+    # What S3 did not hand out may have been restored since, which no event tells.
+    unread = {key for key, row in records.items() if row.get("is_unread")} if message["attempt"] == 0 else set()
+    if differing | unread:
+        _look_again(message, sorted(differing), sorted(unread))
+        return
+    if present.keys() - {settings_key(dataset)}:
+        content = buckets.data_bucket().find(settings_key(dataset))
+        start_runs(datasets.read(dataset, list(records.values()), content))
+    activity.note_settled(dataset, contents)
+
+
+def _etag(record: Mapping[str, Any] | None) -> str | None:
+    return record["etag"] if record else None
+
+
+def _look_again(message: Mapping[str, Any], differing: Sequence[str], unread: Sequence[str]) -> None:
+    """Wait for events that are under way; what still differs then is looked at without one, a bounded number a time.
+
+    Raises TimeoutError when looking changes nothing.
+    """
+    attempt, before = int(message["attempt"]), int(message.get("differing", 0))
+    if attempt >= _PATIENCE and len(differing) < before:
+        attempt = _PATIENCE
+    if attempt >= _MAX_RECHECKS:
+        raise TimeoutError(
+            f"dataset {message['dataset']}: the records differ from the bucket whatever is tried: {some(differing)}"
+        )
+    for key in (*unread, *(differing if attempt >= _PATIENCE else ()))[:_LOOKED_AT]:
+        ingest.look_again(key)
+    delay = min(_RECHECK_SECONDS, int(stack.setting("SETTLE_SECONDS"))) if differing else 0
+    again = {**message, "attempt": attempt + 1, "differing": len(differing)}
+    messages.send_message(stack.setting("SETTLE_QUEUE_URL"), again, delay)
+
+
+def start_runs(dataset: Dataset) -> None:
+    """Start a run for every task; what prevents one does not hold up the others."""
+    faults = []
+    for task in dataset.tasks:
+        if stack.setting("TASKS") not in (EVERY_TASK, task):
+            logger.info("this stack does not train it", dataset=dataset.name, task=task)
+            continue
+        try:
+            start_run(dataset, task)
+        except Exception as fault:  # raised again below, when every task had its turn
+            faults.append(fault)
+    if faults:
+        raise ExceptionGroup(f"dataset {dataset.name}", faults)
+
+
+def start_run(dataset: Dataset, task: str) -> None:
+    """Write the artifacts of the run that this exact set of images is; the same set again changes nothing."""
+    sides = _sides(dataset)
+    selection = select(dataset, task, sides)
+    digest = run_digest(task, dataset, selection, sides)
+    run_id = f"{dataset.name}-{task}-{digest[:12]}"
+    ref = StageRef(run_id, dataset.name, task, "ground_truth")
+    artifact = run_key(run_id, "ground_truth.json")
+    runs.create(run_id, dataset.name, task)
+    if not runs.begin(ref, digest):
+        return
+    reasons = _reasons(task, dataset, selection)
+    _write_manifests(ref, selection.images, sides)
+    account = _account(ref, dataset, selection, sides)
+    with runs.timed(ref, "pictures"):
+        overlays = write_overlays(ref, selection.images)
+    outcome = {"digest": digest, "outcome": runs.FAILED if reasons else runs.COMPLETED, "reasons": reasons}
+    buckets.artifacts_bucket().write_json(artifact, {**account, **outcome, "overlays": overlays})
+    if reasons:
+        runs.fail(ref, reasons, artifact)
+    else:
+        runs.complete(ref, artifact)
+
+
+def select(dataset: Dataset, task: str, sides: Mapping[str, str]) -> Selection:
+    """The images of a task. Detection trains on images with boxes, and keeps the clean ones that it is tested on."""
+    if task == "classification":
+        return Selection(dataset.images, dict(sorted(dataset.refused.items())))
+    found = annotate(dataset.images, dataset.masks, dataset.refused_masks)
+    clean = [image for image in found.images if not image.boxes]
+    held_out = [image for image in clean if sides[image.key] == "holdout"]
+    tested = held_out or [image for image in clean if sides[image.key] == "test"]
+    images = sorted([i for i in found.images if i.boxes] + tested, key=lambda image: image.key)
+    refused = {**dataset.refused, **dataset.refused_masks, **found.problems}
+    return Selection(tuple(images), dict(sorted(refused.items())))
+
+
+def run_digest(task: str, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> str:
+    """SHA-256 over what decides a training: every image with its side, the settings, and what is wrong with them."""
+    images: list[tuple[Any, ...]] = [(i.key, i.digest, sides[i.key], i.label) for i in selection.images]
+    if task == "detection":
+        boxes = ([astuple(box) for box in image.boxes] for image in selection.images)
+        images = [(*image, drawn) for image, drawn in zip(images, boxes, strict=True)]
+    # What `normal` says is in the labels.
+    settings = {name: value for name, value in dataset.settings.as_dict().items() if name not in ("tasks", "normal")}
+    content = [images, settings, dataset.problem, sorted(selection.refused) if not images else []]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _sides(dataset: Dataset) -> dict[str, str]:
+    """Sides of all images. Those dealt by hash are remembered, so that an image never changes sides."""
+    store, key = buckets.artifacts_bucket(), sides_key(dataset.name)
+    known = json.loads(store.read_if_exists(key) or "{}")
+    sides = assign_sides(dataset.images, dataset.settings, known)
+    if not uses_folders(dataset.images, dataset.settings) and known | sides != known:
+        store.write_json(key, known | sides)
+    return sides
+
+
+def _reasons(task: str, dataset: Dataset, selection: Selection) -> list[str]:
+    if dataset.problem:
+        return [dataset.problem]
+    first = [f"{key}: {reason}" for key, reason in list(selection.refused.items())[:_NAMED]]
+    if (more := len(selection.refused) - _NAMED) > 0:
+        first.append(f"and {counted(more, 'refused file')} more: ground_truth.json names all")
+    if not dataset.images:
+        return ["no usable image: put PNG or JPEG files under train/<label>/ and test/<label>/", *first]
+    if task == "detection" and not any(image.boxes for image in selection.images):
+        unusable = len(selection.refused.keys() & {*dataset.refused_masks, *(mask.key for mask in dataset.masks)})
+        why = f"{counted(unusable, 'mask')} cannot be used" if unusable else "there is no mask"
+        return [
+            f"no image has boxes, for {why}: put masks at ground_truth/<label>/<name of the image>_mask.png",
+            *first,
+        ]
+    return []
+
+
+def _write_manifests(ref: StageRef, images: Sequence[Image], sides: Mapping[str, str]) -> None:
+    store, bucket = buckets.artifacts_bucket(), stack.setting("DATA_BUCKET")
+    for side in SPLITS:
+        # The service ignores images without boxes, in training and in testing; the inference test asks about them.
+        clean_too = ref.task == "classification" or side == "holdout"
+        listed = [image for image in images if sides[image.key] == side and (clean_too or image.boxes)]
+        manifest = manifest_of(ref.task, listed, bucket)
+        store.write(run_key(ref.run_id, f"manifests/{side}.manifest"), manifest, "application/jsonlines")
+    lines = (json.dumps({**asdict(image), "side": sides[image.key]}, ensure_ascii=False) for image in images)
+    store.write(run_key(ref.run_id, "images.jsonl"), "".join(f"{line}\n" for line in lines), "application/jsonlines")
+
+
+def _account(ref: StageRef, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> dict[str, Any]:
+    images = selection.images
+    counts = Counter((sides[image.key], image.label) for image in images)
+    labels = sorted({image.label for image in images})
+    return {
+        "run_id": ref.run_id,
+        "dataset": ref.dataset,
+        "task": ref.task,
+        "settings": dataset.settings.as_dict(),
+        "split": asdict(chosen_split(dataset.images, dataset.settings)),
+        "label_names": dict(dataset.label_names),
+        "remarks": list(dataset.remarks),
+        "labels": labels,
+        "counts": {side: {label: counts[side, label] for label in labels} for side in SPLITS},
+        "images": len(images),
+        "boxes": sum(len(image.boxes) for image in images),
+        "left_out_tasks": [task for task in TASKS if task not in dataset.tasks],
+        "refused": dict(selection.refused),
+        "manifests": {side: run_key(ref.run_id, f"manifests/{side}.manifest") for side in SPLITS},
+        "inventory": run_key(ref.run_id, "images.jsonl"),
+    }

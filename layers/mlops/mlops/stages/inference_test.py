@@ -1,0 +1,234 @@
+"""Real inference on images the version has not seen, the same in every environment and for every task."""
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from mlops import stack
+from mlops.aws import buckets, clients
+from mlops.dataset.keys import run_key
+from mlops.dataset.manifests import parse_lines
+from mlops.judging import classification, comparison, detection, mistakes
+from mlops.judging.answers import Call, Subject, subject_of
+from mlops.judging.metrics import percentile
+from mlops.models import projects, serving
+from mlops.reading import gallery
+from mlops.records import costs, images, releases, runs
+from mlops.rounding import keeps_to, reaches
+from mlops.stage import StageRef, ref_of
+from mlops.words import beside, counted, some
+
+# One inference unit serves a few calls a second; more in flight would only be throttled.
+_PARALLEL = 3
+_MAX_THROTTLES = 12
+# The share of images that may be gone where the stack says nothing.
+_MISSING_IMAGES = 0.1
+# What may be over in a moment: just after RUNNING, or inside of the service. It is tried again for so long.
+_PASSING, _PASSING_SECONDS = ("ResourceNotReadyException", "InternalServerError", "ServiceUnavailableException"), 60
+_THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException")
+
+
+def test(detail: Mapping[str, Any]) -> None:
+    """Test a running version and end the stage. It is stopped whatever happens, unless it passed and is to stay."""
+    version_arn = str(detail["version_arn"])
+    lease = serving.lease_of(version_arn)
+    if lease is None:
+        return
+    # What is tested is in the lease, whatever the event says.
+    ref = ref_of(lease, "inference_test")
+    if not runs.begin(ref, lease["lease_id"]):
+        return
+    artifact, stays = run_key(ref.run_id, f"{ref.environment}/inference_test.json"), False
+    try:
+        result = _tested_before(artifact, lease["lease_id"]) or _test(ref, version_arn, artifact, lease)
+        stays = not result["reasons"] and stack.is_wanted(ref.environment)
+    finally:
+        if not stays:
+            serving.stop(version_arn)
+    costs.note_test(ref, lease)
+    with runs.timed(ref, "pictures"):
+        gallery.write(result)
+    if result["reasons"]:
+        runs.fail(ref, result["reasons"], artifact)
+    else:
+        runs.complete(ref, artifact)
+    if not stays:
+        serving.end_lease(version_arn, lease["lease_id"])
+
+
+def _tested_before(artifact: str, lease_id: str) -> dict[str, Any] | None:
+    """The result of a delivery that died after it had written it."""
+    text = buckets.artifacts_bucket().read_if_exists(artifact)
+    result = json.loads(text) if text else {}
+    return result if result.get("lease_id") == lease_id else None
+
+
+def _test(ref: StageRef, version_arn: str, artifact: str, lease: Mapping[str, Any]) -> dict[str, Any]:
+    store = buckets.artifacts_bucket()
+    inventory = parse_lines(store.read(run_key(ref.run_id, "images.jsonl")))
+    subjects, side = choose(ref.task, inventory, int(stack.setting("TEST_IMAGES_PER_LABEL")))
+    # A detector is asked for what its users get; a classifier for everything, to take the surest.
+    least = {} if ref.task == "detection" else {"MinConfidence": 0}
+    client = projects.rekognition(version_arn)
+    with runs.timed(ref, "inference"), ThreadPoolExecutor(_PARALLEL) as pool:
+        calls = list(pool.map(lambda subject: _ask(client, version_arn, subject, least), subjects))
+    asked = {"lease_id": lease["lease_id"], "decision": lease.get("decision", "")}
+    facts = {"version_arn": version_arn, **asked, "images_from": side, "tested_at": runs.now()}
+    judged = judge(ref.task, calls)
+    beside = _beside_production(ref, version_arn, judged["answers"])
+    # Somebody who goes back to an earlier version knows that it is not the best one.
+    if not lease.get("is_rollback"):
+        judged["reasons"] += comparison.reasons_against(beside, float(stack.setting("TOLERATED_LOSS")))
+    outcome = runs.FAILED if judged["reasons"] else runs.COMPLETED
+    result: dict[str, Any] = {**ref.as_detail(), **facts, **judged, "comparison": beside, "outcome": outcome}
+    result["gallery"] = mistakes.plan(ref, result["answers"])
+    store.write_json(artifact, result)
+    return result
+
+
+def _beside_production(ref: StageRef, version_arn: str, answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How the answers compare with those of the version that is in production now."""
+    release, theirs = releases.answers_in("production", ref)
+    if release is None:
+        return {"with": "", "images": 0, "note": comparison.FIRST}
+    compared = comparison.compare(ref.task, answers, theirs, float(stack.setting("MATCH_IOU")))
+    note = "" if compared["images"] else "no image was asked about in both tests: nothing can be compared"
+    return {"with": release["run_id"], "note": note, **compared}
+
+
+def judge(task: str, calls: Sequence[Call]) -> dict[str, Any]:
+    """All numbers, and every reason against the version."""
+    limits = stack.json_setting("INFERENCE_LIMITS")[task]
+    answered = [call for call in calls if not call.error]
+    if task == "detection":
+        numbers = detection.measure(answered, float(stack.setting("MATCH_IOU")))
+    else:
+        numbers = classification.measure(answered)
+    latencies = [call.milliseconds for call in answered]
+    gone = [call for call in calls if call.is_gone]
+    reasons = _failures(calls, float(limits.get("missing_images", _MISSING_IMAGES))) + _reasons(numbers, limits)
+    return {
+        **numbers,
+        "gone": [call.subject.key for call in gone],
+        "remarks": list(_remarks(numbers, gone)),
+        "latency_ms": {"p50": percentile(latencies, 0.5), "p95": percentile(latencies, 0.95)},
+        "images": len(calls),
+        "errors": {call.subject.key: call.error for call in calls if call.error},
+        "thresholds": limits,
+        "reasons": reasons,
+    }
+
+
+def _failures(calls: Sequence[Call], tolerated: float) -> list[str]:
+    """What went wrong with the calls. Images that are gone are left out of the numbers, up to a share of all."""
+    failed = [call for call in calls if call.error and not call.is_gone]
+    gone = [call for call in calls if call.is_gone]
+    if not calls:
+        return ["there is no image to test on: neither holdout nor test has any"]
+    reasons = [
+        f"{len(failed)} of {len(calls)} calls failed; first: {first.subject.key}: {first.error}" for first in failed[:1]
+    ]
+    if len(gone) == len(calls) or len(gone) > tolerated * len(calls):
+        names = some(call.subject.key for call in gone)
+        reasons.append(
+            f"{len(gone)} of {len(calls)} images cannot be read from the bucket any more; "
+            f"up to {tolerated:.0%} may be missing: {names}. {gone[0].error}"
+        )
+    return reasons
+
+
+def _remarks(numbers: Mapping[str, Any], gone: Sequence[Call]) -> Iterator[str]:
+    """What the numbers do not say."""
+    if gone:
+        names = some(call.subject.key for call in gone)
+        yield f"{counted(len(gone), 'image')} could not be read from the bucket any more and count for nothing: {names}"
+    if numbers["false_alarm_rate"] is None:
+        yield 'false alarms were not judged: no image of the test has a label that means "no defect"'
+
+
+def _reasons(numbers: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
+    reasons = []
+    for name in ("f1", "accuracy"):
+        if name in limits and not reaches(numbers[name], limits[name]):
+            value, least = beside(numbers[name], limits[name])
+            reasons.append(f"inference test: {name} {value} is below {least}")
+    rate, most = numbers["false_alarm_rate"], limits["false_alarm_rate"]
+    if rate is not None and not keeps_to(rate, most):
+        value, limit = beside(rate, most)
+        reasons.append(f"inference test: {value} false alarms per clean image are more than {limit}")
+    return reasons
+
+
+def choose(task: str, inventory: Sequence[Mapping[str, Any]], most: int) -> tuple[list[Subject], str]:
+    """The images to ask about, at most so many of a label, and the side they come from: holdout, or else test.
+
+    No detector learns from clean images: all of a detection run's are asked about.
+    """
+
+    def is_clean(row: Mapping[str, Any]) -> bool:
+        return task == "detection" and not row["boxes"]
+
+    sides = {row["side"] for row in inventory if not is_clean(row)}
+    side = "holdout" if "holdout" in sides else "test"
+    by_label: dict[str, list[Subject]] = {}
+    for row in sorted(inventory, key=lambda row: str(row["key"])):
+        if row["side"] == side or is_clean(row):
+            by_label.setdefault(row["label"], []).append(subject_of(row))
+    # By a hash of the key: when images come, most of those chosen before stay, so that versions can be compared.
+    chosen = [subject for _, own in sorted(by_label.items()) for subject in sorted(own, key=_hash)[:most]]
+    return chosen, side
+
+
+def _hash(subject: Subject) -> str:
+    return hashlib.sha256(subject.key.encode()).hexdigest()
+
+
+def _ask(client: Any, version_arn: str, subject: Subject, least: Mapping[str, Any]) -> Call:
+    """Ask about one image: about the bytes that were recorded, or the same bytes in another version."""
+    call = _ask_about(client, version_arn, subject, subject.version_id, least)
+    if not call.is_gone or not subject.version_id:
+        return call
+    now = images.record_of(subject.key) or {}
+    if now.get("digest") != subject.digest or now.get("version_id") == subject.version_id:
+        return call
+    return _ask_about(client, version_arn, subject, now.get("version_id", ""), least)
+
+
+def _ask_about(client: Any, version_arn: str, subject: Subject, version_id: str, least: Mapping[str, Any]) -> Call:
+    """Ask about one version of an image; waits and tries again when the model is busy, or out of order for a moment."""
+    version = {"Version": version_id} if version_id else {}
+    image = {"S3Object": {"Bucket": stack.setting("DATA_BUCKET"), "Name": subject.key, **version}}
+    began = time.monotonic()
+    for attempt in count():
+        started = time.monotonic()
+        try:
+            answer = client.detect_custom_labels(ProjectVersionArn=version_arn, Image=image, **least)
+        except (ClientError, BotoCoreError) as error:
+            if not _may_pass(error, attempt, started - began):
+                return Call(subject, error=_as_text(error))
+            time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))
+            continue
+        return Call(subject, tuple(answer["CustomLabels"]), round((time.monotonic() - started) * 1000, 1))
+    raise AssertionError("unreachable: only answers and errors end the loop")
+
+
+def _may_pass(error: ClientError | BotoCoreError, attempt: int, seconds: float) -> bool:
+    """Whether a failed call is worth another try, after so many tries and seconds."""
+    if isinstance(error, BotoCoreError):
+        return seconds < _PASSING_SECONDS
+    if clients.code_of(error) in _THROTTLES:
+        return attempt < _MAX_THROTTLES - 1
+    return clients.code_of(error) in _PASSING and seconds < _PASSING_SECONDS
+
+
+def _as_text(error: ClientError | BotoCoreError) -> str:
+    if isinstance(error, BotoCoreError):
+        return f"{type(error).__name__}: {error}"
+    return f"{clients.code_of(error)}: {clients.message_of(error)}"

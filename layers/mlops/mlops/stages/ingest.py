@@ -1,0 +1,122 @@
+"""Uploads and deletions become image records, and every batch asks whether the dataset has settled."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from mlops import stack
+from mlops.aws import buckets
+from mlops.dataset.keys import KeyRefused, Upload, dataset_of, parse_upload
+from mlops.dataset.limits import MAX_BYTES
+from mlops.pictures.looking import MaskRules, facts_of
+from mlops.records import activity, runs
+from mlops.records.images import correct_record, record_of, write_record
+
+# How long nothing must come after dataset.json: events of one moment come in any order.
+COMPLETE_SECONDS = 10
+_TO_THE_SECOND = len("2026-01-01T00:00:00")
+# What GetObject answers, why S3 does not hand the object out, or nothing.
+Found = Mapping[str, Any] | buckets.ObjectUnreadable | None
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An upload, or a deletion, and when it happened (ISO 8601, UTC, to the second)."""
+
+    upload: Upload
+    at: str
+
+
+def record(event: Mapping[str, Any]) -> Arrival | None:
+    """Record one S3 event as EventBridge delivers it; None when it is not about a dataset, or changed nothing.
+
+    An event says which object to look at, not what will be found: events come late, twice, in any order, and what is
+    reported as a deletion may have brought an earlier version back.
+    """
+    written = event["detail"]["object"]
+    key = str(written["key"])
+    if dataset_of(key) is None:
+        return None
+    upload, refusal = _read(key)
+    with _found(key) as found:
+        if event["detail-type"] == "Object Deleted" and found and _is_recorded(key, found):
+            return None
+        facts = _facts(upload, refusal, found)
+    write_record(upload, facts, str(written.get("sequencer", "")))
+    return Arrival(upload, str(facts.get("uploaded_at") or event.get("time") or runs.now())[:_TO_THE_SECOND])
+
+
+def look_again(key: str) -> None:
+    """Correct the record of an object whose events were lost, or said something else."""
+    seen = record_of(key)
+    upload, refusal = _read(key)
+    with _found(key) as found:
+        facts = _facts(upload, refusal, found)
+    correct_record(upload, facts, seen)
+
+
+def announce(arrivals: Iterable[Arrival | None]) -> None:
+    """Ask once per dataset, after the quiet time, whether anything came after this batch.
+
+    The quiet time is short once dataset.json has come, for whatever came before it: it says that all is there. What
+    comes after it, as when a sync sends keys in an order of its own, is waited for as ever.
+    """
+    latest: dict[str, str] = {}
+    for arrival in filter(None, arrivals):
+        dataset = arrival.upload.dataset
+        latest[dataset] = max(latest.get(dataset, ""), arrival.at)
+        if arrival.upload.kind == "settings":
+            activity.note_complete(dataset, arrival.at)
+    quiet = int(stack.setting("SETTLE_SECONDS"))
+    for dataset, at in latest.items():
+        is_complete = at <= activity.of(dataset).complete_at
+        activity.ask_whether_settled(dataset, min(quiet, COMPLETE_SECONDS) if is_complete else quiet)
+
+
+def _read(key: str) -> tuple[Upload, KeyRefused | None]:
+    try:
+        return parse_upload(key), None
+    except KeyRefused as refusal:
+        return Upload(key, str(dataset_of(key)), refusal.kind), refusal
+
+
+@contextmanager
+def _found(key: str) -> Iterator[Found]:
+    """The object as it is now. Its body is not read yet, and whoever does not read it gives the connection back."""
+    try:
+        found = buckets.data_bucket().get(key)
+    except buckets.ObjectUnreadable as unreadable:
+        yield unreadable
+        return
+    with closing(found["Body"]) if found else nullcontext():
+        yield found
+
+
+def _is_recorded(key: str, found: Mapping[str, Any] | buckets.ObjectUnreadable) -> bool:
+    known = record_of(key)
+    if known is None or isinstance(found, buckets.ObjectUnreadable):
+        return False
+    return known["state"] != "DELETED" and known.get("etag") == _etag(found)
+
+
+def _etag(found: Mapping[str, Any]) -> str:
+    return str(found["ETag"]).strip('"')
+
+
+def _facts(upload: Upload, refusal: KeyRefused | None, found: Found) -> dict[str, Any]:
+    """What is to be recorded about an object as it was found."""
+    if found is None:
+        return {"state": "DELETED"}
+    if isinstance(found, buckets.ObjectUnreadable):
+        reason = f"S3 does not hand it out ({found}): restore it or mend its encryption and rights, or upload it again"
+        return {"state": "REFUSED", "etag": buckets.data_bucket().etag(upload.key), "reason": reason, "is_unread": True}
+    facts = {"etag": _etag(found), "uploaded_at": found["LastModified"].strftime("%Y-%m-%dT%H:%M:%S.000Z")}
+    size = int(found["ContentLength"])
+    if refusal or upload.kind == "settings":
+        return facts | ({"state": "REFUSED", "reason": str(refusal)} if refusal else {"state": "ACCEPTED"})
+    if size > MAX_BYTES:
+        return {**facts, "state": "REFUSED", "reason": f"has {size} bytes; at most {MAX_BYTES} are allowed"}
+    facts["version_id"] = str(found.get("VersionId") or "")
+    rules = MaskRules(int(stack.setting("MINIMUM_DEFECT_PIXELS")), int(stack.setting("MERGE_DISTANCE")))
+    return facts | facts_of(upload, found["Body"].read(), rules)

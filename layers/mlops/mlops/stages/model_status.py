@@ -1,0 +1,91 @@
+"""The events Rekognition does not emit: one queue message per watched version, sent again until the awaited change."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlops import stack
+from mlops.aws import messages
+from mlops.models import projects
+from mlops.models.watch import Message, send
+from mlops.records import runs, table
+from mlops.stage import StageRef, ref_of
+
+_LATER = ("STARTING", "RUNNING", "STOPPING", "STOPPED")
+
+
+def handle(message: Message) -> None:
+    """One hop: look, tell what changed, and come back later unless the end is reached."""
+    if message["kind"] == "retry":
+        facts = {name: message[name] for name in ("artifact", "decision", "is_rollback") if name in message}
+        messages.put_event("Pipeline Stage Retry", {**ref_of(message).as_detail(), **facts})
+        return
+    if not _is_current(message):
+        return
+    ref, version_arn = ref_of(message), message["version_arn"]
+    project, name = projects.names_of(version_arn)
+    described = projects.describe_version(project, name) or {
+        "Status": "DELETED",
+        "StatusMessage": "The version is gone.",
+    }
+    status = _status_of(described, message["until"])
+    if status != message["previous"]:
+        _announce(ref, project, message, {**described, "Status": status})
+    if status in message["until"] or _was_used(message, status):
+        _end_stage(ref, status, described)
+    elif status in ("DELETED", "DELETING"):
+        runs.fail(ref, [f"the version {name} was deleted while the stage waited for {' or '.join(message['until'])}"])
+    elif time.time() > message["deadline"]:
+        runs.fail(ref, [f"{name} is still {status} after {stack.setting('DEADLINE_HOURS')} hours"])
+    else:
+        send({**message, "previous": status, "hop": message["hop"] + 1})
+    taken = {"hop": message["hop"] + 1, "expires_at": int(time.time()) + 7 * 86400}
+    table.put({"pk": _pk(message), "sk": "WATCH", **taken})
+
+
+def _status_of(described: Mapping[str, Any], until: Sequence[str]) -> str:
+    """The status of a version; one that was started since is a version whose training or copy is complete."""
+    status = str(described["Status"])
+    complete = next((awaited for awaited in until if awaited in ("TRAINING_COMPLETED", "COPYING_COMPLETED")), None)
+    return complete if complete and status in _LATER else status
+
+
+def _was_used(message: Message, status: str) -> bool:
+    """Whether the use that a version was started for is over: it has stopped, and its lease has ended."""
+    if "RUNNING" not in message["until"] or status not in ("STOPPING", "STOPPED"):
+        return False
+    lease = table.get(f"LEASE#{message['version_arn']}", "LEASE")
+    return lease is None or lease["lease_id"] != message["cause"]
+
+
+def _is_current(message: Message) -> bool:
+    """Whether nobody has taken this hop yet; a second delivery of a past one ends here."""
+    row = table.get(_pk(message), "WATCH")
+    return row is None or row["hop"] <= message["hop"]
+
+
+def _pk(message: Message) -> str:
+    return f"WATCH#{message['version_arn']}#{message['cause']}"
+
+
+def _announce(ref: StageRef, project: str, message: Message, described: Mapping[str, Any]) -> None:
+    name = projects.names_of(message["version_arn"])[1]
+    version = {"project_arn": project, "version_arn": message["version_arn"], "version_name": name}
+    change = {"status": described["Status"], "previous_status": message["previous"], "cause": message["cause"]}
+    told = {**change, "message": str(described.get("StatusMessage", ""))}
+    messages.put_event("Model Status Change", {**ref.as_detail(), **version, **told})
+    if described["Status"].endswith("ING") or described["Status"].endswith("IN_PROGRESS"):
+        runs.wait(ref, f"Rekognition: {described['Status']}")
+
+
+def _end_stage(ref: StageRef, status: str, described: Mapping[str, Any]) -> None:
+    if status == "TRAINING_COMPLETED":
+        runs.complete(ref)
+    elif status in ("TRAINING_FAILED", "COPYING_FAILED", "FAILED"):
+        message = described.get("StatusMessage") or "Rekognition gave no reason"
+        runs.fail(ref, [f"Rekognition: {status}: {message}", *_where_to_look(described)])
+
+
+def _where_to_look(described: Mapping[str, Any]) -> list[str]:
+    summary = described.get("ManifestSummary", {}).get("S3Object")
+    return [f"details: s3://{summary['Bucket']}/{summary['Name']}"] if summary else []

@@ -1,0 +1,67 @@
+"""Models that run although nobody may use them are stopped: the last net, beside leases and stops after use."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from mlops.aws import clients, messages, telemetry
+from mlops.models import projects, serving
+from mlops.records import kept_models, runs, table
+from mlops.stage import ENVIRONMENTS, ref_of
+
+_REASON = "the model was stopped by the sweeper: its lease was over"
+
+
+def sweep() -> list[str]:
+    """Stop every running version of the stack's projects that has no lease and is not kept; returns their ARNs.
+
+    The service is asked what runs, not our table. A version that is starting cannot be stopped: the next sweep does it.
+    """
+    kept, found = kept_models.kept(), list(running())
+    idle = [arn for arn in found if arn not in kept and not serving.has_lease(arn)]
+    stopped = [arn for arn in idle if _stop(arn)]
+    if stopped:
+        messages.put_event("Models Swept", {"version_arns": stopped, "swept_at": runs.now()})
+    telemetry.models_stopped(stopped)
+    left = Counter(projects.place_of(arn)[0] for arn in set(found).difference(stopped))
+    for environment in ENVIRONMENTS:
+        telemetry.models_running(environment, left[environment])
+    return stopped
+
+
+def stop_everything() -> list[str]:
+    """Stop all versions of the stack's projects, kept or not, and end their leases; returns those that still run."""
+    for arn in running():
+        _stop(arn)
+        table.delete(f"LEASE#{arn}", "LEASE")
+    kept_models.drop_all()
+    return list(running())
+
+
+def running() -> Iterator[str]:
+    """ARNs of all versions that are starting or running."""
+    for _, project in projects.all_projects():
+        yield from projects.running_versions(project)
+
+
+def _stop(version_arn: str) -> bool:
+    try:
+        serving.stop(version_arn)
+    except ClientError as error:
+        if clients.code_of(error) != "ResourceInUseException":
+            raise
+        return False
+    lease = serving.lease_of(version_arn)
+    if lease:
+        _fail_its_test(lease)
+        table.delete(f"LEASE#{version_arn}", "LEASE")
+    return True
+
+
+def _fail_its_test(lease: Mapping[str, Any]) -> None:
+    ref = ref_of(lease)
+    row = table.get(*ref.row) or {}
+    if row.get("state") in (runs.IN_PROGRESS, runs.WAITING):
+        runs.fail(ref, [_REASON])

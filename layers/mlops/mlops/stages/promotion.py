@@ -1,0 +1,220 @@
+"""An approved version is copied into the next environment, tested there, and released."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from mlops import arns, stack, words
+from mlops.aws import clients, messages
+from mlops.dataset.keys import run_key
+from mlops.models import projects, serving, sharing, watch
+from mlops.records import decisions, kept_models, releases, results, runs, table
+from mlops.stage import StageRef, approval_stage, before
+
+# Answers that another try will not change.
+REFUSALS = (
+    "ResourceNotFoundException",
+    "ServiceQuotaExceededException",
+    "InvalidParameterException",
+    "ValidationException",
+)
+
+
+def decided(detail: Mapping[str, Any]) -> None:
+    """Act on a decision, after looking it up: the event alone is not believed."""
+    approval = table.get(str(detail["approval"]), "APPROVAL")
+    if approval is None or approval["run_id"] != detail["run_id"] or approval["state"] == decisions.PENDING:
+        raise PermissionError(f"no decision is recorded for {detail['run_id']}")
+    target = str(approval["target"])
+    ref = runs.load(str(approval["run_id"]), approval_stage(target), target)
+    if approval["state"] == decisions.REJECTED:
+        comment = f": {approval['comment']}" if approval["comment"] else ""
+        runs.fail(ref, [f"rejected by {approval['approver']}{comment}"])
+    else:
+        decision = str(detail["approval"])
+        decisions.note(ref, decision, approval["approver"], approval["comment"])
+        copy(ref, decision)
+
+
+def copy(ref: StageRef, decision: str) -> None:
+    """Copy the version into the project of `ref.environment`, or find the copy, and watch it for this decision.
+
+    Raises PermissionError when there is no such decision.
+    """
+    decisions.require(ref, decision)
+    places = projects.projects()[ref.task]
+    source, destination = places[before(ref.environment)], places[ref.environment]
+    version = projects.describe_version(source, ref.run_id)
+    if version is None:
+        runs.fail(ref, [_gone(ref, source)])
+        return
+    try:
+        sharing.grant(version["ProjectVersionArn"], destination)
+        answer = projects.rekognition(destination).copy_project_version(
+            SourceProjectArn=source,
+            SourceProjectVersionArn=version["ProjectVersionArn"],
+            DestinationProjectArn=destination,
+            VersionName=ref.run_id,
+            OutputConfig={
+                "S3Bucket": _bucket_of(ref.environment),
+                "S3KeyPrefix": run_key(ref.run_id, f"rekognition/{ref.environment}"),
+            },
+        )
+        version_arn = str(answer["ProjectVersionArn"])
+    except ClientError as error:
+        found = _bear(ref, destination, error, decision)
+        if found is None:
+            return
+        version_arn = found
+    runs.note_version(ref, version_arn)
+    watch.watch(ref, version_arn, until=("COPYING_COMPLETED", "COPYING_FAILED"), cause=decision)
+
+
+def _gone(ref: StageRef, project: str) -> str:
+    return f"{ref.run_id} is not in {arns.project_name(project)} any more; was it deleted?"
+
+
+def _bucket_of(environment: str) -> str:
+    """Where a copy's results go: into a bucket of the environment's own account."""
+    return stack.json_setting("BUCKETS").get(environment) or stack.setting("ARTIFACTS_BUCKET")
+
+
+def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) -> str | None:
+    """The ARN of a copy that exists already; None when the stage waits or has failed."""
+    code = clients.code_of(error)
+    existing = projects.describe_version(destination, ref.run_id)
+    if code == "ResourceInUseException" and existing:
+        return str(existing["ProjectVersionArn"])
+    if code == "LimitExceededException" and (full := projects.fullness(destination)):
+        runs.fail(ref, [f"{full}. Then approve again, or roll back again"])
+        return None
+    if code in ("LimitExceededException", "ResourceInUseException"):
+        runs.wait(ref, "a free slot to copy the model")
+        watch.retry_later(ref, ref.run_id, decision)
+        return None
+    if code in REFUSALS:
+        runs.fail(ref, [f"Rekognition: {code}: {clients.message_of(error)}"])
+        return None
+    raise error
+
+
+def copied(detail: Mapping[str, Any]) -> None:
+    """Start a copied version for the test that a decision asks for; the event's `cause` is the decision."""
+    environment = str(detail["environment"])
+    ref = runs.load(str(detail["run_id"]), approval_stage(environment), environment)
+    places = projects.projects()[ref.task]
+    sharing.revoke(places[before(ref.environment)], places[ref.environment], ref.run_id)
+    if detail["status"] == "COPYING_FAILED":
+        return
+    decision = decisions.named_in(detail, ref)
+    decisions.require(ref, decision)
+    if version := projects.describe_version(places[ref.environment], ref.run_id):
+        _start(ref.at("inference_test"), version, decision)
+        runs.complete(ref)
+    else:
+        runs.fail(ref, [_gone(ref, places[ref.environment])])
+
+
+def retry(detail: Mapping[str, Any]) -> None:
+    """Go on with a copy or a start that met a quota."""
+    ref = runs.load(str(detail["run_id"]), str(detail["stage"]), str(detail["environment"]))
+    decision = decisions.named_in(detail, ref)
+    if ref.stage == approval_stage(ref.environment):
+        copy(ref, decision)
+    else:
+        project = projects.projects()[ref.task][ref.environment]
+        if version := projects.describe_version(project, ref.run_id):
+            _start(ref, version, decision)
+        else:
+            runs.fail(ref, [_gone(ref, project)])
+
+
+def _start(ref: StageRef, version: Mapping[str, Any], decision: str) -> None:
+    """Start a version for its test, unless it is in force: no second test puts at risk what consumers use."""
+    decisions.require(ref, decision)
+    version_arn = str(version["ProjectVersionArn"])
+    release = releases.current(ref.dataset, ref.task, ref.environment) or {}
+    is_new = version.get("Status") == "COPYING_COMPLETED"
+    if is_new or release.get("version_arn") != version_arn or serving.has_lease(version_arn):
+        serving.start(ref, version_arn, decision)
+
+
+def release(detail: Mapping[str, Any]) -> None:
+    """Make a version that passed its test the current one of its environment.
+
+    Only then is the version before it stopped, so that consumers never find none running.
+    """
+    tested, result = results.passed(detail)
+    ref = tested.at("release")
+    decision = _decision_of(ref, result)
+    if "approver" not in decision:
+        raise PermissionError(f"no decision lets {ref.run_id} into {ref.environment}, whatever an event says")
+    entry = releases.record(
+        ref,
+        result,
+        {
+            "version_arn": result["version_arn"],
+            "approver": decision.get("approver", ""),
+            "comment": decision.get("comment", ""),
+            "is_rollback": bool(decision.get("is_rollback")),
+            "released_at": runs.now(),
+        },
+    )
+    if entry.get("announced"):
+        return
+    is_running = _keep_running(ref, entry, result["lease_id"])
+    releases.publish(entry, is_running)
+    names = ("run_id", "dataset", "task", "environment", "version_arn", "previous_version_arn")
+    messages.put_event("Model Released", {name: entry[name] for name in names} | {"is_running": is_running})
+    table.update(entry["pk"], entry["sk"], {"announced": True})
+
+
+def _keep_running(ref: StageRef, entry: Mapping[str, Any], lease_id: str) -> bool:
+    """Keep the released version running where that is wanted and there is room; stop it and the one before it else."""
+    version_arn, previous = entry["version_arn"], entry["previous_version_arn"]
+    stays = stack.is_wanted(ref.environment) and kept_models.keep(ref, version_arn)
+    if not stays:
+        kept_models.drop(ref)
+        serving.stop(version_arn)
+    if previous and previous != version_arn:
+        serving.stop(previous)
+    serving.end_lease(version_arn, lease_id)
+    return stays
+
+
+def _decision_of(ref: StageRef, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Who let the version in: by the decision that its test was made for."""
+    if found := decisions.find(ref, str(result.get("decision", ""))):
+        return found
+    # A test that was begun by an earlier release of this stack names none: what was recorded for the run then.
+    pointer = table.get(ref.row[0], f"APPROVAL#{ref.environment}") or {}
+    return decisions.find(ref, decisions.rollback(ref)) or decisions.find(ref, str(pointer.get("token_hash", "")))
+
+
+def roll_back(detail: Mapping[str, Any], cause: str) -> None:
+    """Bring a version back that was released before: tested again, and released again, without training.
+
+    The event names a record that whoever asks has written: putting an event is no right to release.
+    """
+    environment, decision = str(detail["environment"]), str(detail.get("decision", ""))
+    ref = runs.load(str(detail["run_id"]), "rollback", environment)
+    asked = decisions.require(ref, decision)
+    if not asked.get("is_rollback"):
+        raise PermissionError(f"nobody asked for {ref.run_id} to come back, whatever an event says")
+    if not runs.begin(ref, cause):
+        return
+    current = releases.current(ref.dataset, ref.task, environment) or {}
+    if releases.was_released(ref) is None:
+        runs.fail(ref, [f"{ref.run_id} was never released in {environment}"])
+    elif current.get("run_id") == ref.run_id:
+        runs.fail(ref, [f"{ref.run_id} is the current release in {environment}"])
+    elif problem := words.overlong(str(asked["approver"]), str(asked["comment"])):
+        runs.fail(ref, [problem])
+    else:
+        if version := projects.describe_version(projects.projects()[ref.task][environment], ref.run_id):
+            _start(ref.at("inference_test"), version, decision)
+        else:
+            # It was deleted here: it comes back the way that it came.
+            copy(ref.at(approval_stage(environment)), decision)
+        runs.complete(ref)

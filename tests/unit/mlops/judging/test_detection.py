@@ -1,0 +1,295 @@
+"""Detection: the service's snapshot, real answers, and what is drawn of them."""
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mlops.dataset.boxes import Box
+from mlops.judging import detection, mistakes
+from mlops.judging.answers import Call, Subject
+from mlops.judging.gate import Thresholds
+from mlops.judging.snapshots import box_outcomes
+from mlops.pictures import drawing
+from mlops.pictures.drawing import Mark, draw
+from mlops.stage import StageRef
+from mlops.stages import eval_metric, inference_test
+
+TRUTH, ANSWER = "rekognition-custom-labels-training-0", "rekognition-custom-labels-evaluation"
+Found = tuple[str, float, tuple[float, float, float, float]]
+
+
+@pytest.fixture(autouse=True)
+def limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"detection": {"f1": 0.5, "false_alarm_rate": 0.5}, "classification": {}}
+    monkeypatch.setenv("INFERENCE_LIMITS", json.dumps(limits))
+    monkeypatch.setenv("MATCH_IOU", "0.5")
+
+
+def attribute(boxes: list[Found]) -> tuple[dict[str, Any], dict[str, Any]]:
+    labels = sorted({label for label, _, _ in boxes})
+    sides = ("left", "top", "width", "height")
+    value = {
+        "image_size": [{"width": 100, "height": 100, "depth": 3}],
+        "annotations": [
+            {"class_id": labels.index(label), **dict(zip(sides, box, strict=True))} for label, _, box in boxes
+        ],
+    }
+    details = {f"{ANSWER}-details": {"version": 1}}
+    metadata = {
+        "objects": [{"confidence": confidence, **details} for _, confidence, _ in boxes],
+        "class-map": {str(number): label for number, label in enumerate(labels)},
+        "type": "groundtruth/object-detection",
+    }
+    return value, metadata
+
+
+def line(truth: list[Found], said: list[Found]) -> str:
+    entry: dict[str, Any] = {"source-ref": "s3://b/a.png"}
+    entry[TRUTH], entry[f"{TRUTH}-metadata"] = attribute(truth)
+    entry[ANSWER], entry[f"{ANSWER}-metadata"] = attribute(said)
+    return json.dumps(entry) + "\n"
+
+
+AT, NEAR, FAR = (10, 10, 20, 20), (12, 10, 20, 20), (60, 60, 20, 20)
+# bent: one found, one missed for its low confidence; cut: one false alarm, one found.
+SNAPSHOT = (
+    line([("bent", 1, AT)], [("bent", 0.9, NEAR), ("cut", 0.8, FAR)])
+    + line([("bent", 1, AT)], [("bent", 0.3, AT)])
+    + line([("cut", 1, FAR)], [("cut", 0.7, FAR), ("bent", 0.1, AT)])
+)
+
+
+def summary(**aggregates: float) -> dict[str, Any]:
+    metrics = {"Precision": 0.5, "Recall": 1.0, "F1Score": 2 / 3, "Threshold": 0.6}
+    return {
+        "AggregatedEvaluationResults": {"F1Score": 2 / 3, "Precision": 0.75, "Recall": 0.75, **aggregates},
+        "LabelEvaluationResults": [
+            {"Label": "bent", "Metrics": {**metrics, "Threshold": 0.5}, "NumberOfTestingImages": 2},
+            {"Label": "cut", "Metrics": metrics, "NumberOfTestingImages": 1},
+        ],
+    }
+
+
+def test_snapshot_is_judged_box_by_box_at_the_assumed_thresholds() -> None:
+    judged = eval_metric.judge("detection", summary(), SNAPSHOT, Thresholds(0.5, 0))
+
+    assert judged["recomputed"]["per_label"] == {
+        "bent": {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2},
+        "cut": {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1},
+    }
+    assert judged["agrees"]
+    assert judged["reasons"] == []
+
+
+def test_average_precision_and_recall_are_kept_where_the_service_has_them() -> None:
+    judged = eval_metric.judge(
+        "detection", summary(AveragePrecision=0.6, AverageRecall=0.9), SNAPSHOT, Thresholds(0.5, 0)
+    )
+
+    assert (judged["service"]["average_precision"], judged["service"]["average_recall"]) == (0.6, 0.9)
+
+
+def test_a_label_below_its_threshold_is_named_with_its_boxes() -> None:
+    judged = eval_metric.judge("detection", summary(), SNAPSHOT, Thresholds(0.5, 0.7, {"cut": 0}))
+
+    assert judged["reasons"][-1] == "recomputed from the snapshot: F1 of bent is 0.667 on 2 boxes, below 0.700"
+
+
+def test_a_stricter_overlap_makes_near_boxes_wrong() -> None:
+    thresholds = {"bent": 0.5, "cut": 0.6}
+
+    assert ("bent", True, True) in list(box_outcomes(SNAPSHOT, thresholds, 0.5))
+    assert ("bent", True, True) not in list(box_outcomes(SNAPSHOT, thresholds, 0.95))
+
+
+def label(name: str, confidence: float, box: Box) -> dict[str, Any]:
+    drawn = {"Left": box.left / 200, "Top": box.top / 100, "Width": box.width / 200, "Height": box.height / 100}
+    return {"Name": name, "Confidence": confidence, "Geometry": {"BoundingBox": drawn}}
+
+
+def call(key: str, truth: list[Box], *said: Mapping[str, Any], of: str = "bent", error: str = "") -> Call:
+    return Call(Subject(f"datasets/d/{key}", of, 200, 100, tuple(truth)), said, 10, error)
+
+
+BOX, OTHER = Box(20, 30, 40, 40), Box(120, 10, 60, 30)
+HIT = call("hit.png", [BOX], label("bent", 90, BOX))
+MISS = call("miss.png", [BOX, OTHER], label("bent", 80, OTHER))
+WRONG_LABEL = call("wrong.png", [BOX], label("cut", 70, BOX))
+CLEAN = call("clean.png", [], of="normal")
+ALARM = call("alarm.png", [], label("cut", 60, BOX), label("bent", 55, OTHER), of="normal")
+
+
+def test_scores_are_those_of_the_boxes_on_images_with_defects() -> None:
+    measured = detection.measure([HIT, MISS, WRONG_LABEL, CLEAN, ALARM], 0.5)
+
+    assert measured["per_label"]["bent"] == {
+        "precision": 1.0,
+        "recall": 0.5,
+        "f1": pytest.approx(2 / 3),
+        "support": 4,
+        "missed": 2,
+        "false_alarms": 0,
+        "false_alarms_on_clean_images": 1,
+    }
+    assert measured["per_label"]["cut"]["false_alarms"] == 1
+    # The mean is over the labels that occur in the truth.
+    assert measured["f1"] == pytest.approx(2 / 3)
+
+
+def test_false_alarms_are_counted_per_clean_image() -> None:
+    assert detection.measure([HIT, CLEAN, ALARM], 0.5)["false_alarm_rate"] == 1.0
+    assert detection.measure([HIT, MISS], 0.5)["false_alarm_rate"] is None
+
+
+def test_a_second_box_on_the_same_defect_is_a_false_alarm() -> None:
+    measured = detection.measure([call("a.png", [BOX], label("bent", 90, BOX), label("bent", 80, BOX))], 0.5)
+
+    assert [box["outcome"] for box in measured["answers"][0]["found"]] == ["right", "false_alarm"]
+
+
+def test_too_many_false_alarms_fail_the_test_and_say_how_many() -> None:
+    judged = inference_test.judge("detection", [HIT, ALARM, CLEAN])
+
+    assert judged["reasons"] == ["inference test: 1.000 false alarms per clean image are more than 0.500"]
+    assert json.loads(json.dumps(judged, allow_nan=False)) == judged
+
+
+def test_labels_without_a_box_are_not_found() -> None:
+    measured = detection.measure([call("a.png", [BOX], {"Name": "bent", "Confidence": 99.0})], 0.5)
+
+    assert measured["per_label"]["bent"]["missed"] == 1
+
+
+def row(key: str, side: str, boxed: bool) -> dict[str, Any]:
+    boxes = [{"left": 1, "top": 2, "width": 3, "height": 4}] if boxed else []
+    size = {"width": 9, "height": 9}
+    return {"key": key, "etag": "e", "side": side, "label": "bent" if boxed else "normal", **size, "boxes": boxes}
+
+
+def test_held_out_images_are_asked_about_and_all_clean_ones() -> None:
+    inventory = [row("a", "train", True), row("b", "test", True), row("c", "holdout", True), row("d", "test", False)]
+
+    subjects, side = inference_test.choose("detection", inventory, 50)
+
+    assert ([subject.key for subject in subjects], side) == (["c", "d"], "holdout")
+
+
+def test_without_held_out_boxes_the_test_images_are_asked_about() -> None:
+    inventory = [row("a", "train", True), row("b", "test", True), row("d", "holdout", False)]
+
+    subjects, side = inference_test.choose("detection", inventory, 50)
+
+    assert ([subject.key for subject in subjects], side) == (["b", "d"], "test")
+
+
+def test_a_classifier_is_asked_about_one_side_only() -> None:
+    inventory = [row("a", "holdout", False), row("b", "test", False), row("c", "holdout", True)]
+
+    assert [subject.key for subject in inference_test.choose("classification", inventory, 50)[0]] == ["c", "a"]
+
+
+def test_most_images_that_were_asked_about_are_asked_about_again_when_others_come() -> None:
+    inventory = [row(f"{number:02}", "holdout", True) for number in range(40)]
+
+    before, after = (
+        {subject.key for subject in inference_test.choose("detection", rows, 10)[0]}
+        for rows in (inventory[:30], inventory)
+    )
+
+    assert len(before) == len(after) == 10
+    assert len(before & after) >= 6
+
+
+REF = StageRef("d-detection-0123456789ab", "d", "detection", "inference_test", "staging")
+
+
+def test_gallery_shows_misses_first_then_false_alarms_then_what_is_right() -> None:
+    answers = detection.measure([CLEAN, HIT, ALARM, MISS, WRONG_LABEL], 0.5)["answers"]
+
+    planned = mistakes.plan(REF, answers)
+
+    assert [item["image"].split("/")[-1] for item in planned] == [
+        "wrong.png",
+        "miss.png",
+        "alarm.png",
+        "hit.png",
+        "clean.png",
+    ]
+    assert planned[0] == {
+        "key": "runs/d-detection-0123456789ab/staging/gallery/00-missed.jpg",
+        "image": "datasets/d/wrong.png",
+        "caption": "1 missed, 1 false alarm: wrong.png",
+        "is_wrong": True,
+    }
+    assert [item["key"].split("/")[-1] for item in planned[2:]] == [
+        "02-false-alarm.jpg",
+        "03-found.jpg",
+        "04-clean.jpg",
+    ]
+    assert [item["caption"] for item in planned[3:]] == ["all found: hit.png", "clean, nothing found: clean.png"]
+
+
+def test_gallery_is_bounded_and_keeps_room_for_what_is_right() -> None:
+    calls = [call(f"{number}.png", [BOX]) for number in range(40)] + [HIT] * 40
+
+    planned = mistakes.plan(REF, detection.measure(calls, 0.5)["answers"])
+
+    assert len(planned) == 24
+    assert sum(item["is_wrong"] for item in planned) == 18
+
+
+def picture(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
+    return Image.fromarray(np.full((size[1], size[0]), 90, np.uint8)).convert(mode)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 1280), (512, 512), (4096, 300)])
+def test_marks_are_drawn_where_the_boxes_are(size: tuple[int, int]) -> None:
+    width, height = size
+    box = Box(width / 4, height / 4, width / 2, height / 2)
+
+    drawn = draw(picture(size), [Mark(box, "", drawing.TRUTH)], "caption")
+
+    scale = max(drawn.width if width > 360 else 360, 1) / width if width >= height else (drawn.height - 26) / height
+    pixels = np.asarray(drawn)
+    green = np.all(np.abs(pixels.astype(int) - (0x2B, 0xD6, 0x5A)) < 12, axis=2)
+    rows, columns = np.flatnonzero(green.any(1)), np.flatnonzero(green.any(0))
+    assert columns[0] == pytest.approx(box.left * scale, abs=2)
+    assert columns[-1] == pytest.approx((box.left + box.width) * scale, abs=2)
+    assert rows[-1] == pytest.approx((box.top + box.height) * scale + 26, abs=2)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_images_of_every_mode_are_drawn_on(mode: str) -> None:
+    assert draw(picture((100, 80), mode), [Mark(BOX, "bent", drawing.FOUND)], "x").mode == "RGB"
+
+
+def test_sixteen_bit_images_are_not_blown_out() -> None:
+    image = Image.fromarray(np.full((80, 100), 0x5A00, np.uint16))
+
+    assert np.asarray(draw(image, [], ""))[60, 60].tolist() == [0x5A] * 3
+
+
+def test_texts_of_neighbouring_marks_do_not_cover_each_other() -> None:
+    places: list[drawing._Place] = []
+    canvas = drawing.ImageDraw.Draw(Image.new("RGB", (500, 500)))
+    for _ in range(6):
+        places.append(drawing._label(canvas, Mark(BOX, "same place", "#ffffff"), 1.0, (500, 500), places))
+
+    assert len(set(places)) == 6
+    assert not any(drawing._overlaps(place, places[:number]) for number, place in enumerate(places))
+
+
+def test_a_caption_that_is_too_long_is_cut() -> None:
+    assert draw(picture((100, 100)), [], "very long " * 50).width == 360
+
+
+def test_jpeg_of_the_same_drawing_is_the_same() -> None:
+    first, second = (drawing.as_jpeg(draw(picture((100, 100)), [Mark(BOX, "x", "#ffffff")], "a")) for _ in range(2))
+
+    assert first == second
+    assert Image.open(io.BytesIO(first)).format == "JPEG"

@@ -1,0 +1,194 @@
+"""What people read: the approval page, the report and the mails, also where names are hostile."""
+
+import html
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mlops.reading import evidence, mails
+from mlops.reading.evidence import Picture
+from mlops.reading.rendering import render
+from mlops.stage import StageRef
+from mlops.stages import report
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "a'b\"c&d",
+    "\u202etxt.exe",
+    "{{ 7 * 7 }}{% raw %}",
+    "x" * 300,
+    "\U0001f984 \u4e2d\u6587",
+]
+RUN = "transistor-classification-0f3a9c1b7d25"
+
+
+def known_of(label: str, task: str = "classification") -> dict[str, Any]:
+    """What evidence knows of a run with one label beside `normal`, called as given."""
+    score = {"f1": 0.8, "precision": 0.8, "recall": 0.8, "support": 5}
+    score |= {"missed": 1, "false_alarms": 0, "false_alarms_on_clean_images": 0}
+    truth = {
+        "run_id": RUN,
+        "images": 20,
+        "digest": "0f3a9c1b7d25",
+        "labels": [label, "normal"],
+        "counts": {side: {label: 3, "normal": 4} for side in ("train", "test", "holdout")},
+        "refused": {f"datasets/d/train/{label}/a.png": f"not a picture: {label}"},
+        "manifests": {"train": f"runs/{RUN}/manifests/train.manifest"},
+        "overlays": {},
+    }
+    gate = {"thresholds": {"f1": 0.7}, "service": {"f1": 0.8}, "recomputed": {"f1": 0.79}}
+    f1 = {"candidate": 0.8, "production": 0.9, "difference": -0.1}
+    test = {
+        "task": task,
+        "environment": "development",
+        "thresholds": {"f1": 0.7, "false_alarm_rate": 0.2} | ({"accuracy": 0.9} if task == "classification" else {}),
+        "images": 10,
+        "images_from": "holdout",
+        "clean_images": 5,
+        "f1": 0.8,
+        "accuracy": 0.8,
+        "false_alarm_rate": 0.0,
+        "match_iou": 0.5,
+        "per_label": {label: score, "normal": score},
+        "comparison": {"note": "", "with": RUN, "images": 10, "f1": f1, "per_label": {label: f1}},
+        "answers": [],
+        "version_arn": "arn:aws:rekognition:eu-west-1:111122223333:project/p/version/v/1772621000123",
+        "tested_at": "2026-03-02T09:15:00.000+00:00",
+    }
+    if task == "classification":
+        test["confusion_matrix"] = {label: {label: 4, "": 1}, "normal": {"normal": 5}}
+    cost = {"usd": 0.4, "training": 900.0, "running": 120.0, "usd_an_hour": 4.0}
+    measures = list(evidence.measures_of(gate, test))
+    facts = {"warnings": [f"few images of {label}"], "bucket": "artifacts", "cost": cost, "mistakes": 2}
+    confusion = evidence.confusion_of(truth, test)
+    return {"truth": truth, "gate": gate, "test": test, "measures": measures, "confusion": confusion, **facts}
+
+
+def shared(label: str, task: str = "classification") -> dict[str, Any]:
+    known = known_of(label, task)
+    release = {"environment": "staging", "released_at": "2026-02-01T00:00:00", "run_id": RUN}
+    release |= {"approver": label, "comment": label, "is_rollback": False}
+    picture = Picture("https://bucket.example/a.jpg?X-Amz-Expires=900&b=c", f"{label}: a.png", is_wrong=True)
+    return {
+        **known,
+        "run_id": RUN,
+        "dataset": "transistor",
+        "task": task,
+        "target": "staging",
+        "stays_running": True,
+        "pictures": {"gallery": [picture], "overlays": [picture]},
+        "lineage": evidence.lineage_of(known),
+        "releases": [release],
+    }
+
+
+def page(label: str, task: str = "classification") -> str:
+    form = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
+    return render("approval.html", **shared(label, task), **form)
+
+
+def report_of(label: str, task: str = "classification") -> str:
+    stage = {"stage": "eval_metric", "environment": "development", "state": "FAILED", "took": "3 s"}
+    stages = [{**stage, "started_at": "2026-03-02T09:15:00.000+00:00"}]
+    headline, why = report.headline_of(stage), [f"label {label}: f1 0.1 is below 0.5"]
+    told = {"headline": headline, "reasons": why, "next_step": "Do it.", "written_at": "2026-03-02T09:16"}
+    return render("report.html", **shared(label, task), stages=stages, **told)
+
+
+@pytest.mark.parametrize("written", [page, report_of])
+@pytest.mark.parametrize("task", ["classification", "detection"])
+@pytest.mark.parametrize("label", HOSTILE)
+def test_hostile_names_are_shown_as_text(written: Callable[..., str], task: str, label: str) -> None:
+    text = written(label, task)
+
+    assert str(html.escape(label)).replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in text
+    assert "<script" not in text
+    assert "<img src=x" not in text
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_mails_hold_no_characters_that_change_what_is_read(label: str) -> None:
+    ref = StageRef(RUN, "transistor", "classification", "approve2staging", "staging")
+    terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
+    subject, text = mails.approval_mail(ref, known_of(label), **terms, expires="tomorrow", stays_running=False)
+
+    assert "\u202e" not in text
+    assert len(subject) < 100
+    assert label.replace("\u202e", "") in text
+
+
+@pytest.mark.parametrize(("arns", "said"), [(["a"], "1 model that"), (["a", "b"], "2 models that")])
+def test_the_mail_about_swept_models_names_each_and_says_what_keeps_it_from_coming_again(
+    arns: list[str], said: str
+) -> None:
+    subject, text = mails.sweep_mail([f"arn:aws:rekognition:{name}" for name in arns], 4)
+
+    assert said in subject
+    assert all(f"  arn:aws:rekognition:{name}\n" in text for name in arns)
+    assert "USD 4.00 an hour" in text
+    assert "LeaseMinutes" in text
+    assert max(map(len, text.splitlines())) <= 90
+
+
+def test_the_verdict_comes_first_and_says_what_misses_its_limit() -> None:
+    text = page("dent")
+
+    assert "1 of 5 numbers miss their limits" in text
+    assert "2 of 10 images are not answered" in text
+    assert "-0.100" in text
+    assert text.index('class="verdict') < text.index("Numbers beside their limits") < text.index("<form")
+    assert "too low" in text
+
+
+def test_a_run_that_was_not_tested_has_a_report_of_what_is_known() -> None:
+    nothing = {"truth": None, "gate": None, "test": None, "measures": [], "confusion": None, "mistakes": None}
+    rest = {"pictures": {"gallery": [], "overlays": []}, "lineage": [], "releases": [], "warnings": []}
+    stage = {"stage": "ground_truth", "environment": "development", "state": "FAILED", "took": ""}
+    told = {"headline": report.headline_of(stage), "reasons": ["no image"], "next_step": "Add images."}
+    text = render("report.html", **(shared("x") | nothing | rest), **told, written_at="2026-03-02T09:16", stages=[])
+
+    assert "Failed: ground_truth in development" in text
+    assert "no image" in text
+    assert "Numbers beside" not in text
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("COMPLETED", "Passed: inference_test in staging"),
+        ("IN_PROGRESS", "Under way: inference_test in staging"),
+        ("WAITING", "inference_test waits for a free slot"),
+        ("FAILED", "Failed: inference_test in staging"),
+    ],
+)
+def test_the_headline_says_how_a_run_stands(state: str, said: str) -> None:
+    stage = {"stage": "inference_test", "environment": "staging", "state": state, "waiting_for": "a free slot"}
+
+    assert report.headline_of(stage) == said
+
+
+def test_a_release_is_the_headline() -> None:
+    stage = {"stage": "inference_test", "environment": "staging", "state": "COMPLETED"}
+
+    assert report.headline_of(stage, {"staging"}) == "Released to staging"
+
+
+def test_a_failed_stage_says_how_a_run_stands_and_otherwise_the_last() -> None:
+    stages = [{"state": "COMPLETED", "n": 1}, {"state": "FAILED", "n": 2}, {"state": "WAITING", "n": 3}]
+
+    assert (evidence.outcome_of(stages) or {})["n"] == 2
+    assert (evidence.outcome_of(stages[::2]) or {})["n"] == 3
+    assert evidence.outcome_of([]) is None
+
+
+def test_confusion_has_a_column_for_no_answer_only_where_there_was_none() -> None:
+    truth = {"labels": ["a", "b"]}
+
+    silent = evidence.confusion_of(truth, {"confusion_matrix": {"a": {"a": 1, "": 1}, "b": {"b": 2}}})
+    full = evidence.confusion_of(truth, {"confusion_matrix": {"a": {"a": 1, "b": 3}}})
+
+    assert silent and silent["columns"] == ["a", "b", ""]
+    assert full and full["columns"] == ["a", "b"]
+    assert full["rows"] == [("a", [(1, 0.25), (3, 0.75)]), ("b", [(0, 0.0), (0, 0.0)])]

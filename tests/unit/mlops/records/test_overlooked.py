@@ -1,0 +1,91 @@
+"""The hourly look at what no event told of."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mlops.records import overlooked, table
+from tests.unit.mlops.settling import Uploads, bucket_with_events, picture
+
+ACTIVITY = ("DATASET#parts", "ACTIVITY")
+
+
+@pytest.fixture
+def uploads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploads]:
+    with bucket_with_events(monkeypatch) as uploads:
+        yield uploads
+
+
+def later() -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=30)
+
+
+def test_a_dataset_that_no_event_told_of_is_trained_on(uploads: Uploads) -> None:
+    for index in range(12):
+        label = ("good", "cut")[index % 2]
+        uploads.put(f"train/{label}/{index}.png", picture(index), is_told=False)
+
+    assert overlooked.sweep(later()) == ["asked whether parts has settled"]
+    uploads.settle()
+    assert [run["images"] for run in uploads.runs()] == [12]
+
+
+@pytest.mark.parametrize("change", ["created", "replaced", "deleted"])
+def test_a_change_that_no_event_told_of_is_found(uploads: Uploads, change: str) -> None:
+    uploads.usual()
+    uploads.settle()
+    if change == "deleted":
+        uploads.delete("train/cut/0.png", is_told=False)
+    else:
+        # S3 tells the time to the second; what is replaced within it is found by its number or not at all.
+        table.update(*ACTIVITY, {"settled": "12 objects, newest 2020-01-01T00:00:00+00:00"})
+        uploads.put(f"train/cut/{0 if change == 'replaced' else 'new'}.png", picture(99), is_told=False)
+    overlooked.sweep(later())
+    uploads.settle()
+
+    assert len(uploads.runs()) == 2
+
+
+def test_a_dataset_that_is_as_it_settled_is_left_alone(uploads: Uploads) -> None:
+    uploads.usual()
+    uploads.settle()
+
+    assert [done for done in overlooked.sweep(later()) if "settled" in done] == []
+    assert uploads.messages == []
+
+
+def test_what_has_just_come_is_left_to_its_events(uploads: Uploads) -> None:
+    uploads.put("train/cut/0.png", picture(1), is_told=False)
+
+    assert overlooked.sweep() == []
+
+
+def test_runs_from_before_anything_was_noted_are_not_trained_again(uploads: Uploads) -> None:
+    uploads.usual()
+    uploads.settle()
+    table.update(*ACTIVITY, {"settled": None})
+
+    assert [done for done in overlooked.sweep(later()) if "settled" in done] == []
+    assert "12 objects" in (table.get(*ACTIVITY) or {})["settled"]
+
+
+def test_a_stage_that_never_began_although_its_input_is_there_is_begun(uploads: Uploads) -> None:
+    uploads.usual()
+    uploads.settle()
+    (run,) = uploads.runs()
+    key = f"runs/{run['run_id']}/ground_truth.json"
+
+    assert overlooked.sweep(later()) == [f"wrote ground_truth.json of {run['run_id']} again"]
+    assert len(uploads.s3.list_object_versions(Bucket="artifacts", Prefix=key)["Versions"]) == 1
+    assert uploads.runs() == [run]
+
+
+def test_a_stage_that_began_or_is_too_old_is_left_alone(uploads: Uploads) -> None:
+    uploads.usual()
+    uploads.settle()
+    (run,) = uploads.runs()
+
+    assert overlooked.sweep(later() + timedelta(days=2)) == []
+    uploads.prepared(run)
+    assert overlooked.sweep(later()) == [f"wrote training_input.json of {run['run_id']} again"]

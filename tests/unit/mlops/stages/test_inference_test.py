@@ -1,0 +1,147 @@
+"""One call of an inference test: which bytes it is about, and what is tried again."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from mlops.judging.answers import Call, Subject
+from mlops.stages import inference_test
+
+KEY = "datasets/parts/test/cut/0.png"
+RECORDED = Subject(KEY, "cut", 99, 99, digest="same", version_id="v1")
+
+
+class Clock:
+    """A clock that moves only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(inference_test, "time", clock)
+    monkeypatch.setenv("DATA_BUCKET", "data")
+    monkeypatch.setattr("mlops.records.images.record_of", lambda key: None)
+    return clock
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "DetectCustomLabels")
+
+
+def ask(outcomes: list[Any], subject: Subject = RECORDED) -> tuple[Call, list[dict[str, Any]]]:
+    """Ask a service that answers so, one call after the other, the last outcome for ever; also the requests."""
+    requests: list[dict[str, Any]] = []
+
+    def detect(**request: Any) -> dict[str, Any]:
+        requests.append(request)
+        outcome = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return {"CustomLabels": outcome}
+
+    return inference_test._ask(SimpleNamespace(detect_custom_labels=detect), "arn", subject, {}), requests
+
+
+LABEL = [{"Name": "cut", "Confidence": 99.0}]
+
+
+@pytest.mark.parametrize("code", ["ResourceNotReadyException", "InternalServerError"])
+def test_what_is_over_in_a_moment_is_tried_again(code: str) -> None:
+    call, requests = ask([refused(code), refused(code), LABEL])
+
+    assert (call.labels, len(requests)) == (tuple(LABEL), 3)
+
+
+def test_a_connection_that_broke_is_made_again() -> None:
+    call, _ = ask([EndpointConnectionError(endpoint_url="https://x"), LABEL])
+
+    assert call.labels == tuple(LABEL)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [refused("InternalServerError"), EndpointConnectionError(endpoint_url="https://x")],
+    ids=["code", "network"],
+)
+def test_what_is_not_over_in_a_minute_is_an_error(clock: Clock, error: Exception) -> None:
+    call, _ = ask([error])
+
+    assert 60 <= clock.now < 70
+    assert call.error and not call.is_gone
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidImageFormatException", "ResourceNotFoundException"])
+def test_what_another_try_will_not_change_is_an_error_at_once(clock: Clock, code: str) -> None:
+    call, requests = ask([refused(code)])
+
+    assert (call.error, len(requests), clock.now) == (f"{code}: no", 1, 0)
+
+
+def test_the_recorded_version_is_asked_about() -> None:
+    _, (request,) = ask([LABEL])
+
+    assert request["Image"]["S3Object"] == {"Bucket": "data", "Name": KEY, "Version": "v1"}
+
+
+def test_the_same_bytes_in_another_version_do_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops.records.images.record_of", lambda key: {"digest": "same", "version_id": "v2"})
+    call, requests = ask([refused("InvalidS3ObjectException"), LABEL])
+
+    assert call.labels == tuple(LABEL)
+    assert requests[1]["Image"]["S3Object"]["Version"] == "v2"
+
+
+@pytest.mark.parametrize("now", [None, {"digest": "other", "version_id": "v2"}], ids=["deleted", "replaced"])
+def test_bytes_that_are_gone_are_told_from_a_failed_call(
+    monkeypatch: pytest.MonkeyPatch, now: dict[str, str] | None
+) -> None:
+    monkeypatch.setattr("mlops.records.images.record_of", lambda key: now)
+    call, requests = ask([refused("InvalidS3ObjectException")])
+
+    assert call.is_gone and len(requests) == 1
+
+
+def test_a_run_from_before_versions_were_recorded_asks_by_name() -> None:
+    _, (request,) = ask([LABEL], Subject(KEY, "cut", 99, 99, etag="e"))
+
+    assert "Version" not in request["Image"]["S3Object"]
+
+
+@pytest.mark.parametrize(("gone", "reasons"), [(1, 0), (2, 0), (3, 1), (20, 1)])
+def test_images_that_are_gone_count_for_nothing_up_to_a_share(
+    monkeypatch: pytest.MonkeyPatch, gone: int, reasons: int
+) -> None:
+    limits = '{"classification": {"f1": 0, "accuracy": 0, "false_alarm_rate": 1, "missing_images": 0.1}}'
+    monkeypatch.setenv("INFERENCE_LIMITS", limits)
+    calls = [
+        Call(Subject(f"datasets/p/test/normal/{n}.png", "normal", 9, 9), ({"Name": "normal", "Confidence": 9.0},))
+        for n in range(20)
+    ]
+    for number in range(gone):
+        calls[number] = Call(calls[number].subject, error="InvalidS3ObjectException: gone")
+    judged = inference_test.judge("classification", calls)
+
+    assert len(judged["reasons"]) == reasons
+    assert judged["gone"] == [call.subject.key for call in calls[:gone]]
+    assert any("could not be read from the bucket any more" in remark for remark in judged["remarks"])
+
+
+def test_without_clean_images_it_is_said_that_false_alarms_were_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFERENCE_LIMITS", '{"classification": {"f1": 0, "accuracy": 0, "false_alarm_rate": 0}}')
+    judged = inference_test.judge(
+        "classification", [Call(Subject(KEY, "cut", 9, 9), ({"Name": "cut", "Confidence": 9.0},))]
+    )
+
+    assert (judged["false_alarm_rate"], judged["reasons"]) == (None, [])
+    assert "false alarms were not judged" in judged["remarks"][0]

@@ -1,0 +1,56 @@
+"""A quota that passes is waited for; a project that is full is not."""
+
+from typing import Any
+
+import pytest
+
+from mlops.records import decisions, runs, table, waiting_line
+from mlops.stage import StageRef
+from mlops.stages import promotion, training
+from tests.unit.mlops.test_survival import NEW, at, prepare_run, ref
+from tests.unit.mlops.world import PROJECTS, TASK, World, refused, version_arn
+
+
+def fill(world: World, environment: str, count: int) -> None:
+    project = PROJECTS[TASK][environment]
+    world.models.status |= {version_arn(project, f"old-{number:03}"): "STOPPED" for number in range(count)}
+
+
+def over_the_limit(**_: Any) -> None:
+    raise refused("LimitExceededException")
+
+
+def stage(place: StageRef) -> dict[str, Any]:
+    return table.get(*place.row) or {}
+
+
+@pytest.mark.parametrize(("models", "state"), [(100, runs.FAILED), (99, runs.WAITING), (0, runs.WAITING)])
+def test_a_training_fails_where_a_project_is_full_and_waits_for_a_slot_otherwise(
+    world: World, models: int, state: str
+) -> None:
+    fill(world, "development", models)
+    runs.create(NEW, "parts", TASK)
+    place = ref(NEW, "training", "development")
+    runs.begin(place, "c")
+    training._bear(place, PROJECTS[TASK]["development"], refused("LimitExceededException"), "c")
+
+    assert stage(place)["state"] == state
+    if state == runs.FAILED:
+        assert "aws rekognition delete-project-version" in stage(place)["reasons"][0]
+        assert waiting_line.is_next(waiting_line.TRAINING, ref("another", "training", "development"))
+
+
+@pytest.mark.parametrize(("models", "state"), [(100, runs.FAILED), (3, runs.WAITING)])
+def test_a_copy_fails_where_a_project_is_full_and_waits_for_a_slot_otherwise(
+    world: World, monkeypatch: pytest.MonkeyPatch, models: int, state: str
+) -> None:
+    prepare_run(world, NEW, "staging")
+    assert at(NEW, "staging") in world.models.status
+    fill(world, "production", models)
+    place = ref(NEW, "approve2production", "production")
+    runs.begin(place, "c")
+    decisions.note(place, "APPROVAL#x", "Ada", "")
+    monkeypatch.setattr(world.models, "copy_project_version", over_the_limit)
+    promotion.copy(place, "APPROVAL#x")
+
+    assert stage(place)["state"] == state
