@@ -802,7 +802,8 @@ ROWS = (
         38,
         "The rights of `CloudFormationRole` and `LaunchRole` are all that CloudFormation needs",
         "the handlers' lists of each resource type",
-        "written from them, with the reads that handlers make; a test names the actions that know no resource",
+        "written from them, with the reads that handlers make; a test holds every statement against the service "
+        "authorization reference",
         "the deployment fails with `AccessDenied` and rolls back; add the action to the list",
         source="was wrong in three; service authorization reference: `lambda:CreateEventSourceMapping`, "
         "`rekognition:CreateProject` and `logs:DescribeIndexPolicies` take no resource",
