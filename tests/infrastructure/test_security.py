@@ -93,9 +93,19 @@ def test_no_role_may_do_everything_of_a_service(role):
     assert not [action for action in actions if "*" in action]
 
 
+@pytest.mark.parametrize("function", functions())
+def test_no_function_can_make_a_log_group_again_that_was_deleted_with_the_stack(function):
+    role = functions()[function]["Role"].removesuffix(".Arn")
+    denied = [s for s in statements(role) if s["Effect"] == "Deny" and "logs:CreateLogGroup" in s["Action"]]
+
+    # AWSLambdaBasicExecutionRole allows it for every group.
+    assert [(s["Resource"], s.get("Condition")) for s in denied] == [(["*"], None)]
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_reaches_every_resource(role):
-    anywhere = [s["Action"] for s in statements(role) if any(r == "*" for r in s["Resource"])]
+    allowed = [s for s in statements(role) if s["Effect"] == "Allow"]
+    anywhere = [s["Action"] for s in allowed if any(r == "*" for r in s["Resource"])]
 
     assert {action for actions in anywhere for action in actions} <= ANY_RESOURCE
 
