@@ -441,10 +441,14 @@ def install_callers_of_foreign_buckets() -> None:
 
 
 def _role_arn(principal_arn: str) -> str:
-    """The role of an assumed-role session; any other principal as it is. Roles are taken to have no path."""
+    """The role of an assumed-role session, with its path; any other principal as it is."""
+    from ministack.services import iam
+
     if ":assumed-role/" not in principal_arn:
         return principal_arn
-    return f"arn:aws:iam::{principal_arn.split(':')[4]}:role/{principal_arn.split('/')[1]}"
+    account, name = principal_arn.split(":")[4], principal_arn.split("/")[1]
+    role = iam._roles.get_scoped(account, None, name) or {}
+    return str(role.get("Arn", f"arn:aws:iam::{account}:role/{name}"))
 
 
 def install_memory_report() -> None:

@@ -159,7 +159,7 @@ def test_a_role_that_makes_roles_makes_no_users_keys_or_policies_and_passes_its_
     passes = [s for s in rights(ROLES[role]["Properties"]) if "iam:PassRole" in s["Action"]]
     own = {
         "product.LaunchRole": "role/rekognition-mlops/SC-*",
-        "pipeline.CloudFormationRole": "role/rekognition-mlops-*",
+        "pipeline.CloudFormationRole": "role/rekognition-mlops/rekognition-mlops-*/*",
     }
 
     assert not [action for action in allowed if "Role" not in action]
