@@ -34,6 +34,7 @@ from typing import Any
 
 CONTRACT: Mapping[str, str] = {
     "ministack.core.iam_actions:identity_denial_message": "82f77b7767c60ba0",
+    "ministack.core.iam_evaluator:_gather_role_policies": "d83d1661b86595ac",
     "ministack.core.iam_evaluator:_resolve_condition_key": "15e26964cd38f32c",
     "ministack.core.iam_evaluator:caller_arn": "8dc478d34f4697cf",
     "ministack.core.iam_evaluator:enforce": "cf64b1ee5b099c8f",

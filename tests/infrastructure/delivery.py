@@ -37,7 +37,7 @@ def delivery(name: str, **given: str) -> dict[str, Resource]:
         for key, resource in source["Resources"].items()
         if not str(resource.get("Condition", "")).startswith(("HasLauncher", "HasConnection"))
     }
-    return dict(resolve(resources, {**defaults, **GIVEN[name], **given, **PSEUDO}))
+    return dict(resolve(resources, {**defaults, **GIVEN[name], **PSEUDO, **given}))
 
 
 def delivery_with_options(name: str) -> dict[str, Resource]:

@@ -48,6 +48,11 @@ def every_statement() -> Mapping[str, Statement]:
     return found
 
 
+def statements_of(parts: Mapping[str, Resource]) -> Iterator[Statement]:
+    """Every statement of a template."""
+    return _statements(list(parts.values()), parts)
+
+
 def _statements(node: Any, parts: Mapping[str, Resource]) -> Iterator[Statement]:
     if isinstance(node, list):
         for entry in node:

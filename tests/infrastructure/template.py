@@ -45,7 +45,7 @@ class _NoManagedPolicies:
 
 
 @cache
-def resources(optional: bool = False) -> dict[str, Resource]:
+def resources(optional: bool = False, stack: str = PSEUDO["AWS::StackName"]) -> dict[str, Resource]:
     """Every resource by its logical id. `Ref X` reads as "X", `GetAtt X.Arn` as "X.Arn", buckets by their names.
 
     With `optional`, as if every optional parameter were given.
@@ -62,7 +62,8 @@ def resources(optional: bool = False) -> dict[str, Resource]:
         expanded = transform(source, given, _NoManagedPolicies())
     defaults = {name: parameter.get("Default") for name, parameter in source["Parameters"].items()}
     options = OPTIONS if optional else {}
-    return dict(resolve(expanded["Resources"], {**defaults, **given, **options, **PSEUDO, **BUCKETS}))
+    names = {**defaults, **given, **options, **PSEUDO, **BUCKETS, "AWS::StackName": stack}
+    return dict(resolve(expanded["Resources"], names))
 
 
 def of_type(kind: str) -> dict[str, Resource]:
