@@ -876,7 +876,7 @@ ROWS = (
         "nowhere; for EventBridge Scheduler it is",
         "where it is present it must be this account; no policy depends on its presence but that of the schedule",
         "a trust that demands it keeps everybody out, and nothing deploys; a key, and no alarm sends a mail",
-        hand="for Service Catalog: the portfolio in a test account, below",
+        hand="for the others: portfolio and pipeline in a test account, below",
     ),
     _row(
         47,
