@@ -139,7 +139,7 @@ def test_roles_use_no_key_but_the_topics():
     assert {arn for statement in uses for arn in statement["Resource"]} == {"TopicKey.Arn"}
 
 
-def test_every_queue_that_a_rule_sends_to_lets_this_stacks_rules_in():
+def test_every_queue_that_a_rule_sends_to_lets_rules_in():
     targets = [target for rule in of_type("AWS::Events::Rule").values() for target in rule["Targets"]]
     queues = {f"{name}.Arn" for name in of_type("AWS::SQS::Queue")}
     needed = {t["DeadLetterConfig"]["Arn"] for t in targets} | {t["Arn"] for t in targets if t["Arn"] in queues}
