@@ -43,8 +43,9 @@ class Decoded:
     """A picture as `image`, eight bits of gray (L) or RGB, without transparency.
 
     `stored` is (width, height) in pixels as the file has the rows, `orientation` how EXIF turns them. `turns` is
-    what is left to be turned in `image`, which may also be smaller than the picture by the whole factor `shrunk`. `done` says
-    what was done so far, `bits` how many a number uses. `is_plain`: the file itself holds this, as PNG or JPEG.
+    what is left to be turned in `image`, which may also be smaller than the picture by the whole factor `shrunk`.
+    `done` says what was done so far, `bits` how many a number uses. `is_plain`: the file itself holds this, as PNG or
+    JPEG.
     """
 
     image: Image.Image

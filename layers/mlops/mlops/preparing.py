@@ -90,10 +90,13 @@ def prepare(
 
 
 def prepared_mask(mask: Image.Image, mapping: PictureMapping) -> Image.Image:
-    """A mask of the stored picture (any mode; marked is what is not black) as one of the prepared one: L, 0 or 255.
+    """A mask of the stored picture (mode 1 or L; marked is what is not black) as one of the prepared: L, 0 or 255.
 
-    What was marked stays marked, however thin. Raises ValueError when it has another size than the stored picture.
+    What was marked stays marked, however thin: around a region of it lies the box that `mapping.box` gives.
+    Raises ValueError for a mask of another mode or of another size than the stored picture.
     """
+    if mask.mode not in ("1", "L"):
+        raise ValueError(f"the mask has the mode {mask.mode}, not 1 or L")
     if mask.size != (mapping.stored_width, mapping.stored_height):
         raise ValueError(f"the mask has {mask.size} px, its picture {mapping.stored_width} x {mapping.stored_height}")
     marked = mask.convert("L").point([0] + [255] * 255)
@@ -109,7 +112,8 @@ def _brightest(pixels: npt.NDArray[np.uint8], axis: int, length: int) -> npt.NDA
     first = number * before // length
     last = -(-(number + 1) * before // length) - 1
     # What `reduceat` takes together ends where the next begins; the pixel there may reach into both.
-    return np.maximum(np.maximum.reduceat(pixels, first, axis), pixels.take(last, axis))
+    brightest: npt.NDArray[np.uint8] = np.maximum(np.maximum.reduceat(pixels, first, axis), pixels.take(last, axis))
+    return brightest
 
 
 def _fitting(width: int, height: int) -> tuple[int, int]:
