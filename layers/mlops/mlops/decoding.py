@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from PIL import Image, ImageChops, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
@@ -18,7 +19,7 @@ from mlops.png import SIGNATURE, PictureRefused, Png, orientation_of, read_png
 # The largest camera sensors have 151 million pixels. Far beyond that even counting takes too long.
 MAX_PIXELS = 160_000_000
 # Bytes for a picture and its file. Python, the libraries and the copy take the rest of the 1024 MB of a function.
-_MOST_MEMORY = 600_000_000
+_MOST_MEMORY = 700_000_000
 # Bytes a pixel that decoding takes at its peak, by Pillow's mode, which keeps RGB in four bytes: the pixels, and what
 # they become.
 _BYTES_A_PIXEL = {"1": 2, "L": 2, "P": 5, "RGB": 5, "I;16": 4, "I;16B": 4, "I": 8}
@@ -27,15 +28,15 @@ _BYTES_OF_OTHERS = 9
 _BYTES_OF_DEEP = 13
 # WebP and GIF draw a frame on a canvas of RGBA and keep the one before.
 _BYTES_OF_FRAMES = 20
-# PNG chunks are found, put together and written anew.
-_COPIES_OF_PNG = 2
+# Beside the file itself its chunks are put together, and written anew.
+_COPIES_OF_PNG = 3
 _FORMATS = ("JPEG", "TIFF", "BMP", "WEBP", "GIF")
 TAKEN = "PNG, JPEG, TIFF, BMP, WebP or GIF"
 _JPEG, _TIFF = b"\xff\xd8", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # TIFF tags, and those of its values that matter here.
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _KIND, _EXTRA = 256, 257, 258, 262, 339, 338
-_TILE_WIDTH, _TILE_HEIGHT = 322, 323
-_WHITE_IS_ZERO, _FLOAT, _PREMULTIPLIED, _CMYK = 0, 3, 1, 5
+_TILE_WIDTH, _TILE_HEIGHT, _COMPRESSION = 322, 323, 259
+_WHITE_IS_ZERO, _FLOAT, _PREMULTIPLIED, _CMYK, _NONE = 0, 3, 1, 5, 1
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,9 @@ def _check_pixels(width: int, height: int) -> None:
         raise PictureRefused(_too_many(f"{width} x {height}; at most {MAX_PIXELS // 1_000_000} million are read"))
 
 
-def _check_memory(size: tuple[int, int], bytes_a_pixel: float, file: int) -> None:
+def _check_memory(size: tuple[int, int], bytes_a_pixel: float, file: int, copies: int = 1) -> None:
     width, height = size
-    if width * height * bytes_a_pixel + file > _MOST_MEMORY:
+    if width * height * bytes_a_pixel + copies * file > _MOST_MEMORY:
         raise PictureRefused(
             _too_many(f"{width} x {height} of its kind in a file of {file} bytes take more memory than there is")
         )
@@ -131,19 +132,21 @@ def _png(data: bytes, window: Window | None, ground: Ground) -> Decoded:
     size = png.width, png.height
     _check_pixels(*size)
     done = _of_frames(b"acTL" in data[: data.find(b"IDAT")])
-    facts = {"stored": size, "format": "PNG", "orientation": png.orientation, "turns": png.orientation}
+    decoded = partial(Decoded, stored=size, format="PNG", orientation=png.orientation, turns=png.orientation)
     if png.depth > 8:
         # Strips of it are at full depth; the result is RGB.
-        _check_memory(size, 40 if png.is_interlaced else 5, _COPIES_OF_PNG * len(data))
+        _check_memory(size, 40 if png.is_interlaced else 5, len(data), _COPIES_OF_PNG)
         image, bits, sentence = _narrow(size, png_strips(png), window, ground)
-        return Decoded(image, bits=bits, done=(*done, sentence), **facts)  # type: ignore[arg-type]
+        return decoded(image, bits=bits, done=(*done, sentence))
     is_plain = png.depth == 8 and png.colour in (0, 2) and not png.transparency
-    _check_memory(size, 5 if is_plain else _BYTES_OF_OTHERS, _COPIES_OF_PNG * len(data))
+    _check_memory(size, 5 if is_plain else _BYTES_OF_OTHERS, len(data), _COPIES_OF_PNG)
     if png.colour in (0, 2) and png.transparency:
         image, said = _keyed(png, ground)
     else:
         image, said = _flattened(png.image(), ground)
-    return Decoded(image, done=(*done, *said), is_plain=is_plain, **facts)  # type: ignore[arg-type]
+    if png.depth < 8 and png.colour == 0:
+        said = (f"gray of {png.depth} bits stretched over 8", *said)
+    return decoded(image, done=(*done, *said), is_plain=is_plain)
 
 
 def _keyed(png: Png, ground: Ground) -> tuple[Image.Image, tuple[str, ...]]:
@@ -171,7 +174,7 @@ def _jpeg(data: bytes, image: Image.Image, ground: Ground, fitting: Fitting) -> 
     image.draft(None, target)
     shrunk = -(-stored[0] // image.width)
     # A progressive file is kept whole, as two bytes a coefficient, until its last scan has come.
-    kept = 2 * len(image.getbands()) * bool(image.info.get("progressive"))
+    kept = 2 * _samples_of(image) * bool(image.info.get("progressive"))
     _check_memory(stored, kept + _bytes_of(image) / shrunk**2, len(data))
     image.load()
     said: tuple[str, ...] = ()
@@ -181,6 +184,12 @@ def _jpeg(data: bytes, image: Image.Image, ground: Ground, fitting: Fitting) -> 
         image = ImageChops.invert(image)
     flat, said = _flattened(image, ground)
     return Decoded(flat, stored, "JPEG", orientation, orientation, shrunk, done=said, is_plain=is_plain)
+
+
+def _samples_of(image: Image.Image) -> float:
+    """How many numbers a pixel of a JPEG has on average: of colours there are fewer where they are subsampled."""
+    factors = [across * down for _, across, down, *_ in getattr(image, "layer", ())]
+    return sum(factors) / max(factors, default=1) if factors else len(image.getbands())
 
 
 def _turn(image: Image.Image) -> int:
@@ -230,9 +239,9 @@ def _upright_size(stored: tuple[int, int], orientation: int) -> tuple[int, int]:
 
 def _check_tiff(data: bytes, image: TiffImageFile, bits: int) -> None:
     """Memory for the pixels, and for a strip or tile, which may hold all of them or claim to be larger still."""
-    samples = len(image.getbands())
-    piece = samples * bits / 8
-    tile = (image.tag_v2.get(tag) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+    tags, samples = image.tag_v2, len(image.getbands())
+    piece = samples * bits / 8 * (tags.get(_COMPRESSION, _NONE) != _NONE)
+    tile = (tags.get(tag) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
     match tuple(tile):
         case (int(width), int(height)):
             _check_memory((width, height), piece, len(data))

@@ -23,6 +23,8 @@ _DEPTHS = (8, 10, 12, 14, 16)
 _FULL = 65535
 # Pixels of a strip: each takes up to eight bytes, several times over.
 _STRIP = 1_000_000
+# Bytes that are unpacked at once.
+_PIECE = 100_000
 # An interlaced picture is taken apart as a whole.
 _MOST_INTERLACED = 12_000_000
 
@@ -160,21 +162,32 @@ def _unfiltered(png: Png) -> Iterator[Strip]:
 
 def _filtered_rows(png: Png, size: int) -> Iterator[npt.NDArray[np.uint8]]:
     """All rows, some at a time: the number of a filter, then the filtered bytes; `size` bytes together."""
-    unpacker, packed, left = zlib.decompressobj(), png.data, png.height
-    while left:
-        count = min(rows_a_strip(png.width), left)
-        found = bytearray()
-        while len(found) < count * size:
-            try:
-                more = unpacker.decompress(packed, count * size - len(found))
-            except zlib.error as error:
-                raise PictureRefused(f"is damaged: its pixels cannot be unpacked ({error})") from error
-            packed = unpacker.unconsumed_tail
-            if not more:
-                raise PictureRefused("is cut off: pixels are missing at its end")
-            found += more
-        yield np.frombuffer(found, np.uint8).reshape(count, size)
-        left -= count
+    found, left = bytearray(), png.height
+    for more in _unpacked(png.data):
+        found += more
+        while left and len(found) >= (wanted := size * min(rows_a_strip(png.width), left)):
+            yield np.frombuffer(bytes(found[:wanted]), np.uint8).reshape(-1, size)
+            left -= wanted // size
+            del found[:wanted]
+        if not left:
+            return
+    raise PictureRefused("is cut off: pixels are missing at its end")
+
+
+def _unpacked(data: bytes) -> Iterator[bytes]:
+    """The bytes of a zlib stream, at most a piece at a time, however well they are packed."""
+    unpacker, view = zlib.decompressobj(), memoryview(data)
+    try:
+        for start in range(0, len(data), _PIECE):
+            packed: bytes | memoryview = view[start : start + _PIECE]
+            while packed or start + _PIECE >= len(data):
+                more = unpacker.decompress(packed, _STRIP)
+                packed = unpacker.unconsumed_tail
+                if not more:
+                    break
+                yield more
+    except zlib.error as error:
+        raise PictureRefused(f"is damaged: its pixels cannot be unpacked ({error})") from error
 
 
 def _half(png: Png, rows: npt.NDArray[np.uint8], place: int) -> Image.Image:
