@@ -197,6 +197,11 @@ class _Said:
         }
         try:
             metadata = _object(entry[f"{name}{_METADATA}"], "its metadata")
+            if "failure-reason" in metadata:
+                raise _Wrong(f"the labelling job failed here: {_said(metadata['failure-reason'])}; label it again")
+            if name not in entry and "type" not in metadata:
+                # Notes of a service, such as cl-metadata of Custom Labels, belong to no attribute.
+                return
             kind = metadata.get("type", "groundtruth/semantic-segmentation" if name == _LOOKOUT_MASK else None)
             reader = readers.get(kind) if isinstance(kind, str) else None
             if reader is None:
@@ -328,8 +333,8 @@ def _box(place: int, given: Any, names: _Names, size: tuple[int, int] | None) ->
 
 def _colours(given: Any) -> list[MaskColour]:
     found = []
-    for entry in _object(given, "its internal-color-map").values():
-        entry = _object(entry, "a colour of its internal-color-map")
+    for value in _object(given, "its internal-color-map").values():
+        entry = _object(value, "a colour of its internal-color-map")
         colour = entry.get("hex-color")
         if not isinstance(colour, str) or not _COLOUR.fullmatch(colour):
             raise _Wrong(f"a hex-color is {_said(colour)}; it must be like #1f77b4")
@@ -388,5 +393,9 @@ def _has_odd_characters(text: str) -> bool:
 
 def _said(value: Any) -> str:
     """What was written, in short, and harmless wherever it is shown."""
-    text = quoted(value) if isinstance(value, str) and not _has_odd_characters(value) else json.dumps(value)
+    is_plain = isinstance(value, str) and not _has_odd_characters(value)
+    try:
+        text = quoted(value) if is_plain else json.dumps(value)
+    except RecursionError:
+        text = "nested too deeply"
     return text if len(text) <= _MOST_SAID else f"{text[:_MOST_SAID]}…"
