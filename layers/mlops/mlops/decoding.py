@@ -35,8 +35,8 @@ TAKEN = "PNG, JPEG, TIFF, BMP, WebP or GIF"
 _JPEG, _TIFF = b"\xff\xd8", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # TIFF tags, and those of its values that matter here.
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _KIND, _EXTRA = 256, 257, 258, 262, 339, 338
-_TILE_WIDTH, _TILE_HEIGHT, _COMPRESSION = 322, 323, 259
-_WHITE_IS_ZERO, _FLOAT, _PREMULTIPLIED, _CMYK, _NONE = 0, 3, 1, 5, 1
+_TILE_WIDTH, _TILE_HEIGHT, _COMPRESSION, _PLANES = 322, 323, 259, 284
+_WHITE_IS_ZERO, _SIGNED, _FLOAT, _PREMULTIPLIED, _CMYK, _NONE, _APART = 0, 2, 3, 1, 5, 1, 2
 
 
 @dataclass(frozen=True)
@@ -216,11 +216,17 @@ def _tiff(data: bytes, image: TiffImageFile, window: Window | None, ground: Grou
     bits = max(tags.get(_BITS, (1,)))
     if image.mode == "F" or _FLOAT in tags.get(_KIND, ()):
         raise PictureRefused("is a TIFF of floating point numbers, whose black and white nobody knows; save it with 16")
+    if bits <= 8 and _SIGNED in tags.get(_KIND, ()):
+        raise PictureRefused("is a TIFF whose numbers are below zero, too; save it with those from 0 on")
     _check_tiff(data, image, bits)
     if bits <= 8 or int(tags[_PHOTOMETRIC]) == _CMYK:
         image.load()
         flat, said = _flattened(image, ground)
         return Decoded(flat, stored, "TIFF", orientation, done=(*done, *said))
+    if tags.get(_PLANES) == _APART and len(image.getbands()) > 1:
+        raise PictureRefused(
+            "is a TIFF of 16 bits in separate planes; save it with the channels of a pixel side by side"
+        )
     if _PREMULTIPLIED in tags.get(_EXTRA, ()):
         raise PictureRefused("is a TIFF of 16 bits whose colours are multiplied by alpha; save it without transparency")
     inverted = int(tags[_PHOTOMETRIC]) == _WHITE_IS_ZERO

@@ -177,10 +177,12 @@ def test_every_usual_kind_becomes_what_the_service_takes(kind: str) -> None:
     assert prepare(data) == prepared
 
 
-@pytest.mark.parametrize("kind", ["CMYK JPEG", "plain CMYK JPEG", "CMYK TIFF"])
+@pytest.mark.parametrize("kind", ["CMYK JPEG", "plain CMYK JPEG", "CMYK TIFF", "deep CMYK TIFF"])
 def test_cmyk_becomes_rgb_however_it_is_stored(kind: str) -> None:
     cmyk = Image.new("CMYK", SIZE, (255, 0, 0, 255) if "plain" in kind else (0, 255, 255, 0))
     data = encoded(cmyk, "TIFF" if "TIFF" in kind else "JPEG")
+    if kind == "deep CMYK TIFF":
+        data = tiff(np.full((*SIZE[::-1], 4), (0, 65535, 65535, 0), np.uint16), photometric="separated")
     if kind == "plain CMYK JPEG":
         # Without Adobe's segment the numbers are not inverted, and these are red, too.
         place = data.index(b"\xff\xee")
@@ -376,6 +378,19 @@ def test_every_kind_is_turned_upright_and_its_boxes_with_it(kind: str, orientati
         assert (orientation != 1) == (f"turned upright (its EXIF orientation was {orientation})" in prepared.done)
 
 
+def test_a_deep_png_is_turned_upright_too() -> None:
+    pixels = np.zeros((80, 120, 1), np.uint16)
+    pixels[8:32, 16:48] = 4095
+    data = png16(pixels)
+    exif = turned(6).tobytes().removeprefix(b"Exif\0\0")
+    data = data[:33] + chunk(b"eXIf", exif) + data[33:]
+
+    prepared = prepare(data)
+
+    assert (prepared.width, prepared.height) == (80, 120)
+    assert brightest_box(prepared, 128) == (48, 16, 72, 48)
+
+
 @pytest.mark.parametrize("orientation", [1, 2, 6, 7])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_deep_tiff_is_turned_upright_too(orientation: int, channels: int) -> None:
@@ -533,6 +548,15 @@ REFUSED = {
         "is a TIFF of a rare kind, or damaged",
     ),
     "floats": (tiff(np.zeros((80, 96), np.float32)), "is a TIFF of floating point numbers"),
+    "planes": (tiff(deep(3).transpose(2, 0, 1), photometric="rgb", planarconfig="separate"), "in separate planes"),
+    "packed planes": (
+        tiff(deep(3).transpose(2, 0, 1), photometric="rgb", planarconfig="separate", compression="adobe_deflate"),
+        "in separate planes",
+    ),
+    "multiplied": (tiff(deep(4), photometric="rgb", extrasamples=["assocalpha"]), "are multiplied by alpha"),
+    "signed": (tiff(np.zeros((80, 96), np.int8)), "below zero"),
+    "doubles": (tiff(np.zeros((80, 96))), "is a TIFF of a rare kind"),
+    "JPEG 2000": (encoded(Image.new("RGB", SIZE), "JPEG2000"), "is not a PNG, JPEG"),
     "32 bits": (tiff(np.full((80, 96), 70_000, np.uint32)), "has numbers from 70000"),
     "negative": (tiff(np.full((80, 96), -5, np.int16)), "has numbers from -5"),
     "colour floats": (tiff(np.zeros((80, 96, 3), np.float32), photometric="rgb"), "is a TIFF of"),
