@@ -134,12 +134,12 @@ def _png(data: bytes, window: Window | None, ground: Ground) -> Decoded:
     done = _of_frames(b"acTL" in data[: data.find(b"IDAT")])
     decoded = partial(Decoded, stored=size, format="PNG", orientation=png.orientation, turns=png.orientation)
     if png.depth > 8:
-        # Strips of it are at full depth; the result is RGB.
-        _check_memory(size, 40 if png.is_interlaced else 5, len(data), _COPIES_OF_PNG)
+        # Only strips of it are at full depth.
+        _check_memory(size, 40 if png.is_interlaced else _bytes_of_png(png), len(data), _COPIES_OF_PNG)
         image, bits, sentence = _narrow(size, png_strips(png), window, ground)
         return decoded(image, bits=bits, done=(*done, sentence))
     is_plain = png.depth == 8 and png.colour in (0, 2) and not png.transparency
-    _check_memory(size, 5 if is_plain else _BYTES_OF_OTHERS, len(data), _COPIES_OF_PNG)
+    _check_memory(size, _bytes_of_png(png), len(data), _COPIES_OF_PNG)
     if png.colour in (0, 2) and png.transparency:
         image, said = _keyed(png, ground)
     else:
@@ -147,6 +147,11 @@ def _png(data: bytes, window: Window | None, ground: Ground) -> Decoded:
     if png.depth < 8 and png.colour == 0:
         said = (f"gray of {png.depth} bits stretched over 8", *said)
     return decoded(image, done=(*done, *said), is_plain=is_plain)
+
+
+def _bytes_of_png(png: Png) -> int:
+    mode = {0: "L", 2: "RGB", 3: "P"}.get(png.colour, "")
+    return _BYTES_OF_OTHERS if png.transparency else _BYTES_A_PIXEL.get(mode, _BYTES_OF_OTHERS)
 
 
 def _keyed(png: Png, ground: Ground) -> tuple[Image.Image, tuple[str, ...]]:
