@@ -13,8 +13,8 @@ from functools import partial
 from PIL import Image, ImageChops, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from mlops.depth import Ground, Strips, Window, gray_strips, narrowed, png_strips, rows_a_strip, tiff_strips
-from mlops.png import SIGNATURE, PictureRefused, Png, orientation_of, read_png
+from mlops.pictures.depth import Ground, Strips, Window, gray_strips, narrowed, png_strips, rows_a_strip, tiff_strips
+from mlops.pictures.png import SIGNATURE, PictureRefused, Png, orientation_of, read_png
 
 # The largest camera sensors have 151 million pixels. Far beyond that even counting takes too long.
 MAX_PIXELS = 160_000_000

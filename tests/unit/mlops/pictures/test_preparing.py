@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
-from mlops import decoding, depth, preparing
-from mlops.limits import MAX_BYTES, image_faults
-from mlops.mapping import PictureMapping
-from mlops.png import PictureRefused
-from mlops.preparing import Prepared, Window, prepare, prepared_mask
+from mlops.dataset.limits import MAX_BYTES, image_faults
+from mlops.dataset.mapping import PictureMapping
+from mlops.pictures import decoding, depth, preparing
+from mlops.pictures.png import PictureRefused
+from mlops.pictures.preparing import Prepared, Window, prepare, prepared_mask
 
 SIZE = (96, 80)
 Array = npt.NDArray[np.generic]
