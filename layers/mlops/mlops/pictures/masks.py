@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops.dataset.boxes import Box
-from mlops.dataset.limits import MAX_BOXES
-from mlops.pictures.pixels import checked_png
-from mlops.pictures.png import SIGNATURE, PictureRefused, Png
+from mlops.dataset.limits import MAX_BOXES, MAX_SIDE
+from mlops.pictures.png import SIGNATURE, PictureRefused, Png, read_png
 
 Pixels = npt.NDArray[Any]
 Numbers = npt.NDArray[np.intp]
@@ -21,6 +20,10 @@ MAX_RUNS = 400_000
 # Work grows with the runs and with how far regions reach for each other.
 _MAX_REACHED = 4_000_000
 _NEARLY_ALL = 0.95
+# Twice the pixels of the largest picture of the service, which a picture that is scaled down may have; and as many bits
+# as that one has at most.
+_MOST_PIXELS = 2 * MAX_SIDE**2
+_MOST_BITS = 64 * MAX_SIDE**2
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def read_mask(data: bytes, *, least_pixels: int = 1, merge_distance: int = 0) ->
     """
     if not data.startswith(SIGNATURE):
         raise PictureRefused("is not a PNG image, whatever its name says")
-    png = checked_png(data)
+    png = _checked(data)
     shade, shades = _shade(png)
     remarks = []
     if shades > MAX_BOXES:
@@ -67,6 +70,17 @@ def read_mask(data: bytes, *, least_pixels: int = 1, merge_distance: int = 0) ->
     if any(box.width * box.height >= _NEARLY_ALL * png.width * png.height for box in found):
         remarks.append("has a box that covers nearly the whole picture; are black and white the wrong way round?")
     return Mask(png.width, png.height, found, len(boxes) - len(kept), tuple(remarks))
+
+
+def _checked(data: bytes) -> Png:
+    """A PNG file whose pixels fit into what a function has; not decoded yet."""
+    png = read_png(data)
+    if png.width * png.height * png.depth * png.channels > _MOST_BITS or png.width * png.height > _MOST_PIXELS:
+        raise PictureRefused(
+            f"is {png.width} x {png.height} px with {png.channels} x {png.depth} bits each, more than can be read: "
+            "save it with one channel of 8 bits"
+        )
+    return png
 
 
 def _shade(png: Png) -> tuple[Pixels, int]:

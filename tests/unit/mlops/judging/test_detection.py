@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlops.dataset.boxes import Box
+from mlops.dataset.boxes import Box, LabeledBox
+from mlops.dataset.images import Image as Picture
 from mlops.judging import detection, mistakes
-from mlops.judging.answers import Call, Subject
+from mlops.judging.answers import Call
 from mlops.judging.gate import Thresholds
 from mlops.judging.snapshots import box_outcomes
 from mlops.pictures import drawing
@@ -113,7 +114,9 @@ def label(name: str, confidence: float, box: Box) -> dict[str, Any]:
 
 
 def call(key: str, truth: list[Box], *said: Mapping[str, Any], of: str = "bent", error: str = "") -> Call:
-    return Call(Subject(f"datasets/d/{key}", of, 200, 100, tuple(truth)), said, 10, error)
+    boxes = tuple(LabeledBox(of, box) for box in truth)
+    picture = Picture(f"datasets/d/{key}", "", (of,), "holdout", "", 200, 100, boxes=boxes)
+    return Call(picture, said, 10, error)
 
 
 BOX, OTHER = Box(20, 30, 40, 40), Box(120, 10, 60, 30)

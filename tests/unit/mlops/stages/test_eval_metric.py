@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from mlops.judging.answers import Call, Subject
+from mlops.dataset.images import Image
+from mlops.judging.answers import Call
 from mlops.judging.gate import Thresholds
 from mlops.stages import eval_metric, inference_test
 
@@ -134,7 +135,7 @@ def inference_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def call(number: int, truth: str, said: str = "", error: str = "") -> Call:
     labels = ({"Name": said, "Confidence": 90.0}, {"Name": "other", "Confidence": 5.0}) if said else ()
-    return Call(Subject(f"{number}.png", truth, 100, 80), labels, 10.0 * number, error)
+    return Call(Image(f"{number}.png", "", (truth,), "test", "", 100, 80), labels, 10.0 * number, error)
 
 
 def answers(*pairs: tuple[str, str]) -> list[Call]:
