@@ -59,7 +59,9 @@ def resources(optional: bool = False, stack: str = PSEUDO["AWS::StackName"]) -> 
     return resources_of(json.loads(_source()), optional, stack)
 
 
-def resources_of(source: Template, optional: bool = False, stack: str = PSEUDO["AWS::StackName"]) -> dict[str, Resource]:
+def resources_of(
+    source: Template, optional: bool = False, stack: str = PSEUDO["AWS::StackName"]
+) -> dict[str, Resource]:
     """The same of a template without loops."""
     source = with_options(source) if optional else source
     for entry in source["Resources"].values():
