@@ -13,16 +13,18 @@ from local.cloud.mail import Mail
 from local.looks import template
 
 LINK = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)]")
-_COLUMNS = re.compile(r"\S {2,}\S")
+_GAP = re.compile(r"(?<=\S) {2,}(?=\S)")
+# So many are listed beside an open one.
+_NEARBY = 13
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Lines up to an empty one. Those that stand in columns are not wrapped, or nobody could read them."""
+    """Lines up to an empty one. Those of a table are not wrapped, or nobody could read it."""
 
     html: Markup
-    in_columns: bool
+    is_table: bool
 
 
 def render_list(mails: Sequence[Mail]) -> str:
@@ -36,8 +38,10 @@ def render_mail(mails: Sequence[Mail], key: str) -> str | None:
     place = next((place for place, mail in enumerate(newest_first) if mail.key == key), None)
     if place is None:
         return None
+    first = max(0, min(place - _NEARBY // 2, len(mails) - _NEARBY))
     return template(_TEMPLATES / "mail.html").render(
-        mails=newest_first,
+        count=len(mails),
+        mails=newest_first[first : first + _NEARBY],
         opened=newest_first[place],
         newer=newest_first[place - 1] if place else None,
         older=newest_first[place + 1] if place + 1 < len(newest_first) else None,
@@ -56,7 +60,12 @@ def paragraphs(text: str) -> Iterator[Paragraph]:
     for has_words, group in groupby(text.splitlines(), key=lambda line: bool(line.strip())):
         lines = list(group)
         if has_words:
-            yield Paragraph(with_links("\n".join(lines)), len(lines) > 1 and any(map(_COLUMNS.search, lines)))
+            yield Paragraph(with_links("\n".join(lines)), _is_table(lines))
+
+
+def _is_table(lines: Sequence[str]) -> bool:
+    """Whether at least two lines have three columns or more."""
+    return sum(len(_GAP.findall(line)) >= 2 for line in lines) >= 2
 
 
 def with_links(text: str) -> Markup:
