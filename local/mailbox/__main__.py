@@ -46,12 +46,17 @@ class MailboxHandler(BaseHTTPRequestHandler):
         return render_mail(mails, self.path.removeprefix(_MAIL)) if self.path.startswith(_MAIL) else None
 
 
+def mailbox(outbox: Path, port: int = 0) -> ThreadingHTTPServer:
+    """A server of the pages, which begins to listen here."""
+    return ThreadingHTTPServer(("127.0.0.1", port), partial(MailboxHandler, outbox=outbox))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Show the e-mails of the local cloud")
     parser.add_argument("--outbox", type=Path, required=True, help="folder with one JSON file per e-mail")
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     options = parser.parse_args()
-    with ThreadingHTTPServer(("127.0.0.1", options.port), partial(MailboxHandler, outbox=options.outbox)) as server:
+    with mailbox(options.outbox, options.port) as server:
         print(f"listening on http://127.0.0.1:{server.server_port}", flush=True)
         server.serve_forever()
 

@@ -1,8 +1,6 @@
 """The mailbox as a person sees it, on a telephone, a tablet and a screen."""
 
 from collections.abc import Iterator
-from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
@@ -10,7 +8,7 @@ import pytest
 
 from local.cloud.mail import read_mails
 from local.cloud.ministack_launcher import _post
-from local.mailbox.__main__ import MailboxHandler
+from local.mailbox.__main__ import mailbox
 from tests.e2e.browser import faults, look
 
 WIDTHS = (390, 820, 1280)
@@ -27,8 +25,8 @@ def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def mailbox(outbox: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(MailboxHandler, outbox=outbox)) as server:
+def address(outbox: Path) -> Iterator[str]:
+    with mailbox(outbox) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -36,13 +34,13 @@ def mailbox(outbox: Path) -> Iterator[str]:
         thread.join()
 
 
-def test_the_list_has_no_faults_at_any_width_in_either_theme(mailbox: str) -> None:
+def test_the_list_has_no_faults_at_any_width_in_either_theme(address: str) -> None:
     # It looks for new mails by itself, without a script: that is meant.
-    assert faults(look(mailbox, widths=WIDTHS), borne={"meta-refresh"}) == []
+    assert faults(look(address, widths=WIDTHS), borne={"meta-refresh"}) == []
 
 
-def test_an_open_mail_has_no_faults_either(mailbox: str, outbox: Path) -> None:
-    seen = look(f"{mailbox}/mails/{read_mails(outbox)[1].key}", widths=WIDTHS)
+def test_an_open_mail_has_no_faults_either(address: str, outbox: Path) -> None:
+    seen = look(f"{address}/mails/{read_mails(outbox)[1].key}", widths=WIDTHS)
 
     assert faults(seen) == []
     assert {each["images"] for each in seen["looks"]} == {0}

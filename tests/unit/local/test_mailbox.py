@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
@@ -13,7 +11,7 @@ import pytest
 
 from local.cloud.mail import Mail, read_mails
 from local.cloud.ministack_launcher import _post
-from local.mailbox.__main__ import MailboxHandler
+from local.mailbox.__main__ import mailbox
 from local.mailbox.page import paragraphs, render_list, render_mail, with_links
 
 
@@ -28,10 +26,10 @@ def opened(text: str) -> str:
 
 
 @pytest.fixture
-def mailbox(tmp_path: Path) -> Iterator[str]:
+def address(tmp_path: Path) -> Iterator[str]:
     """The address of a mailbox with one mail."""
     _post(tmp_path, 7, "a@example.com", "arn", "Hello", "See https://example.com/x.")
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(MailboxHandler, outbox=tmp_path)) as server:
+    with mailbox(tmp_path) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -96,17 +94,17 @@ def test_tables_keep_their_columns_and_prose_is_wrapped() -> None:
     ]
 
 
-def test_a_mail_has_an_address_of_its_own(mailbox: str) -> None:
-    (address,) = re.findall(r'href="(/mails/\d+)"', httpx.get(mailbox).text)
-    answer = httpx.get(mailbox + address)
+def test_a_mail_has_an_address_of_its_own(address: str) -> None:
+    (path,) = re.findall(r'href="(/mails/\d+)"', httpx.get(address).text)
+    answer = httpx.get(address + path)
 
     assert answer.status_code == 200
     assert '<a href="https://example.com/x" rel="noreferrer">' in answer.text
 
 
 @pytest.mark.parametrize("path", ["/", "/mails/1"])
-def test_nothing_of_a_page_runs_is_kept_or_framed(mailbox: str, path: str) -> None:
-    headers = httpx.get(mailbox + path).headers
+def test_nothing_of_a_page_runs_is_kept_or_framed(address: str, path: str) -> None:
+    headers = httpx.get(address + path).headers
 
     assert headers["content-security-policy"].startswith(
         "default-src 'none'; img-src data:; style-src 'unsafe-inline';"
@@ -117,8 +115,8 @@ def test_nothing_of_a_page_runs_is_kept_or_framed(mailbox: str, path: str) -> No
 
 
 @pytest.mark.parametrize("path", ["/mails/", "/mails/2", "/mails/../1", "/mails/%2e%2e/x", "/1", "/mails"])
-def test_other_addresses_lead_nowhere(mailbox: str, path: str) -> None:
-    assert httpx.get(httpx.URL(mailbox, raw_path=path.encode())).status_code == 404
+def test_other_addresses_lead_nowhere(address: str, path: str) -> None:
+    assert httpx.get(httpx.URL(address, raw_path=path.encode())).status_code == 404
 
 
 def test_mails_are_read_in_the_order_they_were_sent(tmp_path: Path) -> None:
