@@ -802,7 +802,8 @@ ROWS = (
         38,
         "The rights of `CloudFormationRole` and `LaunchRole` are all that CloudFormation needs",
         "the handlers' lists of each resource type",
-        "written from them, with the reads that handlers make; a test names the actions that know no resource",
+        "written from them, with the reads that handlers make; a test holds every statement against the service "
+        "authorization reference",
         "the deployment fails with `AccessDenied` and rolls back; add the action to the list",
         source="was wrong in three; service authorization reference: `lambda:CreateEventSourceMapping`, "
         "`rekognition:CreateProject` and `logs:DescribeIndexPolicies` take no resource",
@@ -870,11 +871,12 @@ ROWS = (
     ),
     _row(
         46,
-        "`aws:SourceAccount` is present when CloudFormation takes on a role, and when Service Catalog does",
-        "nowhere",
-        "the trust of `CloudFormationRole` and `LaunchRole` does not depend on it",
-        "a trust that demands it keeps everybody out, and nothing deploys",
-        hand="for Service Catalog: the portfolio in a test account, below",
+        "`aws:SourceAccount` is present when CloudFormation, Service Catalog, CodeBuild, CodePipeline or EventBridge "
+        "takes on a role, and when a CloudWatch alarm uses the key of a topic",
+        "nowhere; for EventBridge Scheduler it is",
+        "where it is present it must be this account; no policy depends on its presence but that of the schedule",
+        "a trust that demands it keeps everybody out, and nothing deploys; a key, and no alarm sends a mail",
+        hand="for the others: portfolio and pipeline in a test account, below",
     ),
     _row(
         47,
@@ -889,6 +891,16 @@ ROWS = (
         "no",
         "copies from staging to production",
         "the stage of production fails with the service's words",
+    ),
+    _row(
+        49,
+        "CloudFormation names what has no name `<stack>-<logical id>-<random>`, and cuts the stack's part only where "
+        "the whole is too long, to no fewer than 24 characters",
+        "no; seen in convox/rack#2297",
+        "roles are known by their path, which is never cut, and rules by their account; `StackName` of the pipeline "
+        "has at most 20 characters, and its rights go by that beginning",
+        "CloudFormation is refused what it makes under a shorter name: shorten `StackName`",
+        hand="`aws iam list-roles --path-prefix /rekognition-mlops/` shows the names of roles, cut at 64 characters",
     ),
 )
 

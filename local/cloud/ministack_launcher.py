@@ -34,6 +34,7 @@ from typing import Any
 
 CONTRACT: Mapping[str, str] = {
     "ministack.core.iam_actions:identity_denial_message": "82f77b7767c60ba0",
+    "ministack.core.iam_evaluator:_gather_role_policies": "d83d1661b86595ac",
     "ministack.core.iam_evaluator:_resolve_condition_key": "15e26964cd38f32c",
     "ministack.core.iam_evaluator:caller_arn": "8dc478d34f4697cf",
     "ministack.core.iam_evaluator:enforce": "cf64b1ee5b099c8f",
@@ -441,10 +442,14 @@ def install_callers_of_foreign_buckets() -> None:
 
 
 def _role_arn(principal_arn: str) -> str:
-    """The role of an assumed-role session; any other principal as it is. Roles are taken to have no path."""
+    """The role of an assumed-role session, with its path; any other principal as it is."""
+    from ministack.services import iam
+
     if ":assumed-role/" not in principal_arn:
         return principal_arn
-    return f"arn:aws:iam::{principal_arn.split(':')[4]}:role/{principal_arn.split('/')[1]}"
+    account, name = principal_arn.split(":")[4], principal_arn.split("/")[1]
+    role = iam._roles.get_scoped(account, None, name) or {}
+    return str(role.get("Arn", f"arn:aws:iam::{account}:role/{name}"))
 
 
 def install_memory_report() -> None:

@@ -11,11 +11,12 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from mlops import stack, stage
+from mlops import stack
 from mlops.aws import clients
 from mlops.dataset.keys import parse_upload, run_key
 from mlops.models import projects, pruning
 from mlops.records import decisions, runs
+from mlops.stage import StageRef
 from mlops.stages import approval, model_status, model_sweeper, promotion, training
 from tests.infrastructure.template import BUCKETS, STACK_ID, logical_id, samples, targets_of
 
@@ -119,13 +120,13 @@ def test_unusual_keys_stay_as_they_are():
     ],
 )
 def test_a_completed_stage_starts_what_follows(put, stage, environment, consumers):
-    runs.complete(stage.StageRef(RUN, "transistor", "classification", stage, environment), "artifact.json")
+    runs.complete(StageRef(RUN, "transistor", "classification", stage, environment), "artifact.json")
 
     assert targets_of(put[0]) == consumers
 
 
 def test_every_failed_stage_reaches_people(put):
-    runs.fail(stage.StageRef(RUN, "transistor", "classification", "training"), ["no reason"])
+    runs.fail(StageRef(RUN, "transistor", "classification", "training"), ["no reason"])
 
     assert targets_of(put[0]) == {"NotificationFunction", "ReportFunction"}
     assert put[0]["detail"].keys() == sample("notification", "failed")["detail"].keys()
@@ -143,7 +144,7 @@ def test_every_failed_stage_reaches_people(put):
     ],
 )
 def test_a_stage_that_waited_is_asked_for_again(put, stage, environment, consumer):
-    ref = stage.StageRef(RUN, "transistor", "classification", stage, environment)
+    ref = StageRef(RUN, "transistor", "classification", stage, environment)
     model_status.handle({**ref.as_detail(), "kind": "retry", "artifact": "x"})
 
     assert targets_of(put[0]) == {consumer}
@@ -178,7 +179,7 @@ def test_a_decision_reaches_promotion(put, monkeypatch, state):
     place = {"stage": "approve2staging", "environment": "staging"}
     row = {**expected, **place, "pk": expected["approval"], "state": state}
     monkeypatch.setattr("mlops.records.table.get", lambda pk, sk: row)
-    resumed: list[stage.StageRef] = []
+    resumed: list[StageRef] = []
     monkeypatch.setattr(runs, "resume", lambda ref, what: resumed.append(ref))
     approval.decide(approval.Decision("token", "approve", "Ada", "", ""), {})
 
@@ -190,7 +191,7 @@ def test_a_decision_reaches_promotion(put, monkeypatch, state):
 def test_a_release_reaches_people(put, monkeypatch):
     entry = {"pk": "p", "sk": "s", **sample("notification", "released")["detail"]}
     result = {"version_arn": entry["version_arn"], "lease_id": "l", "tested_at": "t"}
-    ref = stage.StageRef(RUN, "transistor", "classification", "inference_test", "staging")
+    ref = StageRef(RUN, "transistor", "classification", "inference_test", "staging")
     monkeypatch.setattr("mlops.records.results.passed", lambda detail: (ref, result))
     monkeypatch.setattr("mlops.stages.promotion._decision_of", lambda *_: {"approver": "Ada"})
     monkeypatch.setattr("mlops.records.releases.record", lambda *_: entry)

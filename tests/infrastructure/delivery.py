@@ -6,7 +6,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from tests.infrastructure.template import PSEUDO, ROOT, Resource, listed, resolve
+from tests.infrastructure.template import OPTIONS, PSEUDO, ROOT, Resource, listed, resolve, with_options
 
 GIVEN: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -37,7 +37,14 @@ def delivery(name: str, **given: str) -> dict[str, Resource]:
         for key, resource in source["Resources"].items()
         if not str(resource.get("Condition", "")).startswith(("HasLauncher", "HasConnection"))
     }
-    return dict(resolve(resources, {**defaults, **GIVEN[name], **given, **PSEUDO}))
+    return dict(resolve(resources, {**defaults, **GIVEN[name], **PSEUDO, **given}))
+
+
+def delivery_with_options(name: str) -> dict[str, Resource]:
+    """The same as if every optional parameter were given."""
+    source = yaml_parse((ROOT / "delivery" / f"{name}.yaml").read_text(encoding="utf-8"))
+    defaults = {key: parameter.get("Default") for key, parameter in source["Parameters"].items()}
+    return dict(resolve(with_options(source["Resources"]), {**defaults, **GIVEN[name], **OPTIONS, **PSEUDO}))
 
 
 def of_kind(resources: Mapping[str, Resource], kind: str) -> dict[str, Resource]:

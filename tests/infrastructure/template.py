@@ -28,6 +28,14 @@ BUCKETS = {
     "DataBucket": "rekognition-mlops-databucket-4x8qkz1n2m",
     "ArtifactsBucket": "rekognition-mlops-artifactsbucket-9p3vtw7c5d",
 }
+# Optional parameters, where a test wants them given.
+OPTIONS = {
+    "StagingRole": "arn:aws:iam::222233334444:role/staging",
+    "ProductionRole": "arn:aws:iam::333344445555:role/production",
+    "ConnectionArn": "arn:aws:codeconnections:eu-west-1:111122223333:connection/0a1b2c3d",
+    "PermissionsBoundary": "arn:aws:iam::111122223333:policy/boundary",
+    "LauncherArn": "arn:aws:iam::111122223333:role/launcher",
+}
 Resource = dict[str, Any]
 
 
@@ -37,9 +45,13 @@ class _NoManagedPolicies:
 
 
 @cache
-def resources() -> dict[str, Resource]:
-    """Every resource by its logical id. `Ref X` reads as "X", `GetAtt X.Arn` as "X.Arn", buckets by their names."""
+def resources(optional: bool = False, stack: str = PSEUDO["AWS::StackName"]) -> dict[str, Resource]:
+    """Every resource by its logical id. `Ref X` reads as "X", `GetAtt X.Arn` as "X.Arn", buckets by their names.
+
+    With `optional`, as if every optional parameter were given.
+    """
     source = yaml_parse((ROOT / "template.yaml").read_text())
+    source = with_options(source) if optional else source
     for entry in source["Resources"].values():
         # Where `sam package` would put it.
         entry["Properties"] |= {
@@ -49,7 +61,9 @@ def resources() -> dict[str, Resource]:
     with patch.dict(os.environ, {"AWS_DEFAULT_REGION": PSEUDO["AWS::Region"]}):
         expanded = transform(source, given, _NoManagedPolicies())
     defaults = {name: parameter.get("Default") for name, parameter in source["Parameters"].items()}
-    return dict(resolve(expanded["Resources"], {**defaults, **given, **PSEUDO, **BUCKETS}))
+    options = OPTIONS if optional else {}
+    names = {**defaults, **given, **options, **PSEUDO, **BUCKETS, "AWS::StackName": stack}
+    return dict(resolve(expanded["Resources"], names))
 
 
 def of_type(kind: str) -> dict[str, Resource]:
@@ -95,6 +109,17 @@ def samples() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """(function, file name, event) of every sample event."""
     for path in sorted((ROOT / "events").glob("*/*.json")):
         yield path.parent.name, path.stem, json.loads(path.read_text(encoding="utf-8"))
+
+
+def with_options(node: Any) -> Any:
+    """A part of a template in which every condition holds."""
+    if isinstance(node, list):
+        return [with_options(entry) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    if set(node) == {"Fn::If"}:
+        return with_options(node["Fn::If"][1])
+    return {key: with_options(value) for key, value in node.items()}
 
 
 def resolve(node: Any, names: dict[str, Any]) -> Any:

@@ -93,9 +93,19 @@ def test_no_role_may_do_everything_of_a_service(role):
     assert not [action for action in actions if "*" in action]
 
 
+@pytest.mark.parametrize("function", functions())
+def test_no_function_can_make_a_log_group_again_that_was_deleted_with_the_stack(function):
+    role = functions()[function]["Role"].removesuffix(".Arn")
+    denied = [s for s in statements(role) if s["Effect"] == "Deny" and "logs:CreateLogGroup" in s["Action"]]
+
+    # AWSLambdaBasicExecutionRole allows it for every group.
+    assert [(s["Resource"], s.get("Condition")) for s in denied] == [(["*"], None)]
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_reaches_every_resource(role):
-    anywhere = [s["Action"] for s in statements(role) if any(r == "*" for r in s["Resource"])]
+    allowed = [s for s in statements(role) if s["Effect"] == "Allow"]
+    anywhere = [s["Action"] for s in allowed if any(r == "*" for r in s["Resource"])]
 
     assert {action for actions in anywhere for action in actions} <= ANY_RESOURCE
 
@@ -130,7 +140,7 @@ def test_roles_use_no_key_but_the_topics():
     assert {arn for statement in uses for arn in statement["Resource"]} == {"TopicKey.Arn"}
 
 
-def test_every_queue_that_a_rule_sends_to_lets_this_stacks_rules_in():
+def test_every_queue_that_a_rule_sends_to_lets_rules_in():
     targets = [target for rule in of_type("AWS::Events::Rule").values() for target in rule["Targets"]]
     queues = {f"{name}.Arn" for name in of_type("AWS::SQS::Queue")}
     needed = {t["DeadLetterConfig"]["Arn"] for t in targets} | {t["Arn"] for t in targets if t["Arn"] in queues}

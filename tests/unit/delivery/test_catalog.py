@@ -25,6 +25,15 @@ def operations(planned: list[Step]) -> list[str]:
     return [step.operation for step in planned]
 
 
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_the_name_of_the_bucket_fits_in_every_region(partition: str) -> None:
+    regions = get_session().get_available_regions("s3", partition)
+
+    assert regions
+    # S3 takes 63 characters.
+    assert [region for region in regions if len(Place("111122223333", region).bucket) > 63] == []
+
+
 def test_the_first_version_makes_bucket_template_and_stack() -> None:
     first = planned("1.0.0", Published())
 
