@@ -145,9 +145,9 @@ class Lifecycle:
         visible = asyncio.create_task(asyncio.sleep(seconds))
         try:
             changes = await work
-        except Exception as error:
+        except Exception:
             _log.exception("%s: %s", arn, failed)
-            changes = {"status": failed, "status_message": f"The local service failed ({error!r}); see its log."}
+            changes = {"status": failed, "status_message": "The local service failed; see its log."}
         await visible
         self._update(arn, changes)
 
@@ -192,9 +192,10 @@ class Lifecycle:
             use_case = UseCase(version.use_case)
             parts = (self._settings.engine, use_case, path, version.thresholds, capacity)
             model = await asyncio.to_thread(load_model, *parts)
-        except Exception as error:
+        except Exception:
             _log.exception("%s: the model does not load", version.arn)
-            return {"status": VersionStatus.FAILED, "status_message": f"The model could not be loaded: {error}"}
+            message = "The model could not be loaded; see the log of the service."
+            return {"status": VersionStatus.FAILED, "status_message": message}
         self._running[version.arn] = model
         return {"status": VersionStatus.RUNNING, "status_message": "The model is running."}
 

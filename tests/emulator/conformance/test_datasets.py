@@ -73,6 +73,13 @@ def test_a_manifest_becomes_a_dataset_whose_lines_come_back_in_order(rekognition
     }
 
 
+def test_lines_are_listed_without_spaces_whatever_the_manifest_had(rekognition: Any, s3: Any) -> None:
+    arn = make(rekognition, s3, THREE)
+
+    for text in rekognition.list_dataset_entries(DatasetArn=arn)["DatasetEntries"]:
+        assert text == json.dumps(json.loads(text), separators=(",", ":"))
+
+
 def test_a_project_lists_its_datasets_and_has_one_of_each_kind(rekognition: Any, s3: Any) -> None:
     project = new_project(rekognition)
     arns = {kind: make(rekognition, s3, project=project, kind=kind) for kind in ("TRAIN", "TEST")}
