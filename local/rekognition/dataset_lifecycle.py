@@ -37,7 +37,7 @@ class DatasetLifecycle:
         store: Store,
         storage: Callable[[str, Credentials | None], ObjectStorage],
         settings: Settings,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._store, self._storage, self._spawn = store, storage, spawn
         self._transition_seconds = settings.transition_seconds

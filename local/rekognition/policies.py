@@ -15,8 +15,8 @@ from local.rekognition.service import Answer, Request, Service, decode_token, en
 
 _ACTION = "rekognition:CopyProjectVersion"
 _MEMBERS = {"Sid", "Effect", "Principal", "Action", "Resource"}
-# What follows `project/NAME/version/` in the ARN of a version, and whom `Principal` may name. Nothing else could ever be
-# the version or the caller of a copy, and a policy that is taken has to count: so no wildcards inside of either.
+# What follows `project/NAME/version/` in the ARN of a version, and whom `Principal` may name. Nothing else could ever
+# be the version or the caller of a copy, and a policy that is taken has to count: so no wildcards inside of either.
 _VERSION = re.compile(r"[a-zA-Z0-9_.\-]{1,255}/[0-9]+")
 _PRINCIPAL = re.compile(r"\*|[0-9]{12}|arn:aws[a-z\-]*:(iam|sts)::[0-9]{12}:(root|(role|user|assumed-role)/[^*?]+)")
 Policy = Mapping[str, Any]
