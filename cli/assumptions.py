@@ -533,11 +533,11 @@ ROWS = (
     _row(
         5,
         "StopProjectVersion is refused while the version is `STARTING`",
-        "for running models only; a sample of AWS calls it then, and goes on as if that had worked",
+        "for running models only; public code calls it then, too, and goes on as if that had worked",
         "stops only after `RUNNING` was seen. Refused while `STARTING` or `RUNNING`: raises, so that it is tried again "
         "and an alarm fires. `STOPPING` and `STOPPED` are success",
-        "a stop that is asked for early is taken, and the test that waited for the model fails; whether it then stays off "
-        "is looked at by the sweeper. Both answers are tried in `tests/e2e/test_stopping.py`",
+        "a stop that is asked for early is taken, and the test that waited for the model fails; whether it then stays "
+        "off is looked at by the sweeper. Both answers are tried in `tests/e2e/test_stopping.py`",
     ),
     _row(
         6,
