@@ -251,7 +251,10 @@ def test_a_project_with_datasets_is_trained_from_them(
     assert version["TestingDataResult"]["Input"] == {"AutoCreate": False}
     used = version["TrainingDataResult"]["Output"]["Assets"][0]["GroundTruthManifest"]["S3Object"]
     text = s3.get_object(Bucket=used["Bucket"], Key=used["Name"])["Body"].read().decode()
-    assert [json.loads(row) for row in text.splitlines()] == training_lines
+    rows = [json.loads(row) for row in text.splitlines()]
+    assert [row["source-ref"] for row in rows] == [row["source-ref"] for row in training_lines]
+    truths = [row["rekognition-custom-labels-training-0-metadata"]["class-name"] for row in rows]
+    assert truths == [row["tag0-metadata"]["class-name"] for row in training_lines]
 
 
 def test_a_project_with_datasets_is_not_trained_from_manifests(rekognition: Any, s3: Any) -> None:
