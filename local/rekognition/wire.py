@@ -124,7 +124,7 @@ def _json(body: bytes) -> Any:
     try:
         return json.loads(body or b"{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ServiceError("SerializationException", f"The body is not JSON: {error}") from error
+        raise ServiceError("SerializationException", "The body is not a JSON document.") from error
 
 
 def _refuse_constant(name: str) -> None:

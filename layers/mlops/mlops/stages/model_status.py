@@ -35,6 +35,8 @@ def handle(message: Message) -> None:
         _end_stage(ref, status, described)
     elif status in ("DELETED", "DELETING"):
         runs.fail(ref, [f"the version {name} was deleted while the stage waited for {' or '.join(message['until'])}"])
+    elif _was_stopped(message, status):
+        runs.fail(ref, [f"the model {name} was stopped before its test"])
     elif time.time() > message["deadline"]:
         runs.fail(ref, [f"{name} is still {status} after {stack.setting('DEADLINE_HOURS')} hours"])
     else:
@@ -54,8 +56,19 @@ def _was_used(message: Message, status: str) -> bool:
     """Whether the use that a version was started for is over: it has stopped, and its lease has ended."""
     if "RUNNING" not in message["until"] or status not in ("STOPPING", "STOPPED"):
         return False
-    lease = table.get(f"LEASE#{message['version_arn']}", "LEASE")
+    lease = _lease(message)
     return lease is None or lease["lease_id"] != message["cause"]
+
+
+def _was_stopped(message: Message, status: str) -> bool:
+    """Whether somebody has stopped a version before it was used: until its lease is over, its test may be under way."""
+    lease = _lease(message)
+    is_over = lease is not None and lease["expires_at"] < time.time()
+    return is_over and "RUNNING" in message["until"] and status == "STOPPED"
+
+
+def _lease(message: Message) -> dict[str, Any] | None:
+    return table.get(f"LEASE#{message['version_arn']}", "LEASE")
 
 
 def _is_current(message: Message) -> bool:
