@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from cli.layouts.contents import Box, Labelled, LeftOut, Recognised, Side
+from cli.layouts.contents import Box, Labelled, LeftOut, Recognised
 from cli.layouts.files import Files, Unreadable
+from cli.layouts.sides import Word, meanings
 from mlops.labels import NORMAL, as_written, means_no_defect, unified
 from mlops.limits import MAX_BOXES, MAX_LABEL_NAME
 from mlops.words import counted, some
@@ -38,6 +39,7 @@ class Collector:
         self.notes: list[str] = []
         self._pictures: dict[PurePosixPath, Labelled] = {}
         self._sources: dict[PurePosixPath, PurePosixPath] = {}
+        self._sides: dict[PurePosixPath, Word | None] = {}
         self._disagreeing: set[PurePosixPath] = set()
         self._seen: set[PurePosixPath] = set()
         self._left_out: dict[PurePosixPath, list[LeftOut]] = defaultdict(list)
@@ -69,7 +71,7 @@ class Collector:
         labels: Collection[str] = (),
         boxes: Sequence[Found] = (),
         *,
-        side: Side | None = None,
+        side: Word | None = None,
         group: str | None = None,
         masks: Sequence[PurePosixPath] = (),
         source: PurePosixPath | None = None,
@@ -99,11 +101,10 @@ class Collector:
         if not known and (lost or labels):
             self.leave_out(path, f"{named} gives it no label that can be used: mend that file")
             return
-        self._add(Labelled(path, width, height, side, _labels(known, kept), tuple(kept), tuple(masks), group), named)
+        what = _labels(known, kept), tuple(kept), tuple(masks), group
+        self._add(Labelled(path, width, height, None, *what), side, named)
 
-    def _turned(
-        self, path: PurePosixPath, declared: tuple[int, int] | None, stored: tuple[int, int]
-    ) -> "_Turn | None":
+    def _turned(self, path: PurePosixPath, declared: tuple[int, int] | None, stored: tuple[int, int]) -> "_Turn | None":
         """How boxes become those of the stored picture; None when the sizes contradict each other."""
         if declared is None or declared == stored:
             return _Turn(_UPRIGHT, *stored)
@@ -140,18 +141,16 @@ class Collector:
         if plain and len(plain) <= MAX_LABEL_NAME and plain.isprintable():
             return True
         shown = repr(plain[:40])
-        self.leave_out(
-            named, f"the label {shown} cannot be used: 1 to {MAX_LABEL_NAME} characters on one line", line
-        )
+        self.leave_out(named, f"the label {shown} cannot be used: 1 to {MAX_LABEL_NAME} characters on one line", line)
         return False
 
-    def _add(self, new: Labelled, source: PurePosixPath) -> None:
+    def _add(self, new: Labelled, side: Word | None, source: PurePosixPath) -> None:
         if new.path in self._disagreeing:
             return
         old = self._pictures.get(new.path)
         if old is None:
-            self._pictures[new.path], self._sources[new.path] = new, source
-        elif old != new:
+            self._pictures[new.path], self._sources[new.path], self._sides[new.path] = new, source, side
+        elif (old, self._sides[new.path]) != (new, side):
             self._disagreeing.add(new.path)
             del self._pictures[new.path]
             other = self._sources[new.path]
@@ -164,7 +163,9 @@ class Collector:
                 self.leave_out(path, "nothing says what it shows: label it, or move it away")
         pictures = self._with_one_spelling()
         left_out = [entry for path in sorted(self._left_out) for entry in self._told(path)]
-        return Recognised(layout, pictures, tuple(left_out), tuple(self._remarks(pictures)), tuple(sorted(self._normal)))
+        return Recognised(
+            layout, pictures, tuple(left_out), tuple(self._remarks(pictures)), tuple(sorted(self._normal))
+        )
 
     def _told(self, path: PurePosixPath) -> list[LeftOut]:
         entries = self._left_out[path]
@@ -176,8 +177,12 @@ class Collector:
         written = {label for picture in self._pictures.values() for label in picture.labels}
         written |= {box.label for picture in self._pictures.values() for box in picture.boxes}
         names = unified(written)
+        sides = meanings(self._sides[path] for path in self._pictures)
         self._normal = {as_written(name) for name in written if means_no_defect(name)} - {NORMAL} | self._normal
-        return tuple(self._spelled(self._pictures[path], names) for path in sorted(self._pictures))
+        return tuple(
+            replace(self._spelled(self._pictures[path], names), side=sides.get(self._sides[path]))
+            for path in sorted(self._pictures)
+        )
 
     @staticmethod
     def _spelled(picture: Labelled, names: dict[str, str]) -> Labelled:
@@ -189,6 +194,9 @@ class Collector:
 
     def _remarks(self, pictures: Sequence[Labelled]) -> Iterable[str]:
         yield from self.notes
+        if Word.VALIDATION in self._sides.values():
+            has_test = Word.TEST in self._sides.values()
+            yield "what is for validation is side test" + ("; what is for testing is side holdout" if has_test else "")
         if self._normal:
             yield f'{some(self._normal)} is written "{NORMAL}": no defect'
         if self._cut:

@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
 
+from cli.layouts.sides import Word, word_of
+
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP")
 MOST_TEXT_BYTES = 1 << 30
@@ -73,6 +75,11 @@ class Files:
         return tuple(path for path in self.paths if path.suffix.lower() in PICTURES)
 
     @cached_property
+    def folders(self) -> frozenset[PurePosixPath]:
+        """All folders that have files, however deep."""
+        return frozenset(parent for path in self.paths for parent in path.parents)
+
+    @cached_property
     def by_name(self) -> dict[str, list[PurePosixPath]]:
         """Pictures by their names in lower case."""
         return _grouped((path.name.lower(), path) for path in self.pictures)
@@ -85,7 +92,7 @@ class Files:
     def ending(self, *endings: str) -> list[PurePosixPath]:
         return [path for path in self.paths if path.name.lower().endswith(endings)]
 
-    def named(self, reference: str, beside: PurePosixPath) -> PurePosixPath:
+    def named(self, reference: str, beside: PurePosixPath, side: Word | None = None) -> PurePosixPath:
         """The picture that an annotation file means, looked for where tools put pictures, then by the end of its path.
 
         Raises Unreadable when there is none, several, or when the path climbs out of the folder.
@@ -94,16 +101,18 @@ class Files:
         for place in (beside, beside / "images", beside.parent / "images", beside.parent, PurePosixPath("images")):
             if (path := place / wanted) in self._known:
                 return path
-        return self.alike(wanted)
+        return self.alike(wanted, side)
 
-    def alike(self, wanted: PurePosixPath) -> PurePosixPath:
-        """The one picture whose path ends as `wanted` does, by as many folders as there are. Raises Unreadable."""
+    def alike(self, wanted: PurePosixPath, side: Word | None = None) -> PurePosixPath:
+        """The one picture whose path ends as `wanted` does, by as many folders as there are; of several, the one whose
+        folders speak of `side`. Raises Unreadable."""
         found = self.by_name.get(wanted.name.lower(), [])
         best = [(_shared(path, wanted), path) for path in found]
         most = max((score for score, _ in best), default=0)
         fitting = [path for score, path in best if score == most]
         if not fitting:
             raise Unreadable(f"names the picture {_shown(wanted)}, which is not in the folder: add it, or delete this")
+        fitting = [path for path in fitting if side and word_of(path.parent) is side] or fitting
         if len(fitting) > 1:
             raise Unreadable(
                 f"names the picture {_shown(wanted)}, and {len(fitting)} pictures are called so: name its folder, too"
@@ -121,6 +130,14 @@ class Files:
             return full.read_bytes()
         except OSError as error:
             raise Unreadable(f"cannot be read ({error.strerror or error}): mend its rights, or move it away") from None
+
+    def beginning(self, path: PurePosixPath, most: int = 4096) -> bytes:
+        """The first bytes of a file, none when it cannot be read: only to recognise it."""
+        try:
+            with (self.folder / path).open("rb") as file:
+                return file.read(most)
+        except OSError:
+            return b""
 
     def text(self, path: PurePosixPath, most: int = MOST_TEXT_BYTES) -> str:
         """A text in UTF-8, or in UTF-16 with a byte order mark. Raises Unreadable."""
