@@ -239,9 +239,7 @@ def _problem(entry: Any, names: dict[Any, str], known: set[Any]) -> str:
         return f"is of category {_short(entry.category)}, which the file does not list: add the category"
     if entry.is_crowd:
         return "is a crowd, which marks no single defect: mark each one"
-    return (
-        "" if entry.edges else "has neither a bbox of four numbers nor a segmentation that can be read: draw it again"
-    )
+    return "" if entry.edges else "has no bbox of four numbers, and no segmentation that can be read: draw it again"
 
 
 def _declared(image: dict[str, Any]) -> tuple[int, int] | None:

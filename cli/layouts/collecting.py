@@ -3,7 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import PurePosixPath
 
 from cli.layouts.contents import Box, Labelled, LeftOut, Recognised
@@ -27,6 +27,7 @@ class Found:
     top: float
     right: float
     bottom: float
+    _: KW_ONLY
     line: int | None = None
     where: str = ""
 

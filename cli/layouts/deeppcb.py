@@ -1,4 +1,4 @@
-"""DeepPCB: `<n>/<id>_test.jpg`, the same place of a board without defect as `<id>_temp.jpg`, boxes in `<n>_not/<id>.txt`."""
+"""DeepPCB: `<n>/<id>_test.jpg` with boxes in `<n>_not/<id>.txt`; `<id>_temp.jpg` is the same place without a defect."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from cli.layouts.sides import Word, word_of
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP")
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 MOST_TEXT_BYTES = 1 << 30
 MOST_PICTURE_BYTES = 1 << 28
 MOST_PIXELS = 200_000_000
@@ -73,6 +73,14 @@ class Files:
     def pictures(self) -> tuple[PurePosixPath, ...]:
         """Files that are pictures by their names, masks among them."""
         return tuple(path for path in self.paths if path.suffix.lower() in PICTURES)
+
+    def written(self, name: str) -> PurePosixPath | None:
+        """The file of this path, in small or in capital letters."""
+        return path if (path := PurePosixPath(name)) in self._known else self._by_lower.get(name.lower())
+
+    @cached_property
+    def _by_lower(self) -> dict[str, PurePosixPath]:
+        return {str(path).lower(): path for path in self.paths}
 
     @cached_property
     def folders(self) -> frozenset[PurePosixPath]:

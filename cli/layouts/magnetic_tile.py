@@ -1,4 +1,4 @@
-"""Magnetic Tile: `MT_<kind>/Imgs/<n>.jpg` and the mask `<n>.png` beside it; the kind is the label, `MT_Free` is good."""
+"""Magnetic Tile: `MT_<kind>/Imgs/<n>.jpg` and the mask `<n>.png` beside it; `MT_Free` is good."""
 
 from pathlib import PurePosixPath
 

@@ -181,7 +181,7 @@ def _parsed(content: str) -> dict[str, Any]:
 
 
 def _local(files: Files, path: PurePosixPath, reference: Any) -> PurePosixPath:
-    """The picture here that a reference into a bucket means: the one whose path has most of its end. Raises Unreadable."""
+    """The picture here that a reference into a bucket means, by the end of its path. Raises Unreadable."""
     if not isinstance(reference, str):
         raise Unreadable("has no source-ref: name the picture")
     key = reference.partition("://")[2].partition("/")[2] if "://" in reference else reference

@@ -75,9 +75,5 @@ def by_mask(
 
 def beside(files: Files, stem: PurePosixPath, *endings: str) -> PurePosixPath | None:
     """The first file of one name with one of these endings, in small or in capital letters."""
-    for ending in endings:
-        for written in (ending, ending.upper()):
-            # The ending may hold a part of the name: `_GT.png`.
-            if (path := stem.with_name(stem.name + written)) in files:
-                return path
-    return None
+    wanted = (files.written(f"{stem}{ending}") for ending in endings)
+    return next((path for path in wanted if path), None)

@@ -5,7 +5,7 @@ BTAD name masks like their pictures, MVTec AD 2 has sides of its own and lightin
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -104,13 +104,13 @@ def read(files: Files, rules: MaskRules, name: str = "plain") -> Recognised:
     collector = Collector(files)
     sides = _SIDES_OF_AD2 if name == "mvtec_ad_2" else _SIDES
     masks = _masks(files)
-    tops = set()
-    for path in files.pictures:
-        if place := _place(path, sides):
-            tops.add(place.top)
-            own = _own_masks(masks, path, place)
-            group = _group(path) if name == "mvtec_ad_2" else None
-            take(collector, path, place.label, own, rules, side=sides[likeness(place.side)], group=group)
+    places = {path: place for path in files.pictures if (place := _place(path, sides))}
+    alike = Counter((place.top, place.label, path.stem) for path, place in places.items())
+    tops = {place.top for place in places.values()}
+    for path, place in places.items():
+        own = _own_masks(masks, path, place, alike[place.top, place.label, path.stem] > 1)
+        group = _group(path) if name == "mvtec_ad_2" else None
+        take(collector, path, place.label, own, rules, side=sides[likeness(place.side)], group=group)
     _say_the_rest(collector, masks)
     if len(tops) > 1:
         tell = f"{counted(len(tops), 'product')} in one folder ({some(map(str, tops))}): better a dataset for each"
@@ -135,15 +135,15 @@ def _keys(mask: PurePosixPath) -> Iterator[tuple[PurePosixPath, str]]:
 
 
 def _own_masks(
-    masks: dict[tuple[PurePosixPath, str], list[PurePosixPath]], path: PurePosixPath, place: _Place
+    masks: dict[tuple[PurePosixPath, str], list[PurePosixPath]], path: PurePosixPath, place: _Place, has_twin: bool
 ) -> list[PurePosixPath]:
     """The masks of a picture: those that name its side come first."""
     truth = place.top / "ground_truth"
     for folder in (truth / place.side / place.label, place.top / place.side / "ground_truth" / place.label):
         if found := masks.get((folder, path.stem)):
             return found
-    # What has no side of its own is that of test: 000 of train/good is another part.
-    return masks.get((truth / place.label, path.stem), [])
+    # Which side's 000 the mask 000 belongs to, nobody knows.
+    return [] if has_twin else masks.get((truth / place.label, path.stem), [])
 
 
 def _group(path: PurePosixPath) -> str | None:
@@ -156,12 +156,10 @@ def _say_the_rest(collector: Collector, masks: dict[tuple[PurePosixPath, str], l
     for path in sorted({path for own in masks.values() for path in own}):
         if not collector.is_known(path):
             collector.leave_out(
-                path, "is the mask of no picture with this label and name: add the picture, or delete it"
+                path, "belongs to no picture, or to several, with this label and name: put it below its side"
             )
     for path in collector.files.pictures:
         if not collector.is_known(path) and path.suffix.lower() in PICTURES:
             private = any(part.startswith("test_private") for part in path.parts)
             if private:
-                collector.leave_out(
-                    path, "is kept private by its makers, who publish no label: it can only be inspected"
-                )
+                collector.leave_out(path, "is kept private by its makers, who publish no labels of it")

@@ -137,9 +137,7 @@ def _picture(files: Files, path: PurePosixPath, name: str) -> PurePosixPath:
     if by_name is None and wanted and not wanted.suffix:
         by_name = _nearest(path, files.by_stem.get(wanted.name.lower(), []))
     if by_stem and by_name and by_stem.stem.lower() != by_name.stem.lower():
-        raise Unreadable(
-            f"is called like {by_stem}, but names {by_name}: which one is it? Rename it, or mend <filename>"
-        )
+        raise Unreadable(f"is called like {by_stem}, but names {by_name}: rename it, or mend <filename>")
     found = by_name or by_stem
     if not found:
         raise Unreadable(f"is about the picture {name or path.stem!r}, which is not in the folder: add it")

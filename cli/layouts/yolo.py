@@ -140,7 +140,7 @@ def _box(fields: list[str], line: int, size: tuple[int, int], names: _Names) -> 
     label = names.of(int(number))
     if label is None:
         raise Unreadable(f"has class {int(number)}, which {names.source} does not name: add its name")
-    return Found(label, *_in_pixels(shares, size), line)
+    return Found(label, *_in_pixels(shares, size), line=line)
 
 
 def _in_pixels(shares: list[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -151,9 +151,8 @@ def _in_pixels(shares: list[float], size: tuple[int, int]) -> tuple[float, float
             return 0, 0, 0, 0
     else:
         edges = [min(shares[::2]), min(shares[1::2]), max(shares[::2]), max(shares[1::2])]
-    left, top, right, bottom = (
-        round(_settled(edge) * side, 3) for edge, side in zip(edges, (*size, *size), strict=True)
-    )
+    sides = (*size, *size)
+    left, top, right, bottom = (round(_settled(edge) * side, 3) for edge, side in zip(edges, sides, strict=True))
     return left, top, right, bottom
 
 
@@ -183,9 +182,8 @@ def _of_yaml(files: Files, path: PurePosixPath) -> _Names:
         first = " ".join(str(error).split())[:200]
         raise Unreadable(f"is not YAML that can be read ({first}): export it again") from None
     names = content.get("names") if isinstance(content, dict) else None
-    pairs = (
-        list(enumerate(names)) if isinstance(names, list) else list(names.items()) if isinstance(names, dict) else []
-    )
+    names = dict(enumerate(names)) if isinstance(names, list) else names
+    pairs = names.items() if isinstance(names, dict) else ()
     found = {int(number): str(name) for number, name in pairs if str(number).isdecimal()}
     if not found:
         raise Unreadable("has no list of names under `names`: export it again")

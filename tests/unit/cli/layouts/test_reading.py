@@ -1,0 +1,101 @@
+"""Every layout is recognised as itself, and read whole: labels, boxes to the pixel, side and group."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.layouts.contents import Labelled, Recognised
+from cli.layouts.registry import LAYOUTS, NotRecognised, read, recognised_by
+from tests.unit.cli.layouts.samples import EVERY, SAMPLES, Expected, Sample, picture, plain, text, yolo
+
+NAMES = [sample.__name__ for _, sample in EVERY]
+
+
+def as_expected(found: Labelled) -> Expected:
+    boxes = tuple((box.label, (box.left, box.top, box.width, box.height)) for box in found.boxes)
+    return Expected(found.labels, tuple(sorted(boxes)), found.side, found.group)
+
+
+def contents(found: Recognised) -> dict[str, Expected]:
+    return {str(entry.path): as_expected(entry) for entry in found.pictures}
+
+
+@pytest.mark.parametrize(("name", "sample"), EVERY, ids=NAMES)
+def test_a_folder_is_read_whole(tmp_path: Path, name: str, sample: Sample) -> None:
+    expected = sample(tmp_path)
+
+    found = read(tmp_path)
+
+    assert found.layout == name
+    assert contents(found) == {
+        path: Expected(entry.labels, tuple(sorted(entry.boxes)), entry.side, entry.group)
+        for path, entry in expected.items()
+    }
+    private = [entry for entry in found.left_out if "private" in entry.why or "test picture" in entry.why]
+    assert list(found.left_out) == private
+
+
+@pytest.mark.parametrize(("name", "sample"), EVERY, ids=NAMES)
+def test_a_layout_is_recognised_as_no_other(tmp_path: Path, name: str, sample: Sample) -> None:
+    sample(tmp_path)
+
+    assert recognised_by(tmp_path) == [name]
+
+
+def test_every_layout_has_a_sample() -> None:
+    assert SAMPLES.keys() == {layout.name for layout in LAYOUTS}
+
+
+def test_no_defect_is_always_called_normal_and_said(tmp_path: Path) -> None:
+    for name in ("good", "normal", "ok", "OK", "Free", "defect_free", "pass", "NG", "ko", "bad"):
+        picture(tmp_path, f"train/{name} /{name}.png")
+
+    found = read(tmp_path)
+
+    defects = {entry.labels for entry in found.pictures} - {("normal",)}
+    assert defects == {("NG",), ("ko",), ("bad",)}
+    assert set(found.normal_labels) == {"good", "ok", "OK", "Free", "defect_free", "pass"}
+
+
+def test_a_folder_in_no_layout_is_told_what_to_do(tmp_path: Path) -> None:
+    picture(tmp_path, "a.jpg")
+
+    with pytest.raises(NotRecognised, match="is in no known layout: put pictures under"):
+        read(tmp_path)
+
+
+def test_a_folder_in_two_layouts_is_read_in_the_one_that_is_named(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    plain(tmp_path)
+
+    with pytest.raises(NotRecognised, match="can be read as yolo and as plain: say which"):
+        read(tmp_path)
+    assert read(tmp_path, "yolo").layout == "yolo"
+
+
+def test_a_layout_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotRecognised, match="'voc' is no layout; known are coco"):
+        read(tmp_path, "voc")
+
+
+def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotRecognised, match="is no folder"):
+        read(tmp_path / "absent")
+
+
+def test_a_picture_that_nothing_labels_is_named(tmp_path: Path) -> None:
+    plain(tmp_path)
+    picture(tmp_path, "more/stray.png")
+
+    (entry,) = read(tmp_path).left_out
+
+    assert (str(entry.path), entry.why) == ("more/stray.png", "nothing says what it shows: label it, or move it away")
+
+
+def test_hidden_files_and_what_systems_leave_behind_are_no_content(tmp_path: Path) -> None:
+    plain(tmp_path)
+    picture(tmp_path, "train/good/.hidden.png")
+    picture(tmp_path, "__MACOSX/train/good/a.png")
+    text(tmp_path, ".git/config", "x")
+
+    assert len(read(tmp_path).pictures) == 3
