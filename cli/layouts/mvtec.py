@@ -40,7 +40,7 @@ def kind(files: Files) -> str | None:
     places = {path: place for path in files.pictures if (place := _place(path, _SIDES))}
     if any(_place(path, _SIDES_OF_AD2) and "test_public" in path.parts for path in files.pictures):
         return "mvtec_ad_2"
-    if not places or _has_annotations(files):
+    if not places:
         return None
     tops = {place.top for place in places.values()}
     masks = [path for path in files.pictures if _is_mask(path)]
@@ -49,12 +49,6 @@ def kind(files: Files) -> str | None:
     if any(not mask.name.lower().endswith("_mask.png") for mask in masks):
         return "btad" if {likeness(place.label) for place in places.values()} & {"ok", "ko"} else "visa_one_class"
     return "plain" if tops == {PurePosixPath()} and _is_plain(files) else "mvtec_ad"
-
-
-def _has_annotations(files: Files) -> bool:
-    """Files that say more than folders do."""
-    names = {path.name.lower() for path in files.paths}
-    return any(name.endswith((".manifest", ".xml", ".coco.json", ".jsonl")) for name in names)
 
 
 def _is_plain(files: Files) -> bool:

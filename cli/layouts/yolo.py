@@ -183,10 +183,9 @@ def _of_yaml(files: Files, path: PurePosixPath) -> _Names:
         raise Unreadable(f"is not YAML that can be read ({first}): export it again") from None
     names = content.get("names") if isinstance(content, dict) else None
     names = dict(enumerate(names)) if isinstance(names, list) else names
-    pairs = names.items() if isinstance(names, dict) else ()
-    found = {int(number): str(name) for number, name in pairs if str(number).isdecimal()}
-    if not found:
+    if not isinstance(names, dict):
         raise Unreadable("has no list of names under `names`: export it again")
+    found = {int(number): str(name) for number, name in names.items() if str(number).isdecimal()}
     return _Names(found, path, tuple(_folders(content)))
 
 

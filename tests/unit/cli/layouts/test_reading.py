@@ -5,8 +5,20 @@ from pathlib import Path
 import pytest
 
 from cli.layouts.contents import Labelled, Recognised
+from cli.layouts.files import Files
 from cli.layouts.registry import LAYOUTS, NotRecognised, read, recognised_by
-from tests.unit.cli.layouts.samples import EVERY, SAMPLES, Expected, Sample, picture, plain, text, yolo
+from tests.unit.cli.layouts.samples import (
+    EVERY,
+    SAMPLES,
+    Expected,
+    Sample,
+    coco,
+    manifest,
+    picture,
+    plain,
+    text,
+    yolo,
+)
 
 NAMES = [sample.__name__ for _, sample in EVERY]
 
@@ -39,7 +51,18 @@ def test_a_folder_is_read_whole(tmp_path: Path, name: str, sample: Sample) -> No
 def test_a_layout_is_recognised_as_no_other(tmp_path: Path, name: str, sample: Sample) -> None:
     sample(tmp_path)
 
+    files = Files(tmp_path)
+    assert [layout.name for layout in LAYOUTS if layout.recognises(files)] == [name]
     assert recognised_by(tmp_path) == [name]
+
+
+def test_annotation_files_say_more_than_the_folders_that_they_lie_in(tmp_path: Path) -> None:
+    plain(tmp_path)
+    coco(tmp_path)
+    assert recognised_by(tmp_path) == ["coco"]
+
+    manifest(tmp_path)
+    assert recognised_by(tmp_path) == ["manifest"]
 
 
 def test_every_layout_has_a_sample() -> None:
@@ -66,9 +89,9 @@ def test_a_folder_in_no_layout_is_told_what_to_do(tmp_path: Path) -> None:
 
 def test_a_folder_in_two_layouts_is_read_in_the_one_that_is_named(tmp_path: Path) -> None:
     yolo(tmp_path)
-    plain(tmp_path)
+    coco(tmp_path)
 
-    with pytest.raises(NotRecognised, match="can be read as yolo and as plain: say which"):
+    with pytest.raises(NotRecognised, match="can be read as coco and as yolo: say which"):
         read(tmp_path)
     assert read(tmp_path, "yolo").layout == "yolo"
 
