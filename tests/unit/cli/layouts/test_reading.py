@@ -52,7 +52,8 @@ def test_a_layout_is_recognised_as_no_other(tmp_path: Path, name: str, sample: S
     sample(tmp_path)
 
     files = Files(tmp_path)
-    assert [layout.name for layout in LAYOUTS if layout.recognises(files)] == [name]
+    # Manifests of Lookout for Vision lie beside folders that could be taken as they are, too.
+    assert {layout.name for layout in LAYOUTS if layout.recognises(files)} - {"plain"} == {name} - {"plain"}
     assert recognised_by(tmp_path) == [name]
 
 
