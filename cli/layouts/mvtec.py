@@ -1,7 +1,8 @@
 """The family of MVTec AD: sides, below them folders of labels, and masks in `ground_truth`.
 
 `plain` is what the stack itself understands. MVTec LOCO has several masks a picture, the one-class form of VisA and
-BTAD name masks like their pictures, MVTec AD 2 has sides of its own and lightings of one part.
+BTAD name masks like their pictures, MVTec AD 2 has sides of its own and lightings of one part. Folders of labels below
+train, val and test, without masks, are what most tools for classification take.
 """
 
 import re
@@ -21,8 +22,11 @@ from mlops.looking import MaskRules
 from mlops.words import counted, some
 
 _SIDES = {"train": Word.TRAIN, "test": Word.TEST, "holdout": Word.HOLDOUT}
-# MVTec AD 2 has defects in test_public only; its validation is for thresholds of what learned from good parts.
+_WITH_VALIDATION = {**_SIDES, **dict.fromkeys(("val", "valid", "validation"), Word.VALIDATION)}
+# These have good parts only for validation, by which others set thresholds for what they learned from good parts.
+_SIDES_OF_LOCO = {**_SIDES, "validation": Word.TRAIN}
 _SIDES_OF_AD2 = {"train": Word.TRAIN, "validation": Word.TRAIN, "test_public": Word.TEST}
+_SIDES_OF = {"mvtec_loco": _SIDES_OF_LOCO, "mvtec_ad_2": _SIDES_OF_AD2, "image_folders": _WITH_VALIDATION}
 _LIGHTING = re.compile(r"(?P<part>\d+)_(?P<lighting>[a-z0-9_]+)", re.IGNORECASE)
 
 
@@ -37,7 +41,7 @@ class _Place:
 
 def kind(files: Files) -> str | None:
     """Which of the family this is; None when it is none."""
-    places = {path: place for path in files.pictures if (place := _place(path, _SIDES))}
+    places = {path: place for path in files.pictures if (place := _place(path, _WITH_VALIDATION))}
     if any(_place(path, _SIDES_OF_AD2) and "test_public" in path.parts for path in files.pictures):
         return "mvtec_ad_2"
     if not places:
@@ -48,6 +52,8 @@ def kind(files: Files) -> str | None:
         return "mvtec_loco"
     if any(not mask.name.lower().endswith("_mask.png") for mask in masks):
         return "btad" if {likeness(place.label) for place in places.values()} & {"ok", "ko"} else "visa_one_class"
+    if any(likeness(place.side) not in _SIDES for place in places.values()):
+        return "image_folders"
     return "plain" if tops == {PurePosixPath()} and _is_plain(files) else "mvtec_ad"
 
 
@@ -96,7 +102,7 @@ def _no_label(folder: str) -> bool:
 def read(files: Files, rules: MaskRules, name: str = "plain") -> Recognised:
     """Every picture below a side, with the boxes of its masks."""
     collector = Collector(files)
-    sides = _SIDES_OF_AD2 if name == "mvtec_ad_2" else _SIDES
+    sides = _SIDES_OF.get(name, _SIDES)
     masks = _masks(files)
     places = {path: place for path in files.pictures if (place := _place(path, sides))}
     alike = Counter((place.top, place.label, path.stem) for path, place in places.items())

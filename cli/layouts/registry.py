@@ -47,6 +47,7 @@ LAYOUTS = (
     _of_family("gc10_det", "GC10-DET", voc.kind, voc.read, 1),
     _of_family("hripcb", "HRIPCB", voc.kind, voc.read, 1),
     _of_family("plain", "folders of this system", mvtec.kind, mvtec.read, 3),
+    _of_family("image_folders", "folders of labels below train, val and test", mvtec.kind, mvtec.read, 2),
     _of_family("mvtec_ad", "MVTec AD", mvtec.kind, mvtec.read, 2),
     _of_family("mvtec_ad_2", "MVTec AD 2", mvtec.kind, mvtec.read, 2),
     _of_family("mvtec_loco", "MVTec LOCO", mvtec.kind, mvtec.read, 2),

@@ -131,7 +131,9 @@ def _read_table(collector: Collector, path: PurePosixPath, found: _Tables) -> No
         try:
             picture = _named(collector.files, path, row["image"])
         except Unreadable as refusal:
-            collector.leave_out(path, str(refusal), line)
+            # Sides are dealt for all products, of which only one may be here.
+            if "split" not in row:
+                collector.leave_out(path, str(refusal), line)
             continue
         if side := word(row.get("split", "")):
             found.sides[picture] = side

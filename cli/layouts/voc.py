@@ -3,6 +3,7 @@
 Boxes run from (xmin, ymin) to the exclusive (xmax, ymax), as labelling tools write them today.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -50,7 +51,7 @@ def _has_class_folders(files: Files, folder: PurePosixPath) -> bool:
 
 
 def _begins_like_one(files: Files, path: PurePosixPath) -> bool:
-    return b"<annotation" in files.beginning(path)
+    return bool(re.search(rb"<annotation[\s>]", files.beginning(path)))
 
 
 def read(files: Files, rules: MaskRules, name: str = "pascal_voc") -> Recognised:
@@ -88,8 +89,8 @@ def _lists(files: Files) -> dict[str, Word]:
 
 def _read_one(collector: Collector, path: PurePosixPath, lists: dict[str, Word]) -> None:
     root = _parsed(collector.files.data(path, _MOST_BYTES))
-    picture = _picture(collector.files, path, (root.findtext("filename") or "").strip())
-    side = lists.get(path.stem) or word_of(path.parent) or word_of(picture.parent)
+    picture = _picture(collector, path, (root.findtext("filename") or "").strip())
+    side = lists.get(path.stem) or word_of(picture.parent) or word_of(path.parent)
     boxes = list(_boxes(collector, path, root))
     if not boxes and root.find("object") is not None:
         collector.leave_out(picture, f"{path} has no object that can be used: mend that file")
@@ -129,13 +130,14 @@ def _boxes(collector: Collector, path: PurePosixPath, root: Any) -> Iterator[Fou
         yield Found(entry.findtext("name") or "", *edges, where=where)
 
 
-def _picture(files: Files, path: PurePosixPath, name: str) -> PurePosixPath:
+def _picture(collector: Collector, path: PurePosixPath, name: str) -> PurePosixPath:
     """The picture of the same name, or the one that the file names. Raises Unreadable when both are there."""
-    by_stem = _nearest(path, files.by_stem.get(path.stem.lower(), []))
+    files = collector.files
+    by_stem = _nearest(collector, path, files.by_stem.get(path.stem.lower(), []))
     wanted = inside(name) if name else None
-    by_name = _nearest(path, files.by_name.get(wanted.name.lower(), [])) if wanted else None
+    by_name = _nearest(collector, path, files.by_name.get(wanted.name.lower(), [])) if wanted else None
     if by_name is None and wanted and not wanted.suffix:
-        by_name = _nearest(path, files.by_stem.get(wanted.name.lower(), []))
+        by_name = _nearest(collector, path, files.by_stem.get(wanted.name.lower(), []))
     if by_stem and by_name and by_stem.stem.lower() != by_name.stem.lower():
         raise Unreadable(f"is called like {by_stem}, but names {by_name}: rename it, or mend <filename>")
     found = by_name or by_stem
@@ -144,11 +146,17 @@ def _picture(files: Files, path: PurePosixPath, name: str) -> PurePosixPath:
     return found
 
 
-def _nearest(path: PurePosixPath, found: list[PurePosixPath]) -> PurePosixPath | None:
+def _nearest(collector: Collector, path: PurePosixPath, found: list[PurePosixPath]) -> PurePosixPath | None:
     """The one whose folders are most like those of the annotation. Raises Unreadable when there are several."""
     own = {part.lower() for part in path.parent.parts}
     scores = [len(own & {part.lower() for part in other.parent.parts}) for other in found]
     best = [other for other, score in zip(found, scores, strict=True) if score == max(scores)]
+    if len(best) > 1 and all(collector.files.data(other) == collector.files.data(best[0]) for other in best[1:]):
+        # GC10-DET puts a picture with several kinds of defects into the folder of each.
+        for other in best[1:]:
+            if not collector.is_known(other):
+                collector.leave_out(other, f"is a copy of {best[0]}, which is taken")
+        return best[0]
     if len(best) > 1:
         raise Unreadable(f"fits several pictures, {best[0]} and {best[1]} among them: keep one, or rename the others")
     return best[0] if best else None

@@ -100,13 +100,26 @@ def mvtec_ad_2(folder: Path) -> dict[str, Expected]:
 
 def mvtec_loco(folder: Path) -> dict[str, Expected]:
     picture(folder, "train/good/000.png")
+    picture(folder, "validation/good/000.png")
     picture(folder, "test/logical_anomalies/000.png")
     mask(folder, "ground_truth/logical_anomalies/000/000.png", ONE, shade=254)
     mask(folder, "ground_truth/logical_anomalies/000/001.png", TWO, shade=253)
     text(folder, "defects_config.json", '[{"defect_name": "missing", "pixel_value": 254}]')
     return {
         "train/good/000.png": good("train"),
+        "validation/good/000.png": good("train"),
         "test/logical_anomalies/000.png": defect("logical_anomalies", ONE, TWO, side="test"),
+    }
+
+
+def image_folders(folder: Path) -> dict[str, Expected]:
+    for name in ("train/ok/1", "train/dent/2", "val/ok/3", "val/dent/4"):
+        picture(folder, f"{name}.jpg")
+    return {
+        "train/ok/1.jpg": good("train"),
+        "train/dent/2.jpg": defect("dent", side="train"),
+        "val/ok/3.jpg": good("test"),
+        "val/dent/4.jpg": defect("dent", side="test"),
     }
 
 
@@ -285,6 +298,7 @@ def hripcb(folder: Path) -> dict[str, Expected]:
 def gc10_det(folder: Path) -> dict[str, Expected]:
     picture(folder, "01/img_01.jpg")
     picture(folder, "02/img_02.jpg")
+    picture(folder, "03/img_02.jpg")
     voc(folder, "lable/img_01.xml", "img_01.jpg", ("1_chongkong", ONE))
     voc(folder, "lable/img_02.xml", "img_02.jpg", ("1_chongkong", ONE), ("2_hanfeng", TWO))
     return {
@@ -485,6 +499,7 @@ def lookout(folder: Path) -> dict[str, Expected]:
 # The name of the layout, and folders in it.
 SAMPLES: dict[str, tuple[Sample, ...]] = {
     "plain": (plain,),
+    "image_folders": (image_folders,),
     "mvtec_ad": (mvtec_ad,),
     "mvtec_ad_2": (mvtec_ad_2,),
     "mvtec_loco": (mvtec_loco,),

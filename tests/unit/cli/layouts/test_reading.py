@@ -20,6 +20,8 @@ from tests.unit.cli.layouts.samples import (
     yolo,
 )
 
+# What layouts have beside what can be taught.
+LEFT_OUT = ("is kept private by its makers", "is a test picture without labels", "is a copy of 02/img_02.jpg")
 NAMES = [sample.__name__ for _, sample in EVERY]
 
 
@@ -43,8 +45,7 @@ def test_a_folder_is_read_whole(tmp_path: Path, name: str, sample: Sample) -> No
         path: Expected(entry.labels, tuple(sorted(entry.boxes)), entry.side, entry.group)
         for path, entry in expected.items()
     }
-    private = [entry for entry in found.left_out if "private" in entry.why or "test picture" in entry.why]
-    assert list(found.left_out) == private
+    assert not [entry for entry in found.left_out if not any(part in entry.why for part in LEFT_OUT)]
 
 
 @pytest.mark.parametrize(("name", "sample"), EVERY, ids=NAMES)
