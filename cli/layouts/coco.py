@@ -162,7 +162,7 @@ def _of_runs(given: dict[str, Any]) -> tuple[float, float, float, float] | None:
 def _unpacked(counts: str) -> Iterator[int]:
     """Run lengths as COCO packs them: five bits a character, and from the third on the change against the last but one.
 
-    See `rleFrString` in pycocotools, which writes beyond its memory when the text is not what it should be.
+    See `rleFrString` in pycocotools, which makes boxes beyond the picture of a text that is not what it should be.
     """
     lengths: list[int] = []
     value = shift = 0

@@ -67,10 +67,20 @@ def by_mask(
     collector.ignore((path, mask))
     try:
         marked = shades(collector.files, mask, collector.files.size(path))
-        take(collector, path, label if marked.any() else NORMAL, (mask,), rules, side=side, group=group)
     except Unreadable as refusal:
         collector.leave_out(mask, str(refusal))
         collector.leave_out(path, f"its mask {mask} cannot be used, and only that says whether it has a defect")
+        return
+    if not marked.any():
+        collector.picture(path, (NORMAL,), side=side, group=group, masks=(mask,))
+        return
+    found: list[Found] = []
+    try:
+        found = boxes(label, marked, rules)
+        _check(label, found)
+    except Unreadable as refusal:
+        collector.leave_out(mask, str(refusal))
+    collector.picture(path, (label,), found, side=side, group=group, masks=(mask,) if found else ())
 
 
 def beside(files: Files, stem: PurePosixPath, *endings: str) -> PurePosixPath | None:

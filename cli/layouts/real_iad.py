@@ -62,7 +62,8 @@ def _mask(files: Files, path: PurePosixPath) -> PurePosixPath | None:
 
 def _read_part(collector: Collector, part: PurePosixPath, views: list[PurePosixPath], rules: MaskRules) -> None:
     masks = {path: _mask(collector.files, path) for path in views}
-    is_marked = any(mask and _marks(collector.files, mask) for mask in masks.values())
+    # Only where a view has no mask it matters whether another one has.
+    is_marked = None in masks.values() and any(mask and _marks(collector.files, mask) for mask in masks.values())
     for path, mask in masks.items():
         label, group = _label(path), str(part)
         if label == NORMAL:
