@@ -2,14 +2,14 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import PurePosixPath
 
 from cli.layouts.contents import Box, Labelled, LeftOut, Recognised
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.sides import Word, meanings
-from mlops.labels import NORMAL, as_written, means_no_defect, unified
+from mlops.labels import NORMAL, as_written, likeness, looks_like_no_defect, means_no_defect, unified
 from mlops.limits import MAX_BOXES, MAX_LABEL_NAME
 from mlops.words import counted, some
 
@@ -48,7 +48,10 @@ class Collector:
         self._cut: set[PurePosixPath] = set()
         self._normal: set[str] = set()
         for path in files.outside:
-            self.leave_out(path, "is a link that leads out of the folder or nowhere: put the file itself here")
+            self.leave_out(
+                path,
+                "is a link to a folder, to nowhere or out of the folder that is read: put the files themselves here",
+            )
         for path in files.unnamed:
             self.leave_out(path, "its name is not written in UTF-8, as after unpacking a ZIP file: rename it")
 
@@ -181,17 +184,9 @@ class Collector:
         sides = meanings(self._sides[path] for path in self._pictures)
         self._normal = {as_written(name) for name in written if means_no_defect(name)} - {NORMAL} | self._normal
         return tuple(
-            replace(self._spelled(self._pictures[path], names), side=sides.get(self._sides[path]))
+            replace(_spelled(self._pictures[path], names), side=sides.get(self._sides[path]))
             for path in sorted(self._pictures)
         )
-
-    @staticmethod
-    def _spelled(picture: Labelled, names: dict[str, str]) -> Labelled:
-        # A box around a good part marks no defect.
-        boxes = tuple(replace(box, label=names[box.label]) for box in picture.boxes if names[box.label] != NORMAL)
-        labels = {names[label] for label in picture.labels}
-        labels |= {box.label for box in boxes}
-        return replace(picture, labels=tuple(sorted(labels - {NORMAL} or {NORMAL})), boxes=boxes)
 
     def _remarks(self, pictures: Sequence[Labelled]) -> Iterable[str]:
         yield from self.notes
@@ -200,6 +195,9 @@ class Collector:
             yield "what is for validation is side test" + ("; what is for testing is side holdout" if has_test else "")
         if self._normal:
             yield f'{some(self._normal)} is written "{NORMAL}": no defect'
+        for label in sorted({label for picture in pictures for label in picture.labels} - {NORMAL}):
+            if looks_like_no_defect(label):
+                yield f'{label!r} is taken for a defect: if it means "no defect", call it {NORMAL}'
         if self._cut:
             yield f"boxes of {counted(len(self._cut), 'picture')} reached beyond their picture and were cut: " + some(
                 map(str, self._cut)
@@ -209,6 +207,27 @@ class Collector:
         bare = [str(picture.path) for picture in pictures if _is_unmarked(picture)]
         if bare and any(picture.boxes for picture in pictures):
             yield f"a defect, but no box says where, so not used for detection: {some(bare)}"
+
+
+def calling_normal(found: Recognised, names: Collection[str]) -> Recognised:
+    """The same where further labels mean "no defect"."""
+    clean = {likeness(name) for name in names}
+    labels = {label for picture in found.pictures for label in picture.labels if likeness(label) in clean}
+    if not labels:
+        return found
+    spelled = dict.fromkeys(labels, NORMAL)
+    pictures = tuple(_spelled(picture, spelled) for picture in found.pictures)
+    notes = tuple(note for note in found.notes if not any(note.startswith(repr(label)) for label in labels))
+    normal = tuple(sorted({*found.normal_labels, *labels}))
+    return replace(found, pictures=pictures, notes=notes, normal_labels=normal)
+
+
+def _spelled(picture: Labelled, names: Mapping[str, str]) -> Labelled:
+    """A picture with its labels written as `names` say; without boxes around good parts, which mark no defect."""
+    boxes = tuple(replace(box, label=names.get(box.label, box.label)) for box in picture.boxes)
+    boxes = tuple(box for box in boxes if box.label != NORMAL)
+    labels = {names.get(label, label) for label in picture.labels} | {box.label for box in boxes}
+    return replace(picture, labels=tuple(sorted(labels - {NORMAL} or {NORMAL})), boxes=boxes)
 
 
 def _is_unmarked(picture: Labelled) -> bool:

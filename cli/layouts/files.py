@@ -114,13 +114,13 @@ class Files:
     def alike(self, wanted: PurePosixPath, side: Word | None = None) -> PurePosixPath:
         """The one picture whose path ends as `wanted` does, by as many folders as there are; of several, the one whose
         folders speak of `side`. Raises Unreadable."""
-        found = self.by_name.get(wanted.name.lower(), [])
+        found = [path for path in self.by_name.get(wanted.name.lower(), []) if not _is_elsewhere(path, side)]
         best = [(_shared(path, wanted), path) for path in found]
         most = max((score for score, _ in best), default=0)
         fitting = [path for score, path in best if score == most]
         if not fitting:
             raise Unreadable(f"names the picture {_shown(wanted)}, which is not in the folder: add it, or delete this")
-        fitting = [path for path in fitting if side and word_of(path.parent) is side] or fitting
+        fitting = [path for path in fitting if word_of(path.parent) is side] or fitting
         if len(fitting) > 1:
             raise Unreadable(
                 f"names the picture {_shown(wanted)}, and {len(fitting)} pictures are called so: name its folder, too"
@@ -195,6 +195,11 @@ def inside(reference: str) -> PurePosixPath:
     if ".." in parts:
         raise Unreadable(f"names {_shown(reference)}, which climbs out of the folder: name a picture of this folder")
     return PurePosixPath(*parts)
+
+
+def _is_elsewhere(path: PurePosixPath, side: Word | None) -> bool:
+    """Whether a picture's folders speak of another side: it is a namesake."""
+    return side is not None and word_of(path.parent) not in (None, side)
 
 
 def _shown(name: object) -> str:

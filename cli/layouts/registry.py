@@ -4,12 +4,13 @@ A manifest says more than other annotation files, these say more than masks, and
 that say equally much exclude each other, so that none of them has to come first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from cli.layouts import coco, deeppcb, kolektor, magnetic_tile, manifest, mvtec, real_iad, severstal, visa, voc, yolo
+from cli.layouts.collecting import calling_normal
 from cli.layouts.contents import Recognised
 from cli.layouts.files import Files
 from mlops.looking import MaskRules
@@ -75,8 +76,13 @@ def recognised_by(folder: Path | Files) -> list[str]:
     return []
 
 
-def read(folder: Path, layout: str | None = None, rules: MaskRules | None = None) -> Recognised:
-    """What a folder of labelled pictures says, in the layout that is given or recognised. Raises NotRecognised."""
+def read(
+    folder: Path, layout: str | None = None, rules: MaskRules | None = None, normal: Collection[str] = ()
+) -> Recognised:
+    """What a folder of labelled pictures says, in the layout that is given or recognised.
+
+    `normal` names labels that mean "no defect" beside those that always do. Raises NotRecognised.
+    """
     if not folder.is_dir():
         raise NotRecognised(f"{folder} is no folder")
     files = Files(folder)
@@ -90,4 +96,4 @@ def read(folder: Path, layout: str | None = None, rules: MaskRules | None = None
         )
     if len(found) > 1:
         raise NotRecognised(f"{folder} can be read as {' and as '.join(found)}: say which, or move the others away")
-    return _BY_NAME[found[0]].read(files, rules or MaskRules())
+    return calling_normal(_BY_NAME[found[0]].read(files, rules or MaskRules()), normal)

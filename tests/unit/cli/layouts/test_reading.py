@@ -9,7 +9,9 @@ from cli.layouts.files import Files
 from cli.layouts.registry import LAYOUTS, NotRecognised, read, recognised_by
 from tests.unit.cli.layouts.samples import (
     EVERY,
+    ONE,
     SAMPLES,
+    TWO,
     Expected,
     Sample,
     coco,
@@ -17,6 +19,7 @@ from tests.unit.cli.layouts.samples import (
     picture,
     plain,
     text,
+    voc,
     yolo,
 )
 
@@ -80,6 +83,49 @@ def test_no_defect_is_always_called_normal_and_said(tmp_path: Path) -> None:
     defects = {entry.labels for entry in found.pictures} - {("normal",)}
     assert defects == {("NG",), ("ko",), ("bad",)}
     assert set(found.normal_labels) == {"good", "ok", "OK", "Free", "defect_free", "pass"}
+
+
+def test_a_label_that_reads_like_no_defect_is_asked_about_and_can_be_said_to_be(tmp_path: Path) -> None:
+    picture(tmp_path, "train/MT_Free/a.png")
+    picture(tmp_path, "train/dent/b.png")
+
+    asked, told = read(tmp_path), read(tmp_path, normal=("mt_free",))
+
+    assert asked.notes == ("'MT_Free' is taken for a defect: if it means \"no defect\", call it normal",)
+    assert [entry.labels for entry in asked.pictures] == [("MT_Free",), ("dent",)]
+    assert (told.notes, told.normal_labels) == ((), ("MT_Free",))
+    assert [entry.labels for entry in told.pictures] == [("normal",), ("dent",)]
+
+
+def test_boxes_around_good_parts_mark_no_defect(tmp_path: Path) -> None:
+    picture(tmp_path, "a.jpg")
+    voc(tmp_path, "a.xml", "a.jpg", ("OK", ONE))
+
+    (entry,) = read(tmp_path).pictures
+
+    assert (entry.labels, entry.boxes) == (("normal",), ())
+
+
+def test_labels_that_look_alike_are_one(tmp_path: Path) -> None:
+    picture(tmp_path, "a.jpg")
+    voc(tmp_path, "a.xml", "a.jpg", ("Dent ", ONE), ("dent", TWO))
+
+    assert read(tmp_path).pictures[0].labels == ("dent",)
+
+
+def test_a_picture_that_is_missing_on_its_side_is_not_taken_from_another(tmp_path: Path) -> None:
+    coco(tmp_path)
+    (tmp_path / "train/a.jpg").rename(tmp_path / "valid/a.jpg")
+
+    found = read(tmp_path)
+
+    assert [(str(entry.path), entry.why) for entry in found.left_out] == [
+        (
+            "train/_annotations.coco.json",
+            "image 1 names the picture 'a.jpg', which is not in the folder: add it, or delete this",
+        ),
+        ("valid/a.jpg", "nothing says what it shows: label it, or move it away"),
+    ]
 
 
 def test_a_folder_in_no_layout_is_told_what_to_do(tmp_path: Path) -> None:
