@@ -47,7 +47,7 @@ def edges(box: Box) -> tuple[float, float, float, float]:
 
 @pytest.mark.parametrize("form", FORMS)
 @given(given_pictures=datasets())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_round_trip_keeps_boxes_labels_and_sides(form: str, given_pictures: list[Labelled]) -> None:
     with TemporaryDirectory() as place:
         folder, out = Path(place, "in"), Path(place, "out")

@@ -68,26 +68,26 @@ def check(name: str, content: str | bytes, form: str) -> None:
 
 
 @given(content=spoiled(good_coco))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_coco(content: Any) -> None:
     check("a.json", json.dumps(content), "coco")
 
 
 @given(content=st.lists(spoiled(good_line), max_size=3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_manifest(content: list[Any]) -> None:
     lines = [json.dumps({"source-ref": "s3://x/b.jpg"}), *map(json.dumps, content)]
     check("a.manifest", "\n".join(lines), "manifest")
 
 
 @given(content=st.one_of(st.binary(max_size=80), st.text(alphabet="0123456789. -enaif\n", max_size=80)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_text_of_yolo(content: str | bytes) -> None:
     check("labels/c.txt", content, "yolo")
 
 
 @given(content=st.text(max_size=40))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_data_yaml(content: str) -> None:
     check("data.yaml", f"names: {content}", "yolo")
 
@@ -95,7 +95,7 @@ def test_any_data_yaml(content: str) -> None:
 @given(
     edges=st.lists(st.one_of(numbers.map(str), st.text(alphabet="0123456789.-e ", max_size=6)), min_size=4, max_size=4)
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_edges_of_pascal_voc(edges: list[str]) -> None:
     names = ("xmin", "ymin", "xmax", "ymax")
     inner = "".join(f"<{name}>{edge}</{name}>" for name, edge in zip(names, edges, strict=True))
@@ -104,7 +104,7 @@ def test_any_edges_of_pascal_voc(edges: list[str]) -> None:
 
 
 @given(content=st.one_of(st.binary(max_size=60), st.text(alphabet='a.jpg,123 -\n"', max_size=60)))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_any_csv_of_run_lengths(content: str | bytes) -> None:
     head = b"ImageId,ClassId,EncodedPixels\na.jpg,1,1 5\n"
     check("t.csv", head + (content if isinstance(content, bytes) else content.encode()), "severstal")

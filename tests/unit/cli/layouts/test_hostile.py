@@ -322,10 +322,10 @@ def test_so_many_faults_of_one_file_are_counted_not_listed(tmp_path: Path) -> No
     assert whys(found)[100] == ("_annotations.coco.json", None, "and 4900 more of this file")
 
 
-def test_many_annotations_take_memory_that_grows_with_them_and_no_more(tmp_path: Path) -> None:
-    found = coco(tmp_path, *(annotation() for _ in range(100_000)))
+def test_many_annotations_of_one_picture_are_all_taken_and_said(tmp_path: Path) -> None:
+    found = coco(tmp_path, *(annotation() for _ in range(20_000)))
 
-    assert len(taken(found)["a.jpg"]) == 100_000
+    assert len(taken(found)["a.jpg"]) == 20_000
     assert "more than 50 boxes, which Rekognition does not take: a.jpg" in found.notes
 
 
