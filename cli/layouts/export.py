@@ -110,7 +110,7 @@ def _placed(pictures: Sequence[Labelled]) -> list[_Placed]:
 
 def _flat(path: PurePosixPath) -> str:
     """A path as one name: folders of the original must not be read as sides or labels."""
-    name = "_".join(path.parts)
+    name = "".join(sign if sign.isprintable() else "_" for sign in "_".join(path.parts))
     while len(name.encode()) > _MOST_NAME_BYTES:
         name = name[1:]
     return name if "." in name else f"{name}.png"

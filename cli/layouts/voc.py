@@ -88,10 +88,11 @@ def _lists(files: Files) -> dict[str, Word]:
 
 
 def _read_one(collector: Collector, path: PurePosixPath, lists: dict[str, Word]) -> None:
-    root = _parsed(collector.files.data(path, _MOST_BYTES))
+    data = collector.files.data(path, _MOST_BYTES)
+    root = _parsed(data)
     picture = _picture(collector, path, (root.findtext("filename") or "").strip())
     side = lists.get(path.stem) or word_of(picture.parent) or word_of(path.parent)
-    boxes = list(_boxes(collector, path, root))
+    boxes = list(_boxes(collector, path, root, _lines(data)))
     if not boxes and root.find("object") is not None:
         collector.leave_out(picture, f"{path} has no object that can be used: mend that file")
         return
@@ -119,15 +120,25 @@ def _declared(root: Any) -> tuple[int, int] | None:
     return (width, height) if width > 0 and height > 0 else None
 
 
-def _boxes(collector: Collector, path: PurePosixPath, root: Any) -> Iterator[Found]:
+def _lines(data: bytes) -> list[int]:
+    """The lines on which objects begin."""
+    lines, line, place = [], 1, 0
+    for match in re.finditer(rb"<object[\s>]", data):
+        line += data.count(b"\n", place, match.start())
+        place = match.start()
+        lines.append(line)
+    return lines
+
+
+def _boxes(collector: Collector, path: PurePosixPath, root: Any, lines: list[int]) -> Iterator[Found]:
     for number, entry in enumerate(root.iter("object"), 1):
-        where = f"object {number}"
+        where, line = f"object {number}", lines[number - 1] if number <= len(lines) else None
         try:
             edges = [float(entry.findtext(f"bndbox/{edge}")) for edge in ("xmin", "ymin", "xmax", "ymax")]
         except (TypeError, ValueError):
-            collector.leave_out(path, f"{where} has no bndbox of four numbers: draw it again")
+            collector.leave_out(path, f"{where} has no bndbox of four numbers: draw it again", line)
             continue
-        yield Found(entry.findtext("name") or "", *edges, where=where)
+        yield Found(entry.findtext("name") or "", *edges, line=line, where=where)
 
 
 def _picture(collector: Collector, path: PurePosixPath, name: str) -> PurePosixPath:

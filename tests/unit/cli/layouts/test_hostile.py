@@ -363,13 +363,13 @@ def test_a_wrong_file_of_pascal_voc_is_named(tmp_path: Path, content: str, why: 
 def test_a_wrong_object_of_pascal_voc_is_named(tmp_path: Path) -> None:
     picture(tmp_path, "n.jpg")
     voc(tmp_path, "n.xml", "n.jpg", ("dent", ONE), ("", TWO), ("dent", (200, 200, 5, 5)))
-    content = (tmp_path / "n.xml").read_text()
+    content = (tmp_path / "n.xml").read_text().replace("<object>", "\n<object>")
     text(tmp_path, "n.xml", content.replace("</annotation>", "<object><name>dent</name></object></annotation>"))
 
     assert whys(read(tmp_path)) == [
-        ("n.xml", None, "object 4 has no bndbox of four numbers: draw it again"),
-        ("n.xml", None, "the label '' cannot be used: 1 to 255 characters on one line"),
-        ("n.xml", None, "object 3 of n.jpg lies outside the picture of 80 x 64 px: draw it again"),
+        ("n.xml", 4, "object 4 has no bndbox of four numbers: draw it again"),
+        ("n.xml", 3, "the label '' cannot be used: 1 to 255 characters on one line"),
+        ("n.xml", 4, "object 3 of n.jpg lies outside the picture of 80 x 64 px: draw it again"),
     ]
 
 
