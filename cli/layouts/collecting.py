@@ -182,6 +182,9 @@ class Collector:
         written |= {box.label for picture in self._pictures.values() for box in picture.boxes}
         names = unified(written)
         sides = meanings(self._sides[path] for path in self._pictures)
+        for label in sorted({label for label in names.values() if label != NORMAL}):
+            if alike := [repr(own) for own in names if names[own] == label and own != label]:
+                self.notes.append(f"{some(alike)} is taken for {label!r}: it looks the same")
         self._normal = {as_written(name) for name in written if means_no_defect(name)} - {NORMAL} | self._normal
         return tuple(
             replace(_spelled(self._pictures[path], names), side=sides.get(self._sides[path]))

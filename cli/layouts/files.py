@@ -16,7 +16,7 @@ PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 MOST_TEXT_BYTES = 1 << 30
 MOST_PICTURE_BYTES = 1 << 28
-MOST_PIXELS = 200_000_000
+MOST_PIXELS = 100_000_000
 _TURNS = 0x0112
 
 

@@ -1,5 +1,8 @@
 """Every layout is recognised as itself, and read whole: labels, boxes to the pixel, side and group."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,7 +113,10 @@ def test_labels_that_look_alike_are_one(tmp_path: Path) -> None:
     picture(tmp_path, "a.jpg")
     voc(tmp_path, "a.xml", "a.jpg", ("Dent ", ONE), ("dent", TWO))
 
-    assert read(tmp_path).pictures[0].labels == ("dent",)
+    found = read(tmp_path)
+
+    assert found.pictures[0].labels == ("dent",)
+    assert found.notes == ("'Dent ' is taken for 'dent': it looks the same",)
 
 
 def test_a_picture_that_is_missing_on_its_side_is_not_taken_from_another(tmp_path: Path) -> None:
@@ -170,3 +176,10 @@ def test_hidden_files_and_what_systems_leave_behind_are_no_content(tmp_path: Pat
     text(tmp_path, ".git/config", "x")
 
     assert len(read(tmp_path).pictures) == 3
+
+
+def test_reading_needs_no_cloud() -> None:
+    code = "import sys, cli.layouts.registry, cli.layouts.export; sys.exit('boto3' in sys.modules)"
+    place = os.pathsep.join([".", "layers/mlops"])
+
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": place}, check=True)
