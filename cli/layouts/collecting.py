@@ -52,6 +52,8 @@ class Collector:
                 path,
                 "is a link to a folder, to nowhere or out of the folder that is read: put the files themselves here",
             )
+        for path in files.closed:
+            self.leave_out(path, "is a folder that cannot be read: mend its rights, or move it away")
         for path in files.unnamed:
             self.leave_out(path, "its name is not written in UTF-8, as after unpacking a ZIP file: rename it")
 

@@ -25,21 +25,26 @@ class Unreadable(ValueError):  # noqa: N818  - a refusal is a result that is tol
 
 
 class Files:
-    """All regular files below a folder by their relative paths; `outside` are links that lead out of it.
+    """All regular files below a folder by their relative paths.
 
-    Hidden files are not there, nor are links whose target is not in the folder.
+    `outside` are links that lead out of it, `closed` folders that cannot be read, `unnamed` what has a name that is no
+    text. Hidden files are not there, nor are links whose target is not in the folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.outside: list[PurePosixPath] = []
+        self.closed: list[PurePosixPath] = []
         self.unnamed: list[PurePosixPath] = []
         self.paths: tuple[PurePosixPath, ...] = tuple(sorted(self._walk()))
         self._known = frozenset(self.paths)
         self._sizes: dict[PurePosixPath, tuple[int, int, int]] = {}
 
     def _walk(self) -> Iterator[PurePosixPath]:
-        for place, below, names in os.walk(self.folder):
+        def note(error: OSError) -> None:
+            self.closed.append(self._relative(str(error.filename), ""))
+
+        for place, below, names in os.walk(self.folder, onerror=note):
             below[:] = [name for name in sorted(below) if not _is_litter(name)]
             for name in list(below):
                 if Path(place, name).is_symlink():
@@ -97,6 +102,20 @@ class Files:
         """Pictures by their names in lower case, without ending."""
         return _grouped((path.stem.lower(), path) for path in self.pictures)
 
+    @cached_property
+    def _by_end(self) -> dict[str, list[PurePosixPath]]:
+        """Pictures by their folders' and their own names: thousands of folders may each have a `000.png`."""
+        return _grouped((_end(path), path) for path in self.pictures)
+
+    @cached_property
+    def _near(self) -> dict[str, list[PurePosixPath]]:
+        return _grouped((f"{above}/{path.stem.lower()}", path) for path in self.pictures for above in path.parents[:3])
+
+    def around(self, path: PurePosixPath, stem: str) -> list[PurePosixPath]:
+        """Pictures called so in the folder of an annotation, or else in the one above it, or else anywhere."""
+        near = (self._near.get(f"{place}/{stem.lower()}") for place in (path.parent, path.parent.parent))
+        return next((found for found in near if found), None) or self.by_stem.get(stem.lower(), [])
+
     def ending(self, *endings: str) -> list[PurePosixPath]:
         return [path for path in self.paths if path.name.lower().endswith(endings)]
 
@@ -114,7 +133,8 @@ class Files:
     def alike(self, wanted: PurePosixPath, side: Word | None = None) -> PurePosixPath:
         """The one picture whose path ends as `wanted` does, by as many folders as there are; of several, the one whose
         folders speak of `side`. Raises Unreadable."""
-        found = [path for path in self.by_name.get(wanted.name.lower(), []) if not _is_elsewhere(path, side)]
+        named = self._by_end.get(_end(wanted)) or self.by_name.get(wanted.name.lower(), [])
+        found = [path for path in named if not _is_elsewhere(path, side)]
         best = [(_shared(path, wanted), path) for path in found]
         most = max((score for score, _ in best), default=0)
         fitting = [path for score, path in best if score == most]
@@ -195,6 +215,10 @@ def inside(reference: str) -> PurePosixPath:
     if ".." in parts:
         raise Unreadable(f"names {_shown(reference)}, which climbs out of the folder: name a picture of this folder")
     return PurePosixPath(*parts)
+
+
+def _end(path: PurePosixPath) -> str:
+    return "/".join(path.parts[-2:]).lower()
 
 
 def _is_elsewhere(path: PurePosixPath, side: Word | None) -> bool:

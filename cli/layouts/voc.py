@@ -144,17 +144,20 @@ def _boxes(collector: Collector, path: PurePosixPath, root: Any, lines: list[int
 def _picture(collector: Collector, path: PurePosixPath, name: str) -> PurePosixPath:
     """The picture of the same name, or the one that the file names. Raises Unreadable when both are there."""
     files = collector.files
-    by_stem = _nearest(collector, path, files.by_stem.get(path.stem.lower(), []))
+    by_stem = _nearest(collector, path, files.around(path, path.stem))
     wanted = inside(name) if name else None
-    by_name = _nearest(collector, path, files.by_name.get(wanted.name.lower(), [])) if wanted else None
-    if by_name is None and wanted and not wanted.suffix:
-        by_name = _nearest(collector, path, files.by_stem.get(wanted.name.lower(), []))
+    by_name = _nearest(collector, path, _called(files.around(path, wanted.stem), wanted)) if wanted else None
     if by_stem and by_name and by_stem.stem.lower() != by_name.stem.lower():
         raise Unreadable(f"is called like {by_stem}, but names {by_name}: rename it, or mend <filename>")
     found = by_name or by_stem
     if not found:
         raise Unreadable(f"is about the picture {name or path.stem!r}, which is not in the folder: add it")
     return found
+
+
+def _called(found: list[PurePosixPath], wanted: PurePosixPath) -> list[PurePosixPath]:
+    """Those of a name, whose ending some tools leave away."""
+    return [path for path in found if not wanted.suffix or path.name.lower() == wanted.name.lower()]
 
 
 def _nearest(collector: Collector, path: PurePosixPath, found: list[PurePosixPath]) -> PurePosixPath | None:

@@ -222,6 +222,22 @@ def test_a_link_inside_the_folder_is_a_file_like_any_other(tmp_path: Path) -> No
     assert len(read(tmp_path).pictures) == 4
 
 
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain(tmp_path)
+    (tmp_path / "train/closed").mkdir()
+    look = os.scandir
+
+    def scandir(place: Any) -> Any:
+        if str(place).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return look(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+    why = "is a folder that cannot be read: mend its rights, or move it away"
+    assert whys(read(tmp_path)) == [("train/closed", None, why)]
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     plain(tmp_path)
     os.mkfifo(tmp_path / "train/good/pipe.png")

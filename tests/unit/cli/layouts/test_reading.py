@@ -109,6 +109,19 @@ def test_boxes_around_good_parts_mark_no_defect(tmp_path: Path) -> None:
     assert (entry.labels, entry.boxes) == (("normal",), ())
 
 
+def test_every_part_may_have_pictures_of_the_same_names(tmp_path: Path) -> None:
+    for part in range(3):
+        picture(tmp_path, f"part{part}/images/0.jpg")
+        voc(tmp_path, f"part{part}/xml/0.xml", "0.jpg", (f"dent {part}", ONE))
+
+    found = read(tmp_path)
+
+    assert not found.left_out
+    assert {str(entry.path): entry.labels for entry in found.pictures} == {
+        f"part{part}/images/0.jpg": (f"dent {part}",) for part in range(3)
+    }
+
+
 def test_labels_that_look_alike_are_one(tmp_path: Path) -> None:
     picture(tmp_path, "a.jpg")
     voc(tmp_path, "a.xml", "a.jpg", ("Dent ", ONE), ("dent", TWO))
