@@ -25,7 +25,6 @@ from mlops.looking import MaskRules
 CREATED = "2000-01-01T00:00:00"
 BOXES, LABEL = "bounding-box", "label"
 _CLASSIFICATION, _DETECTION = "groundtruth/image-classification", "groundtruth/object-detection"
-_MULTILABEL, _SEGMENTATION = "groundtruth/image-classification-multilabel", "groundtruth/semantic-segmentation"
 _METADATA = "-metadata"
 _MOST_BYTES = 1 << 30
 _MOST_LINE = 10_000_000

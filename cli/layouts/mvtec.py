@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from cli.layouts.collecting import Collector
 from cli.layouts.contents import Recognised
-from cli.layouts.files import PICTURES, Files
+from cli.layouts.files import Files
 from cli.layouts.masked import take
 from cli.layouts.sides import Word
 from mlops.keys import KeyRefused, parse_upload
@@ -159,7 +159,6 @@ def _say_the_rest(collector: Collector, masks: dict[tuple[PurePosixPath, str], l
                 path, "belongs to no picture, or to several, with this label and name: put it below its side"
             )
     for path in collector.files.pictures:
-        if not collector.is_known(path) and path.suffix.lower() in PICTURES:
-            private = any(part.startswith("test_private") for part in path.parts)
-            if private:
-                collector.leave_out(path, "is kept private by its makers, who publish no labels of it")
+        is_private = any(part.startswith("test_private") for part in path.parts)
+        if is_private and not collector.is_known(path):
+            collector.leave_out(path, "is kept private by its makers, who publish no labels of it")
