@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from cli.layouts.contents import Box, Labelled, LeftOut, Recognised
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.sides import Word, meanings
-from mlops.labels import NORMAL, as_written, likeness, looks_like_no_defect, means_no_defect, unified
-from mlops.limits import MAX_BOXES, MAX_LABEL_NAME
+from mlops.dataset.labels import NORMAL, as_written, likeness, looks_like_no_defect, means_no_defect, unified
+from mlops.dataset.limits import MAX_BOXES, MAX_LABEL_NAME
 from mlops.words import counted, some
 
 # More of one file would hide what is wrong with the others, and take memory without bound.

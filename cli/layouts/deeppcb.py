@@ -7,8 +7,8 @@ from cli.layouts.collecting import Collector, Found
 from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.sides import Word, word
-from mlops.labels import NORMAL
-from mlops.looking import MaskRules
+from mlops.dataset.labels import NORMAL
+from mlops.pictures.looking import MaskRules
 from mlops.words import counted
 
 _KINDS = {"1": "open", "2": "short", "3": "mousebite", "4": "spur", "5": "copper", "6": "pin-hole"}

@@ -17,7 +17,7 @@ import yaml
 from cli.layouts import manifest
 from cli.layouts.contents import Box, Labelled, LeftOut, Side
 from cli.layouts.files import Files
-from mlops.labels import NORMAL
+from mlops.dataset.labels import NORMAL
 
 _MOST_NAME_BYTES = 200
 # What the sides are called in a data.yaml: others choose a model on `val` and test the chosen one.

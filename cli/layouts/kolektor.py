@@ -8,8 +8,8 @@ from cli.layouts.contents import Recognised
 from cli.layouts.files import Files
 from cli.layouts.masked import beside, by_mask, take
 from cli.layouts.sides import word_of
-from mlops.labels import NORMAL
-from mlops.looking import MaskRules
+from mlops.dataset.labels import NORMAL
+from mlops.pictures.looking import MaskRules
 
 _ITEM = re.compile(r"kos\d+", re.IGNORECASE)
 _CLASS = re.compile(r"class\d+", re.IGNORECASE)

@@ -7,8 +7,8 @@ from cli.layouts.contents import Recognised
 from cli.layouts.files import Files
 from cli.layouts.masked import take
 from cli.layouts.sides import word_of
-from mlops.labels import means_no_defect
-from mlops.looking import MaskRules
+from mlops.dataset.labels import means_no_defect
+from mlops.pictures.looking import MaskRules
 
 _PREFIX = "MT_"
 

@@ -19,8 +19,8 @@ from cli.layouts.files import Files, Unreadable
 from cli.layouts.regions import boxes as boxes_of
 from cli.layouts.regions import colours
 from cli.layouts.sides import Word, word, word_of
-from mlops.labels import NORMAL, means_no_defect
-from mlops.looking import MaskRules
+from mlops.dataset.labels import NORMAL, means_no_defect
+from mlops.pictures.looking import MaskRules
 
 CREATED = "2000-01-01T00:00:00"
 BOXES, LABEL = "bounding-box", "label"

@@ -7,8 +7,8 @@ from cli.layouts.collecting import Collector, Found
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.regions import boxes, shades
 from cli.layouts.sides import Word
-from mlops.labels import NORMAL, means_no_defect
-from mlops.looking import MaskRules
+from mlops.dataset.labels import NORMAL, means_no_defect
+from mlops.pictures.looking import MaskRules
 
 
 def take(

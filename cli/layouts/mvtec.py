@@ -16,9 +16,9 @@ from cli.layouts.contents import Recognised
 from cli.layouts.files import Files
 from cli.layouts.masked import take
 from cli.layouts.sides import Word
-from mlops.keys import KeyRefused, parse_upload
-from mlops.labels import likeness
-from mlops.looking import MaskRules
+from mlops.dataset.keys import KeyRefused, parse_upload
+from mlops.dataset.labels import likeness
+from mlops.pictures.looking import MaskRules
 from mlops.words import counted, some
 
 _SIDES = {"train": Word.TRAIN, "test": Word.TEST, "holdout": Word.HOLDOUT}

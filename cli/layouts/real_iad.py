@@ -10,8 +10,8 @@ from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.masked import beside, by_mask, take
 from cli.layouts.regions import shades
-from mlops.labels import NORMAL
-from mlops.looking import MaskRules
+from mlops.dataset.labels import NORMAL
+from mlops.pictures.looking import MaskRules
 
 _PART = re.compile(r"S\d+")
 

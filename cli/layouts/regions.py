@@ -10,10 +10,10 @@ from PIL import Image
 
 from cli.layouts.collecting import Found
 from cli.layouts.files import FORMATS, MOST_PICTURE_BYTES, MOST_PIXELS, Files, Unreadable
-from mlops.limits import MAX_BOXES
-from mlops.looking import MaskRules
-from mlops.masks import Pixels, _cropped, _regions, _shade
-from mlops.png import SIGNATURE, PictureRefused, read_png
+from mlops.dataset.limits import MAX_BOXES
+from mlops.pictures.looking import MaskRules
+from mlops.pictures.masks import Pixels, cropped, regions, shade_of
+from mlops.pictures.png import SIGNATURE, PictureRefused, read_png
 
 # JPEG and smoothing leave shades around what was drawn in one.
 _MOST_SHADES = MAX_BOXES
@@ -32,7 +32,7 @@ def shades(files: Files, path: PurePosixPath, size: tuple[int, int]) -> Pixels:
     data = files.data(path, MOST_PICTURE_BYTES)
     try:
         if data.startswith(SIGNATURE):
-            shade, count = _shade(read_png(data))
+            shade, count = shade_of(read_png(data))
         else:
             shade, count = _of_other(data)
     except PictureRefused as refusal:
@@ -55,8 +55,8 @@ def _of_other(data: bytes) -> tuple[Pixels, int]:
 def boxes(label: str, marked: Pixels, rules: MaskRules) -> list[Found]:
     """A box for every connected region of pixels that are not 0; specks are none. Raises Unreadable."""
     try:
-        pixels, left, top = _cropped(marked)
-        found, counts = _regions(pixels, rules.merge_distance)
+        pixels, left, top = cropped(marked)
+        found, counts = regions(pixels, rules.merge_distance)
     except PictureRefused as refusal:
         raise Unreadable(str(refusal)) from None
     kept = found[counts >= rules.least_pixels] + (left, top, 0, 0)

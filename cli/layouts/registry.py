@@ -13,7 +13,7 @@ from cli.layouts import coco, deeppcb, kolektor, magnetic_tile, manifest, mvtec,
 from cli.layouts.collecting import calling_normal
 from cli.layouts.contents import Recognised
 from cli.layouts.files import Files
-from mlops.looking import MaskRules
+from mlops.pictures.looking import MaskRules
 
 Recognises = Callable[[Files], bool]
 Read = Callable[[Files, MaskRules], Recognised]

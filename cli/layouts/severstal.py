@@ -12,9 +12,9 @@ from cli.layouts.contents import Recognised
 from cli.layouts.files import MOST_PIXELS, Files, Unreadable
 from cli.layouts.regions import boxes
 from cli.layouts.sides import Word, word, word_of
-from mlops.labels import NORMAL
-from mlops.looking import MaskRules
-from mlops.masks import Pixels
+from mlops.dataset.labels import NORMAL
+from mlops.pictures.looking import MaskRules
+from mlops.pictures.masks import Pixels
 from mlops.words import counted
 
 _MOST_BYTES = 1 << 30

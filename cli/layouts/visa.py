@@ -13,8 +13,8 @@ from cli.layouts.files import Files, Unreadable, inside
 from cli.layouts.masked import take
 from cli.layouts.regions import boxes, by_shade, shades
 from cli.layouts.sides import Word, word
-from mlops.labels import NORMAL, means_no_defect
-from mlops.looking import MaskRules
+from mlops.dataset.labels import NORMAL, means_no_defect
+from mlops.pictures.looking import MaskRules
 
 _MOST_BYTES = 1 << 26
 

@@ -16,8 +16,8 @@ from cli.layouts.collecting import Collector, Found
 from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable, inside
 from cli.layouts.sides import Word, word, word_of
-from mlops.labels import NORMAL
-from mlops.looking import MaskRules
+from mlops.dataset.labels import NORMAL
+from mlops.pictures.looking import MaskRules
 from mlops.words import counted
 
 _MOST_BYTES = 1 << 24

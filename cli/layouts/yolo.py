@@ -12,7 +12,7 @@ from cli.layouts.collecting import Collector, Found
 from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.sides import Word, word, word_of
-from mlops.looking import MaskRules
+from mlops.pictures.looking import MaskRules
 from mlops.words import some
 
 _MOST_BYTES = 1 << 26

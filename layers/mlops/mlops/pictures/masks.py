@@ -52,15 +52,15 @@ def read_mask(data: bytes, *, least_pixels: int = 1, merge_distance: int = 0) ->
     if not data.startswith(SIGNATURE):
         raise PictureRefused("is not a PNG image, whatever its name says")
     png = _checked(data)
-    shade, shades = _shade(png)
+    shade, shades = shade_of(png)
     remarks = []
     if shades > MAX_BOXES:
         shade = shade >= (int(shade.max()) + 1) // 2
         remarks.append(
             f"has {shades} shades, as after smoothing or JPEG; what is half as bright as the brightest is marked"
         )
-    pixels, left, top = _cropped(shade)
-    boxes, counts = _regions(pixels, merge_distance)
+    pixels, left, top = cropped(shade)
+    boxes, counts = regions(pixels, merge_distance)
     kept = boxes[counts >= least_pixels] + (left, top, 0, 0)
     if len(kept) > MAX_BOXES:
         raise PictureRefused(
@@ -83,7 +83,7 @@ def _checked(data: bytes) -> Png:
     return png
 
 
-def _shade(png: Png) -> tuple[Pixels, int]:
+def shade_of(png: Png) -> tuple[Pixels, int]:
     """One number a pixel that is 0 where it is black or transparent, (height, width); and how many others there are."""
     shade = _shade_of_16(png) if png.depth > 8 else _shade_of_8(png)
     seen = np.zeros(np.iinfo(shade.dtype).max + 1, np.bool_)
@@ -138,7 +138,7 @@ def _marked(band: Callable[[int], Pixels], names: Sequence[str], key: Sequence[i
     return shade
 
 
-def _cropped(shade: Pixels) -> tuple[Pixels, int, int]:
+def cropped(shade: Pixels) -> tuple[Pixels, int, int]:
     """Whether pixels are marked, cropped to the rows and columns that have any, and where the crop begins.
 
     One column more, which is clear, ends every row.
@@ -152,7 +152,7 @@ def _cropped(shade: Pixels) -> tuple[Pixels, int, int]:
     return np.pad(crop, ((0, 0), (0, 1))), left, top
 
 
-def _regions(pixels: Pixels, merge_distance: int = 0) -> tuple[Numbers, Numbers]:
+def regions(pixels: Pixels, merge_distance: int = 0) -> tuple[Numbers, Numbers]:
     """Boxes (n, 4) as left, top, width, height, and pixel counts (n,); the last column of `pixels` is clear."""
     reach = merge_distance + 1
     rows, starts, ends, counts = _joined(*_runs(pixels), reach)

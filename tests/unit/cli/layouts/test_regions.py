@@ -11,8 +11,8 @@ from PIL import Image
 
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.regions import boxes, shades
-from mlops.looking import MaskRules
-from mlops.masks import read_mask
+from mlops.pictures.looking import MaskRules
+from mlops.pictures.masks import read_mask
 from tests.unit.cli.layouts.samples import ONE, mask
 
 
