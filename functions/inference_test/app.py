@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mlops.aws.once import once
-from mlops.models import serving
+from mlops.records import leases
 from mlops.stages import inference_test
 
 logger = Logger()
@@ -16,8 +16,8 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     detail = event["detail"]
     logger.append_keys(run_id=detail["run_id"], environment=detail["environment"])
-    lease = serving.lease_of(detail["version_arn"])
+    lease = leases.of(detail["version_arn"])
     if lease is None:
         logger.info("a late event: nothing is leased, nothing to test", version_arn=detail["version_arn"])
         return
-    once(lambda: inference_test.test(detail), cause=f"{detail['version_arn']}@{lease['lease_id']}", context=context)
+    once(lambda: inference_test.test(detail), cause=f"{detail['version_arn']}@{lease.lease_id}", context=context)

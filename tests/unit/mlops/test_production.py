@@ -10,7 +10,7 @@ import pytest
 from mlops import stack, stage
 from mlops.judging import comparison
 from mlops.models import serving
-from mlops.records import kept_models, table, waiting_line
+from mlops.records import kept_models, leases, runs, waiting_line
 from mlops.stage import StageRef
 from mlops.stages import model_sweeper, stack_deletion
 from tests.unit.mlops.world import (
@@ -123,7 +123,7 @@ class TestKeeping:
 class TestSweeper:
     def test_models_without_a_lease_are_stopped_the_others_are_left_alone(self, world: World) -> None:
         stray, leased, kept = (model(world, n, "production", "RUNNING") for n in (1, 2, 3))
-        serving._take_lease(stage_of(2, "production"), leased, is_rollback=False)
+        leases.take(stage_of(2, "production"), leased, is_rollback=False)
         kept_models.keep(product_line(DATASET), kept)
 
         assert model_sweeper.sweep() == [stray]
@@ -143,14 +143,14 @@ class TestSweeper:
         arn = model(world, 1, "staging", "STOPPED")
         serving.start(stage_of(1, "staging"), arn)
         world.models.status[arn] = "RUNNING"
-        monkeypatch.setattr(serving, "time", SimpleNamespace(time=lambda: 4e9))
+        monkeypatch.setattr(leases, "time", SimpleNamespace(time=lambda: 4e9))
         model_sweeper.sweep()
 
-        row = table.get(*stage_of(1, "staging").row)
-        assert row is not None
-        assert row["state"] == "FAILED"
-        assert row["reasons"] == ["the model was stopped by the sweeper: its lease was over"]
-        assert serving.lease_of(arn) is None
+        stage = runs.stage_of(stage_of(1, "staging"))
+        assert stage is not None
+        assert stage.state == runs.FAILED
+        assert stage.reasons == ("the model was stopped by the sweeper: its lease was over",)
+        assert leases.of(arn) is None
 
 
 DELETION = {
@@ -188,12 +188,12 @@ class TestEndOfStack:
             for number, status in ((1, "RUNNING"), (2, "RUNNING"), (3, "STARTING"))
         )
         kept_models.keep(product_line(DATASET), kept)
-        serving._take_lease(stage_of(2, "production"), leased, is_rollback=False)
+        leases.take(stage_of(2, "production"), leased, is_rollback=False)
         stack_deletion.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 600_000))
 
         assert world.models.running == set()
         assert kept_models.kept() == set()
-        assert serving.lease_of(leased) is None
+        assert leases.of(leased) is None
         assert starting in world.models.status
         assert [answer["Status"] for answer in answers] == ["SUCCESS"]
 

@@ -7,6 +7,7 @@ from typing import Any
 from mlops import arns, words
 from mlops.dataset.keys import run_key
 from mlops.reading.rendering import render
+from mlops.records.releases import Release
 from mlops.stage import StageRef
 
 _NEXT_STEP = {
@@ -38,7 +39,7 @@ def failure_mail(detail: Mapping[str, Any], bucket: str) -> tuple[str, str]:
     return subject, _fitting(text, bucket, detail["run_id"])
 
 
-def release_mail(detail: Mapping[str, Any], release: Mapping[str, Any], **facts: Any) -> tuple[str, str]:
+def release_mail(detail: Mapping[str, Any], release: Release | None, **facts: Any) -> tuple[str, str]:
     """`facts` are the SSM parameter, and how many models may run where that is why this one does not."""
     text = render("released.txt", detail=detail, release=release, **facts)
     return words.subject(f"Released to {detail['environment']}: {detail['run_id']}"), plain(text)

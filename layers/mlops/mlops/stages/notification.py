@@ -21,7 +21,7 @@ def notify(event: Mapping[str, Any]) -> None:
         lacks_room = stack.is_wanted(detail["environment"]) and not detail["is_running"]
         no_room = stack.setting("RUNNING_MODELS") if lacks_room else ""
         facts = {"parameter": releases.parameter(*place), "no_room": no_room}
-        messages.send_mail(*mails.release_mail(detail, releases.current(*place) or {}, **facts))
+        messages.send_mail(*mails.release_mail(detail, releases.current(*place), **facts))
     else:
         messages.send_mail(*mails.failure_mail(detail, stack.setting("ARTIFACTS_BUCKET")))
 
