@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops import annotation_manifest
-from mlops.annotation_manifest import LabelledBox, Line, MaskColour, Refused, read
-from mlops.manifest_lines import MOST_BYTES_A_LINE, Overlong, lines_of
-from mlops.manifests import manifest_of
-from mlops.splits import Image
+from mlops.dataset import annotation_manifest
+from mlops.dataset.annotation_manifest import LabelledBox, Line, MaskColour, Refused, read
+from mlops.dataset.images import Image
+from mlops.dataset.manifest_lines import MOST_BYTES_A_LINE, Overlong, lines_of
+from mlops.dataset.manifests import manifest_of
 
 CLASSIFIED = {"class-name": "scratch", "confidence": 0.9, "type": "groundtruth/image-classification"}
 MULTILABEL = {

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mlops.decoding import Decoded, decode
-from mlops.depth import Ground, Window
-from mlops.limits import MAX_ASPECT, MAX_BYTES, MAX_SIDE, MIN_SIDE
-from mlops.mapping import PictureMapping, fitted
-from mlops.png import PictureRefused
+from mlops.dataset.limits import MAX_ASPECT, MAX_BYTES, MAX_SIDE, MIN_SIDE
+from mlops.dataset.mapping import PictureMapping, fitted
+from mlops.pictures.decoding import Decoded, decode
+from mlops.pictures.depth import Ground, Window
+from mlops.pictures.png import PictureRefused
 
 __all__ = ["MOST_BYTES_IN_A_CALL", "WHITE", "Prepared", "Window", "prepare", "prepared_mask"]
 

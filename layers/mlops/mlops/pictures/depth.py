@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mlops.png import PictureRefused, Png
+from mlops.pictures.png import PictureRefused, Png
 
 # A strip of pixels, (rows, columns, channels), 16 bits a number; and how to get all strips of a picture from the top.
 Strip = npt.NDArray[np.uint16]

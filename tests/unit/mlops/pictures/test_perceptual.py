@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance
 
-from mlops import perceptual
-from mlops.perceptual import BLANK, distance, near, perceptual_hash
+from mlops.pictures import perceptual
+from mlops.pictures.perceptual import BLANK, distance, near, perceptual_hash
 
 
 def part(scratch: int = 0, size: tuple[int, int] = (400, 300)) -> Image.Image:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mlops.boxes import Box
+from mlops.dataset.boxes import Box
 
 # Source: EXIF 2.32, tag 0x0112. What is to be done with the stored picture: exchange its axes, then mirror
 # horizontally, then mirror vertically.

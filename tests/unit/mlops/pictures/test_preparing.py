@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageDraw
 
-from mlops import decoding, depth, preparing
-from mlops.limits import MAX_BYTES, image_faults
-from mlops.mapping import PictureMapping
-from mlops.png import PictureRefused
-from mlops.preparing import Prepared, Window, prepare, prepared_mask
+from mlops.dataset.limits import MAX_BYTES, image_faults
+from mlops.dataset.mapping import PictureMapping
+from mlops.pictures import decoding, depth, preparing
+from mlops.pictures.png import PictureRefused
+from mlops.pictures.preparing import Prepared, Window, prepare, prepared_mask
 
 SIZE = (96, 80)
 Array = npt.NDArray[np.generic]
@@ -360,10 +360,15 @@ def brightest_box(prepared: Prepared, least: int) -> tuple[int, int, int, int]:
     return shown
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "LZW TIFF", "TIFF of two pages", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_kind_is_turned_upright_and_its_boxes_with_it(kind: str, orientation: int) -> None:
-    options = {"lossless": True} if kind == "WEBP" else {}
+    options: dict[str, object] = {
+        "WEBP": {"lossless": True},
+        "LZW TIFF": {"compression": "tiff_lzw"},
+        "TIFF of two pages": {"save_all": True, "append_images": [Image.new("L", (7, 7))]},
+    }.get(kind, {})
+    kind = "TIFF" if "TIFF" in kind else kind
     data = encoded(marked((120, 80), (16, 8, 32, 24)), kind, exif=turned(orientation), **options)
 
     prepared = prepare(data)
@@ -593,9 +598,12 @@ def jpeg_claiming(width: int, height: int, **options: object) -> bytes:
         claiming(5_000, 4_000, 16, 6, 1),
         jpeg_claiming(65_000, 65_000),
         jpeg_claiming(16_000, 10_000, progressive=True, subsampling=0),
+        # Of its first scan one channel.
+        jpeg_claiming(16_000, 10_000, subsampling=0).replace(b"\xff\xda\0\x0c\x03", b"\xff\xda\0\x0c\x01"),
+        jpeg_claiming(16_000, 10_000, subsampling=0).replace(b"\xff\xda", b"\xff\0"),
         encoded(Image.new("RGB", (12_000, 12_000)), "WEBP"),
     ],
-    ids=["huge", "large", "alpha", "interlaced", "JPEG", "progressive", "WebP"],
+    ids=["huge", "large", "alpha", "interlaced", "JPEG", "progressive", "apart", "no scan", "WebP"],
 )
 def test_a_bomb_is_refused_before_a_pixel_is_decoded(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(image: Image.Image) -> None:

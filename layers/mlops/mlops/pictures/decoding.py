@@ -13,8 +13,8 @@ from functools import partial
 from PIL import Image, ImageChops, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from mlops.depth import Ground, Strips, Window, gray_strips, narrowed, png_strips, rows_a_strip, tiff_strips
-from mlops.png import SIGNATURE, PictureRefused, Png, orientation_of, read_png
+from mlops.pictures.depth import Ground, Strips, Window, gray_strips, narrowed, png_strips, rows_a_strip, tiff_strips
+from mlops.pictures.png import SIGNATURE, PictureRefused, Png, orientation_of, read_png
 
 # The largest camera sensors have 151 million pixels. Far beyond that even counting takes too long.
 MAX_PIXELS = 160_000_000
@@ -33,6 +33,9 @@ _COPIES_OF_PNG = 3
 _FORMATS = ("JPEG", "TIFF", "BMP", "WEBP", "GIF")
 TAKEN = "PNG, JPEG, TIFF, BMP, WebP or GIF"
 _JPEG, _TIFF = b"\xff\xd8", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Markers of JPEG: the frame, of every kind; those whose scans refine each other; the first scan.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE, _SCAN = frozenset({0xC2, 0xC6, 0xCA, 0xCE}), 0xDA
 # TIFF tags, and those of its values that matter here.
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _KIND, _EXTRA = 256, 257, 258, 262, 339, 338
 _TILE_WIDTH, _TILE_HEIGHT, _COMPRESSION, _PLANES = 322, 323, 259, 284
@@ -133,13 +136,11 @@ def _png(data: bytes, window: Window | None, ground: Ground) -> Decoded:
     _check_pixels(*size)
     done = _of_frames(b"acTL" in data[: data.find(b"IDAT")])
     decoded = partial(Decoded, stored=size, format="PNG", orientation=png.orientation, turns=png.orientation)
+    _check_memory(size, _bytes_of_png(png), len(data), _COPIES_OF_PNG)
     if png.depth > 8:
-        # Only strips of it are at full depth.
-        _check_memory(size, 40 if png.is_interlaced else _bytes_of_png(png), len(data), _COPIES_OF_PNG)
         image, bits, sentence = _narrow(size, png_strips(png), window, ground)
         return decoded(image, bits=bits, done=(*done, sentence))
     is_plain = png.depth == 8 and png.colour in (0, 2) and not png.transparency
-    _check_memory(size, _bytes_of_png(png), len(data), _COPIES_OF_PNG)
     if png.colour in (0, 2) and png.transparency:
         image, said = _keyed(png, ground)
     else:
@@ -150,6 +151,9 @@ def _png(data: bytes, window: Window | None, ground: Ground) -> Decoded:
 
 
 def _bytes_of_png(png: Png) -> int:
+    if png.depth > 8:
+        # Only strips of it are at full depth, where it is not taken apart as a whole.
+        return 40 if png.is_interlaced else _BYTES_A_PIXEL["L" if png.colour == 0 else "RGB"]
     mode = {0: "L", 2: "RGB", 3: "P"}.get(png.colour, "")
     return _BYTES_OF_OTHERS if png.transparency else _BYTES_A_PIXEL.get(mode, _BYTES_OF_OTHERS)
 
@@ -178,17 +182,31 @@ def _jpeg(data: bytes, image: Image.Image, ground: Ground, fitting: Fitting) -> 
     # The decoder itself can skip what scaling would drop: at most half of it, so that scaling still averages.
     image.draft(None, target)
     shrunk = -(-stored[0] // image.width)
-    # A progressive file is kept whole, as two bytes a coefficient, until its last scan has come.
-    kept = 2 * _samples_of(image) * bool(image.info.get("progressive"))
+    # What comes in several scans is kept whole, as two bytes a coefficient, until the last has come.
+    kept = 2 * _samples_of(image) * _has_several_scans(data)
     _check_memory(stored, kept + _bytes_of(image) / shrunk**2, len(data))
     image.load()
-    said: tuple[str, ...] = ()
     is_plain = image.mode in ("L", "RGB")
     if image.mode == "CMYK" and "adobe" not in image.info:
         # Pillow takes all CMYK for Adobe's, which is stored inverted and says so.
         image = ImageChops.invert(image)
     flat, said = _flattened(image, ground)
     return Decoded(flat, stored, "JPEG", orientation, orientation, shrunk, done=said, is_plain=is_plain)
+
+
+def _has_several_scans(data: bytes) -> bool:
+    """Whether a JPEG is progressive, or its first scan lacks a channel (ITU T.81, B.2)."""
+    place, channels = 2, 0
+    while place + 10 <= len(data) and data[place] == 0xFF:
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if marker in _PROGRESSIVE:
+            return True
+        if marker in _FRAMES:
+            channels = data[place + 9]
+        if marker == _SCAN:
+            return data[place + 4] < channels
+        place += 1 if marker == 0xFF else 2 + length
+    return True
 
 
 def _samples_of(image: Image.Image) -> float:

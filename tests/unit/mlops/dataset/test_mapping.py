@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.boxes import Box
-from mlops.mapping import PictureMapping, fitted
+from mlops.dataset.boxes import Box
+from mlops.dataset.mapping import PictureMapping, fitted
 
 sides = st.integers(64, 20_000)
 orientations = st.integers(1, 8)

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlops.keys import SPLITS
-from mlops.labels import as_written, likeness
-from mlops.limits import MAX_BOXES, MAX_IMAGES, MAX_LABEL_NAME
-from mlops.manifest_lines import MOST_BYTES_A_LINE, Overlong, lines_of
+from mlops.dataset.keys import SPLITS
+from mlops.dataset.labels import as_written, likeness
+from mlops.dataset.limits import MAX_BOXES, MAX_IMAGES, MAX_LABEL_NAME
+from mlops.dataset.manifest_lines import MOST_BYTES_A_LINE, Overlong, lines_of
 from mlops.words import quoted
 
 _METADATA = "-metadata"
