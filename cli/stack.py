@@ -1,18 +1,17 @@
 """A deployed stack as its operators see it: its releases, and how to go back to one."""
 
-import json
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Protocol
 
 from mlops import words
 from mlops.dataset.dataset_json import TASKS
+from mlops.events import ModelRollbackRequested
 from mlops.pictures.looking import MaskRules
 from mlops.records import activity, decisions, images, releases, runs
 from mlops.records.releases import Release
 from mlops.records.runs import Run
 from mlops.records.table import Table
-from mlops.stack import SOURCE
 from mlops.stage import ENVIRONMENTS, StageRef
 
 
@@ -135,14 +134,8 @@ class Stack:
         # The event only tells where to look: who wants a run back is in the table.
         decision = decisions.new_rollback(ref)
         decisions.note(ref, decision, approver, comment, is_rollback=True, table=self.table)
-        detail = {"run_id": target, "dataset": dataset, "task": task, "environment": environment, "decision": decision}
-        entry = {
-            "Source": SOURCE,
-            "DetailType": "Model Rollback Requested",
-            "Resources": [self.arn],
-            "Detail": json.dumps(detail),
-        }
-        answer = self.clients("events").put_events(Entries=[entry])
+        asked = ModelRollbackRequested(target, dataset, task, environment, decision)
+        answer = self.clients("events").put_events(Entries=[asked.as_entry(self.arn)])
         if answer["FailedEntryCount"]:
             raise CommandRefused(f"EventBridge refused the request: {answer['Entries'][0].get('ErrorMessage')}")
         return target

@@ -14,6 +14,7 @@ from botocore.validate import ParamValidator
 from mlops import stack
 from mlops.aws import clients
 from mlops.dataset.keys import parse_upload, run_key
+from mlops.events import PipelineStageCompleted
 from mlops.models import projects, pruning
 from mlops.records import approvals, runs
 from mlops.records.decisions import Decision
@@ -194,12 +195,12 @@ def test_a_release_reaches_people(put, monkeypatch):
     told = sample("notification", "released")["detail"]
     result = {"version_arn": told["version_arn"], "lease_id": "l", "tested_at": "t"}
     ref = StageRef(RUN, "transistor", "classification", "inference_test", "staging")
-    monkeypatch.setattr("mlops.records.results.passed", lambda detail: (ref, result))
+    monkeypatch.setattr("mlops.records.results.passed", lambda *_: (ref, result))
     monkeypatch.setattr("mlops.stages.promotion._decision_of", lambda *_: Decision("Ada"))
     monkeypatch.setattr("mlops.records.releases.record", lambda release: release)
     monkeypatch.setattr("mlops.stages.promotion._keep_running", lambda *_: False)
     monkeypatch.setattr("mlops.records.releases.publish", lambda *_: None)
-    promotion.release(sample("promotion", "tested")["detail"])
+    promotion.release(PipelineStageCompleted.of(sample("promotion", "tested")["detail"]))
 
     assert targets_of(put[0]) == {"NotificationFunction", "ReportFunction"}
     assert put[0]["detail"] == told

@@ -50,7 +50,7 @@ class StageRef:
     def at(self, stage: str, environment: str | None = None) -> "StageRef":
         return StageRef(self.run_id, self.dataset, self.task, stage, environment or self.environment)
 
-    def as_detail(self) -> dict[str, str]:
+    def as_detail(self) -> dict[str, Any]:
         names = ("run_id", "dataset", "task", "stage", "environment")
         return {name: str(getattr(self, name)) for name in names}
 

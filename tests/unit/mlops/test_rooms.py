@@ -25,7 +25,7 @@ KEYS_OF_IMAGES = {
     "cli/upload.py": {"sk"},
 }
 # What every room may use; it knows no room itself.
-HALL = ("arns", "rounding", "stack", "stage", "words")
+HALL = ("arns", "events", "rounding", "stack", "stage", "words")
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mlops import words
 from mlops.aws import clients, messages
 from mlops.dataset.boxes import Box, LabeledBox, match
+from mlops.events import ModelRollbackRequested, PipelineStageFailed
 from mlops.judging import comparison, mistakes
 from mlops.judging.gate import Thresholds, reasons_against
 from mlops.judging.metrics import Score, macro
@@ -211,10 +212,9 @@ class TestMails:
         self, dataset: str
     ) -> None:
         subject, _ = mail({}, dataset)
-        place = {"task": "detection", "environment": "development", "reasons": [], "artifact": ""}
-        failed, _ = mails.failure_mail(
-            {"run_id": f"{dataset}-detection-0f3a9c1b7d25", "stage": "data_prepare", "dataset": dataset, **place}, "b"
-        )
+        run_id = f"{dataset}-detection-0f3a9c1b7d25"
+        event = PipelineStageFailed(run_id, dataset, "detection", "data_prepare", "development")
+        failed, _ = mails.failure_mail(event, "b")
 
         assert subject.startswith("Approve") and " for production? " in subject
         assert failed.startswith("FAILED: data_prepare of d")
@@ -250,8 +250,8 @@ class TestMails:
         assert "https://x" in text
 
     def test_a_line_of_a_comment_is_not_taken_for_one_of_the_mail(self) -> None:
-        detail = ref(RUN, "approve2staging", "staging").as_detail()
-        _, text = mails.failure_mail({**detail, "reasons": ["rejected by Ada: no\nWhy\n  - yes"], "artifact": ""}, "b")
+        place, reasons = ref(RUN, "approve2staging", "staging"), ("rejected by Ada: no\nWhy\n  - yes",)
+        _, text = mails.failure_mail(PipelineStageFailed(**place.as_detail(), reasons=reasons), "b")
 
         assert "\n    Why\n" in text
 
@@ -270,7 +270,7 @@ class TestReasons:
         self, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, reasons: list[str]
     ) -> None:
         put: list[dict[str, Any]] = []
-        monkeypatch.setattr(messages, "put_event", lambda _, detail: put.append(detail))
+        monkeypatch.setattr(messages, "put_event", lambda event: put.append(event.as_detail()))
         monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED")
         place = ref("parts-classification-000000000001", "data_prepare", "development")
         runs.begin(place, "c")
@@ -283,7 +283,7 @@ class TestReasons:
         assert put[0]["reasons"] == list(stage.reasons)
         assert len(json.dumps(put[0])) < 100_000
         assert len(capsys.readouterr().out.encode()) < 100_000
-        assert len(mails.failure_mail(put[0], "artifacts")[1].encode()) < 100_000
+        assert len(mails.failure_mail(PipelineStageFailed.of(put[0]), "artifacts")[1].encode()) < 100_000
         assert "more" in stage.reasons[-1] and "runs/r/data_prepare.json" in stage.reasons[-1]
 
     def test_the_first_reasons_are_whole_and_the_rest_is_counted(self) -> None:
@@ -333,7 +333,7 @@ class TestDecisions:
         roll_back(world, RUN)
         detail = world.on_the_way[-1][1]["detail"]
         OWN.update(f"RUN#{RUN}", detail["decision"], changes)
-        promotion.roll_back(detail, "c")
+        promotion.roll_back(ModelRollbackRequested.of(detail), "c")
 
         stage = runs.stage_of(ref(RUN, "rollback", "production"))
         assert stage is not None

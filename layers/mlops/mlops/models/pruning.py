@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from mlops import stack
 from mlops.aws import clients, messages
+from mlops.events import ModelsDeleted
 from mlops.models import projects
 from mlops.records import approvals, kept_models, leases, releases, runs
 from mlops.records.runs import Stage
@@ -29,7 +30,7 @@ def prune() -> list[str]:
     for _, project in projects.all_projects():
         gone = [arn for arn in _superfluous(project, is_free) if _delete(arn)]
         if gone:
-            messages.put_event("Models Deleted", {"version_arns": gone, "deleted_at": runs.now()})
+            messages.put_event(ModelsDeleted(tuple(gone), runs.now()))
         deleted += gone
     return deleted
 

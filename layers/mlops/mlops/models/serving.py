@@ -18,7 +18,7 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
         return
     held = leases.of(version_arn) if decision else None
     if held and not held.is_over and held.decision != decision:
-        watch.retry_later(ref, version_arn, decision)
+        watch.retry_later(ref, version_arn=version_arn, decision=decision)
         return
     if not waiting_line.is_next(waiting_line.running_in(version_arn), ref):
         _wait(ref, version_arn, decision)
@@ -36,7 +36,7 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
         if clients.code_of(error) != "ResourceInUseException":
             raise
         if _status(version_arn) not in ("STARTING", "RUNNING"):
-            watch.retry_later(ref, version_arn, decision)
+            watch.retry_later(ref, version_arn=version_arn, decision=decision)
             return
     waiting_line.leave(waiting_line.running_in(version_arn), ref)
     watch.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=lease.lease_id)
@@ -46,7 +46,7 @@ def _wait(ref: StageRef, version_arn: str, decision: str) -> None:
     waiting_line.line_up(waiting_line.running_in(version_arn), ref)
     runs.begin(ref, "in line")
     runs.wait(ref, "a free slot: the account runs as many models as it may")
-    watch.retry_later(ref, version_arn, decision)
+    watch.retry_later(ref, version_arn=version_arn, decision=decision)
 
 
 def stop(version_arn: str) -> None:

@@ -69,9 +69,14 @@ def name_of(token: str) -> str:
 
 def begin(ref: StageRef, artifact: str, digest: str, token: str) -> Approval:
     """Write a pending approval of `ref.environment` for a result."""
-    expires_at = int(time.time()) + 86400 * int(stack.setting("APPROVAL_DAYS"))
-    facts = {"artifact": artifact, "artifact_digest": digest, "expires_at": expires_at}
-    approval = Approval(name_of(token), target=ref.environment, **ref.as_detail(), **facts)  # type: ignore[arg-type]
+    approval = Approval(
+        name_of(token),
+        **ref.as_detail(),
+        target=ref.environment,
+        artifact=artifact,
+        artifact_digest=digest,
+        expires_at=int(time.time()) + 86400 * int(stack.setting("APPROVAL_DAYS")),
+    )
     write(approval)
     return approval
 

@@ -4,10 +4,9 @@ So a decision is never taken for another one of the same run, in whatever order 
 """
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.records import approvals, runs
 from mlops.records.approvals import APPROVED
 from mlops.records.table import OWN, Table
@@ -53,11 +52,11 @@ def require(ref: StageRef, name: str) -> Decision:
     raise PermissionError(f"no decision lets {ref.run_id} into {ref.environment}, whatever an event says")
 
 
-def named_in(detail: Mapping[str, Any], ref: StageRef) -> str:
+def named_in(event: ModelStatusChange | PipelineStageRetry) -> str:
     """The decision that an event carries along. Those of an earlier release of this stack only know of a rollback."""
-    named = str(detail.get("decision") or detail.get("cause", ""))
-    was_rollback = bool(detail.get("is_rollback")) or named.startswith("rollback@")
-    return only_rollback(ref) if was_rollback else named
+    if isinstance(event, ModelStatusChange):
+        return only_rollback(event.ref) if event.cause.startswith("rollback@") else event.cause
+    return only_rollback(event.ref) if event.is_rollback else event.decision
 
 
 def only_rollback(ref: StageRef) -> str:

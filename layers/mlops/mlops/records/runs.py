@@ -12,6 +12,7 @@ from boto3.dynamodb.conditions import Attr
 
 from mlops import words
 from mlops.aws import messages, telemetry
+from mlops.events import PipelineStageCompleted, PipelineStageFailed
 from mlops.records import activity
 from mlops.records.table import OWN, Table
 from mlops.stage import ENVIRONMENTS, PIPELINE, StageRef
@@ -198,8 +199,8 @@ def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) ->
     known, told = stage_of(ref), words.within(reasons, artifact)
     if known and (known.state, known.reasons) == (state, tuple(told)):
         return
-    detail = {**ref.as_detail(), "reasons": told, "artifact": artifact}
-    messages.put_event(f"Pipeline Stage {'Completed' if state == COMPLETED else 'Failed'}", detail)
+    ended = PipelineStageCompleted if state == COMPLETED else PipelineStageFailed
+    messages.put_event(ended(**ref.as_detail(), reasons=tuple(told), artifact=artifact))
     end = now()
     start = _text(known.started_at) if known else end
     changes = {"state": state, "reasons": told, "artifact": artifact, "finished_at": end, "waiting_for": None}

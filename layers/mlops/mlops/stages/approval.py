@@ -5,10 +5,10 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from mlops import stack, words
 from mlops.aws import buckets, messages
+from mlops.events import ModelApprovalDecided, PipelineStageCompleted
 from mlops.reading import evidence, mails
 from mlops.records import approvals, results, runs
 from mlops.records.approvals import APPROVED, PENDING, REJECTED, Approval
@@ -32,13 +32,13 @@ class Decision:
     comment: str
 
 
-def request(detail: Mapping[str, Any]) -> None:
+def request(completed: PipelineStageCompleted) -> None:
     """Send the approval e-mail of a version that passed its test in an environment, once. Raises PermissionError."""
-    source = str(detail["environment"])
+    source = completed.environment
     target = after(source)
     if target is None:
         return
-    tested, _ = results.passed(detail)
+    tested, _ = results.passed(completed.run_id, source)
     ref, artifact = tested.at(approval_stage(target), target), results.key_of(tested)
     if approvals.was_sent(ref.run_id, target, digest_of(artifact)):
         return
@@ -59,9 +59,9 @@ def request(detail: Mapping[str, Any]) -> None:
     approvals.note_sent(approval)
 
 
-def cause_of(detail: Mapping[str, Any]) -> str:
+def cause_of(completed: PipelineStageCompleted) -> str:
     """What an e-mail is due for: a passed test, and its result as it is now. Raises PermissionError."""
-    tested, _ = results.passed(detail)
+    tested, _ = results.passed(completed.run_id, completed.environment)
     return f"{results.key_of(tested)}@{digest_of(results.key_of(tested))}"
 
 
@@ -109,11 +109,19 @@ def _check(form: Decision, approval: Approval) -> None:
 
 
 def _pass_on(approval: Approval) -> None:
-    names = ("run_id", "dataset", "task", "target", "approver", "comment")
-    detail = {name: getattr(approval, name) for name in names}
-    decision = "approved" if approval.state == APPROVED else "rejected"
     runs.resume(approval.ref, DECISION)
-    messages.put_event("Model Approval Decided", {**detail, "decision": decision, "approval": approval.name})
+    messages.put_event(
+        ModelApprovalDecided(
+            run_id=approval.run_id,
+            dataset=approval.dataset,
+            task=approval.task,
+            environment=approval.target,
+            approval=approval.name,
+            decision="approved" if approval.state == APPROVED else "rejected",
+            approver=approval.approver or "",
+            comment=approval.comment,
+        )
+    )
     approvals.note_passed_on(approval)
 
 

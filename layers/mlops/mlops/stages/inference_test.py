@@ -36,9 +36,8 @@ _PASSING, _PASSING_SECONDS = ("ResourceNotReadyException", "InternalServerError"
 _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException")
 
 
-def test(detail: Mapping[str, Any]) -> None:
+def test(version_arn: str) -> None:
     """Test a running version and end the stage. It is stopped whatever happens, unless it passed and is to stay."""
-    version_arn = str(detail["version_arn"])
     lease = leases.of(version_arn)
     if lease is None:
         return

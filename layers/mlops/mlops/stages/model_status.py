@@ -6,6 +6,7 @@ from typing import Any
 
 from mlops import stack
 from mlops.aws import messages
+from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.models import projects
 from mlops.models.watch import Message, send
 from mlops.records import leases, runs, watches
@@ -18,8 +19,7 @@ _LATER = ("STARTING", "RUNNING", "STOPPING", "STOPPED")
 def handle(message: Message) -> None:
     """One hop: look, tell what changed, and come back later unless the end is reached."""
     if message["kind"] == "retry":
-        facts = {name: message[name] for name in ("artifact", "decision", "is_rollback") if name in message}
-        messages.put_event("Pipeline Stage Retry", {**ref_of(message).as_detail(), **facts})
+        messages.put_event(PipelineStageRetry.of(message))
         return
     ref, version_arn = ref_of(message), str(message["version_arn"])
     watch = Watch(version_arn, str(message["cause"]), int(message["hop"]))
@@ -64,7 +64,7 @@ def _announce(ref: StageRef, project: str, message: Message, described: Mapping[
     version = {"project_arn": project, "version_arn": message["version_arn"], "version_name": name}
     change = {"status": described["Status"], "previous_status": message["previous"], "cause": message["cause"]}
     told = {**change, "message": str(described.get("StatusMessage", ""))}
-    messages.put_event("Model Status Change", {**ref.as_detail(), **version, **told})
+    messages.put_event(ModelStatusChange(**ref.as_detail(), **version, **told))
     if described["Status"].endswith("ING") or described["Status"].endswith("IN_PROGRESS"):
         runs.wait(ref, f"Rekognition: {described['Status']}")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from botocore.exceptions import ClientError
 
 from mlops.aws import clients, messages, telemetry
+from mlops.events import ModelsSwept
 from mlops.models import projects, serving
 from mlops.records import kept_models, leases, runs
 from mlops.stage import ENVIRONMENTS, StageRef
@@ -22,7 +23,7 @@ def sweep() -> list[str]:
     idle = [arn for arn in found if arn not in kept and not leases.is_held(arn)]
     stopped = [arn for arn in idle if _stop(arn)]
     if stopped:
-        messages.put_event("Models Swept", {"version_arns": stopped, "swept_at": runs.now()})
+        messages.put_event(ModelsSwept(tuple(stopped), runs.now()))
     telemetry.models_stopped(stopped)
     left = Counter(projects.place_of(arn)[0] for arn in set(found).difference(stopped))
     for environment in ENVIRONMENTS:

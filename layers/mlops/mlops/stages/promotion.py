@@ -1,6 +1,7 @@
 """An approved version is copied into the next environment, tested there, and released."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -8,6 +9,14 @@ from botocore.exceptions import ClientError
 from mlops import arns, stack, words
 from mlops.aws import clients, messages
 from mlops.dataset.keys import run_key
+from mlops.events import (
+    ModelApprovalDecided,
+    ModelReleased,
+    ModelRollbackRequested,
+    ModelStatusChange,
+    PipelineStageCompleted,
+    PipelineStageRetry,
+)
 from mlops.models import projects, serving, sharing, watch
 from mlops.records import approvals, decisions, kept_models, leases, releases, results, runs
 from mlops.records.decisions import Decision
@@ -23,11 +32,11 @@ REFUSALS = (
 )
 
 
-def decided(detail: Mapping[str, Any]) -> None:
+def decided(event: ModelApprovalDecided) -> None:
     """Act on a decision, after looking it up: the event alone is not believed."""
-    approval = approvals.find(str(detail["approval"]))
-    if approval is None or approval.run_id != detail["run_id"] or approval.state == approvals.PENDING:
-        raise PermissionError(f"no decision is recorded for {detail['run_id']}")
+    approval = approvals.find(event.approval)
+    if approval is None or approval.run_id != event.run_id or approval.state == approvals.PENDING:
+        raise PermissionError(f"no decision is recorded for {event.run_id}")
     ref = runs.load(approval.run_id, approval_stage(approval.target), approval.target)
     if approval.state == approvals.REJECTED:
         comment = f": {approval.comment}" if approval.comment else ""
@@ -91,7 +100,7 @@ def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) ->
         return None
     if code in ("LimitExceededException", "ResourceInUseException"):
         runs.wait(ref, "a free slot to copy the model")
-        watch.retry_later(ref, ref.run_id, decision)
+        watch.retry_later(ref, decision=decision)
         return None
     if code in REFUSALS:
         runs.fail(ref, [f"Rekognition: {code}: {clients.message_of(error)}"])
@@ -99,15 +108,14 @@ def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) ->
     raise error
 
 
-def copied(detail: Mapping[str, Any]) -> None:
+def copied(change: ModelStatusChange) -> None:
     """Start a copied version for the test that a decision asks for; the event's `cause` is the decision."""
-    environment = str(detail["environment"])
-    ref = runs.load(str(detail["run_id"]), approval_stage(environment), environment)
+    ref = runs.load(change.run_id, approval_stage(change.environment), change.environment)
     places = projects.projects()[ref.task]
     sharing.revoke(places[before(ref.environment)], places[ref.environment], ref.run_id)
-    if detail["status"] == "COPYING_FAILED":
+    if change.status == "COPYING_FAILED":
         return
-    decision = decisions.named_in(detail, ref)
+    decision = decisions.named_in(change)
     decisions.require(ref, decision)
     if version := projects.describe_version(places[ref.environment], ref.run_id):
         _start(ref.at("inference_test"), version, decision)
@@ -116,10 +124,10 @@ def copied(detail: Mapping[str, Any]) -> None:
         runs.fail(ref, [_gone(ref, places[ref.environment])])
 
 
-def retry(detail: Mapping[str, Any]) -> None:
+def retry(asked: PipelineStageRetry) -> None:
     """Go on with a copy or a start that met a quota."""
-    ref = runs.load(str(detail["run_id"]), str(detail["stage"]), str(detail["environment"]))
-    decision = decisions.named_in(detail, ref)
+    ref = runs.load(asked.run_id, asked.stage, asked.environment)
+    decision = decisions.named_in(asked)
     if ref.stage == approval_stage(ref.environment):
         copy(ref, decision)
     else:
@@ -140,19 +148,19 @@ def _start(ref: StageRef, version: Mapping[str, Any], decision: str) -> None:
         serving.start(ref, version_arn, decision)
 
 
-def release(detail: Mapping[str, Any]) -> None:
+def release(completed: PipelineStageCompleted) -> None:
     """Make a version that passed its test the current one of its environment.
 
     Only then is the version before it stopped, so that consumers never find none running.
     """
-    tested, result = results.passed(detail)
+    tested, result = results.passed(completed.run_id, completed.environment)
     ref = tested.at("release")
     decision = _decision_of(ref, result)
     if decision is None or decision.approver is None:
         raise PermissionError(f"no decision lets {ref.run_id} into {ref.environment}, whatever an event says")
     release = releases.record(
         Release(
-            **ref.as_detail(),  # type: ignore[arg-type]
+            **ref.as_detail(),
             version_arn=result["version_arn"],
             tested_at=result["tested_at"],
             lease_id=result["lease_id"],
@@ -166,9 +174,7 @@ def release(detail: Mapping[str, Any]) -> None:
         return
     is_running = _keep_running(ref, release)
     releases.publish(release, is_running)
-    names = ("run_id", "dataset", "task", "environment", "version_arn", "previous_version_arn")
-    told = {name: getattr(release, name) for name in names}
-    messages.put_event("Model Released", told | {"is_running": is_running})
+    messages.put_event(ModelReleased.of({**asdict(release), "is_running": is_running}))
     releases.note_announced(release)
 
 
@@ -196,13 +202,13 @@ def _decision_of(ref: StageRef, result: Mapping[str, Any]) -> Decision | None:
     return decisions.find(ref, asked.approval) if asked else None
 
 
-def roll_back(detail: Mapping[str, Any], cause: str) -> None:
+def roll_back(requested: ModelRollbackRequested, cause: str) -> None:
     """Bring a version back that was released before: tested again, and released again, without training.
 
     The event names a record that whoever asks has written: putting an event is no right to release.
     """
-    environment, decision = str(detail["environment"]), str(detail.get("decision", ""))
-    ref = runs.load(str(detail["run_id"]), "rollback", environment)
+    environment, decision = requested.environment, requested.decision
+    ref = runs.load(requested.run_id, "rollback", environment)
     asked = decisions.require(ref, decision)
     if not asked.is_rollback:
         raise PermissionError(f"nobody asked for {ref.run_id} to come back, whatever an event says")

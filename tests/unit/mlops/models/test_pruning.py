@@ -58,7 +58,7 @@ def test_the_newest_stay_and_people_hear_of_the_others(
     world: World, arns: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(messages, "put_event", lambda kind, detail: told.append((kind, detail["version_arns"])))
+    monkeypatch.setattr(messages, "put_event", lambda event: told.append((event.detail_type, list(event.version_arns))))
 
     assert pruning.prune() == arns[:2]
     assert left(world) == arns[2:]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mlops.aws import buckets
+from mlops.events import PipelineStageRetry
 from mlops.records import approvals, decisions, releases, runs
 from mlops.records.approvals import Approval
 from mlops.records.table import OWN
@@ -175,7 +176,7 @@ def test_what_comes_late_of_a_decision_that_is_over_starts_nothing(both: World) 
     both.run(HANDLERS)
     place = ref(OLD, "inference_test", "production")
     late = {**place.as_detail(), "artifact": at(OLD, "production"), "decision": result(OLD)["decision"]}
-    promotion.retry(late)
+    promotion.retry(PipelineStageRetry.of(late))
     both.run(HANDLERS)
 
     assert both.models.running == {at(THIRD, "production")}
@@ -186,7 +187,8 @@ def test_rows_and_messages_of_an_earlier_release_of_the_stack_are_read(both: Wor
     place = ref(OLD, "inference_test", "production")
     old = {"approver": "Bob", "comment": "worse", "is_rollback": True}
     OWN.put({"pk": f"RUN#{OLD}", "sk": "ROLLBACK#production", **old})
-    promotion.retry({**place.as_detail(), "artifact": at(OLD, "production"), "is_rollback": True})
+    retry = {**place.as_detail(), "artifact": at(OLD, "production"), "is_rollback": True}
+    promotion.retry(PipelineStageRetry.of(retry))
     both.run(HANDLERS)
 
     assert history()[-1] == (OLD, "Bob", True)
