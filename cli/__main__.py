@@ -23,18 +23,19 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import assumptions, decide, doctor, models, upload, verify
-from cli.runs import Run, RunTable
 from cli.stack import CommandRefused, Stack
+from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import parse_upload
-from mlops.stage import DECISION
+from mlops.records import releases as released
+from mlops.records.runs import COMPLETED, FAILED, IN_PROGRESS, WAITING, Run
+from mlops.stage import DECISION, ENVIRONMENTS
 from mlops.words import counted, some
 
-TASKS, ENVIRONMENTS = ("classification", "detection"), ("staging", "production")
 POLL_SECONDS = 1.0
 MOST_NAMED = 50
 # Within seconds the stack notices an upload; a new bucket's notifications begin after some five minutes.
 NOTICE_SECONDS, UNNOTICED_SECONDS = 15.0, 900.0
-_COLOURS = {"IN_PROGRESS": "yellow", "WAITING": "cyan", "COMPLETED": "green", "FAILED": "red"}
+_COLOURS = {IN_PROGRESS: "yellow", WAITING: "cyan", COMPLETED: "green", FAILED: "red"}
 _COLOURS |= {verify.HOLDS: "green", verify.DOES_NOT_HOLD: "red", verify.UNTRIED: "yellow"}
 
 
@@ -54,24 +55,20 @@ class Context:
 
     @cached_property
     def stack(self) -> Stack:
-        return Stack(self.stack_name, self.session.client)
-
-    @cached_property
-    def runs(self) -> RunTable:
-        return RunTable(self.session.client("dynamodb"), self.stack.outputs["ApplicationTableName"])
+        return Stack(self.stack_name, self.session)
 
     def run(self, run_id: str) -> Run:
         """Find a run. Raises CommandRefused."""
-        found = self.runs.read(run_id)
+        found = self.stack.run(run_id)
         if found is None:
             raise CommandRefused(f"There is no run {run_id}. `mlops runs` lists them.")
         return found
 
     def followed(self, name: str) -> list[Run]:
         """A run, or the newest run of each task of a dataset; none yet. Raises CommandRefused."""
-        if found := self.runs.read(name):
+        if found := self.stack.run(name):
             return [found]
-        newest = {run.task: run for run in self.runs.runs_of(name)}
+        newest = {run.task: run for run in self.stack.runs(name)}
         if not newest and name not in self.stack.datasets():
             raise CommandRefused(f"There is no run and no dataset {name}. `mlops runs` lists the runs.")
         return list(newest.values())
@@ -139,7 +136,7 @@ def _console() -> Console:
 
 _dataset = click.argument("dataset")
 _task = click.argument("task", type=click.Choice(TASKS))
-_environment = click.option("--environment", type=click.Choice(ENVIRONMENTS), default="production")
+_environment = click.option("--environment", type=click.Choice(ENVIRONMENTS[1:]), default="production")
 _run = click.argument("run_id")
 _approver = click.option("--approver", default=getpass.getuser, show_default="you", help="who decides")
 _comment = click.option("--comment", default="", help="why; goes into the release history")
@@ -177,7 +174,7 @@ def upload_folder(
     if not dry_run:
         with _counting(context, "Sending", len(keys)) as advance:
             upload.send(s3, bucket, given, keys, advance)
-        if keys or not context.runs.runs_of(given.dataset):
+        if keys or not context.stack.runs(given.dataset):
             _await_the_stack(context, given, before, lambda key: upload.send(s3, bucket, given, [key]), bool(keys))
     left_out = sum(given.key_of(name) not in given.files for name in given.problems)
     counts = {"dataset": given.dataset, "sent": len(keys), "there_already": len(given.files) - len(keys)}
@@ -252,7 +249,7 @@ def _counting(context: Context, what: str, total: int) -> Iterator[upload.Advanc
 def runs(context: Context, dataset: str | None) -> None:
     """List the runs of a dataset, or of all datasets, newest first."""
     datasets = [dataset] if dataset else context.stack.datasets()
-    found = [run for name in datasets for run in context.runs.runs_of(name)]
+    found = [run for name in datasets for run in context.stack.runs(name)]
     found.sort(key=lambda run: run.created_at, reverse=True)
     columns = {"run_id": "Run", "task": "Task", "stage": "Stage", "state": "State", "created_at": "Began"}
     context.show(map(_summary, found), columns)
@@ -374,14 +371,18 @@ def report(context: Context, run_id: str, output: Path | None, opens: bool) -> N
 def releases(context: Context, dataset: str, task: str, environment: str) -> None:
     """List what was released, newest first."""
     columns = {"released_at": "Released", "run_id": "Run", "how": "How", "approver": "By", "comment": "Why", "now": ""}
+    names = ("run_id", "version_arn", "released_at", "approver", "comment", "is_rollback")
+    current = context.stack.current(dataset, task, environment)
     context.show(
         (
             {
-                **asdict(release),
+                **{name: getattr(release, name) for name in names},
+                "is_current": is_current,
                 "how": "brought back" if release.is_rollback else "approved",
-                "now": "current" if release.is_current else "",
+                "now": "current" if is_current else "",
             }
-            for release in context.stack.releases(dataset, task, environment)
+            for release in released.history(dataset, task, environment, context.stack.table)
+            for is_current in (current is not None and release.lease_id == current.lease_id,)
         ),
         columns,
     )

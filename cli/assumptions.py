@@ -14,7 +14,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.stack import TASKS
 from cli.verify import (
     EVENT_SECONDS,
     PICTURES,
@@ -29,6 +28,7 @@ from cli.verify import (
     verdict,
     wait,
 )
+from mlops.dataset.dataset_json import TASKS
 
 Check = Callable[[Probe], Verdict]
 _TOLERANCE = 0.005

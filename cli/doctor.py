@@ -1,6 +1,5 @@
 """What could be wrong with a stack, looked at from outside: one line for each thing, with what to do."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.stack import Stack
+from mlops.records import kept_models, leases
 
 # "Guidelines and quotas": Regions with Custom Labels.
 REGIONS = frozenset(
@@ -141,16 +141,12 @@ def _buckets(stack: Stack) -> Finding:
 
 
 def _leases(stack: Stack) -> Finding:
-    forgotten = [arn for arn in stack.running() if not _is_wanted(stack, arn)]
+    kept = kept_models.kept(stack.table)
+    forgotten = [arn for arn in stack.running() if arn not in kept and not leases.is_held(arn, stack.table)]
     if not forgotten:
         return Finding("leases", True, "no model runs that nobody uses")
     advice = "They cost money. The sweeper stops them within the hour, or now: aws rekognition stop-project-version"
     return Finding("leases", False, f"running without a lease: {', '.join(forgotten)}", advice)
-
-
-def _is_wanted(stack: Stack, version_arn: str) -> bool:
-    kept = {arn for row in stack.rows("KEPT") for arn in row["models"].values()}
-    return version_arn in kept or any(row["expires_at"] > time.time() for row in stack.rows(f"LEASE#{version_arn}"))
 
 
 def _dead_letters(stack: Stack) -> Finding:

@@ -1,45 +1,51 @@
 """A deployed stack as its operators see it: its releases, and how to go back to one."""
 
-import json
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
-from cli.items import query
 from mlops import words
+from mlops.dataset.dataset_json import TASKS
+from mlops.events import ModelRollbackRequested
 from mlops.pictures.looking import MaskRules
-from mlops.records.images import partitions_of
+from mlops.records import activity, decisions, images, releases, runs
+from mlops.records.releases import Release
+from mlops.records.runs import Run
+from mlops.records.table import Table
+from mlops.stage import ENVIRONMENTS, StageRef
 
-SOURCE = "rekognition-mlops"
-TASKS = ("classification", "detection")
-ENVIRONMENTS = ("development", "staging", "production")
-Clients = Callable[[str], Any]
+
+class Session(Protocol):
+    """Makes boto3's clients and resources, as a session of boto3 does, for AWS or for a local cloud."""
+
+    def client(self, service: str, /) -> Any: ...
+
+    def resource(self, service: str, /) -> Any: ...
 
 
 class CommandRefused(RuntimeError):  # noqa: N818
     """What was asked for cannot be done; the message says why."""
 
 
-@dataclass(frozen=True)
-class Release:
-    """One entry of the history."""
-
-    run_id: str
-    version_arn: str
-    released_at: str
-    approver: str
-    comment: str
-    is_rollback: bool
-    is_current: bool
-
-
 class Stack:
-    """`clients` makes the boto3 client of a service, for AWS or for a local cloud."""
+    """A stack by its name: what it is made of, and its table, which `mlops.records` reads."""
 
-    def __init__(self, name: str, clients: Clients) -> None:
-        self.name, self.clients = name, clients
+    def __init__(self, name: str, session: Session) -> None:
+        self.name, self.clients, self._session = name, session.client, session
+
+    @cached_property
+    def table(self) -> Table:
+        """The application's table."""
+        return Table(self._session.resource("dynamodb").Table(self.outputs["ApplicationTableName"]))
+
+    def runs(self, dataset: str) -> list[Run]:
+        """All runs of a dataset with their stages, oldest first."""
+        found = runs.of_dataset(dataset, self.table)
+        return [run for known in found if (run := runs.read(known.run_id, self.table))]
+
+    def run(self, run_id: str) -> Run | None:
+        """One run with its stages, None when it does not exist (yet)."""
+        return runs.read(run_id, self.table)
 
     @cached_property
     def outputs(self) -> dict[str, str]:
@@ -57,13 +63,11 @@ class Stack:
 
     def recorded(self, dataset: str) -> dict[str, tuple[str, str]]:
         """Etag and SHA-256 of every object of a dataset that the stack has looked at, by key."""
-        client, table = self.clients("dynamodb"), self.outputs["ApplicationTableName"]
-        rows = (row for partition in partitions_of(dataset) for row in query(client, table, partition))
-        return {row["sk"]: (row.get("etag", ""), row["digest"]) for row in rows if "digest" in row}
+        return images.digests_of(dataset, self.table)
 
     def batches_seen(self, dataset: str) -> int:
         """How many batches of uploads of a dataset the stack has looked at."""
-        return sum(int(row["generation"]) for row in self.rows(f"DATASET#{dataset}") if "generation" in row)
+        return activity.of(dataset, self.table).generation
 
     @property
     def arn(self) -> str:
@@ -112,30 +116,13 @@ class Stack:
     def _description(self) -> dict[str, Any]:
         return dict(self.clients("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0])
 
-    def releases(self, dataset: str, task: str, environment: str) -> list[Release]:
-        """Every release of a dataset and task in an environment, newest first."""
-        rows = {row["sk"]: row for row in self.rows(f"RELEASE#{dataset}#{task}#{environment}")}
-        current = rows.pop("CURRENT", {})
-        return [
-            Release(
-                **{name: row[name] for name in ("run_id", "version_arn", "released_at", "approver", "comment")},
-                is_rollback=row["is_rollback"],
-                is_current=row["lease_id"] == current.get("lease_id"),
-            )
-            for _, row in sorted(rows.items(), reverse=True)
-        ]
-
-    def costs(self, run_id: str) -> Iterator[dict[str, Any]]:
-        """What the training and each test of a run cost: kind, environment, seconds, and dollars as text."""
-        return (row for row in self.rows(f"RUN#{run_id}") if row["sk"].startswith("COST#"))
-
     def roll_back(
         self, dataset: str, task: str, environment: str, run_id: str | None, approver: str, comment: str
     ) -> str:
         """Ask for an earlier release to be made current again; returns its run. Raises CommandRefused."""
-        releases = self.releases(dataset, task, environment)
-        current = next((release.run_id for release in releases if release.is_current), None)
-        earlier = [release.run_id for release in releases if release.run_id != current]
+        current = self.current(dataset, task, environment)
+        history = releases.history(dataset, task, environment, self.table)
+        earlier = [release.run_id for release in history if not current or release.run_id != current.run_id]
         if not earlier:
             raise CommandRefused(f"{dataset}, {task}: nothing else was ever released in {environment}.")
         target = run_id or earlier[0]
@@ -143,28 +130,16 @@ class Stack:
             raise CommandRefused(f"{target} is not an earlier release; these are: {', '.join(dict.fromkeys(earlier))}")
         if problem := words.overlong(approver, comment):
             raise CommandRefused(problem)
-        decision = self._note_rollback(target, environment, approver, comment)
-        detail = {"run_id": target, "dataset": dataset, "task": task, "environment": environment, "decision": decision}
-        entry = {
-            "Source": SOURCE,
-            "DetailType": "Model Rollback Requested",
-            "Resources": [self.arn],
-            "Detail": json.dumps(detail),
-        }
-        answer = self.clients("events").put_events(Entries=[entry])
+        ref = StageRef(target, dataset, task, "rollback", environment)
+        # The event only tells where to look: who wants a run back is in the table.
+        decision = decisions.new_rollback(ref)
+        decisions.note(ref, decision, approver, comment, is_rollback=True, table=self.table)
+        asked = ModelRollbackRequested(target, dataset, task, environment, decision)
+        answer = self.clients("events").put_events(Entries=[asked.as_entry(self.arn)])
         if answer["FailedEntryCount"]:
             raise CommandRefused(f"EventBridge refused the request: {answer['Entries'][0].get('ErrorMessage')}")
         return target
 
-    def _note_rollback(self, run_id: str, environment: str, approver: str, comment: str) -> str:
-        """Record who wants a run back: the event only tells where to look. Returns the name of the record."""
-        decision = f"ROLLBACK#{environment}#{uuid.uuid4().hex}"
-        who = {"approver": approver, "comment": comment, "environment": environment}
-        item = {name: {"S": value} for name, value in ({"pk": f"RUN#{run_id}", "sk": decision} | who).items()}
-        table = self.outputs["ApplicationTableName"]
-        self.clients("dynamodb").put_item(TableName=table, Item=item | {"is_rollback": {"BOOL": True}})
-        return decision
-
-    def rows(self, pk: str) -> Iterator[dict[str, Any]]:
-        """The items of a partition of the application's table."""
-        return query(self.clients("dynamodb"), self.outputs["ApplicationTableName"], pk, ConsistentRead=True)
+    def current(self, dataset: str, task: str, environment: str) -> Release | None:
+        """The release that is in force in an environment, None before the first one."""
+        return releases.current(dataset, task, environment, self.table)

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.runs import Run, RunTable
 from cli.stack import Stack
 from mlops.dataset.manifests import parse_lines
+from mlops.records.runs import Run
 
 HOLDS, DOES_NOT_HOLD, UNTRIED, SETTLED = "holds", "does not hold", "could not be tried", "settled"
 POLL_SECONDS = 2.0
@@ -149,8 +149,7 @@ class Past:
     @cached_property
     def runs(self) -> list[Run]:
         """All runs, newest first."""
-        table = RunTable(self.stack.clients("dynamodb"), self.stack.outputs["ApplicationTableName"])
-        found = [run for dataset in self.stack.datasets() for run in table.runs_of(dataset)]
+        found = [run for dataset in self.stack.datasets() for run in self.stack.runs(dataset)]
         return sorted(found, key=lambda run: run.created_at, reverse=True)
 
     def completed(self, stage: str, environment: str = "development", task: str = "") -> list[Run]:

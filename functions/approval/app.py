@@ -6,6 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mlops.aws.once import once
+from mlops.events import PipelineStageCompleted
 from mlops.stages import approval, approval_page
 
 logger = Logger()
@@ -15,9 +16,9 @@ logger = Logger()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
     if "requestContext" in event:
         return approval_page.respond(event)
-    detail = event["detail"]
-    logger.append_keys(run_id=detail["run_id"])
+    completed = PipelineStageCompleted.of(event["detail"])
+    logger.append_keys(run_id=completed.run_id)
     # The same artifact may be written again by a repeated test: then a new e-mail is due.
-    cause = approval.cause_of(detail)
-    once(lambda: approval.request(detail), cause=cause, context=context)
+    cause = approval.cause_of(completed)
+    once(lambda: approval.request(completed), cause=cause, context=context)
     return None

@@ -6,6 +6,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mlops.aws.once import once
+from mlops.events import KINDS, ModelStatusChange, PipelineStageRetry
 from mlops.stages import eval_metric
 
 logger = Logger()
@@ -13,10 +14,10 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    detail = event["detail"]
-    logger.append_keys(run_id=detail["run_id"])
-    if event["detail-type"] == "Pipeline Stage Retry":
-        once(lambda: eval_metric.start_again(detail), cause=f"retry@{event['id']}", context=context)
-    else:
-        cause = f"{detail['version_arn']}@{detail['status']}"
-        once(lambda: eval_metric.evaluate(detail, cause), cause=cause, context=context)
+    logger.append_keys(run_id=event["detail"]["run_id"])
+    match KINDS[event["detail-type"]].of(event["detail"]):
+        case PipelineStageRetry() as asked:
+            once(lambda: eval_metric.start_again(asked), cause=f"retry@{event['id']}", context=context)
+        case ModelStatusChange() as change:
+            cause = f"{change.version_arn}@{change.status}"
+            once(lambda: eval_metric.evaluate(change, cause), cause=cause, context=context)

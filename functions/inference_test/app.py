@@ -6,7 +6,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mlops.aws.once import once
-from mlops.models import serving
+from mlops.events import ModelStatusChange
+from mlops.records import leases
 from mlops.stages import inference_test
 
 logger = Logger()
@@ -14,10 +15,11 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    detail = event["detail"]
-    logger.append_keys(run_id=detail["run_id"], environment=detail["environment"])
-    lease = serving.lease_of(detail["version_arn"])
+    change = ModelStatusChange.of(event["detail"])
+    logger.append_keys(run_id=change.run_id, environment=change.environment)
+    lease = leases.of(change.version_arn)
     if lease is None:
-        logger.info("a late event: nothing is leased, nothing to test", version_arn=detail["version_arn"])
+        logger.info("a late event: nothing is leased, nothing to test", version_arn=change.version_arn)
         return
-    once(lambda: inference_test.test(detail), cause=f"{detail['version_arn']}@{lease['lease_id']}", context=context)
+    cause = f"{change.version_arn}@{lease.lease_id}"
+    once(lambda: inference_test.test(change.version_arn), cause=cause, context=context)

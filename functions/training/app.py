@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mlops.aws.once import cause_of_object, once
 from mlops.dataset.keys import run_of
+from mlops.events import PipelineStageRetry
 from mlops.stages import training
 
 logger = Logger()
@@ -14,8 +15,8 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    if event["detail-type"] == "Pipeline Stage Retry":
-        run_id, cause = event["detail"]["run_id"], f"retry@{event['id']}"
+    if event["detail-type"] == PipelineStageRetry.detail_type:
+        run_id, cause = PipelineStageRetry.of(event["detail"]).run_id, f"retry@{event['id']}"
     else:
         run_id, cause = run_of(event["detail"]["object"]["key"]), cause_of_object(event)
     logger.append_keys(run_id=run_id)

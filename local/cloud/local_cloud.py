@@ -47,7 +47,14 @@ class CloudAccess:
 
     def client(self, service: str, account: str = "") -> Any:
         """A boto3 client with all rights in the stack's account, or in any other: it is there once it is used."""
-        connect: Any = boto3.client  # its stubs know services by literal names only
+        return self._made(boto3.client, service, account)
+
+    def resource(self, service: str) -> Any:
+        """The same as one of boto3's resources, in the stack's account."""
+        return self._made(boto3.resource, service, "")
+
+    def _made(self, connect: Any, service: str, account: str) -> Any:
+        # The stubs of boto3 know services by literal names only.
         return connect(
             service,
             endpoint_url=self.endpoint,
@@ -130,6 +137,10 @@ class LocalCloud:
     def client(self, service: str, account: str = "") -> Any:
         """A boto3 client of the local cloud."""
         return self.access.client(service, account)
+
+    def resource(self, service: str) -> Any:
+        """One of boto3's resources, likewise."""
+        return self.access.resource(service)
 
     def start_mailbox(self) -> str:
         """Start the mailbox page and return its address; it ends with the cloud."""

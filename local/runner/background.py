@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cli.runs import RunTable
 from cli.stack import Stack
 from local.cloud import LocalCloud, ProcessFailedError, holder_of
 from local.cloud.ministack_launcher import with_local_links
@@ -113,13 +112,13 @@ def rollback(display: Display, dataset: str, tasks: Sequence[str]) -> int:
     if running is None:
         display.say("No local cloud runs: make up, then make demo twice with different pictures.")
         return 1
-    cloud, outputs = running
-    stack, table = Stack(STACK, cloud.client), RunTable(cloud.client("dynamodb"), outputs["ApplicationTableName"])
+    cloud, _ = running
+    stack = Stack(STACK, cloud)
     for task in tasks:
         run_id = stack.roll_back(dataset, task, "production", None, "demo", "Rolled back by the demo.")
         display.say(f"{task}: asked for {run_id}")
         deadline = time.monotonic() + ROLLBACK_SECONDS
-        while table.released(dataset, task, "production") != run_id:
+        while (current := stack.current(dataset, task, "production")) is None or current.run_id != run_id:
             if time.monotonic() > deadline:
                 display.say(f"{run_id} is not back after {ROLLBACK_SECONDS:.0f} s; the mails say why.")
                 return 1

@@ -12,10 +12,10 @@ from rich.panel import Panel
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from cli.runs import Run, Stage
 from local.cloud import Mail
 from local.runner.dataset import Progress
 from local.runner.memory import FunctionMemory
+from mlops.records.runs import Run, Stage
 
 STATE_COLOURS = {"IN_PROGRESS": "yellow", "WAITING": "cyan", "COMPLETED": "green", "FAILED": "red"}
 METRICS = ("service_f1", "inference_f1", "inference_accuracy", "false_alarm_rate")

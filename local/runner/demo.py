@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.decide import approval_link, approve
-from cli.runs import Run, RunTable
+from cli.stack import Stack
 from local import pictures
 from local.cloud import CloudAccess, LocalCloud, Mail
 from local.cloud.sam import ROOT
@@ -22,6 +22,7 @@ from local.runner.memory import memory_by_function
 from local.runner.running import running_cloud
 from local.runner.summary import summarise
 from local.runner.timing import Phases, time_of
+from mlops.records.runs import Run
 
 STACK = "rekognition-mlops"
 OUTPUT = ROOT / "build" / "demo"
@@ -63,8 +64,7 @@ def run_demo(options: DemoOptions, display: Display) -> int:
             folder = drawing.result()
         name = dataset_name(folder)
         settings = settings_of(folder, options.tasks)
-        table = RunTable(cloud.client("dynamodb"), outputs["ApplicationTableName"])
-        journey = Journey(table, name, tasks_of(folder, settings), cloud.mails, display, since)
+        journey = Journey(Stack(STACK, cloud), name, tasks_of(folder, settings), cloud.mails, display, since)
         with phases("upload"), display.counting(f"Uploading {name}") as progress:
             upload(cloud.client("s3"), folder, outputs["DataBucketName"], name, settings, progress)
         with phases("runs"), display.following():
@@ -114,7 +114,7 @@ def deploy(cloud: LocalCloud, display: Display, phases: Phases) -> dict[str, str
 class Journey:
     """The way of one dataset's runs to production, with a person at the mailbox who answers every link once."""
 
-    table: RunTable
+    stack: Stack
     dataset: str
     tasks: Sequence[str]
     mails: Callable[[], list[Mail]]
@@ -146,7 +146,7 @@ class Journey:
 
     def _current_runs(self, seconds: float) -> dict[str, Run]:
         """The newest run of each task. One from before counts once it is clear that these pictures started none."""
-        newest = {run.task: run for run in self.table.runs_of(self.dataset)}
+        newest = {run.task: run for run in self.stack.runs(self.dataset)}
         return {task: run for task, run in newest.items() if run.created_at >= self.since or seconds > SETTLED_SECONDS}
 
     @property
@@ -154,8 +154,8 @@ class Journey:
         return all(task in self.runs and self._has_arrived(self.runs[task]) for task in self.tasks)
 
     def _has_arrived(self, run: Run) -> bool:
-        released = run.is_complete and self.table.released(run.dataset, run.task, "production") == run.run_id
-        return bool(run.failure) or released
+        current = self.stack.current(run.dataset, run.task, "production") if run.is_complete else None
+        return bool(run.failure) or (current is not None and current.run_id == run.run_id)
 
     def _problem(self) -> str:
         failures = [(run.run_id, run.failure) for run in self.runs.values() if run.failure]
@@ -210,9 +210,11 @@ def report(cloud: CloudAccess, outputs: dict[str, str], journey: Journey, timing
     OUTPUT.mkdir(parents=True, exist_ok=True)
     summary = summarise(journey.runs, OUTPUT / "artifacts", timing.wall) | {"phases": dict(timing.phases)}
     for task, run in journey.runs.items():
-        if released_at := journey.table.released_at(run.dataset, task, "production"):
+        if release := journey.stack.current(run.dataset, task, "production"):
             version = described(cloud.client("rekognition"), run)
-            time_taken = time_of(run, version, released_at, journey.waited.get(run.run_id, 0.0))
+            time_taken = time_of(
+                run, version, datetime.fromisoformat(release.released_at), journey.waited.get(run.run_id, 0.0)
+            )
             summary["tasks"][task]["time"] = time_taken.as_dict()
     (OUTPUT / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     journey.display.result(summary, memory_by_function(cloud.client("logs")))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli.runs import Run, Stage
+from mlops.records.runs import Run, Stage
 
 Metrics = dict[str, Any]
 

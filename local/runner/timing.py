@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cli.runs import Run
+from mlops.records.runs import Run
 
 
 @dataclass(frozen=True)

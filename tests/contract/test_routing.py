@@ -14,8 +14,11 @@ from botocore.validate import ParamValidator
 from mlops import stack
 from mlops.aws import clients
 from mlops.dataset.keys import parse_upload, run_key
+from mlops.events import PipelineStageCompleted
 from mlops.models import projects, pruning
-from mlops.records import decisions, runs
+from mlops.records import approvals, runs
+from mlops.records.decisions import Decision
+from mlops.records.table import Table
 from mlops.stage import StageRef
 from mlops.stages import approval, model_status, model_sweeper, promotion, training
 from tests.infrastructure.template import BUCKETS, STACK_ID, logical_id, samples, targets_of
@@ -62,9 +65,9 @@ def put(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setenv("STACK_ID", STACK_ID)
     monkeypatch.setattr(clients, "client", lambda service: SimpleNamespace(put_events=put_events))
-    monkeypatch.setattr("mlops.records.table.get", lambda pk, sk: None)
+    monkeypatch.setattr(Table, "get", lambda *_: None)
     for name in ("put", "update"):
-        monkeypatch.setattr(f"mlops.records.table.{name}", lambda *_: True)
+        monkeypatch.setattr(Table, name, lambda *_: True)
     return events
 
 
@@ -173,12 +176,12 @@ def test_a_change_of_status_starts_what_waits_for_it(put, monkeypatch, status, c
     assert put[0]["detail"].keys() == sample("eval_metric", "trained")["detail"].keys()
 
 
-@pytest.mark.parametrize("state", [decisions.APPROVED, decisions.REJECTED])
+@pytest.mark.parametrize("state", [approvals.APPROVED, approvals.REJECTED])
 def test_a_decision_reaches_promotion(put, monkeypatch, state):
     expected = sample("promotion", "approved")["detail"]
     place = {"stage": "approve2staging", "environment": "staging"}
     row = {**expected, **place, "pk": expected["approval"], "state": state}
-    monkeypatch.setattr("mlops.records.table.get", lambda pk, sk: row)
+    monkeypatch.setattr(Table, "get", lambda *_: row)
     resumed: list[StageRef] = []
     monkeypatch.setattr(runs, "resume", lambda ref, what: resumed.append(ref))
     approval.decide(approval.Decision("token", "approve", "Ada", "", ""), {})
@@ -189,18 +192,18 @@ def test_a_decision_reaches_promotion(put, monkeypatch, state):
 
 
 def test_a_release_reaches_people(put, monkeypatch):
-    entry = {"pk": "p", "sk": "s", **sample("notification", "released")["detail"]}
-    result = {"version_arn": entry["version_arn"], "lease_id": "l", "tested_at": "t"}
+    told = sample("notification", "released")["detail"]
+    result = {"version_arn": told["version_arn"], "lease_id": "l", "tested_at": "t"}
     ref = StageRef(RUN, "transistor", "classification", "inference_test", "staging")
-    monkeypatch.setattr("mlops.records.results.passed", lambda detail: (ref, result))
-    monkeypatch.setattr("mlops.stages.promotion._decision_of", lambda *_: {"approver": "Ada"})
-    monkeypatch.setattr("mlops.records.releases.record", lambda *_: entry)
+    monkeypatch.setattr("mlops.records.results.passed", lambda *_: (ref, result))
+    monkeypatch.setattr("mlops.stages.promotion._decision_of", lambda *_: Decision("Ada"))
+    monkeypatch.setattr("mlops.records.releases.record", lambda release: release)
     monkeypatch.setattr("mlops.stages.promotion._keep_running", lambda *_: False)
     monkeypatch.setattr("mlops.records.releases.publish", lambda *_: None)
-    promotion.release(sample("promotion", "tested")["detail"])
+    promotion.release(PipelineStageCompleted.of(sample("promotion", "tested")["detail"]))
 
     assert targets_of(put[0]) == {"NotificationFunction", "ReportFunction"}
-    assert put[0]["detail"].keys() == entry.keys() - {"pk", "sk"}
+    assert put[0]["detail"] == told
 
 
 def test_models_that_had_to_be_stopped_reach_people(put, monkeypatch):
@@ -208,7 +211,7 @@ def test_models_that_had_to_be_stopped_reach_people(put, monkeypatch):
     monkeypatch.setattr(model_sweeper, "running", lambda: arns)
     monkeypatch.setattr(model_sweeper, "_stop", lambda arn: True)
     monkeypatch.setattr("mlops.records.kept_models.kept", set)
-    monkeypatch.setattr("mlops.models.serving.has_lease", lambda arn: False)
+    monkeypatch.setattr("mlops.records.leases.is_held", lambda arn: False)
     model_sweeper.sweep()
 
     assert targets_of(put[0]) == {"NotificationFunction"}

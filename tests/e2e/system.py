@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -17,8 +18,9 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from cli.decide import approval_link, approve
-from cli.runs import Run, RunTable
+from cli.stack import Stack
 from local.cloud import LocalCloud, Mail
+from mlops.records.runs import Run
 
 STACK = "inspection"
 STRICT = {"MinimumF1": "0.9", "MinimumLabelF1": "0.5", "SettleSeconds": "3", "NotificationEmail": "qa@example.com"}
@@ -53,9 +55,15 @@ class System:
     events: list[dict[str, Any]] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
 
-    @property
-    def table(self) -> RunTable:
-        return RunTable(self.cloud.client("dynamodb"), self.outputs["ApplicationTableName"])
+    @cached_property
+    def operated(self) -> Stack:
+        """The stack as its operators see it."""
+        return Stack(self.stack, self.cloud)
+
+    def released(self, dataset: str, task: str, environment: str) -> str | None:
+        """The run whose version is the current one of an environment."""
+        release = self.operated.current(dataset, task, environment)
+        return release.run_id if release else None
 
     def drop(self, objects: Mapping[str, bytes], dataset: str) -> None:
         """Upload objects and, last, dataset.json."""
@@ -76,7 +84,7 @@ class System:
         self.cloud.client("s3").delete_object(Bucket=self.outputs["DataBucketName"], Key=key)
 
     def runs(self, dataset: str, task: str = "classification") -> list[Run]:
-        return [run for run in self.table.runs_of(dataset) if run.task == task]
+        return [run for run in self.operated.runs(dataset) if run.task == task]
 
     def run_until(
         self, dataset: str, stage: str, environment: str, state: str, task: str = "classification", number: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from cli.runs import Run
+from mlops.records.runs import Run
 from tests.e2e.conftest import inseparable, separable
 from tests.e2e.system import QUICK, System, eventually, started_system
 

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from cli.runs import Run
+from mlops.records.runs import Run
 from tests.e2e.browser import faults, look
 from tests.e2e.conftest import FRAME, as_png, marked
 from tests.e2e.system import System, eventually
@@ -71,7 +71,7 @@ def released(system: System) -> Released:
 
 def test_one_drop_brings_both_tasks_to_staging(system: System, released: Released) -> None:
     for task, run in released.runs.items():
-        assert system.table.released("plates", task, "staging") == run.run_id
+        assert system.released("plates", task, "staging") == run.run_id
         assert system.is_stopped(run.run_id, "staging", task)
 
 

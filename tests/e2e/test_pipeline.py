@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from cli.runs import Run
+from mlops.records.runs import Run
 from tests.e2e.conftest import inseparable, picture, separable
 from tests.e2e.system import System, eventually
 
@@ -38,7 +38,7 @@ def refused_by_gate(system: System) -> Run:
 
 
 def test_a_drop_and_a_click_bring_a_model_to_staging(system: System, released: Run) -> None:
-    assert system.table.released("parts", "classification", "staging") == released.run_id
+    assert system.released("parts", "classification", "staging") == released.run_id
     assert system.is_stopped(released.run_id, "staging")
 
 
@@ -83,7 +83,7 @@ def test_every_event_twice_and_once_more_late_is_one_training_one_mail_one_promo
     system.drop(inseparable("barrier"), "barrier")
     system.run_until("barrier", "eval_metric", "development", "FAILED")
 
-    assert [run.run_id for run in system.table.runs_of("parts")] == [released.run_id]
+    assert [run.run_id for run in system.operated.runs("parts")] == [released.run_id]
     assert len(system.statuses(released.run_id, "development")) == 1
     assert len(system.approvals(released.run_id)) == 1
     assert len(system.mails(released.run_id, "Released")) == 1
@@ -142,7 +142,7 @@ def test_events_that_somebody_forges_bring_nothing_into_production(system: Syste
     # Each is tried three times, refused, and kept for an alarm.
     eventually(lambda: system.dead_letters("FailedInvocations") >= refused + len(forged), "refusal of all events")
     assert released.run_id not in str(system.versions("production"))
-    assert system.table.released("parts", "classification", "production") is None
+    assert system.released("parts", "classification", "production") is None
 
 
 def test_a_form_without_the_typed_confirmation_decides_nothing(system: System, released: Run) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.runs import Run
-from cli.stack import Stack
 from local.cloud.sam import ROOT
+from mlops.records import costs
+from mlops.records import releases as released
+from mlops.records.runs import Run
 from tests.e2e.conftest import separable
 from tests.e2e.system import STRICT, System, eventually
 
@@ -129,15 +130,15 @@ def test_a_candidate_is_compared_with_production_on_the_same_images(plant: Syste
 
 def test_what_a_run_cost_is_in_its_record_and_in_its_mail(plant: System, releases: tuple[Run, Run]) -> None:
     run_id = releases[0].run_id
-    rows = list(Stack(NAME, plant.cloud.client).costs(run_id))
+    found = costs.of_run(run_id, plant.operated.table)
 
-    assert sorted((row["kind"], row["environment"]) for row in rows) == [
+    assert sorted((cost.kind, cost.environment) for cost in found) == [
         ("running", "development"),
         ("running", "production"),
         ("running", "staging"),
         ("training", "development"),
     ]
-    assert all(row["seconds"] > 0 and float(row["usd"]) > 0 for row in rows)
+    assert all(cost.seconds > 0 and cost.usd > 0 for cost in found)
     assert "about USD" in plant.approvals(run_id, "production")[0].text
 
 
@@ -161,15 +162,17 @@ def test_a_rollback_copies_a_version_again_that_was_deleted_in_production(
     production.delete_project_version(ProjectVersionArn=version["ProjectVersionArn"])
     eventually(lambda: not plant.statuses(first.run_id, "production"), f"end of {first.run_id}")
 
-    Stack(NAME, plant.cloud.client).roll_back("press", TASK, "production", first.run_id, "Ada", "worse")
+    plant.operated.roll_back("press", TASK, "production", first.run_id, "Ada", "worse")
 
     assert eventually(lambda: plant.current("press") == first.run_id, f"return of {first.run_id}")
     assert plant.statuses(first.run_id, "production") == ["RUNNING"]
     assert plant.is_stopped(second.run_id, "production")
-    history = Stack(NAME, plant.cloud.client).releases("press", TASK, "production")
+    history = released.history("press", TASK, "production", plant.operated.table)
     assert [(release.run_id, release.is_rollback) for release in history] == [
         (first.run_id, True),
         (second.run_id, False),
         (first.run_id, False),
     ]
-    assert history[0].is_current and history[0].approver == "Ada" and history[0].comment == "worse"
+    current = plant.operated.current("press", TASK, "production")
+    assert current and current.lease_id == history[0].lease_id
+    assert history[0].approver == "Ada" and history[0].comment == "worse"

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from cli.runs import Run
-from cli.stack import Stack
+from mlops.records.runs import Run
 from tests.e2e.conftest import COLOURS, as_png, picture
 from tests.e2e.system import System, eventually
 
@@ -89,7 +88,7 @@ def test_a_rollback_asks_about_the_pictures_of_its_run_although_one_was_deleted(
 ) -> None:
     before = system.artifact(history.first.run_id, "production/inference_test.json")
     system.delete(before["answers"][0]["key"])
-    Stack(system.stack, system.cloud.client).roll_back(NAME, TASK, "production", history.first.run_id, "Ada", "worse")
+    system.operated.roll_back(NAME, TASK, "production", history.first.run_id, "Ada", "worse")
 
     assert eventually(lambda: system.current(NAME) == history.first.run_id, f"return of {history.first.run_id}")
     after = system.artifact(history.first.run_id, "production/inference_test.json")

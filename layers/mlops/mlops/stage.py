@@ -5,6 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 ENVIRONMENTS = ("development", "staging", "production")
+# The stages that every run comes to, in their order, and where.
+PIPELINE = (
+    ("ground_truth", "development"),
+    ("data_prepare", "development"),
+    ("training", "development"),
+    ("eval_metric", "development"),
+    ("inference_test", "development"),
+    ("approve2staging", "staging"),
+    ("inference_test", "staging"),
+    ("approve2production", "production"),
+    ("inference_test", "production"),
+)
 # What a run waits for that waits for a person.
 DECISION = "a decision: the link is in the e-mail"
 
@@ -35,14 +47,10 @@ class StageRef:
     stage: str
     environment: str = "development"
 
-    @property
-    def row(self) -> tuple[str, str]:
-        return f"RUN#{self.run_id}", f"STAGE#{self.environment}#{self.stage}"
-
     def at(self, stage: str, environment: str | None = None) -> "StageRef":
         return StageRef(self.run_id, self.dataset, self.task, stage, environment or self.environment)
 
-    def as_detail(self) -> dict[str, str]:
+    def as_detail(self) -> dict[str, Any]:
         names = ("run_id", "dataset", "task", "stage", "environment")
         return {name: str(getattr(self, name)) for name in names}
 

@@ -145,7 +145,7 @@ def replace_client(monkeypatch: pytest.MonkeyPatch, service: str, fake: Any) -> 
     def session(**given: Any) -> Any:
         made = before(**given)
         client = lambda name: fake if name == service else made.client(name)  # noqa: E731
-        return SimpleNamespace(client=client, region_name=made.region_name)
+        return SimpleNamespace(client=client, resource=made.resource, region_name=made.region_name)
 
     monkeypatch.setattr(commands.boto3, "Session", session)
 
@@ -562,7 +562,9 @@ def full(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.Monk
     labels.versions = {VERSION: "RUNNING", f"{VERSION}4": "STARTING"}
     table = boto3.resource("dynamodb").Table(outputs["ApplicationTableName"])
     for arn in labels.versions:
-        table.put_item(Item={"pk": f"LEASE#{arn}", "sk": "LEASE", "expires_at": 9_999_999_999})
+        lease = {"lease_id": "l", "version_arn": arn, "started_at": 0, "expires_at": 9_999_999_999}
+        stage = {"run_id": "r", "dataset": "parts", "task": "detection", "stage": "inference_test"}
+        table.put_item(Item={"pk": f"LEASE#{arn}", "sk": "LEASE", **lease, **stage})
 
 
 def many(outputs: dict[str, str], labels: CustomLabels, monkeypatch: pytest.MonkeyPatch) -> None:

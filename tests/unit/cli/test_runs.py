@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 from rich.console import Console
 
-from cli.runs import STAGES, RunTable
+from cli.stack import Stack
 from local.cloud import Mail
 from local.runner import demo
 from local.runner.console import Display
@@ -22,6 +22,7 @@ from local.runner.demo import Journey
 from local.runner.memory import FunctionMemory, memory_by_function
 from local.runner.summary import summarise
 from local.runner.timing import time_of
+from mlops.stage import PIPELINE as STAGES
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RUN_ID = "line-classification-0123456789ab"
@@ -60,8 +61,10 @@ def rows() -> Any:
 
 
 @pytest.fixture
-def runs(rows: Any) -> RunTable:
-    return RunTable(boto3.client("dynamodb"), "application")
+def stack(rows: Any) -> Stack:
+    given = Stack("line", boto3.Session())
+    given.outputs = {"ApplicationTableName": "application"}
+    return given
 
 
 def put_stage(rows: Any, number: int, state: str = "COMPLETED", **facts: Any) -> None:
@@ -74,7 +77,8 @@ def put_stage(rows: Any, number: int, state: str = "COMPLETED", **facts: Any) ->
 
 
 def put_release(rows: Any) -> None:
-    rows.put_item(Item={"pk": "RELEASE#line#classification#production", "sk": "CURRENT", "run_id": RUN_ID})
+    facts = {"run_id": RUN_ID, "version_arn": "arn", "released_at": START.isoformat()}
+    rows.put_item(Item={"pk": "RELEASE#line#classification#production", "sk": "CURRENT", **facts})
 
 
 def plain_display() -> Display:
@@ -91,54 +95,50 @@ def inbox(mails: list[Mail]) -> Callable[[], list[Mail]]:
     return lambda: next(looks, mails)
 
 
-def journey(runs: RunTable, display: Display, mails: list[Mail] | None = None) -> Journey:
-    return Journey(runs, "line", ("classification",), inbox(mails or []), display, START)
+def journey(stack: Stack, display: Display, mails: list[Mail] | None = None) -> Journey:
+    return Journey(stack, "line", ("classification",), inbox(mails or []), display, START)
 
 
-def test_stages_come_in_the_order_of_the_pipeline(rows: Any, runs: RunTable) -> None:
+def test_stages_come_in_the_order_of_the_pipeline(rows: Any, stack: Stack) -> None:
     for number in (6, 2, 0):
         put_stage(rows, number)
 
-    run = runs.runs_of("line")[0]
+    run = stack.runs("line")[0]
 
     assert [(stage.stage, stage.environment) for stage in run.stages] == [STAGES[0], STAGES[2], STAGES[6]]
     assert run.stages[0].seconds(START) == 4
     assert not run.is_complete
-    assert runs.read("other") is None
+    assert stack.run("other") is None
 
 
-def test_journey_ends_well_when_every_stage_is_complete_and_the_run_is_released(rows: Any, runs: RunTable) -> None:
+def test_journey_ends_well_when_every_stage_is_complete_and_the_run_is_released(rows: Any, stack: Stack) -> None:
     for number in range(len(STAGES)):
         put_stage(rows, number)
     put_release(rows)
 
-    assert journey(runs, plain_display()).travel() == ""
+    assert journey(stack, plain_display()).travel() == ""
 
 
-def test_journey_ends_with_the_stage_and_reasons_of_a_failure(rows: Any, runs: RunTable) -> None:
+def test_journey_ends_with_the_stage_and_reasons_of_a_failure(rows: Any, stack: Stack) -> None:
     put_stage(rows, 3, "FAILED", reasons=["F1 0.61 is below 0.80", "two labels too few"])
     display, text = plain_display(), f"{RUN_ID} failed. Add images of the two labels."
 
-    problem = journey(runs, display, [Mail("1", START, "a@example.com", "A stage failed", text, text)]).travel()
+    problem = journey(stack, display, [Mail("1", START, "a@example.com", "A stage failed", text, text)]).travel()
 
     assert problem == f"{RUN_ID} failed in eval_metric (development): F1 0.61 is below 0.80; two labels too few"
     assert "eval_metric (development)  FAILED  F1 0.61" in shown(display)
     assert "Add images of the two labels." in shown(display)
 
 
-def test_journey_without_movement_ends_after_a_while(
-    rows: Any, runs: RunTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_journey_without_movement_ends_after_a_while(rows: Any, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "STALLED_SECONDS", 0.1)
     monkeypatch.setattr(demo, "POLL_SECONDS", 0.01)
     put_stage(rows, 2, "WAITING", waiting_for="TRAINING_COMPLETED")
 
-    assert "Nothing moved" in journey(runs, plain_display()).travel()
+    assert "Nothing moved" in journey(stack, plain_display()).travel()
 
 
-def test_run_is_approved_once_however_many_mails_ask(
-    rows: Any, runs: RunTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_is_approved_once_however_many_mails_ask(rows: Any, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[tuple[str, str]] = []
     monkeypatch.setattr(demo, "approve", lambda link, answers: opened.append((link, answers["confirmation"])))
     for number in range(len(STAGES)):
@@ -147,35 +147,33 @@ def test_run_is_approved_once_however_many_mails_ask(
     text = f"Decide about {RUN_ID}\nhttp://127.0.0.1:1/approval?token=a\n"
     mails = [Mail(key, START, "a@example.com", "Decide", text, text) for key in ("1", "2")]
 
-    journey(runs, plain_display(), mails).travel()
+    journey(stack, plain_display(), mails).travel()
 
     assert opened == [("http://127.0.0.1:1/approval?token=a", RUN_ID[-6:])]
 
 
-def test_plain_output_tells_each_change_once_without_control_codes(rows: Any, runs: RunTable) -> None:
+def test_plain_output_tells_each_change_once_without_control_codes(rows: Any, stack: Stack) -> None:
     put_stage(rows, 2, "WAITING", waiting_for="a free training slot")
     display = plain_display()
 
     with display.following():
         for _ in range(3):
-            display.show(runs.runs_of("line"))
+            display.show(stack.runs("line"))
 
     assert shown(display) == f"{RUN_ID}  training (development)  WAITING  waits for a free training slot\n"
 
 
-def test_terminal_output_shows_hostile_text_as_it_is(rows: Any, runs: RunTable) -> None:
+def test_terminal_output_shows_hostile_text_as_it_is(rows: Any, stack: Stack) -> None:
     put_stage(rows, 3, "FAILED", reasons=["label [red]x[/red] unknown"])
     display = Display(Console(file=io.StringIO(), force_terminal=True, width=200))
 
     with display.following():
-        display.show(runs.runs_of("line"))
+        display.show(stack.runs("line"))
 
     assert "label [red]x[/red] unknown" in shown(display)
 
 
-def test_summary_holds_metrics_of_the_last_environment_and_every_stage(
-    rows: Any, runs: RunTable, tmp_path: Path
-) -> None:
+def test_summary_holds_metrics_of_the_last_environment_and_every_stage(rows: Any, stack: Stack, tmp_path: Path) -> None:
     put_stage(rows, 0)
     put_stage(rows, 6, "FAILED")
     test = {"f1": 0.9, "accuracy": 0.95, "per_label": {"a": {"f1": 0.9}}, "false_alarm_rate": 0.1}
@@ -187,7 +185,7 @@ def test_summary_holds_metrics_of_the_last_environment_and_every_stage(
         path = tmp_path / "runs" / RUN_ID / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
-    run = runs.read(RUN_ID)
+    run = stack.run(RUN_ID)
 
     summary = summarise({run.task: run}, tmp_path, 61.234)
 
@@ -208,9 +206,9 @@ def test_summary_holds_metrics_of_the_last_environment_and_every_stage(
     }
 
 
-def test_summary_of_a_run_that_failed_early_has_no_metrics(rows: Any, runs: RunTable, tmp_path: Path) -> None:
+def test_summary_of_a_run_that_failed_early_has_no_metrics(rows: Any, stack: Stack, tmp_path: Path) -> None:
     put_stage(rows, 0, "FAILED")
-    run, display = runs.read(RUN_ID), plain_display()
+    run, display = stack.run(RUN_ID), plain_display()
 
     summary = summarise({run.task: run}, tmp_path, 1)
     display.result(summary, [FunctionMemory("training", 90, 256)])
@@ -220,13 +218,13 @@ def test_summary_of_a_run_that_failed_early_has_no_metrics(rows: Any, runs: RunT
 
 
 def test_orchestration_is_what_is_left_of_a_run_without_training_inference_and_pictures(
-    rows: Any, runs: RunTable
+    rows: Any, stack: Stack
 ) -> None:
     put_stage(rows, 0, pictures_seconds=Decimal("0.5"))
     put_stage(rows, 4, inference_seconds=Decimal("2.25"), pictures_seconds=Decimal("0.25"))
     version = {"CreationTimestamp": START, "TrainingEndTimestamp": START + timedelta(seconds=10)}
 
-    time = time_of(runs.read(RUN_ID), version, START + timedelta(seconds=15), waiting=0.5)
+    time = time_of(stack.run(RUN_ID), version, START + timedelta(seconds=15), waiting=0.5)
 
     assert time.as_dict() == {
         "wall": 15,

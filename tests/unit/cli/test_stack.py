@@ -5,21 +5,24 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from boto3.dynamodb.types import TypeSerializer
 
 from cli.models import delete_models
 from cli.stack import CommandRefused, Stack
+from mlops.records import releases
+from tests.unit.mlops.memory_table import MemoryTable
 
 
 def entry(number: int, run_id: str, **changes: Any) -> dict[str, Any]:
     plain = {"version_arn": f"arn-{run_id}", "approver": "Ada", "comment": "", "is_rollback": False}
     times = {"released_at": f"2026-01-0{number}", "lease_id": f"lease-{number}"}
-    return {"sk": f"HISTORY#2026-01-0{number}#lease-{number}", "run_id": run_id, **plain, **times, **changes}
+    key = {"pk": "RELEASE#line#classification#production", "sk": f"HISTORY#2026-01-0{number}#lease-{number}"}
+    return {**key, "run_id": run_id, **plain, **times, **changes}
 
 
 def stack(rows: list[dict[str, Any]], events: list[dict[str, Any]] | None = None) -> Stack:
-    write = TypeSerializer().serialize
-    items = [{name: write(value) for name, value in row.items()} for row in rows]
+    table = MemoryTable()
+    for row in rows:
+        table.put_item(row)
     outputs = [{"OutputKey": "ApplicationTableName", "OutputValue": "t"}]
     described = {"Stacks": [{"StackId": "arn:stack", "Outputs": outputs}]}
 
@@ -27,16 +30,12 @@ def stack(rows: list[dict[str, Any]], events: list[dict[str, Any]] | None = None
         (events if events is not None else []).extend(Entries)
         return {"FailedEntryCount": 0}
 
-    database = SimpleNamespace(
-        get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: [{"Items": items}]),
-        put_item=lambda TableName, Item: items.append(Item),  # noqa: N803
-    )
     clients = {
         "cloudformation": SimpleNamespace(describe_stacks=lambda StackName: described),  # noqa: N803
-        "dynamodb": database,
         "events": SimpleNamespace(put_events=put),
     }
-    return Stack("parts", clients.__getitem__)
+    database = SimpleNamespace(Table={"t": table}.__getitem__)
+    return Stack("parts", SimpleNamespace(client=clients.__getitem__, resource={"dynamodb": database}.__getitem__))
 
 
 THREE = [entry(1, "a"), entry(2, "b"), entry(3, "c"), {**entry(3, "c"), "sk": "CURRENT"}]
@@ -44,9 +43,10 @@ PLACE = ("line", "classification", "production")
 
 
 def test_releases_are_listed_newest_first_with_the_current_one_marked() -> None:
-    listed = stack(THREE).releases(*PLACE)
+    given = stack(THREE)
+    listed, current = releases.history(*PLACE, given.table), given.current(*PLACE)
 
-    assert [(release.run_id, release.is_current) for release in listed] == [("c", True), ("b", False), ("a", False)]
+    assert [(release.run_id, release == current) for release in listed] == [("c", True), ("b", False), ("a", False)]
 
 
 @pytest.mark.parametrize(("asked", "meant"), [(None, "b"), ("a", "a")])
@@ -56,7 +56,7 @@ def test_rollback_asks_for_the_release_before_unless_told_otherwise(asked: str |
     given = stack(THREE, events)
 
     assert given.roll_back(*PLACE, asked, "Ada", "why") == meant
-    *_, record = given.rows(f"RUN#{meant}")
+    (record,) = given.table.query(f"RUN#{meant}")
     assert {name: record[name] for name in ("pk", "approver", "comment", "environment", "is_rollback")} == {
         "pk": f"RUN#{meant}",
         "approver": "Ada",
@@ -104,7 +104,7 @@ def test_models_are_stopped_then_deleted_then_their_project(monkeypatch: pytest.
         delete_project=lambda **project: deleted.append(project["ProjectArn"]),
     )
     said: list[str] = []
-    delete_models(Stack("parts", lambda _: rekognition), said.append)
+    delete_models(Stack("parts", SimpleNamespace(client=lambda _: rekognition)), said.append)
 
     assert status == {}
     assert deleted == ["arn:p/parts-x/1"]

@@ -12,7 +12,8 @@ from functions.approval.app import handler as approval
 from functions.eval_metric.app import handler as eval_metric
 from mlops import stack
 from mlops.aws import buckets
-from mlops.records import decisions, releases, runs, table
+from mlops.records import decisions, leases, releases, runs
+from mlops.records.leases import Lease
 from tests.unit.mlops.test_survival import HANDLERS, NEW, OLD, at, current, ref, released_before, result_key
 from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, version_arn
 
@@ -75,12 +76,11 @@ def released(world: World) -> World:
 
 
 def state(world: World) -> dict[str, Any]:
-    history = list(table.query(releases.partition(DATASET, TASK, "production"), "HISTORY#"))
-    history += table.query(releases.partition(DATASET, TASK, "staging"), "HISTORY#")
+    history = reversed(releases.history(DATASET, TASK))
     return {
         "versions": dict(world.models.status),
-        "released": [(row["run_id"], row["environment"]) for row in history],
-        "current": current()["run_id"],
+        "released": [(release.run_id, release.environment) for release in history],
+        "current": current().run_id,
         "parameters": dict(world.parameters),
         "mails": list(world.mails),
     }
@@ -127,24 +127,24 @@ def test_neither_a_failed_result_nor_one_without_a_decision_is_released(
     decisions.note(place, "APPROVAL#x", "Ada", "")
     forge(released, "promotion", "Pipeline Stage Completed", {**place.as_detail(), "artifact": result_key(NEW)})
 
-    assert current()["run_id"] == OLD
+    assert current().run_id == OLD
 
 
 def test_an_approval_is_no_rollback(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlops.records.releases.was_released", lambda _: {"run_id": NEW})
+    monkeypatch.setattr("mlops.records.releases.was_released", lambda _: current())
     place = ref(NEW, "rollback", "production")
     released.models.status[at(NEW, "production")] = "STOPPED"
     decisions.note(place, "APPROVAL#x", "Ada", "")
     forge(released, "promotion", "Model Rollback Requested", {**place.as_detail(), "decision": "APPROVAL#x"})
 
-    assert current()["run_id"] == OLD
+    assert current().run_id == OLD
 
 
 def test_the_test_of_a_lease_is_that_of_its_run(released: World) -> None:
     """A forged RUNNING of a leased version names another run: the result goes to the run of the lease."""
     arn = at(NEW, "staging")
-    lease = {"pk": f"LEASE#{arn}", "sk": "LEASE", "lease_id": "l", "version_arn": arn, "expires_at": 4_000_000_000}
-    table.put({**lease, "started_at": 0, **ref(NEW, "inference_test", "staging").as_detail()})
+    place = ref(NEW, "inference_test", "staging")
+    leases.write(Lease("l", arn, place, started_at=0, expires_at=4_000_000_000))
     released.models.status[arn] = "RUNNING"
     forged = {**ref(OLD, "inference_test", "production").as_detail(), "version_arn": arn, "status": "RUNNING"}
     forge(released, "inference_test", "Model Status Change", forged)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from mlops import stack, stage
 from mlops.judging import comparison
 from mlops.models import serving
-from mlops.records import kept_models, table, waiting_line
+from mlops.records import kept_models, leases, runs, waiting_line
 from mlops.stage import StageRef
 from mlops.stages import model_status, model_sweeper, stack_deletion
 from tests.unit.mlops.world import (
@@ -124,7 +125,7 @@ class TestKeeping:
 class TestSweeper:
     def test_models_without_a_lease_are_stopped_the_others_are_left_alone(self, world: World) -> None:
         stray, leased, kept = (model(world, n, "production", "RUNNING") for n in (1, 2, 3))
-        serving._take_lease(stage_of(2, "production"), leased, is_rollback=False)
+        leases.take(stage_of(2, "production"), leased, is_rollback=False)
         kept_models.keep(product_line(DATASET), kept)
 
         assert model_sweeper.sweep() == [stray]
@@ -156,27 +157,27 @@ class TestSweeper:
         world.models.stops_while_starting = taken
         arn = model(world, 1, "staging", "STOPPED")
         serving.start(stage_of(1, "staging"), arn)
-        monkeypatch.setattr(serving, "time", SimpleNamespace(time=lambda: 4e9))
+        monkeypatch.setattr(leases, "time", SimpleNamespace(time=lambda: 4e9))
         model_sweeper.sweep()
         model_sweeper.sweep()
 
         assert world.models.running == set()
-        row = table.get(*stage_of(1, "staging").row)
-        assert row is not None
-        assert (row["state"], serving.lease_of(arn)) == ("FAILED", None)
+        stage = runs.stage_of(stage_of(1, "staging"))
+        assert stage is not None
+        assert (stage.state, leases.of(arn)) == (runs.FAILED, None)
 
     def test_the_test_that_was_cut_off_fails_and_says_why(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         arn = model(world, 1, "staging", "STOPPED")
         serving.start(stage_of(1, "staging"), arn)
         world.models.status[arn] = "RUNNING"
-        monkeypatch.setattr(serving, "time", SimpleNamespace(time=lambda: 4e9))
+        monkeypatch.setattr(leases, "time", SimpleNamespace(time=lambda: 4e9))
         model_sweeper.sweep()
 
-        row = table.get(*stage_of(1, "staging").row)
-        assert row is not None
-        assert row["state"] == "FAILED"
-        assert row["reasons"] == ["the model was stopped by the sweeper: its lease was over"]
-        assert serving.lease_of(arn) is None
+        stage = runs.stage_of(stage_of(1, "staging"))
+        assert stage is not None
+        assert stage.state == runs.FAILED
+        assert stage.reasons == ("the model was stopped by the sweeper: its lease was over",)
+        assert leases.of(arn) is None
 
 
 class TestWatch:
@@ -195,23 +196,23 @@ class TestWatch:
         self, world: World, look: Callable[[], None]
     ) -> None:
         world.models.stops_while_starting = True
-        arn, ref = model(world, 1, "staging", "STOPPED"), stage(1, "staging")
+        arn, ref = model(world, 1, "staging", "STOPPED"), stage_of(1, "staging")
         serving.start(ref, arn)
         world.models.stop_project_version(arn)
         look()
-        row = table.get(*ref.row)
-        assert row is not None
-        assert row["state"] in ("IN_PROGRESS", "WAITING")
+        stage = runs.stage_of(ref)
+        assert stage is not None
+        assert stage.state in (runs.IN_PROGRESS, runs.WAITING)
 
-        lease = serving.lease_of(arn)
+        lease = leases.of(arn)
         assert lease is not None
-        table.put({**lease, "expires_at": 1})
+        leases.write(replace(lease, expires_at=1))
         look()
 
-        row = table.get(*ref.row)
-        assert row is not None
-        assert row["state"] == "FAILED"
-        assert row["reasons"] == [f"the model {ref.run_id} was stopped before its test"]
+        stage = runs.stage_of(ref)
+        assert stage is not None
+        assert stage.state == runs.FAILED
+        assert stage.reasons == (f"the model {ref.run_id} was stopped before its test",)
         assert world.models.running == set()
 
 
@@ -252,12 +253,12 @@ class TestEndOfStack:
             for number, status in ((1, "RUNNING"), (2, "RUNNING"), (3, "STARTING"))
         )
         kept_models.keep(product_line(DATASET), kept)
-        serving._take_lease(stage_of(2, "production"), leased, is_rollback=False)
+        leases.take(stage_of(2, "production"), leased, is_rollback=False)
         stack_deletion.answer(DELETION, SimpleNamespace(get_remaining_time_in_millis=lambda: 600_000))
 
         assert world.models.running == set()
         assert kept_models.kept() == set()
-        assert serving.lease_of(leased) is None
+        assert leases.of(leased) is None
         assert starting in world.models.status
         assert [answer["Status"] for answer in answers] == ["SUCCESS"]
 

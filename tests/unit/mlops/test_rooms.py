@@ -1,6 +1,7 @@
 """Imports point one way: functions to the layer, the layer to nothing of ours; boto3 stays at the edges."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +11,21 @@ ROOT = Path(__file__).parents[3]
 LAYER = ROOT / "layers" / "mlops" / "mlops"
 FUNCTIONS = sorted((ROOT / "functions").glob("*/*.py"))
 MODULES = sorted(LAYER.rglob("*.py"))
+COMMANDS = sorted((ROOT / "cli").rglob("*.py"))
 LOCAL = sorted((ROOT / "local").rglob("*.py"))
 # Rooms from the lowest floor up: a room imports from those before it, and from no other.
 FLOORS = ("dataset", "judging", "pictures", "aws", "records", "models", "reading", "stages")
 WITHOUT_AWS = ("dataset", "judging", "pictures")
+# What a key of the table looks like, and its kinds.
+KEY = re.compile(r"(pk|sk|ACTIVITY|CURRENT|KEPT|LEASE|WATCH|[A-Z]+#.*)$", re.DOTALL)
+# Image records are read as rows, of which the sort key is the object's key.
+KEYS_OF_IMAGES = {
+    "layers/mlops/mlops/dataset/datasets.py": {"sk"},
+    "layers/mlops/mlops/stages/ground_truth.py": {"sk"},
+    "cli/upload.py": {"sk"},
+}
 # What every room may use; it knows no room itself.
-HALL = ("arns", "rounding", "stack", "stage", "words")
+HALL = ("arns", "events", "rounding", "stack", "stage", "words")
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -65,7 +75,22 @@ def test_the_layer_knows_neither_functions_nor_the_laptop(path: Path) -> None:
 def test_boto3_ends_in_the_rooms_aws_and_records(path: Path) -> None:
     aws = {name for name in imports(path) if name.split(".")[0] in ("boto3", "botocore")}
 
-    assert aws <= {"boto3.dynamodb.conditions", "botocore.exceptions"}
+    assert aws <= {"botocore.exceptions"}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if room_of(path) != "records"], ids=name_of)
+def test_only_records_write_conditions_of_the_table(path: Path) -> None:
+    assert not {name for name in imports(path) if name.startswith("boto3.dynamodb")}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES + COMMANDS + LOCAL + FUNCTIONS if room_of(path) != "records"], ids=name_of
+)
+def test_a_key_of_the_table_is_spelled_in_records_only(path: Path) -> None:
+    constants = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+    spelled = {text for text in constants if isinstance(text, str) and KEY.match(text)}
+
+    assert spelled <= KEYS_OF_IMAGES.get(name_of(path), set())
 
 
 @pytest.mark.parametrize("path", LOCAL, ids=name_of)

@@ -11,7 +11,9 @@ import pytest
 from functions.inference_test.app import handler as inference_test
 from functions.model_status.app import handler as model_status
 from functions.promotion.app import handler as promotion
-from mlops.records import decisions, kept_models, releases, runs, table
+from mlops.records import approvals, decisions, kept_models, releases, runs
+from mlops.records.approvals import APPROVED, Approval
+from mlops.records.releases import Release
 from mlops.stage import StageRef
 from mlops.stages import model_sweeper
 from tests.unit.mlops.world import (
@@ -51,9 +53,9 @@ def prepare_run(world: World, run_id: str, environment: str) -> None:
 
 
 def approve_for_production(world: World, run_id: str, approver: str = "Ada") -> None:
-    approval = {"pk": f"APPROVAL#{approver}{run_id}", "sk": "APPROVAL", "state": "APPROVED", "run_id": run_id}
-    table.put({**approval, "target": "production", "approver": approver, "comment": ""})
-    detail = {**ref(run_id, "x", "staging").as_detail(), "target": "production", "approval": approval["pk"]}
+    name = f"APPROVAL#{approver}{run_id}"
+    approvals.write(Approval(name, run_id, target="production", state=APPROVED, approver=approver))
+    detail = {**ref(run_id, "x", "staging").as_detail(), "target": "production", "approval": name}
     event = {"id": f"decision-{run_id}", "detail-type": "Model Approval Decided", "detail": detail}
     world.on_the_way.append(("promotion", event))
 
@@ -66,8 +68,15 @@ def roll_back(world: World, run_id: str, approver: str = "Ada") -> None:
     world.on_the_way.append(("promotion", event))
 
 
-def current() -> dict[str, Any]:
-    return releases.current(DATASET, TASK, "production") or {}
+def current() -> Release:
+    release = releases.current(DATASET, TASK, "production")
+    assert release is not None
+    return release
+
+
+def history() -> list[str]:
+    """The runs that were released to production, in their order."""
+    return [release.run_id for release in reversed(releases.history(DATASET, TASK, "production"))]
 
 
 def released_before(world: World) -> None:
@@ -76,25 +85,25 @@ def released_before(world: World) -> None:
         prepare_run(world, run_id, "staging")
     approve_for_production(world, OLD)
     world.run(HANDLERS)
-    assert current()["run_id"] == OLD
+    assert current().run_id == OLD
 
 
 def check(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What holds once everything was delivered again and the sweeper passed, leases being over."""
-    monkeypatch.setattr("mlops.models.serving.time", SimpleNamespace(time=lambda: 4e9))
+    monkeypatch.setattr("mlops.records.leases.time", SimpleNamespace(time=lambda: 4e9))
     for arn in world.models.running:
         world.models.status[arn] = "RUNNING"
     model_sweeper.sweep()
 
     release = current()
     result = json.loads(
-        boto3.client("s3").get_object(Bucket="artifacts", Key=result_key(release["run_id"]))["Body"].read()
+        boto3.client("s3").get_object(Bucket="artifacts", Key=result_key(release.run_id))["Body"].read()
     )
     assert result["reasons"] == []
     assert world.models.running == kept_models.kept()
-    assert world.models.running <= {release["version_arn"]}
+    assert world.models.running <= {release.version_arn}
     parameter = world.parameters[f"/s/models/{DATASET}/{TASK}/production"]
-    assert json.loads(parameter)["version_arn"] == release["version_arn"]
+    assert json.loads(parameter)["version_arn"] == release.version_arn
 
 
 def result_key(run_id: str) -> str:
@@ -114,7 +123,7 @@ def test_a_promotion_replaces_what_runs_in_production_without_a_gap(world: World
     approve_for_production(world, NEW)
     world.run(HANDLERS)
 
-    assert current()["run_id"] == NEW
+    assert current().run_id == NEW
     assert world.models.running == {at(NEW, "production")}
     assert seen == [{at(OLD, "production"), at(NEW, "production")}]
 
@@ -126,11 +135,10 @@ def test_a_rollback_brings_the_version_before_back_through_the_same_test(world: 
     roll_back(world, OLD)
     world.run(HANDLERS)
 
-    assert current()["run_id"] == OLD
-    assert current()["is_rollback"]
+    assert current().run_id == OLD
+    assert current().is_rollback
     assert world.models.running == {at(OLD, "production")}
-    history = [row["run_id"] for row in table.query(releases.partition(DATASET, TASK, "production"), "HISTORY#")]
-    assert history == [OLD, NEW, OLD]
+    assert history() == [OLD, NEW, OLD]
 
 
 # After a call is before the next one: nothing but calls to AWS has an effect in between.
@@ -156,7 +164,7 @@ def test_ending_at_any_call_leaves_nothing_running_that_should_not_and_one_teste
             check(world, patch)
         if not reached:
             break
-        assert current()["run_id"] == target, f"after call {call}"
+        assert current().run_id == target, f"after call {call}"
     assert call > 30
 
 
@@ -194,7 +202,5 @@ def test_more_promotions_at_once_than_slots_all_finish_in_the_order_of_waiting(w
         approve_for_production(world, run_id)
     world.run(HANDLERS, deliveries=4000)
 
-    assert {row["run_id"] for row in table.query(releases.partition(DATASET, TASK, "production"), "HISTORY#")} == set(
-        names
-    )
-    assert world.models.running == kept_models.kept() == {current()["version_arn"]}
+    assert set(history()) == set(names)
+    assert world.models.running == kept_models.kept() == {current().version_arn}

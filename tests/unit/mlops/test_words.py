@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,13 +15,17 @@ from hypothesis import strategies as st
 from mlops import words
 from mlops.aws import clients, messages
 from mlops.dataset.boxes import Box, LabeledBox, match
+from mlops.events import ModelRollbackRequested, PipelineStageFailed
 from mlops.judging import comparison, mistakes
 from mlops.judging.gate import Thresholds, reasons_against
 from mlops.judging.metrics import Score, macro
 from mlops.reading import evidence, mails
 from mlops.reading.evidence import Measure
 from mlops.reading.rendering import render
-from mlops.records import decisions, runs, table
+from mlops.records import approvals, runs
+from mlops.records.releases import Release
+from mlops.records.runs import Stage
+from mlops.records.table import OWN
 from mlops.rounding import keeps_to, reaches
 from mlops.stage import StageRef
 from mlops.stages import approval, eval_metric, inference_test, promotion, report
@@ -146,9 +151,10 @@ class TestNumbers:
 
     @pytest.mark.parametrize(("seconds", "text"), [(0.4, "less than 1 s"), (3, "3 s"), (150, "2 min"), (179, "3 min")])
     def test_how_long_a_stage_took(self, seconds: float, text: str) -> None:
-        end = f"2026-01-01T00:{int(seconds) // 60:02}:{seconds % 60:06.3f}+00:00"
+        began = datetime(2026, 1, 1, tzinfo=UTC)
+        stage = Stage("training", "development", runs.COMPLETED, began, began + timedelta(seconds=seconds))
 
-        assert report._took({"started_at": "2026-01-01T00:00:00+00:00", "finished_at": end}) == text
+        assert report._took(stage) == text
 
 
 class TestNames:
@@ -206,10 +212,9 @@ class TestMails:
         self, dataset: str
     ) -> None:
         subject, _ = mail({}, dataset)
-        place = {"task": "detection", "environment": "development", "reasons": [], "artifact": ""}
-        failed, _ = mails.failure_mail(
-            {"run_id": f"{dataset}-detection-0f3a9c1b7d25", "stage": "data_prepare", "dataset": dataset, **place}, "b"
-        )
+        run_id = f"{dataset}-detection-0f3a9c1b7d25"
+        event = PipelineStageFailed(run_id, dataset, "detection", "data_prepare", "development")
+        failed, _ = mails.failure_mail(event, "b")
 
         assert subject.startswith("Approve") and " for production? " in subject
         assert failed.startswith("FAILED: data_prepare of d")
@@ -245,8 +250,8 @@ class TestMails:
         assert "https://x" in text
 
     def test_a_line_of_a_comment_is_not_taken_for_one_of_the_mail(self) -> None:
-        detail = ref(RUN, "approve2staging", "staging").as_detail()
-        _, text = mails.failure_mail({**detail, "reasons": ["rejected by Ada: no\nWhy\n  - yes"], "artifact": ""}, "b")
+        place, reasons = ref(RUN, "approve2staging", "staging"), ("rejected by Ada: no\nWhy\n  - yes",)
+        _, text = mails.failure_mail(PipelineStageFailed(**place.as_detail(), reasons=reasons), "b")
 
         assert "\n    Why\n" in text
 
@@ -265,21 +270,21 @@ class TestReasons:
         self, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, reasons: list[str]
     ) -> None:
         put: list[dict[str, Any]] = []
-        monkeypatch.setattr(messages, "put_event", lambda _, detail: put.append(detail))
+        monkeypatch.setattr(messages, "put_event", lambda event: put.append(event.as_detail()))
         monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED")
         place = ref("parts-classification-000000000001", "data_prepare", "development")
         runs.begin(place, "c")
         for _ in range(2):
             runs.fail(place, reasons, "runs/r/data_prepare.json")
-        row = table.get(*place.row)
+        stage = runs.stage_of(place)
 
-        assert row is not None
+        assert stage is not None
         assert len(put) == 1
-        assert put[0]["reasons"] == row["reasons"]
+        assert put[0]["reasons"] == list(stage.reasons)
         assert len(json.dumps(put[0])) < 100_000
         assert len(capsys.readouterr().out.encode()) < 100_000
-        assert len(mails.failure_mail(put[0], "artifacts")[1].encode()) < 100_000
-        assert "more" in row["reasons"][-1] and "runs/r/data_prepare.json" in row["reasons"][-1]
+        assert len(mails.failure_mail(PipelineStageFailed.of(put[0]), "artifacts")[1].encode()) < 100_000
+        assert "more" in stage.reasons[-1] and "runs/r/data_prepare.json" in stage.reasons[-1]
 
     def test_the_first_reasons_are_whole_and_the_rest_is_counted(self) -> None:
         told = words.within([f"reason {i}" for i in range(60)], "a.json")
@@ -296,7 +301,7 @@ def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> str:
     """A pending approval; its token."""
     monkeypatch.setattr(approval, "digest_of", lambda _: "d")
     place = ref(RUN, "approve2staging", "staging")
-    table.put({**approval._approval(place, "a", "token")})
+    approvals.begin(place, "a", "d", "token")
     return "token"
 
 
@@ -307,14 +312,14 @@ class TestDecisions:
         with pytest.raises(DecisionRefused, match=rf"{length} characters; at most {length - 1}"):
             approval.decide(Decision(asked, "approve", **form), {})
 
-        assert (approval.find(asked) or {})["state"] == decisions.PENDING
+        assert (found := approval.find(asked)) is not None and found.state == approvals.PENDING
 
     @pytest.mark.parametrize("comment", ["x" * 1000, "one, two;\n" * 99])
     def test_what_is_not_too_long_is_kept_whole(self, asked: str, comment: str) -> None:
         decided = approval.decide(Decision(asked, "approve", "A" * 100, RUN[-6:], comment), {})
 
-        assert decided["comment"] == comment.strip()
-        assert decided["approver"] == "A" * 100
+        assert decided.comment == comment.strip()
+        assert decided.approver == "A" * 100
 
     def test_no_browser_cuts_what_is_typed(self) -> None:
         assert "maxlength" not in page("dent")
@@ -323,16 +328,17 @@ class TestDecisions:
     def test_a_rollback_with_a_comment_too_long_to_be_kept_is_refused(
         self, world: World, changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("mlops.records.releases.was_released", lambda _: {"run_id": RUN})
+        monkeypatch.setattr("mlops.records.releases.was_released", lambda _: Release(RUN, "arn", "2026"))
         runs.create(RUN, DATASET, TASK)
         roll_back(world, RUN)
         detail = world.on_the_way[-1][1]["detail"]
-        table.update(f"RUN#{RUN}", detail["decision"], changes)
-        promotion.roll_back(detail, "c")
+        OWN.update(f"RUN#{RUN}", detail["decision"], changes)
+        promotion.roll_back(ModelRollbackRequested.of(detail), "c")
 
-        row = table.get(*ref(RUN, "rollback", "production").row) or {}
-        assert row["state"] == "FAILED"
-        assert "Shorten it" in row["reasons"][0]
+        stage = runs.stage_of(ref(RUN, "rollback", "production"))
+        assert stage is not None
+        assert stage.state == runs.FAILED
+        assert "Shorten it" in stage.reasons[0]
 
 
 def test_numbers_of_both_sources_agree_up_to_the_tolerance() -> None:

@@ -6,16 +6,15 @@ from typing import Any
 
 from mlops import words
 from mlops.aws import clients
-from mlops.stack import SOURCE, setting
+from mlops.events import Event
+from mlops.stack import setting
 
 
-def put_event(detail_type: str, detail: Mapping[str, Any]) -> None:
-    """Put one event of this stack on the default bus. PutEvents reports refusals in its answer: RuntimeError."""
-    entry = {"Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail, sort_keys=True)}
-    # Other stacks of the account are on the same bus: rules ask for the stack.
-    answer = clients.client("events").put_events(Entries=[{**entry, "Resources": [setting("STACK_ID")]}])
+def put_event(event: Event) -> None:
+    """Put an event of this stack on the default bus. PutEvents reports refusals in its answer: RuntimeError."""
+    answer = clients.client("events").put_events(Entries=[event.as_entry(setting("STACK_ID"))])
     if answer["FailedEntryCount"]:
-        raise RuntimeError(f"EventBridge refused {detail_type!r}: {answer['Entries'][0].get('ErrorMessage')}")
+        raise RuntimeError(f"EventBridge refused {event.detail_type!r}: {answer['Entries'][0].get('ErrorMessage')}")
 
 
 def send_message(queue_url: str, body: Mapping[str, Any], delay_seconds: int = 0) -> None:

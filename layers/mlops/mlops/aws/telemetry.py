@@ -6,8 +6,6 @@ which run it was is a field of the line, for CloudWatch Logs Insights.
 
 from collections.abc import Mapping, Sequence
 
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
-
 from mlops import stack
 
 
@@ -15,33 +13,34 @@ def stage_ended(stage: Mapping[str, str], outcome: str, seconds: float, reasons:
     """A stage of a run took so long; its sample count is how many ended so. A line holds 256 kB: see `words.within`."""
     dimensions = {"Environment": stage["environment"], "Stage": stage["stage"], "Outcome": outcome}
     fields = {name: stage[name] for name in ("run_id", "dataset", "task")}
-    _put("StageSeconds", MetricUnit.Seconds, seconds, dimensions, {**fields, "reasons": list(reasons)})
+    _put("StageSeconds", "Seconds", seconds, dimensions, {**fields, "reasons": list(reasons)})
 
 
 def run_cost(run_id: str, kind: str, usd: float) -> None:
     """A training or a test of a run cost so many US dollars, as estimated."""
-    _put("CostUSD", MetricUnit.NoUnit, usd, {"Kind": kind}, {"run_id": run_id})
+    _put("CostUSD", "None", usd, {"Kind": kind}, {"run_id": run_id})
 
 
 def models_running(environment: str, count: int) -> None:
     """So many models run in an environment."""
-    _put("ModelsRunning", MetricUnit.Count, count, {"Environment": environment}, {})
+    _put("ModelsRunning", "Count", count, {"Environment": environment}, {})
 
 
 def models_stopped(version_arns: Sequence[str]) -> None:
     """The sweeper had to stop these."""
-    _put("ModelsStopped", MetricUnit.Count, len(version_arns), {}, {"version_arns": list(version_arns)})
+    _put("ModelsStopped", "Count", len(version_arns), {}, {"version_arns": list(version_arns)})
 
 
 def subscriptions(count: int) -> None:
     """So many addresses have confirmed that they want the mails."""
-    _put("Subscriptions", MetricUnit.Count, count, {}, {})
+    _put("Subscriptions", "Count", count, {}, {})
 
 
-def _put(
-    name: str, unit: MetricUnit, value: float, dimensions: Mapping[str, str], fields: Mapping[str, object]
-) -> None:
+def _put(name: str, unit: str, value: float, dimensions: Mapping[str, str], fields: Mapping[str, object]) -> None:
+    # Not for everybody who imports this room: the command line has no Powertools, and measures nothing.
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
     given = {"Stack": stack.stack_name(), **dimensions}
-    with single_metric(name, unit, value, namespace=stack.SOURCE, default_dimensions=given) as metric:
+    with single_metric(name, MetricUnit(unit), value, namespace=stack.SOURCE, default_dimensions=given) as metric:
         for field, content in fields.items():
             metric.add_metadata(field, content)

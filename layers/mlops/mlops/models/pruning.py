@@ -4,18 +4,17 @@ What was ever released stays, for it may be rolled back to, and so does its run'
 may have to be copied from there again.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
 
 from botocore.exceptions import ClientError
 
 from mlops import stack
 from mlops.aws import clients, messages
-from mlops.models import projects, serving
-from mlops.records import kept_models, releases, runs, table
-from mlops.records.decisions import PENDING
+from mlops.events import ModelsDeleted
+from mlops.models import projects
+from mlops.records import approvals, kept_models, leases, releases, runs
+from mlops.records.runs import Stage
 from mlops.stage import DECISION
 
 # Versions in other states are being trained, copied, started, run or stopped.
@@ -31,7 +30,7 @@ def prune() -> list[str]:
     for _, project in projects.all_projects():
         gone = [arn for arn in _superfluous(project, is_free) if _delete(arn)]
         if gone:
-            messages.put_event("Models Deleted", {"version_arns": gone, "deleted_at": runs.now()})
+            messages.put_event(ModelsDeleted(tuple(gone), runs.now()))
         deleted += gone
     return deleted
 
@@ -45,7 +44,7 @@ def _superfluous(project: str, is_free: Callable[[str], bool]) -> Iterator[str]:
     kept = kept_models.kept()
     for version in free[: max(len(free) - keep, 0)]:
         arn = version["ProjectVersionArn"]
-        if version["Status"] in _DELETABLE and arn not in kept and not serving.has_lease(arn):
+        if version["Status"] in _DELETABLE and arn not in kept and not leases.is_held(arn):
             yield arn
 
 
@@ -54,24 +53,21 @@ def _is_free(run_id: str) -> bool:
 
     A version whose name is no run was made by hand: it is not ours to delete.
     """
-    run = table.get(f"RUN#{run_id}", "RUN")
+    run = runs.read(run_id)
     if run is None:
         return False
-    if run_id in {row["run_id"] for row in releases.history(run["dataset"], run["task"])}:
+    if run_id in {release.run_id for release in releases.history(run.dataset, run.task)}:
         return False
-    rows = list(table.query(f"RUN#{run_id}"))
-    stages = [row for row in rows if row["sk"].startswith("STAGE#")]
-    return not any(_is_open(stage, rows) for stage in stages)
+    return not any(_is_open(run_id, stage) for stage in run.stages)
 
 
-def _is_open(stage: Mapping[str, Any], rows: list[dict[str, Any]]) -> bool:
+def _is_open(run_id: str, stage: Stage) -> bool:
     """Whether a stage has not ended. One that waits for a decision has when its link has expired."""
-    if stage.get("waiting_for") == DECISION:
-        pointer = f"APPROVAL#{stage['environment']}"
-        asked = next((row for row in rows if row["sk"] == pointer), {})
-        approval = table.get(str(asked.get("token_hash", "")), "APPROVAL") if asked else None
-        return approval is not None and (approval["state"] != PENDING or approval["expires_at"] > time.time())
-    return stage["state"] in (runs.IN_PROGRESS, runs.WAITING)
+    if stage.waiting_for == DECISION:
+        asked = approvals.asked_for(run_id, stage.environment)
+        approval = approvals.find(asked.approval) if asked else None
+        return approval is not None and not approval.has_expired
+    return not stage.has_ended
 
 
 def _delete(version_arn: str) -> bool:

@@ -1,19 +1,11 @@
 """Starting and stopping models: a lease before every start, a stop after every use."""
 
-import time
-import uuid
-from typing import Any
-
-from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
-from mlops import stack
 from mlops.aws import clients
 from mlops.models import projects, watch
-from mlops.records import decisions, runs, table, waiting_line
+from mlops.records import decisions, leases, runs, waiting_line
 from mlops.stage import StageRef
-
-_SK = "LEASE"
 
 
 def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
@@ -22,42 +14,39 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
     Once: a decision whose test is over is left alone. Every slot for running models taken, others in line, or the
     version being tested because of another decision: it is tried again later.
     """
-    if decision and runs.is_over(ref, _lease_id(decision)):
+    if decision and runs.is_over(ref, leases.id_of(decision)):
         return
-    if decision and has_lease(version_arn) and (lease_of(version_arn) or {}).get("decision") != decision:
-        watch.retry_later(ref, version_arn, decision)
+    held = leases.of(version_arn) if decision else None
+    if held and not held.is_over and held.decision != decision:
+        watch.retry_later(ref, version_arn=version_arn, decision=decision)
         return
     if not waiting_line.is_next(waiting_line.running_in(version_arn), ref):
         _wait(ref, version_arn, decision)
         return
-    is_rollback = bool(decisions.find(ref, decision).get("is_rollback"))
-    lease = _take_lease(ref, version_arn, is_rollback, decision)
-    runs.begin(ref, lease["lease_id"])
+    decided = decisions.find(ref, decision)
+    lease = leases.take(ref, version_arn, bool(decided and decided.is_rollback), decision)
+    runs.begin(ref, lease.lease_id)
     try:
         projects.rekognition(version_arn).start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=1)
     except ClientError as error:
         if clients.code_of(error) == "LimitExceededException":
-            _give_back(version_arn, lease["lease_id"])
+            leases.give_back(version_arn, lease.lease_id)
             _wait(ref, version_arn, decision)
             return
         if clients.code_of(error) != "ResourceInUseException":
             raise
         if _status(version_arn) not in ("STARTING", "RUNNING"):
-            watch.retry_later(ref, version_arn, decision)
+            watch.retry_later(ref, version_arn=version_arn, decision=decision)
             return
     waiting_line.leave(waiting_line.running_in(version_arn), ref)
-    watch.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=lease["lease_id"])
+    watch.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=lease.lease_id)
 
 
 def _wait(ref: StageRef, version_arn: str, decision: str) -> None:
     waiting_line.line_up(waiting_line.running_in(version_arn), ref)
     runs.begin(ref, "in line")
     runs.wait(ref, "a free slot: the account runs as many models as it may")
-    watch.retry_later(ref, version_arn, decision)
-
-
-def lease_of(version_arn: str) -> dict[str, Any] | None:
-    return table.get(f"LEASE#{version_arn}", _SK)
+    watch.retry_later(ref, version_arn=version_arn, decision=decision)
 
 
 def stop(version_arn: str) -> None:
@@ -69,44 +58,6 @@ def stop(version_arn: str) -> None:
             raise
         if _status(version_arn) in ("STARTING", "RUNNING"):
             raise
-
-
-def has_lease(version_arn: str) -> bool:
-    """Whether somebody may still use a version."""
-    lease = lease_of(version_arn)
-    return lease is not None and lease["expires_at"] > time.time()
-
-
-def end_lease(version_arn: str, lease_id: str) -> None:
-    _give_back(version_arn, lease_id)
-
-
-def _take_lease(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "") -> dict[str, Any]:
-    held = lease_of(version_arn)
-    if held and held["expires_at"] > time.time():
-        return held
-    lease = {
-        "pk": f"LEASE#{version_arn}",
-        "sk": _SK,
-        "lease_id": _lease_id(decision),
-        "version_arn": version_arn,
-        "started_at": int(time.time()),
-        "expires_at": int(time.time()) + 60 * int(stack.setting("LEASE_MINUTES")),
-        "is_rollback": is_rollback,
-        "decision": decision,
-        **ref.as_detail(),
-    }
-    table.put(lease)
-    return lease
-
-
-def _lease_id(decision: str) -> str:
-    """The lease of a decision's test is always the same one, whoever delivers the decision how often."""
-    return (uuid.uuid5(uuid.NAMESPACE_URL, decision) if decision else uuid.uuid4()).hex
-
-
-def _give_back(version_arn: str, lease_id: str) -> None:
-    table.delete(f"LEASE#{version_arn}", _SK, Attr("lease_id").eq(lease_id))
 
 
 def _status(version_arn: str) -> str:

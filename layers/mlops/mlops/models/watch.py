@@ -6,6 +6,7 @@ from typing import Any
 
 from mlops import stack
 from mlops.aws import messages
+from mlops.events import PipelineStageRetry
 from mlops.stage import StageRef
 
 Message = Mapping[str, Any]
@@ -27,9 +28,10 @@ def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> 
     )
 
 
-def retry_later(ref: StageRef, subject: str, decision: str = "") -> None:
-    """Ask for a stage again after the poll interval: it met a quota. `subject` is its artifact or version."""
-    send({**ref.as_detail(), "kind": "retry", "artifact": subject, "decision": decision})
+def retry_later(ref: StageRef, *, version_arn: str = "", artifact_key: str = "", decision: str = "") -> None:
+    """Ask for a stage again after the poll interval: it met a quota. It is about a version, an artifact or the run."""
+    about = PipelineStageRetry(**ref.as_detail(), version_arn=version_arn, artifact_key=artifact_key, decision=decision)
+    send({**about.as_detail(), "kind": "retry"})
 
 
 def send(message: Message) -> None:

@@ -10,9 +10,9 @@ from mlops import words
 from mlops.aws import buckets
 from mlops.dataset.keys import run_key
 from mlops.judging.mistakes import is_wrong
-from mlops.records import costs, runs, table
+from mlops.records import costs
+from mlops.records.runs import FAILED, Stage
 from mlops.rounding import keeps_to, reaches
-from mlops.stage import ENVIRONMENTS
 
 _LINK_SECONDS = 900
 MOST_SHOWN_RELEASES = 5
@@ -200,14 +200,8 @@ def _by_kind(drawn: Sequence[_Drawn], source: Callable[[_Drawn], str | None]) ->
     return found
 
 
-def stages_of(run_id: str) -> list[dict[str, Any]]:
-    """The stages that a run has come to, in the order in which they began."""
-    rows = table.query(f"RUN#{run_id}", "STAGE#")
-    return sorted(rows, key=lambda row: (row["started_at"], ENVIRONMENTS.index(row["environment"])))
-
-
-def outcome_of(stages: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def outcome_of(stages: Sequence[Stage]) -> Stage | None:
     """The stage that says how a run stands: one that failed, or else the last; None before the first."""
-    failed = [stage for stage in stages if stage["state"] == runs.FAILED]
+    failed = [stage for stage in stages if stage.state == FAILED]
     candidates = failed or stages
     return candidates[-1] if candidates else None

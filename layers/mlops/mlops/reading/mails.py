@@ -6,7 +6,9 @@ from typing import Any
 
 from mlops import arns, words
 from mlops.dataset.keys import run_key
+from mlops.events import ModelReleased, PipelineStageFailed
 from mlops.reading.rendering import render
+from mlops.records.releases import Release
 from mlops.stage import StageRef
 
 _NEXT_STEP = {
@@ -32,16 +34,16 @@ def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: Any) -> t
     return subject, _fitting(text, evidence["bucket"], ref.run_id)
 
 
-def failure_mail(detail: Mapping[str, Any], bucket: str) -> tuple[str, str]:
-    text = render("failed.txt", detail=detail, bucket=bucket, next_step=next_step(detail["stage"]))
-    subject = words.subject(f"FAILED: {detail['stage']} of {detail['run_id']}")
-    return subject, _fitting(text, bucket, detail["run_id"])
+def failure_mail(failed: PipelineStageFailed, bucket: str) -> tuple[str, str]:
+    text = render("failed.txt", detail=failed, bucket=bucket, next_step=next_step(failed.stage))
+    subject = words.subject(f"FAILED: {failed.stage} of {failed.run_id}")
+    return subject, _fitting(text, bucket, failed.run_id)
 
 
-def release_mail(detail: Mapping[str, Any], release: Mapping[str, Any], **facts: Any) -> tuple[str, str]:
+def release_mail(released: ModelReleased, release: Release | None, **facts: Any) -> tuple[str, str]:
     """`facts` are the SSM parameter, and how many models may run where that is why this one does not."""
-    text = render("released.txt", detail=detail, release=release, **facts)
-    return words.subject(f"Released to {detail['environment']}: {detail['run_id']}"), plain(text)
+    text = render("released.txt", detail=released, release=release, **facts)
+    return words.subject(f"Released to {released.environment}: {released.run_id}"), plain(text)
 
 
 def sweep_mail(version_arns: Sequence[str], usd_an_hour: float) -> tuple[str, str]:

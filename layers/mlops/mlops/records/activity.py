@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from mlops import stack
 from mlops.aws import buckets, messages
 from mlops.dataset.keys import dataset_of, dataset_prefix
-from mlops.records import table
+from mlops.records.table import OWN, Table
 
 _SK = "ACTIVITY"
 
@@ -41,28 +41,29 @@ class Contents:
         return f"{len(self.etags)} objects, newest {self.newest.isoformat(timespec='seconds')}"
 
 
-def of(dataset: str) -> Activity:
+def partition(dataset: str) -> str:
+    """Where it is noted what happens in a dataset; the index has its runs under the same name."""
+    return f"DATASET#{dataset}"
+
+
+def of(dataset: str, table: Table = OWN) -> Activity:
     """What is noted of a dataset; nothing before its first batch."""
-    row = table.get(_pk(dataset), _SK) or {}
+    row = table.get(partition(dataset), _SK) or {}
     return Activity(int(row.get("generation", 0)), str(row.get("complete_at", "")), str(row.get("settled", "")))
 
 
 def note_complete(dataset: str, at: str) -> None:
     """Remember when dataset.json came."""
-    table.update(_pk(dataset), _SK, {"complete_at": at})
+    OWN.update(partition(dataset), _SK, {"complete_at": at})
 
 
 def note_settled(dataset: str, contents: Contents) -> None:
     """Remember what a dataset was when everything in it had been looked at."""
-    table.update(_pk(dataset), _SK, {"settled": contents.mark})
+    OWN.update(partition(dataset), _SK, {"settled": contents.mark})
 
 
 def ask_whether_settled(dataset: str, delay: int) -> None:
     """Let `ground_truth` look whether a dataset has settled, unless something comes within `delay` seconds."""
-    generation = table.increment(_pk(dataset), _SK, "generation")
+    generation = OWN.increment(partition(dataset), _SK, "generation")
     body = {"dataset": dataset, "generation": generation, "attempt": 0}
     messages.send_message(stack.setting("SETTLE_QUEUE_URL"), body, delay)
-
-
-def _pk(dataset: str) -> str:
-    return f"DATASET#{dataset}"

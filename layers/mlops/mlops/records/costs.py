@@ -6,18 +6,32 @@ trained model" in the Custom Labels guide. Everything else together costs cents:
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
 from mlops import stack
 from mlops.aws import telemetry
-from mlops.records import table
+from mlops.records import runs
+from mlops.records.leases import Lease
+from mlops.records.table import OWN, Table
 from mlops.stage import StageRef
 
 TRAINING, RUNNING = "training", "running"
 # As AWS counts the hours of a month. A version is started with one inference unit.
 HOURS_A_MONTH, UNITS = 730, 1
+_PREFIX = "COST#"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the training, or a test in an environment, took and cost; `usd` has six decimals, as text in the row."""
+
+    kind: str
+    environment: str
+    seconds: int
+    usd: float
 
 
 def note_training(ref: StageRef, version: Mapping[str, Any]) -> None:
@@ -25,10 +39,24 @@ def note_training(ref: StageRef, version: Mapping[str, Any]) -> None:
     _note(ref, TRAINING, TRAINING, int(version.get("BillableTrainingTimeInSeconds", 0)))
 
 
-def note_test(ref: StageRef, lease: Mapping[str, Any]) -> None:
+def note_test(ref: StageRef, lease: Lease) -> None:
     """Record that a version ran from the start of its lease until now, once for each lease."""
-    seconds = max(1, int(time.time()) - int(lease["started_at"]))
-    _note(ref, RUNNING, f"{ref.environment}#{lease['lease_id']}", seconds)
+    seconds = max(1, int(time.time()) - lease.started_at)
+    _note(ref, RUNNING, f"{ref.environment}#{lease.lease_id}", seconds)
+
+
+def of_run(run_id: str, table: Table = OWN) -> list[Cost]:
+    """What is recorded of a run so far."""
+    rows = table.query(runs.partition(run_id), _PREFIX)
+    return [Cost(row["kind"], row["environment"], int(row["seconds"]), float(row["usd"])) for row in rows]
+
+
+def estimate(run_id: str) -> dict[str, float]:
+    """US dollars so far, seconds of training and of running in tests, and dollars for another hour of running."""
+    found = of_run(run_id)
+    seconds = {kind: float(sum(cost.seconds for cost in found if cost.kind == kind)) for kind in (TRAINING, RUNNING)}
+    price = float(stack.json_setting("PRICES")[RUNNING])
+    return {"usd": round(sum(cost.usd for cost in found), 6), **seconds, "usd_an_hour": price}
 
 
 def a_month(usd_an_hour: float) -> float:
@@ -38,14 +66,7 @@ def a_month(usd_an_hour: float) -> float:
 
 def _note(ref: StageRef, kind: str, name: str, seconds: int) -> None:
     usd = seconds / 3600 * float(stack.json_setting("PRICES")[kind])
-    row = {"pk": ref.row[0], "sk": f"COST#{name}", "kind": kind, "seconds": seconds, "usd": f"{usd:.6f}"}
-    if table.put({**row, "environment": ref.environment}, Attr("pk").not_exists()):
+    key = {"pk": runs.partition(ref.run_id), "sk": f"{_PREFIX}{name}"}
+    facts = {"kind": kind, "seconds": seconds, "usd": f"{usd:.6f}", "environment": ref.environment}
+    if OWN.put({**key, **facts}, Attr("pk").not_exists()):
         telemetry.run_cost(ref.run_id, kind, usd)
-
-
-def estimate(run_id: str) -> dict[str, float]:
-    """US dollars so far, seconds of training and of running in tests, and dollars for another hour of running."""
-    rows = list(table.query(f"RUN#{run_id}", "COST#"))
-    seconds = {kind: float(sum(row["seconds"] for row in rows if row["kind"] == kind)) for kind in (TRAINING, RUNNING)}
-    price = float(stack.json_setting("PRICES")[RUNNING])
-    return {"usd": round(sum(float(row["usd"]) for row in rows), 6), **seconds, "usd_an_hour": price}

@@ -3,47 +3,82 @@
 So a decision is never taken for another one of the same run, in whatever order and how often events come.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import uuid
+from dataclasses import dataclass
 
-from mlops.records import table
+from mlops.events import ModelStatusChange, PipelineStageRetry
+from mlops.records import approvals, runs
+from mlops.records.approvals import APPROVED
+from mlops.records.table import OWN, Table
 from mlops.stage import StageRef
 
-PENDING, APPROVED, REJECTED = "PENDING", "APPROVED", "REJECTED"
+_ROLLBACK = "ROLLBACK#"
 
 
-def note(ref: StageRef, decision: str, approver: str, comment: str, *, is_rollback: bool = False) -> None:
+@dataclass(frozen=True)
+class Decision:
+    """Who let a run into an environment, or asked for it to come back, and why; nobody has yet without an approver.
+
+    Decisions that an earlier release of this stack recorded name no environment.
+    """
+
+    approver: str | None
+    comment: str = ""
+    is_rollback: bool = False
+    environment: str = ""
+
+
+def note(
+    ref: StageRef, name: str, approver: str, comment: str, *, is_rollback: bool = False, table: Table = OWN
+) -> None:
     """Keep who decided with the run: the approval itself expires."""
     who = {"approver": approver, "comment": comment, "is_rollback": is_rollback, "environment": ref.environment}
-    table.put({"pk": ref.row[0], "sk": decision, **who})
+    table.put({"pk": runs.partition(ref.run_id), "sk": name, **who})
 
 
-def find(ref: StageRef, decision: str) -> dict[str, Any]:
-    """Who decided and why; empty when nothing is recorded, as for a test that nobody had to decide about."""
-    if not decision:
-        return {}
-    return table.get(ref.row[0], decision) or table.get(decision, "APPROVAL") or {}
+def find(ref: StageRef, name: str) -> Decision | None:
+    """Who decided and why; None when nothing is recorded, as for a test that nobody had to decide about."""
+    return _noted(ref, name) or _of_approval(name)
 
 
-def require(ref: StageRef, decision: str) -> dict[str, Any]:
+def require(ref: StageRef, name: str) -> Decision:
     """Who let a run into `ref.environment` by this decision. Raises PermissionError when nobody did."""
-    row = table.get(ref.row[0], decision) if decision.startswith(("APPROVAL#", "ROLLBACK#")) else None
-    if row and "approver" in row and row.get("environment", ref.environment) == ref.environment:
-        return row
-    approval = table.get(decision, "APPROVAL") or {}
-    facts = tuple(approval.get(name) for name in ("run_id", "target", "state"))
-    if facts == (ref.run_id, ref.environment, APPROVED):
-        return approval
+    noted = _noted(ref, name)
+    if noted and noted.approver is not None and noted.environment in ("", ref.environment):
+        return noted
+    approval = approvals.find(name)
+    if approval and (approval.run_id, approval.target, approval.state) == (ref.run_id, ref.environment, APPROVED):
+        return Decision(approval.approver, approval.comment, environment=approval.target)
     raise PermissionError(f"no decision lets {ref.run_id} into {ref.environment}, whatever an event says")
 
 
-def named_in(detail: Mapping[str, Any], ref: StageRef) -> str:
+def named_in(event: ModelStatusChange | PipelineStageRetry) -> str:
     """The decision that an event carries along. Those of an earlier release of this stack only know of a rollback."""
-    named = str(detail.get("decision") or detail.get("cause", ""))
-    was_rollback = bool(detail.get("is_rollback")) or named.startswith("rollback@")
-    return rollback(ref) if was_rollback else named
+    if isinstance(event, ModelStatusChange):
+        return only_rollback(event.ref) if event.cause.startswith("rollback@") else event.cause
+    return only_rollback(event.ref) if event.is_rollback else event.decision
 
 
-def rollback(ref: StageRef) -> str:
-    """The name of the only row of a rollback that there once was; `mlops rollback` gives each a name of its own."""
-    return f"ROLLBACK#{ref.environment}"
+def only_rollback(ref: StageRef) -> str:
+    """The name of the only row of a rollback that there once was; today each has a name of its own."""
+    return f"{_ROLLBACK}{ref.environment}"
+
+
+def new_rollback(ref: StageRef) -> str:
+    """A name for the decision to bring a run back."""
+    return f"{only_rollback(ref)}#{uuid.uuid4().hex}"
+
+
+def _noted(ref: StageRef, name: str) -> Decision | None:
+    if not name.startswith((approvals.PREFIX, _ROLLBACK)):
+        return None
+    row = OWN.get(runs.partition(ref.run_id), name)
+    if row is None:
+        return None
+    is_rollback = bool(row.get("is_rollback"))
+    return Decision(row.get("approver"), str(row.get("comment", "")), is_rollback, str(row.get("environment", "")))
+
+
+def _of_approval(name: str) -> Decision | None:
+    approval = approvals.find(name)
+    return Decision(approval.approver, approval.comment, environment=approval.target) if approval else None

@@ -7,7 +7,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 
 from mlops.dataset.keys import Upload, dataset_of
-from mlops.records import table
+from mlops.records.table import OWN, Table
 
 _SHARDS = 8
 _SEQUENCER_DIGITS = 64
@@ -18,7 +18,7 @@ def partitions_of(dataset: str) -> list[str]:
     return [f"IMAGES#{dataset}#{shard}" for shard in range(_SHARDS)]
 
 
-def records_of(dataset: str) -> Iterator[dict[str, Any]]:
+def records_of(dataset: str, table: Table = OWN) -> Iterator[dict[str, Any]]:
     """All records of a dataset that stand for objects which exist."""
     for partition in partitions_of(dataset):
         for row in table.query(partition):
@@ -26,25 +26,31 @@ def records_of(dataset: str) -> Iterator[dict[str, Any]]:
                 yield row
 
 
+def digests_of(dataset: str, table: Table = OWN) -> dict[str, tuple[str, str]]:
+    """Etag and SHA-256 of every object of a dataset that was looked at, by key, also of those that are gone."""
+    rows = (row for partition in partitions_of(dataset) for row in table.query(partition))
+    return {row["sk"]: (row.get("etag", ""), row["digest"]) for row in rows if "digest" in row}
+
+
 def record_of(key: str) -> dict[str, Any] | None:
     """What is recorded of one object, also when it is gone."""
-    return table.get(*_row(key))
+    return OWN.get(*_row(key))
 
 
 def write_record(upload: Upload, facts: Mapping[str, Any], sequencer: str) -> None:
     """Write a record unless a newer event about the same key has been recorded already."""
     padded = sequencer.upper().ljust(_SEQUENCER_DIGITS, "0")
-    table.put(_item(upload, facts, padded), Attr("sequencer").not_exists() | Attr("sequencer").lte(padded))
+    OWN.put(_item(upload, facts, padded), Attr("sequencer").not_exists() | Attr("sequencer").lte(padded))
 
 
 def correct_record(upload: Upload, facts: Mapping[str, Any], seen: Mapping[str, Any] | None) -> None:
     """Write what was found without an event, unless the record is no longer what was `seen` before looking."""
     if seen is None:
-        table.put(_item(upload, facts, "0" * _SEQUENCER_DIGITS), Attr("pk").not_exists())
+        OWN.put(_item(upload, facts, "0" * _SEQUENCER_DIGITS), Attr("pk").not_exists())
         return
     same = Attr("sequencer").eq(seen["sequencer"]) & Attr("state").eq(seen["state"])
     same &= Attr("etag").eq(seen["etag"]) if "etag" in seen else Attr("etag").not_exists()
-    table.put(_item(upload, facts, seen["sequencer"]), same)
+    OWN.put(_item(upload, facts, seen["sequencer"]), same)
 
 
 def _row(key: str) -> tuple[str, str]:

@@ -4,58 +4,68 @@ In every account one slot for running models stays free for tests, whatever is k
 end, and every test ends: nothing waits for something that waits for it.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from boto3.dynamodb.conditions import Attr
 
 from mlops import arns, stack
-from mlops.records import table
+from mlops.records.table import OWN, Table
 from mlops.stage import StageRef
 
 _KEY = ("KEPT", "MODELS")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Which version is kept for which dataset, task and environment; the revision tells whether that has changed."""
+
+    models: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 0
 
 
 def keep(ref: StageRef, version_arn: str) -> bool:
     """Keep a version running in place of the one kept for the same dataset, task and environment, if there is room."""
     room = int(stack.setting("RUNNING_MODELS")) - 1
     while True:
-        row = _row()
-        models = {**row["models"], slot(ref): version_arn}
+        found = _read()
+        models = {**found.models, slot(ref): version_arn}
         account = arns.account_of(version_arn)
         if sum(arns.account_of(arn) == account for arn in models.values()) > room:
             return False
-        if _replace(row, models):
+        if _replace(found, models):
             return True
 
 
 def drop(ref: StageRef) -> None:
     """Keep nothing running for a dataset, task and environment."""
-    while slot(ref) in (row := _row())["models"]:
-        if _replace(row, {name: arn for name, arn in row["models"].items() if name != slot(ref)}):
+    while slot(ref) in (found := _read()).models:
+        if _replace(found, {name: arn for name, arn in found.models.items() if name != slot(ref)}):
             return
 
 
 def drop_all() -> None:
     """Keep nothing running."""
-    while (row := _row())["models"]:
-        if _replace(row, {}):
+    while (found := _read()).models:
+        if _replace(found, {}):
             return
 
 
-def kept() -> set[str]:
+def kept(table: Table = OWN) -> set[str]:
     """ARNs of all versions that are to run."""
-    return set(_row()["models"].values())
+    return set(_read(table).models.values())
 
 
 def slot(ref: StageRef) -> str:
     return f"{ref.dataset}#{ref.task}#{ref.environment}"
 
 
-def _row() -> dict[str, Any]:
-    return table.get(*_KEY) or {"models": {}, "revision": 0}
+def _read(table: Table = OWN) -> Kept:
+    row = table.get(*_KEY)
+    return Kept(row["models"], int(row["revision"])) if row else Kept()
 
 
-def _replace(row: dict[str, Any], models: dict[str, str]) -> bool:
-    unchanged = Attr("revision").eq(row["revision"]) if row["revision"] else Attr("pk").not_exists()
-    item = {"pk": _KEY[0], "sk": _KEY[1], "models": models, "revision": int(row["revision"]) + 1}
-    return table.put(item, unchanged)
+def _replace(found: Kept, models: Mapping[str, str]) -> bool:
+    unchanged = Attr("revision").eq(found.revision) if found.revision else Attr("pk").not_exists()
+    item = {"pk": _KEY[0], "sk": _KEY[1], "models": dict(models), "revision": found.revision + 1}
+    return OWN.put(item, unchanged)

@@ -4,14 +4,14 @@ The notifications of a new bucket begin some five minutes after it was made (S3 
 EventBridge"), and an event may be lost at any time. So the bucket is asked every hour.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from mlops.aws import buckets
 from mlops.dataset.keys import DATASETS_PREFIX, run_key
-from mlops.records import activity, runs, table
+from mlops.records import activity, runs
 from mlops.records.activity import Contents
+from mlops.records.runs import Run, Stage
 from mlops.stage import ENVIRONMENTS
 
 # What is younger may still be on its way; runs that are older are not begun by surprise.
@@ -27,7 +27,7 @@ def sweep(now: datetime | None = None) -> list[str]:
     """
     moment, done = now or datetime.now(UTC), []
     for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
-        contents, found = Contents.of(dataset), list(table.runs_of(dataset))
+        contents, found = Contents.of(dataset), list(runs.of_dataset(dataset))
         known = activity.of(dataset)
         if found and known.generation and not known.settled:
             # Its runs are from a time when nobody noted what had settled: no reason to train again.
@@ -41,21 +41,21 @@ def sweep(now: datetime | None = None) -> list[str]:
     return done
 
 
-def _left_lying(found: Sequence[Mapping[str, Any]], moment: datetime) -> Iterator[tuple[str, str]]:
+def _left_lying(found: Sequence[Run], moment: datetime) -> Iterator[tuple[str, str]]:
     """Run and artifact for every stage of these runs that was to begin with it and did not."""
     for run in found:
-        if moment - datetime.fromisoformat(run["created_at"]) > _OLDEST:
+        if moment - run.created_at > _OLDEST:
             continue
-        rows = {row["stage"]: row for row in table.query(f"RUN#{run['run_id']}", f"STAGE#{ENVIRONMENTS[0]}")}
+        begun = {stage.stage: stage for stage in runs.stages_of(run.run_id, ENVIRONMENTS[0])}
         for stage, artifact, next_stage in _STEPS:
-            if next_stage not in rows and _ended_long_ago(rows.get(stage), moment):
-                yield run["run_id"], artifact
+            if next_stage not in begun and _ended_long_ago(begun.get(stage), moment):
+                yield run.run_id, artifact
 
 
-def _ended_long_ago(row: Mapping[str, Any] | None, moment: datetime) -> bool:
-    if not row or row["state"] != runs.COMPLETED:
+def _ended_long_ago(stage: Stage | None, moment: datetime) -> bool:
+    if not stage or stage.state != runs.COMPLETED or not stage.finished_at:
         return False
-    return moment - datetime.fromisoformat(row["finished_at"]) > _PATIENCE
+    return moment - stage.finished_at > _PATIENCE
 
 
 def _write_again(key: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
@@ -9,59 +10,83 @@ from boto3.dynamodb.conditions import Attr
 from mlops import stack
 from mlops.aws import buckets, clients
 from mlops.dataset.keys import run_key
-from mlops.records import table
-from mlops.stage import StageRef
+from mlops.records.table import OWN, Table
+from mlops.stage import ENVIRONMENTS, StageRef
 
-CURRENT = "CURRENT"
-
-
-def partition(dataset: str, task: str, environment: str) -> str:
-    return f"RELEASE#{dataset}#{task}#{environment}"
+_CURRENT, _HISTORY = "CURRENT", "HISTORY#"
 
 
-def current(dataset: str, task: str, environment: str) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Release:
+    """A version that became the current one of an environment, by whom and why, after the test of a lease.
+
+    `announced` says that the event about it was put, and the version before it stopped.
+    """
+
+    run_id: str
+    version_arn: str
+    released_at: str
+    approver: str = ""
+    comment: str = ""
+    is_rollback: bool = False
+    dataset: str = ""
+    task: str = ""
+    stage: str = ""
+    environment: str = ""
+    tested_at: str = ""
+    lease_id: str = ""
+    previous_version_arn: str = ""
+    announced: bool = False
+
+
+def current(dataset: str, task: str, environment: str, table: Table = OWN) -> Release | None:
     """The release that is in force, None before the first one."""
-    return table.get(partition(dataset, task, environment), CURRENT)
+    row = table.get(_partition(dataset, task, environment), _CURRENT)
+    return _read(row) if row else None
 
 
-def answers_in(environment: str, ref: StageRef) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+def history(dataset: str, task: str, environment: str = "", table: Table = OWN) -> list[Release]:
+    """Every release of a dataset's task in an environment, or in staging and production, newest first."""
+    places = [_partition(dataset, task, place) for place in ([environment] if environment else ENVIRONMENTS[1:])]
+    found = [_read(row) for place in places for row in table.query(place, _HISTORY)]
+    return sorted(found, key=lambda release: release.released_at, reverse=True)
+
+
+def was_released(ref: StageRef) -> Release | None:
+    """The last time a run was released in an environment, None when it never was."""
+    found = [release for release in history(ref.dataset, ref.task, ref.environment) if release.run_id == ref.run_id]
+    return max(found, key=_sk, default=None)
+
+
+def answers_in(environment: str, ref: StageRef) -> tuple[Release | None, list[dict[str, Any]]]:
     """The release that is in force in an environment, and what its version answered in its last test there."""
     release = current(ref.dataset, ref.task, environment)
     if release is None:
         return None, []
-    text = buckets.artifacts_bucket().read_if_exists(run_key(release["run_id"], f"{environment}/inference_test.json"))
+    text = buckets.artifacts_bucket().read_if_exists(run_key(release.run_id, f"{environment}/inference_test.json"))
     return release, json.loads(text)["answers"] if text else []
 
 
-def record(ref: StageRef, result: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+def record(release: Release) -> Release:
     """Write a release into the history, once for each test, and make it current unless a later test has been released.
 
-    Returns the entry as it stands in the history.
+    Returns it as it stands in the history, with the version that was current before.
     """
-    pk = partition(ref.dataset, ref.task, ref.environment)
-    sk = f"HISTORY#{result['tested_at']}#{result['lease_id']}"
-    before = table.get(pk, CURRENT) or {}
-    facts = {**ref.as_detail(), "tested_at": result["tested_at"], "lease_id": result["lease_id"]}
-    item = {**facts, "previous_version_arn": before.get("version_arn", ""), **entry}
-    if not table.put({"pk": pk, "sk": sk, **item}, Attr("pk").not_exists()):
-        item = table.get(pk, sk) or item
-    names = {name: value for name, value in item.items() if name not in ("pk", "sk")}
-    later = Attr("tested_at").not_exists() | Attr("tested_at").lte(result["tested_at"])
-    table.put({"pk": pk, "sk": CURRENT, **names}, later)
-    return {**names, "pk": pk, "sk": sk}
+    pk = _partition(release.dataset, release.task, release.environment)
+    before = current(release.dataset, release.task, release.environment)
+    noted = replace(release, previous_version_arn=before.version_arn if before else "")
+    if not OWN.put({"pk": pk, "sk": _sk(noted), **_row(noted)}, Attr("pk").not_exists()):
+        row = OWN.get(pk, _sk(noted))
+        noted = _read(row) if row else noted
+    later = Attr("tested_at").not_exists() | Attr("tested_at").lte(noted.tested_at)
+    OWN.put({"pk": pk, "sk": _CURRENT, **_row(noted)}, later)
+    return noted
 
 
-def history(dataset: str, task: str) -> list[dict[str, Any]]:
-    """Every release of a dataset's task in staging and production, newest first."""
-    places = [partition(dataset, task, environment) for environment in ("staging", "production")]
-    rows = [row for place in places for row in table.query(place, "HISTORY#")]
-    return sorted(rows, key=lambda row: str(row["released_at"]), reverse=True)
-
-
-def was_released(ref: StageRef) -> dict[str, Any] | None:
-    """The last time a run was released in an environment, None when it never was."""
-    rows = table.query(partition(ref.dataset, ref.task, ref.environment), "HISTORY#")
-    return max((row for row in rows if row["run_id"] == ref.run_id), key=lambda row: row["sk"], default=None)
+def note_announced(release: Release) -> None:
+    """Remember that everybody knows of a release."""
+    pk = _partition(release.dataset, release.task, release.environment)
+    OWN.update(pk, _sk(release), {"announced": True})
 
 
 def parameter(dataset: str, task: str, environment: str) -> str:
@@ -69,14 +94,31 @@ def parameter(dataset: str, task: str, environment: str) -> str:
     return f"{stack.setting('PARAMETER_PREFIX')}/{dataset}/{task}/{environment}"
 
 
-def publish(entry: Mapping[str, Any], is_running: bool) -> None:
+def publish(release: Release, is_running: bool) -> None:
     """Let consumers read the current version: an SSM parameter that holds JSON, in the environment's own account."""
     names = ("version_arn", "run_id", "released_at")
-    value = {**{name: entry[name] for name in names}, "is_running": is_running}
-    clients.client_in(entry["environment"], "ssm").put_parameter(
-        Name=parameter(entry["dataset"], entry["task"], entry["environment"]),
+    value = {**{name: getattr(release, name) for name in names}, "is_running": is_running}
+    clients.client_in(release.environment, "ssm").put_parameter(
+        Name=parameter(release.dataset, release.task, release.environment),
         Description="The current version of a Rekognition Custom Labels model",
         Value=json.dumps(value, sort_keys=True),
         Type="String",
         Overwrite=True,
     )
+
+
+def _partition(dataset: str, task: str, environment: str) -> str:
+    return f"RELEASE#{dataset}#{task}#{environment}"
+
+
+def _sk(release: Release) -> str:
+    return f"{_HISTORY}{release.tested_at}#{release.lease_id}"
+
+
+def _row(release: Release) -> dict[str, Any]:
+    # What is not announced says nothing of it.
+    return {name: value for name, value in asdict(release).items() if name != "announced" or value}
+
+
+def _read(row: Mapping[str, Any]) -> Release:
+    return Release(**{field.name: row[field.name] for field in fields(Release) if field.name in row})

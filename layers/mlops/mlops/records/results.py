@@ -1,7 +1,6 @@
 """The result of an inference test, which alone says that a version passed: an event that says so is not believed."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from mlops.aws import buckets
@@ -15,14 +14,13 @@ def key_of(ref: StageRef) -> str:
     return run_key(ref.run_id, f"{ref.environment}/inference_test.json")
 
 
-def passed(detail: Mapping[str, Any]) -> tuple[StageRef, dict[str, Any]]:
-    """The stage of the passed test that an event is about, and its result, both as they are recorded.
+def passed(run_id: str, environment: str) -> tuple[StageRef, dict[str, Any]]:
+    """The stage of a run's passed test in an environment, and its result, both as they are recorded.
 
     Only `inference_test` may write results. Raises PermissionError when no such test was passed.
     """
-    environment = str(detail["environment"])
     try:
-        ref = runs.load(str(detail["run_id"]), "inference_test", environment)
+        ref = runs.load(run_id, "inference_test", environment)
     except LookupError as error:
         raise PermissionError(str(error)) from error
     result = json.loads(buckets.artifacts_bucket().read_if_exists(key_of(ref)) or "{}")

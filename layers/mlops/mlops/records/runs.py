@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,38 +12,128 @@ from boto3.dynamodb.conditions import Attr
 
 from mlops import words
 from mlops.aws import messages, telemetry
-from mlops.records import table
-from mlops.stage import StageRef
+from mlops.events import PipelineStageCompleted, PipelineStageFailed
+from mlops.records import activity
+from mlops.records.table import OWN, Table
+from mlops.stage import ENVIRONMENTS, PIPELINE, StageRef
 
 COMPLETED, FAILED, IN_PROGRESS, WAITING = "COMPLETED", "FAILED", "IN_PROGRESS", "WAITING"
+_SK, _STAGE = "RUN", "STAGE#"
+_INDEX, _INDEXED = "runs-of-dataset", "dataset_key"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run in an environment. `state` is IN_PROGRESS, WAITING, COMPLETED or FAILED.
+
+    `cause` is what asked for it. `inference_seconds` is how long a model was asked, `pictures_seconds` how long
+    pictures were read and drawn.
+    """
+
+    stage: str
+    environment: str
+    state: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    cause: str = ""
+    reasons: tuple[str, ...] = ()
+    artifact: str = ""
+    waiting_for: str = ""
+    inference_seconds: float = 0.0
+    pictures_seconds: float = 0.0
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in (COMPLETED, FAILED)
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage} ({self.environment})"
+
+    @property
+    def why(self) -> str:
+        """The reasons, each on a line of its own, or what the stage waits for."""
+        return "\n".join(self.reasons) or self.waiting_for
+
+    def seconds(self, now: datetime) -> float:
+        """How long the stage took, or has taken until `now`."""
+        return ((self.finished_at or now) - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, and the stages that it has begun, in the order of the pipeline, where they were asked for."""
+
+    run_id: str
+    dataset: str
+    task: str
+    created_at: datetime
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def failure(self) -> Stage | None:
+        return next((stage for stage in self.stages if stage.state == FAILED), None)
+
+    @property
+    def is_complete(self) -> bool:
+        completed = {(stage.stage, stage.environment) for stage in self.stages if stage.state == COMPLETED}
+        return completed.issuperset(PIPELINE)
 
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def partition(run_id: str) -> str:
+    """Where a run, its stages, and what was decided and paid for it are."""
+    return f"RUN#{run_id}"
+
+
 def create(run_id: str, dataset: str, task: str) -> None:
     """Write the run record; an existing one stays as it is."""
-    table.put(
-        {
-            "pk": f"RUN#{run_id}",
-            "sk": "RUN",
-            "run_id": run_id,
-            "dataset": dataset,
-            "task": task,
-            "created_at": now(),
-            "dataset_key": f"DATASET#{dataset}",
-        },
-        Attr("pk").not_exists(),
-    )
+    facts = {"run_id": run_id, "dataset": dataset, "task": task, "created_at": now()}
+    index = {_INDEXED: activity.partition(dataset)}
+    OWN.put({"pk": partition(run_id), "sk": _SK, **facts, **index}, Attr("pk").not_exists())
+
+
+def find(run_id: str) -> Run | None:
+    """A run without its stages."""
+    row = OWN.get(partition(run_id), _SK)
+    return _run(row) if row else None
 
 
 def load(run_id: str, stage: str, environment: str = "development") -> StageRef:
     """The stage of a run that is known by its id. Raises LookupError when there is no such run."""
-    run = table.get(f"RUN#{run_id}", "RUN")
+    run = find(run_id)
     if run is None:
         raise LookupError(f"there is no run {run_id} in the table")
-    return StageRef(run_id, run["dataset"], run["task"], stage, environment)
+    return StageRef(run_id, run.dataset, run.task, stage, environment)
+
+
+def read(run_id: str, table: Table = OWN) -> Run | None:
+    """A run with its stages, None when it does not exist (yet)."""
+    rows = {str(row["sk"]): row for row in table.query(partition(run_id))}
+    if _SK not in rows:
+        return None
+    stages = (_stage(row) for sk, row in rows.items() if sk.startswith(_STAGE))
+    return replace(_run(rows[_SK]), stages=tuple(sorted(stages, key=_place)))
+
+
+def of_dataset(dataset: str, table: Table = OWN) -> Iterator[Run]:
+    """The runs of a dataset without their stages, as far as the index has them yet, oldest first."""
+    return map(_run, table.indexed(_INDEX, _INDEXED, activity.partition(dataset)))
+
+
+def stage_of(ref: StageRef) -> Stage | None:
+    """What is recorded of a stage; None before it begins."""
+    row = OWN.get(*_key(ref))
+    return _stage(row) if row else None
+
+
+def stages_of(run_id: str, environment: str = "") -> list[Stage]:
+    """The stages that a run has come to, in an environment or in all, in the order in which they began."""
+    found = map(_stage, OWN.query(partition(run_id), f"{_STAGE}{environment}"))
+    return sorted(found, key=lambda stage: (stage.started_at, ENVIRONMENTS.index(stage.environment)))
 
 
 def begin(ref: StageRef, cause: str) -> bool:
@@ -51,32 +142,31 @@ def begin(ref: StageRef, cause: str) -> bool:
     `cause` identifies what asked for the stage, so that a late or second delivery changes nothing while a deliberate
     repetition (the artifact copied onto itself, another start of the model) runs again.
     """
-    row = table.get(*ref.row)
-    if row and row["cause"] == cause:
-        return not _has_ended(row)
-    table.put({**_row(ref), "cause": cause, "state": IN_PROGRESS, "started_at": now(), "reasons": []})
+    known = stage_of(ref)
+    if known and known.cause == cause:
+        return not known.has_ended
+    pk, sk = _key(ref)
+    begun = {"cause": cause, "state": IN_PROGRESS, "started_at": now(), "reasons": []}
+    OWN.put({"pk": pk, "sk": sk, **_names(ref), **begun})
     return True
 
 
 def is_over(ref: StageRef, cause: str) -> bool:
     """Whether a stage has ended that this very cause asked for."""
-    row = table.get(*ref.row)
-    return row is not None and row["cause"] == cause and _has_ended(row)
-
-
-def _has_ended(row: Mapping[str, Any]) -> bool:
-    return row["state"] in (COMPLETED, FAILED)
+    known = stage_of(ref)
+    return known is not None and known.cause == cause and known.has_ended
 
 
 def wait(ref: StageRef, what: str) -> None:
     """Say what a stage waits for."""
-    table.update(*ref.row, {"state": WAITING, "waiting_for": what}, _open())
+    is_open = Attr("state").is_in([IN_PROGRESS, WAITING])
+    OWN.update(*_key(ref), {"state": WAITING, "waiting_for": what}, is_open)
 
 
 def resume(ref: StageRef, what: str) -> None:
     """What a stage waited for has come."""
     is_waiting = Attr("state").eq(WAITING) & Attr("waiting_for").eq(what)
-    table.update(*ref.row, {"state": IN_PROGRESS, "waiting_for": None}, is_waiting)
+    OWN.update(*_key(ref), {"state": IN_PROGRESS, "waiting_for": None}, is_waiting)
 
 
 def complete(ref: StageRef, artifact: str = "") -> None:
@@ -88,46 +178,75 @@ def fail(ref: StageRef, reasons: Sequence[str], artifact: str = "") -> None:
     _finish(ref, FAILED, reasons, artifact)
 
 
-def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) -> None:
-    # The event goes first: if this dies in between, the redelivery puts it again and consumers bear that.
-    row = table.get(*ref.row) or {}
-    told = words.within(reasons, artifact)
-    if row.get("state") == state and row.get("reasons") == told:
-        return
-    detail = {**ref.as_detail(), "reasons": told, "artifact": artifact}
-    messages.put_event(f"Pipeline Stage {'Completed' if state == COMPLETED else 'Failed'}", detail)
-    end = now()
-    start = row.get("started_at", end)
-    changes = {"state": state, "reasons": told, "artifact": artifact, "finished_at": end}
-    started = {"started_at": start, "cause": row.get("cause", "-")}
-    table.update(*ref.row, {**_attributes(ref), **started, **changes, "waiting_for": None})
-    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
-    telemetry.stage_ended(ref.as_detail(), state, seconds, told)
-
-
-def _row(ref: StageRef) -> dict[str, str]:
-    pk, sk = ref.row
-    return {"pk": pk, "sk": sk, **_attributes(ref)}
-
-
-def _attributes(ref: StageRef) -> dict[str, str]:
-    return {"stage": ref.stage, "environment": ref.environment}
-
-
-def _open() -> Any:
-    return Attr("state").is_in([IN_PROGRESS, WAITING])
-
-
 @contextmanager
 def timed(ref: StageRef, what: str) -> Iterator[None]:
     """Remember with a stage how long a part of its work took, as the attribute `<what>_seconds`."""
     started = time.monotonic()
     yield
     seconds = Decimal(str(round(time.monotonic() - started, 2)))
-    table.update(*ref.row, {f"{what}_seconds": seconds}, Attr("pk").exists())
+    OWN.update(*_key(ref), {f"{what}_seconds": seconds}, Attr("pk").exists())
 
 
 def note_version(ref: StageRef, version_arn: str) -> None:
     """Remember the version that a stage made or found."""
-    table.update(*ref.row, {"version_arn": version_arn}, Attr("pk").exists())
-    table.update(ref.row[0], "RUN", {f"{ref.environment}_version_arn": version_arn}, Attr("pk").exists())
+    OWN.update(*_key(ref), {"version_arn": version_arn}, Attr("pk").exists())
+    names = {f"{ref.environment}_version_arn": version_arn}
+    OWN.update(partition(ref.run_id), _SK, names, Attr("pk").exists())
+
+
+def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) -> None:
+    # The event goes first: if this dies in between, the redelivery puts it again and consumers bear that.
+    known, told = stage_of(ref), words.within(reasons, artifact)
+    if known and (known.state, known.reasons) == (state, tuple(told)):
+        return
+    ended = PipelineStageCompleted if state == COMPLETED else PipelineStageFailed
+    messages.put_event(ended(**ref.as_detail(), reasons=tuple(told), artifact=artifact))
+    end = now()
+    start = _text(known.started_at) if known else end
+    changes = {"state": state, "reasons": told, "artifact": artifact, "finished_at": end, "waiting_for": None}
+    cause = (known.cause if known else "") or "-"
+    OWN.update(*_key(ref), {**_names(ref), "started_at": start, "cause": cause, **changes})
+    seconds = (_time(end) - _time(start)).total_seconds()
+    telemetry.stage_ended(ref.as_detail(), state, seconds, told)
+
+
+def _key(ref: StageRef) -> tuple[str, str]:
+    return partition(ref.run_id), f"{_STAGE}{ref.environment}#{ref.stage}"
+
+
+def _names(ref: StageRef) -> dict[str, str]:
+    return {"stage": ref.stage, "environment": ref.environment}
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    return Run(row["run_id"], row["dataset"], row["task"], _time(row["created_at"]))
+
+
+def _stage(row: Mapping[str, Any]) -> Stage:
+    return Stage(
+        stage=str(row["stage"]),
+        environment=str(row["environment"]),
+        state=str(row["state"]),
+        started_at=_time(row["started_at"]),
+        finished_at=_time(row["finished_at"]) if row.get("finished_at") else None,
+        cause=str(row.get("cause") or ""),
+        reasons=tuple(row.get("reasons") or ()),
+        artifact=str(row.get("artifact") or ""),
+        waiting_for=str(row.get("waiting_for") or ""),
+        inference_seconds=float(row.get("inference_seconds", 0)),
+        pictures_seconds=float(row.get("pictures_seconds", 0)),
+    )
+
+
+def _place(stage: Stage) -> tuple[int, datetime]:
+    known = (stage.stage, stage.environment) in PIPELINE
+    return (PIPELINE.index((stage.stage, stage.environment)) if known else len(PIPELINE), stage.started_at)
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _text(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")

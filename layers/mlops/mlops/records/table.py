@@ -1,4 +1,4 @@
-"""The application table: image records, runs and their stages, leases, approvals, releases."""
+"""The application table: every kind of row has a module of its own in this room, and nobody else knows a key."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -19,70 +19,76 @@ def _table() -> Any:
     return boto3.resource("dynamodb").Table(setting("TABLE"))
 
 
-def get(pk: str, sk: str) -> Item | None:
-    item = _table().get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
-    return dict(item) if item else None
+class Table:
+    """A table with the keys `pk` and `sk`: the one given, a Table of boto3's resource, or the function's own."""
+
+    def __init__(self, given: Any = None) -> None:
+        self._given = given
+
+    @property
+    def _rows(self) -> Any:
+        return _table() if self._given is None else self._given
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        item = self._rows.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
+        return dict(item) if item else None
+
+    def put(self, item: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
+        """Write an item; False when the condition does not hold."""
+        return _held(lambda: self._rows.put_item(Item=dict(item), **_when(condition))) is not None
+
+    def update(self, pk: str, sk: str, changes: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
+        """Set attributes (None removes); False when the condition does not hold."""
+        sets = [name for name, value in changes.items() if value is not None]
+        removes = [name for name, value in changes.items() if value is None]
+        expression = (f"SET {', '.join(f'#{n} = :{n}' for n in sets)} " if sets else "") + (
+            f"REMOVE {', '.join(f'#{n}' for n in removes)}" if removes else ""
+        )
+        arguments: dict[str, Any] = {
+            "Key": {"pk": pk, "sk": sk},
+            "UpdateExpression": expression,
+            "ExpressionAttributeNames": {f"#{name}": name for name in changes},
+            **_when(condition),
+        }
+        if sets:
+            arguments["ExpressionAttributeValues"] = {f":{name}": changes[name] for name in sets}
+        return _held(lambda: self._rows.update_item(**arguments)) is not None
+
+    def increment(self, pk: str, sk: str, name: str) -> int:
+        """Add one to a counter and return it."""
+        answer = self._rows.update_item(
+            Key={"pk": pk, "sk": sk},
+            UpdateExpression="ADD #n :one",
+            ExpressionAttributeNames={"#n": name},
+            ExpressionAttributeValues={":one": 1},
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(answer["Attributes"][name])
+
+    def delete(self, pk: str, sk: str, condition: ConditionBase | None = None) -> bool:
+        return _held(lambda: self._rows.delete_item(Key={"pk": pk, "sk": sk}, **_when(condition))) is not None
+
+    def query(self, pk: str, prefix: str = "") -> Iterator[Item]:
+        """All items of a partition whose sort key begins with `prefix`."""
+        where = Key("pk").eq(pk) & Key("sk").begins_with(prefix) if prefix else Key("pk").eq(pk)
+        return self._pages(KeyConditionExpression=where, ConsistentRead=True)
+
+    def indexed(self, index: str, name: str, value: str) -> Iterator[Item]:
+        """The items that an index has under a value of its key, as far as it has them yet, in its order."""
+        return self._pages(KeyConditionExpression=Key(name).eq(value), IndexName=index)
+
+    def _pages(self, **request: Any) -> Iterator[Item]:
+        start: dict[str, Any] = {}
+        while True:
+            page = self._rows.query(**request, **start)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def put(item: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
-    """Write an item; False when the condition does not hold."""
-    return _held(lambda: _table().put_item(Item=dict(item), **_when(condition))) is not None
-
-
-def update(pk: str, sk: str, changes: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
-    """Set attributes (None removes); False when the condition does not hold."""
-    sets = [name for name, value in changes.items() if value is not None]
-    removes = [name for name, value in changes.items() if value is None]
-    expression = (f"SET {', '.join(f'#{n} = :{n}' for n in sets)} " if sets else "") + (
-        f"REMOVE {', '.join(f'#{n}' for n in removes)}" if removes else ""
-    )
-    arguments: dict[str, Any] = {
-        "Key": {"pk": pk, "sk": sk},
-        "UpdateExpression": expression,
-        "ExpressionAttributeNames": {f"#{name}": name for name in changes},
-        **_when(condition),
-    }
-    if sets:
-        arguments["ExpressionAttributeValues"] = {f":{name}": changes[name] for name in sets}
-    return _held(lambda: _table().update_item(**arguments)) is not None
-
-
-def increment(pk: str, sk: str, name: str) -> int:
-    """Add one to a counter and return it."""
-    answer = _table().update_item(
-        Key={"pk": pk, "sk": sk},
-        UpdateExpression="ADD #n :one",
-        ExpressionAttributeNames={"#n": name},
-        ExpressionAttributeValues={":one": 1},
-        ReturnValues="UPDATED_NEW",
-    )
-    return int(answer["Attributes"][name])
-
-
-def delete(pk: str, sk: str, condition: ConditionBase | None = None) -> bool:
-    return _held(lambda: _table().delete_item(Key={"pk": pk, "sk": sk}, **_when(condition))) is not None
-
-
-def query(pk: str, prefix: str = "") -> Iterator[Item]:
-    """All items of a partition whose sort key begins with `prefix`."""
-    where = Key("pk").eq(pk) & Key("sk").begins_with(prefix) if prefix else Key("pk").eq(pk)
-    return _pages(KeyConditionExpression=where, ConsistentRead=True)
-
-
-def runs_of(dataset: str) -> Iterator[Item]:
-    """The run records of a dataset, as far as the index has them yet, oldest first."""
-    where = Key("dataset_key").eq(f"DATASET#{dataset}")
-    return _pages(KeyConditionExpression=where, IndexName="runs-of-dataset")
-
-
-def _pages(**request: Any) -> Iterator[Item]:
-    start: dict[str, Any] = {}
-    while True:
-        page = _table().query(**request, **start)
-        yield from page["Items"]
-        if "LastEvaluatedKey" not in page:
-            return
-        start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+# The table of the function that this is; whoever looks at a stack from outside gives its own.
+OWN = Table()
 
 
 def _when(condition: ConditionBase | None) -> dict[str, Any]:

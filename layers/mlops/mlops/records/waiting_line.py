@@ -4,15 +4,32 @@ Without a line, a stage could be overtaken for ever by others that happen to ask
 """
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mlops import arns, stack
-from mlops.records import table
+from mlops.records.table import OWN
 from mlops.stage import StageRef
 
 TRAINING = "trainings"
 # A stage in line asks again every poll interval; one that has not for so many of them has died.
 _PATIENCE, _LEAST_PATIENCE = 5, 120
+_DAY = 86400
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Since when a stage waits, what it is called in the line, and when it asked last; times in milliseconds."""
+
+    since: int
+    name: str
+    seen: int
+
+    @property
+    def is_alive(self) -> bool:
+        patience = max(_PATIENCE * int(stack.setting("POLL_SECONDS")), _LEAST_PATIENCE)
+        return self.seen > (time.time() - patience) * 1000
 
 
 def running_in(version_arn: str) -> str:
@@ -22,23 +39,27 @@ def running_in(version_arn: str) -> str:
 
 def is_next(kind: str, ref: StageRef) -> bool:
     """Whether no other stage has waited longer for a slot of this kind."""
-    alive = [row for row in table.query(_pk(kind)) if _is_alive(row)]
-    first = min(alive, key=lambda row: (row["since"], row["sk"]), default=None)
-    return first is None or first["sk"] == _name(ref)
+    first = min((place for row in OWN.query(_pk(kind)) if (place := _place(row)).is_alive), default=None)
+    return first is None or first.name == _name(ref)
 
 
 def line_up(kind: str, ref: StageRef) -> None:
     """Take a place in the line, or keep the one that was taken."""
     now = int(time.time() * 1000)
-    held = table.get(_pk(kind), _name(ref))
-    since = held["since"] if held and _is_alive(held) else now
-    item = {"pk": _pk(kind), "sk": _name(ref), "since": since, "seen": now, "expires_at": now // 1000 + 86400}
-    table.put({**item, **ref.as_detail()})
+    row = OWN.get(_pk(kind), _name(ref))
+    held = _place(row) if row else None
+    since = held.since if held and held.is_alive else now
+    item = {"pk": _pk(kind), "sk": _name(ref), "since": since, "seen": now, "expires_at": now // 1000 + _DAY}
+    OWN.put({**item, **ref.as_detail()})
 
 
 def leave(kind: str, ref: StageRef) -> None:
     """Give up the place in the line."""
-    table.delete(_pk(kind), _name(ref))
+    OWN.delete(_pk(kind), _name(ref))
+
+
+def _place(row: Mapping[str, Any]) -> Place:
+    return Place(int(row["since"]), row["sk"], int(row["seen"]))
 
 
 def _pk(kind: str) -> str:
@@ -47,8 +68,3 @@ def _pk(kind: str) -> str:
 
 def _name(ref: StageRef) -> str:
     return f"{ref.run_id}#{ref.environment}"
-
-
-def _is_alive(row: dict[str, Any]) -> bool:
-    patience = max(_PATIENCE * int(stack.setting("POLL_SECONDS")), _LEAST_PATIENCE)
-    return int(row["seen"]) > (time.time() - patience) * 1000

@@ -2,20 +2,17 @@
 
 import hashlib
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-from boto3.dynamodb.conditions import Attr
 
 from mlops import stack, words
 from mlops.aws import buckets, messages
+from mlops.events import ModelApprovalDecided, PipelineStageCompleted
 from mlops.reading import evidence, mails
-from mlops.records import results, runs, table
-from mlops.records.decisions import APPROVED, PENDING, REJECTED
-from mlops.stage import DECISION, StageRef, after, approval_stage, ref_of
+from mlops.records import approvals, results, runs
+from mlops.records.approvals import APPROVED, PENDING, REJECTED, Approval
+from mlops.stage import DECISION, after, approval_stage
 
 _TOKEN_BYTES = 32
 
@@ -35,51 +32,37 @@ class Decision:
     comment: str
 
 
-def request(detail: Mapping[str, Any]) -> None:
+def request(completed: PipelineStageCompleted) -> None:
     """Send the approval e-mail of a version that passed its test in an environment, once. Raises PermissionError."""
-    source = str(detail["environment"])
+    source = completed.environment
     target = after(source)
     if target is None:
         return
-    tested, _ = results.passed(detail)
+    tested, _ = results.passed(completed.run_id, source)
     ref, artifact = tested.at(approval_stage(target), target), results.key_of(tested)
-    pointer = f"APPROVAL#{target}"
-    row = table.get(ref.row[0], pointer)
-    if row and row["state"] == "SENT" and row["artifact_digest"] == digest_of(artifact):
+    if approvals.was_sent(ref.run_id, target, digest_of(artifact)):
         return
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    approval = _approval(ref, artifact, token)
     # Written before the mail: a delivery that dies in between leaves a token that nobody knows, and the next one sends.
-    table.put(approval)
-    runs.begin(ref, approval["artifact_digest"])
+    approval = approvals.begin(ref, artifact, digest_of(artifact), token)
+    runs.begin(ref, approval.artifact_digest)
     runs.wait(ref, DECISION)
     terms = {
         "link": f"{stack.setting('APPROVAL_URL')}?token={token}",
         "source": source,
         "target": target,
         "confirmation": confirmation_of(ref.run_id),
-        "expires": expiry_text(approval["expires_at"]),
+        "expires": expiry_text(approval.expires_at),
     }
     known = evidence.load(ref.run_id, source)
     messages.send_mail(*mails.approval_mail(ref, known, stays_running=stack.is_wanted(target), **terms))
-    sent = {"pk": ref.row[0], "sk": pointer, "state": "SENT", "artifact_digest": approval["artifact_digest"]}
-    table.put({**sent, "token_hash": approval["pk"], "sent_at": runs.now()})
+    approvals.note_sent(approval)
 
 
-def cause_of(detail: Mapping[str, Any]) -> str:
+def cause_of(completed: PipelineStageCompleted) -> str:
     """What an e-mail is due for: a passed test, and its result as it is now. Raises PermissionError."""
-    tested, _ = results.passed(detail)
+    tested, _ = results.passed(completed.run_id, completed.environment)
     return f"{results.key_of(tested)}@{digest_of(results.key_of(tested))}"
-
-
-def _approval(ref: StageRef, artifact: str, token: str) -> dict[str, Any]:
-    expires_at = int(time.time()) + 86400 * int(stack.setting("APPROVAL_DAYS"))
-    facts = {"artifact": artifact, "artifact_digest": digest_of(artifact), "expires_at": expires_at}
-    return {"pk": _pk(token), "sk": "APPROVAL", "state": PENDING, "target": ref.environment, **ref.as_detail(), **facts}
-
-
-def _pk(token: str) -> str:
-    return f"APPROVAL#{hashlib.sha256(token.encode()).hexdigest()}"
 
 
 def digest_of(artifact: str) -> str:
@@ -87,12 +70,10 @@ def digest_of(artifact: str) -> str:
     return hashlib.sha256(buckets.artifacts_bucket().read(artifact).encode()).hexdigest()
 
 
-def find(token: str) -> dict[str, Any] | None:
+def find(token: str) -> Approval | None:
     """The approval behind a token; None for unknown and for expired ones alike."""
-    approval = table.get(_pk(token), "APPROVAL") if token else None
-    if approval and approval["state"] == PENDING and approval["expires_at"] <= time.time():
-        return None
-    return approval
+    approval = approvals.find(approvals.name_of(token)) if token else None
+    return None if approval and approval.has_expired else approval
 
 
 def confirmation_of(run_id: str) -> str:
@@ -100,47 +81,48 @@ def confirmation_of(run_id: str) -> str:
     return run_id[-6:]
 
 
-def decide(form: Decision, source: Mapping[str, str]) -> dict[str, Any]:
+def decide(form: Decision, source: Mapping[str, str]) -> Approval:
     """Record a decision and pass it on; the first one wins. Raises DecisionRefused, LookupError for unknown tokens."""
     approval = find(form.token)
     if approval is None:
         raise LookupError("unknown or expired")
-    if approval["state"] == PENDING:
+    if approval.state == PENDING:
         _check(form, approval)
-        decided = {
-            "state": APPROVED if form.decision == "approve" else REJECTED,
-            "approver": form.approver.strip(),
-            "comment": form.comment.strip(),
-            "decided_at": runs.now(),
-            **source,
-        }
-        is_open = Attr("state").eq(PENDING) & Attr("expires_at").gt(int(time.time()))
-        table.update(approval["pk"], "APPROVAL", decided, is_open)
-        approval = table.get(approval["pk"], "APPROVAL") or approval
-    if not approval.get("passed_on"):
+        state = APPROVED if form.decision == "approve" else REJECTED
+        approval = approvals.decide(approval, state, form.approver.strip(), form.comment.strip(), source)
+    if not approval.passed_on:
         _pass_on(approval)
     return approval
 
 
-def _check(form: Decision, approval: Mapping[str, Any]) -> None:
+def _check(form: Decision, approval: Approval) -> None:
     if form.decision not in ("approve", "reject"):
         raise DecisionRefused("Choose either approve or reject.")
     if not form.approver.strip():
         raise DecisionRefused("Enter your name: it goes into the release history.")
     if problem := words.overlong(form.approver.strip(), form.comment.strip()):
         raise DecisionRefused(problem)
-    if form.confirmation.strip().lower() != confirmation_of(approval["run_id"]):
+    if form.confirmation.strip().lower() != confirmation_of(approval.run_id):
         raise DecisionRefused("The last six characters of the run do not match. They are in the e-mail and above.")
-    if digest_of(approval["artifact"]) != approval["artifact_digest"]:
+    if digest_of(approval.artifact) != approval.artifact_digest:
         raise DecisionRefused("The test result changed after the e-mail was sent. Wait for the new e-mail.")
 
 
-def _pass_on(approval: Mapping[str, Any]) -> None:
-    detail = {name: approval[name] for name in ("run_id", "dataset", "task", "target", "approver", "comment")}
-    decision = "approved" if approval["state"] == APPROVED else "rejected"
-    runs.resume(ref_of(approval), DECISION)
-    messages.put_event("Model Approval Decided", {**detail, "decision": decision, "approval": approval["pk"]})
-    table.update(approval["pk"], "APPROVAL", {"passed_on": True})
+def _pass_on(approval: Approval) -> None:
+    runs.resume(approval.ref, DECISION)
+    messages.put_event(
+        ModelApprovalDecided(
+            run_id=approval.run_id,
+            dataset=approval.dataset,
+            task=approval.task,
+            environment=approval.target,
+            approval=approval.name,
+            decision="approved" if approval.state == APPROVED else "rejected",
+            approver=approval.approver or "",
+            comment=approval.comment,
+        )
+    )
+    approvals.note_passed_on(approval)
 
 
 def expiry_text(expires_at: int) -> str:

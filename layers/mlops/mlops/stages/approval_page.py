@@ -9,7 +9,7 @@ from mlops import stack
 from mlops.aws import buckets
 from mlops.reading import evidence
 from mlops.reading.rendering import render
-from mlops.records import decisions, releases
+from mlops.records import approvals, releases
 from mlops.stage import before
 from mlops.stages import approval
 from mlops.stages.approval import Decision, DecisionRefused
@@ -44,22 +44,22 @@ def _show(token: str, problem: str = "", given: Decision | None = None) -> dict[
     asked = approval.find(token)
     if asked is None:
         return _page(404, "unknown.html")
-    if asked["state"] != decisions.PENDING:
+    if asked.state != approvals.PENDING:
         return _page(200, "decided.html", approval=asked)
-    source = before(asked["target"])
-    known = evidence.load(asked["run_id"], source)
-    history = releases.history(asked["dataset"], asked["task"])
+    source = before(asked.target)
+    known = evidence.load(asked.run_id, source)
+    history = releases.history(asked.dataset, asked.task)
     return _page(
         400 if problem else 200,
         "approval.html",
-        **{name: asked[name] for name in ("run_id", "dataset", "task", "target")},
+        **{name: getattr(asked, name) for name in ("run_id", "dataset", "task", "target")},
         source=source,
-        stays_running=stack.is_wanted(asked["target"]),
+        stays_running=stack.is_wanted(asked.target),
         token=token,
         problem=problem,
         given=given or {},
-        expires=approval.expiry_text(asked["expires_at"]),
-        confirmation=approval.confirmation_of(asked["run_id"]),
+        expires=approval.expiry_text(asked.expires_at),
+        confirmation=approval.confirmation_of(asked.run_id),
         pictures=evidence.links(known),
         lineage=evidence.lineage_of(known),
         releases=history[: evidence.MOST_SHOWN_RELEASES],

@@ -8,6 +8,7 @@ from mlops import stack
 from mlops.aws import buckets
 from mlops.dataset.keys import run_key
 from mlops.dataset.manifests import parse_lines
+from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.judging.gate import Thresholds, parse_label_thresholds, reasons_against
 from mlops.judging.metrics import Outcome, Score, as_dicts, label_scores, macro
 from mlops.judging.snapshots import box_outcomes, label_outcomes
@@ -22,9 +23,9 @@ _AGGREGATES = {**_REQUIRED, "average_precision": "AveragePrecision", "average_re
 _TOLERANCE = 0.005
 
 
-def evaluate(detail: Mapping[str, Any], cause: str) -> None:
+def evaluate(change: ModelStatusChange, cause: str) -> None:
     """Judge a trained version; when it passes, start it for its inference test."""
-    ref = runs.load(str(detail["run_id"]), "eval_metric")
+    ref = runs.load(change.run_id, "eval_metric")
     if not runs.begin(ref, cause):
         return
     version = _trained(ref)
@@ -50,9 +51,9 @@ def evaluate(detail: Mapping[str, Any], cause: str) -> None:
     runs.complete(ref, artifact)
 
 
-def start_again(detail: Mapping[str, Any]) -> None:
+def start_again(asked: PipelineStageRetry) -> None:
     """Start a version whose start met a quota. Raises PermissionError unless it has passed the gate."""
-    ref = runs.load(str(detail["run_id"]), "inference_test")
+    ref = runs.load(asked.run_id, "inference_test")
     text = buckets.artifacts_bucket().read_if_exists(run_key(ref.run_id, "eval_metric.json"))
     version = _trained(ref)
     if version is None or not text or json.loads(text)["outcome"] != runs.COMPLETED:

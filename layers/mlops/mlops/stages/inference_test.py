@@ -21,9 +21,10 @@ from mlops.judging.answers import Call
 from mlops.judging.metrics import percentile
 from mlops.models import projects, serving
 from mlops.reading import gallery
-from mlops.records import costs, images, releases, runs
+from mlops.records import costs, images, leases, releases, runs
+from mlops.records.leases import Lease
 from mlops.rounding import keeps_to, reaches
-from mlops.stage import StageRef, ref_of
+from mlops.stage import StageRef
 from mlops.words import beside, counted, some
 
 # One inference unit serves a few calls a second; more in flight would only be throttled.
@@ -36,19 +37,18 @@ _PASSING, _PASSING_SECONDS = ("ResourceNotReadyException", "InternalServerError"
 _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException")
 
 
-def test(detail: Mapping[str, Any]) -> None:
+def test(version_arn: str) -> None:
     """Test a running version and end the stage. It is stopped whatever happens, unless it passed and is to stay."""
-    version_arn = str(detail["version_arn"])
-    lease = serving.lease_of(version_arn)
+    lease = leases.of(version_arn)
     if lease is None:
         return
     # What is tested is in the lease, whatever the event says.
-    ref = ref_of(lease, "inference_test")
-    if not runs.begin(ref, lease["lease_id"]):
+    ref = lease.ref.at("inference_test")
+    if not runs.begin(ref, lease.lease_id):
         return
     artifact, stays = run_key(ref.run_id, f"{ref.environment}/inference_test.json"), False
     try:
-        result = _tested_before(artifact, lease["lease_id"]) or _test(ref, version_arn, artifact, lease)
+        result = _tested_before(artifact, lease.lease_id) or _test(ref, version_arn, artifact, lease)
         stays = not result["reasons"] and stack.is_wanted(ref.environment)
     finally:
         if not stays:
@@ -61,7 +61,7 @@ def test(detail: Mapping[str, Any]) -> None:
     else:
         runs.complete(ref, artifact)
     if not stays:
-        serving.end_lease(version_arn, lease["lease_id"])
+        leases.give_back(version_arn, lease.lease_id)
 
 
 def _tested_before(artifact: str, lease_id: str) -> dict[str, Any] | None:
@@ -71,7 +71,7 @@ def _tested_before(artifact: str, lease_id: str) -> dict[str, Any] | None:
     return result if result.get("lease_id") == lease_id else None
 
 
-def _test(ref: StageRef, version_arn: str, artifact: str, lease: Mapping[str, Any]) -> dict[str, Any]:
+def _test(ref: StageRef, version_arn: str, artifact: str, lease: Lease) -> dict[str, Any]:
     store = buckets.artifacts_bucket()
     inventory = parse_lines(store.read(run_key(ref.run_id, "images.jsonl")))
     subjects, side = choose(ref.task, inventory, int(stack.setting("TEST_IMAGES_PER_LABEL")))
@@ -82,12 +82,12 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease: Mapping[str, An
     client = projects.rekognition(version_arn)
     with runs.timed(ref, "inference"), ThreadPoolExecutor(_PARALLEL) as pool:
         calls = list(pool.map(lambda image: _ask(client, version_arn, image, least), subjects))
-    asked = {"lease_id": lease["lease_id"], "decision": lease.get("decision", "")}
+    asked = {"lease_id": lease.lease_id, "decision": lease.decision}
     facts = {"version_arn": version_arn, **asked, "images_from": side, "tested_at": runs.now()}
     judged = judge(ref.task, calls)
     beside = _beside_production(ref, version_arn, judged["answers"])
     # Somebody who goes back to an earlier version knows that it is not the best one.
-    if not lease.get("is_rollback"):
+    if not lease.is_rollback:
         judged["reasons"] += comparison.reasons_against(beside, float(stack.setting("TOLERATED_LOSS")))
     outcome = runs.FAILED if judged["reasons"] else runs.COMPLETED
     result: dict[str, Any] = {**ref.as_detail(), **facts, **judged, "comparison": beside, "outcome": outcome}
@@ -103,7 +103,7 @@ def _beside_production(ref: StageRef, version_arn: str, answers: Sequence[Mappin
         return {"with": "", "images": 0, "note": comparison.FIRST}
     compared = comparison.compare(ref.task, answers, theirs, float(stack.setting("MATCH_IOU")))
     note = "" if compared["images"] else "no image was asked about in both tests: nothing can be compared"
-    return {"with": release["run_id"], "note": note, **compared}
+    return {"with": release.run_id, "note": note, **compared}
 
 
 def judge(task: str, calls: Sequence[Call]) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from typing import Any
 
 from mlops import stack
 from mlops.aws import messages
+from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.models import projects
 from mlops.models.watch import Message, send
-from mlops.records import runs, table
+from mlops.records import leases, runs, watches
+from mlops.records.watches import Watch
 from mlops.stage import StageRef, ref_of
 
 _LATER = ("STARTING", "RUNNING", "STOPPING", "STOPPED")
@@ -17,12 +19,12 @@ _LATER = ("STARTING", "RUNNING", "STOPPING", "STOPPED")
 def handle(message: Message) -> None:
     """One hop: look, tell what changed, and come back later unless the end is reached."""
     if message["kind"] == "retry":
-        facts = {name: message[name] for name in ("artifact", "decision", "is_rollback") if name in message}
-        messages.put_event("Pipeline Stage Retry", {**ref_of(message).as_detail(), **facts})
+        messages.put_event(PipelineStageRetry.of(message))
         return
-    if not _is_current(message):
+    ref, version_arn = ref_of(message), str(message["version_arn"])
+    watch = Watch(version_arn, str(message["cause"]), int(message["hop"]))
+    if not watches.is_due(watch):
         return
-    ref, version_arn = ref_of(message), message["version_arn"]
     project, name = projects.names_of(version_arn)
     described = projects.describe_version(project, name) or {
         "Status": "DELETED",
@@ -40,9 +42,8 @@ def handle(message: Message) -> None:
     elif time.time() > message["deadline"]:
         runs.fail(ref, [f"{name} is still {status} after {stack.setting('DEADLINE_HOURS')} hours"])
     else:
-        send({**message, "previous": status, "hop": message["hop"] + 1})
-    taken = {"hop": message["hop"] + 1, "expires_at": int(time.time()) + 7 * 86400}
-    table.put({"pk": _pk(message), "sk": "WATCH", **taken})
+        send({**message, "previous": status, "hop": watch.hop + 1})
+    watches.take(watch)
 
 
 def _status_of(described: Mapping[str, Any], until: Sequence[str]) -> str:
@@ -56,29 +57,15 @@ def _was_used(message: Message, status: str) -> bool:
     """Whether the use that a version was started for is over: it has stopped, and its lease has ended."""
     if "RUNNING" not in message["until"] or status not in ("STOPPING", "STOPPED"):
         return False
-    lease = _lease(message)
-    return lease is None or lease["lease_id"] != message["cause"]
+    lease = leases.of(str(message["version_arn"]))
+    return lease is None or lease.lease_id != message["cause"]
 
 
 def _was_stopped(message: Message, status: str) -> bool:
     """Whether somebody has stopped a version before it was used: until its lease is over, its test may be under way."""
-    lease = _lease(message)
-    is_over = lease is not None and lease["expires_at"] < time.time()
+    lease = leases.of(str(message["version_arn"]))
+    is_over = lease is not None and lease.expires_at < time.time()
     return is_over and "RUNNING" in message["until"] and status == "STOPPED"
-
-
-def _lease(message: Message) -> dict[str, Any] | None:
-    return table.get(f"LEASE#{message['version_arn']}", "LEASE")
-
-
-def _is_current(message: Message) -> bool:
-    """Whether nobody has taken this hop yet; a second delivery of a past one ends here."""
-    row = table.get(_pk(message), "WATCH")
-    return row is None or row["hop"] <= message["hop"]
-
-
-def _pk(message: Message) -> str:
-    return f"WATCH#{message['version_arn']}#{message['cause']}"
 
 
 def _announce(ref: StageRef, project: str, message: Message, described: Mapping[str, Any]) -> None:
@@ -86,7 +73,7 @@ def _announce(ref: StageRef, project: str, message: Message, described: Mapping[
     version = {"project_arn": project, "version_arn": message["version_arn"], "version_name": name}
     change = {"status": described["Status"], "previous_status": message["previous"], "cause": message["cause"]}
     told = {**change, "message": str(described.get("StatusMessage", ""))}
-    messages.put_event("Model Status Change", {**ref.as_detail(), **version, **told})
+    messages.put_event(ModelStatusChange(**ref.as_detail(), **version, **told))
     if described["Status"].endswith("ING") or described["Status"].endswith("IN_PROGRESS"):
         runs.wait(ref, f"Rekognition: {described['Status']}")
 

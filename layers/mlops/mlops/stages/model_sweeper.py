@@ -1,15 +1,15 @@
 """Models that run although nobody may use them are stopped: the last net, beside leases and stops after use."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from botocore.exceptions import ClientError
 
 from mlops.aws import clients, messages, telemetry
+from mlops.events import ModelsSwept
 from mlops.models import projects, serving
-from mlops.records import kept_models, runs, table
-from mlops.stage import ENVIRONMENTS, ref_of
+from mlops.records import kept_models, leases, runs
+from mlops.stage import ENVIRONMENTS, StageRef
 
 _REASON = "the model was stopped by the sweeper: its lease was over"
 
@@ -20,10 +20,10 @@ def sweep() -> list[str]:
     The service is asked what runs, not our table. A version that is starting cannot be stopped: the next sweep does it.
     """
     kept, found = kept_models.kept(), list(running())
-    idle = [arn for arn in found if arn not in kept and not serving.has_lease(arn)]
+    idle = [arn for arn in found if arn not in kept and not leases.is_held(arn)]
     stopped = [arn for arn in idle if _stop(arn)]
     if stopped:
-        messages.put_event("Models Swept", {"version_arns": stopped, "swept_at": runs.now()})
+        messages.put_event(ModelsSwept(tuple(stopped), runs.now()))
     telemetry.models_stopped(stopped)
     left = Counter(projects.place_of(arn)[0] for arn in set(found).difference(stopped))
     for environment in ENVIRONMENTS:
@@ -35,7 +35,7 @@ def stop_everything() -> list[str]:
     """Stop all versions of the stack's projects, kept or not, and end their leases; returns those that still run."""
     for arn in running():
         _stop(arn)
-        table.delete(f"LEASE#{arn}", "LEASE")
+        leases.end(arn)
     kept_models.drop_all()
     return list(running())
 
@@ -53,15 +53,13 @@ def _stop(version_arn: str) -> bool:
         if clients.code_of(error) != "ResourceInUseException":
             raise
         return False
-    lease = serving.lease_of(version_arn)
-    if lease:
-        _fail_its_test(lease)
-        table.delete(f"LEASE#{version_arn}", "LEASE")
+    if lease := leases.of(version_arn):
+        _fail_its_test(lease.ref)
+        leases.end(version_arn)
     return True
 
 
-def _fail_its_test(lease: Mapping[str, Any]) -> None:
-    ref = ref_of(lease)
-    row = table.get(*ref.row) or {}
-    if row.get("state") in (runs.IN_PROGRESS, runs.WAITING):
+def _fail_its_test(ref: StageRef) -> None:
+    stage = runs.stage_of(ref)
+    if stage and not stage.has_ended:
         runs.fail(ref, [_REASON])

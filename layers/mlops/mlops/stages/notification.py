@@ -6,24 +6,31 @@ from typing import Any
 
 from mlops import stack
 from mlops.aws import messages
+from mlops.events import KINDS, Event, ModelReleased, ModelsDeleted, ModelsSwept, PipelineStageFailed
 from mlops.reading import mails
 from mlops.records import releases
 
 
 def notify(event: Mapping[str, Any]) -> None:
-    detail = event["detail"]
-    if event["detail-type"] == "Models Swept":
-        messages.send_mail(*mails.sweep_mail(detail["version_arns"], stack.json_setting("PRICES")["running"]))
-    elif event["detail-type"] == "Models Deleted":
-        messages.send_mail(*mails.pruning_mail(detail["version_arns"]))
-    elif event["detail-type"] == "Model Released":
-        place = (detail["dataset"], detail["task"], detail["environment"])
-        lacks_room = stack.is_wanted(detail["environment"]) and not detail["is_running"]
-        no_room = stack.setting("RUNNING_MODELS") if lacks_room else ""
-        facts = {"parameter": releases.parameter(*place), "no_room": no_room}
-        messages.send_mail(*mails.release_mail(detail, releases.current(*place) or {}, **facts))
-    else:
-        messages.send_mail(*mails.failure_mail(detail, stack.setting("ARTIFACTS_BUCKET")))
+    messages.send_mail(*_mail(KINDS[event["detail-type"]].of(event["detail"])))
+
+
+def _mail(event: Event) -> tuple[str, str]:
+    match event:
+        case ModelsSwept():
+            return mails.sweep_mail(event.version_arns, stack.json_setting("PRICES")["running"])
+        case ModelsDeleted():
+            return mails.pruning_mail(event.version_arns)
+        case ModelReleased():
+            place = (event.dataset, event.task, event.environment)
+            lacks_room = stack.is_wanted(event.environment) and not event.is_running
+            no_room = stack.setting("RUNNING_MODELS") if lacks_room else ""
+            facts = {"parameter": releases.parameter(*place), "no_room": no_room}
+            return mails.release_mail(event, releases.current(*place), **facts)
+        case PipelineStageFailed():
+            return mails.failure_mail(event, stack.setting("ARTIFACTS_BUCKET"))
+        case _:
+            raise ValueError(f"nobody is told of {event.detail_type!r}")
 
 
 def cause_of(event: Mapping[str, Any]) -> str:

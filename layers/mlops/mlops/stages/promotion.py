@@ -1,6 +1,7 @@
 """An approved version is copied into the next environment, tested there, and released."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -8,8 +9,18 @@ from botocore.exceptions import ClientError
 from mlops import arns, stack, words
 from mlops.aws import clients, messages
 from mlops.dataset.keys import run_key
+from mlops.events import (
+    ModelApprovalDecided,
+    ModelReleased,
+    ModelRollbackRequested,
+    ModelStatusChange,
+    PipelineStageCompleted,
+    PipelineStageRetry,
+)
 from mlops.models import projects, serving, sharing, watch
-from mlops.records import decisions, kept_models, releases, results, runs, table
+from mlops.records import approvals, decisions, kept_models, leases, releases, results, runs
+from mlops.records.decisions import Decision
+from mlops.records.releases import Release
 from mlops.stage import StageRef, approval_stage, before
 
 # Answers that another try will not change.
@@ -21,20 +32,18 @@ REFUSALS = (
 )
 
 
-def decided(detail: Mapping[str, Any]) -> None:
+def decided(event: ModelApprovalDecided) -> None:
     """Act on a decision, after looking it up: the event alone is not believed."""
-    approval = table.get(str(detail["approval"]), "APPROVAL")
-    if approval is None or approval["run_id"] != detail["run_id"] or approval["state"] == decisions.PENDING:
-        raise PermissionError(f"no decision is recorded for {detail['run_id']}")
-    target = str(approval["target"])
-    ref = runs.load(str(approval["run_id"]), approval_stage(target), target)
-    if approval["state"] == decisions.REJECTED:
-        comment = f": {approval['comment']}" if approval["comment"] else ""
-        runs.fail(ref, [f"rejected by {approval['approver']}{comment}"])
+    approval = approvals.find(event.approval)
+    if approval is None or approval.run_id != event.run_id or approval.state == approvals.PENDING:
+        raise PermissionError(f"no decision is recorded for {event.run_id}")
+    ref = runs.load(approval.run_id, approval_stage(approval.target), approval.target)
+    if approval.state == approvals.REJECTED:
+        comment = f": {approval.comment}" if approval.comment else ""
+        runs.fail(ref, [f"rejected by {approval.approver}{comment}"])
     else:
-        decision = str(detail["approval"])
-        decisions.note(ref, decision, approval["approver"], approval["comment"])
-        copy(ref, decision)
+        decisions.note(ref, approval.name, approval.approver or "", approval.comment)
+        copy(ref, approval.name)
 
 
 def copy(ref: StageRef, decision: str) -> None:
@@ -91,7 +100,7 @@ def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) ->
         return None
     if code in ("LimitExceededException", "ResourceInUseException"):
         runs.wait(ref, "a free slot to copy the model")
-        watch.retry_later(ref, ref.run_id, decision)
+        watch.retry_later(ref, decision=decision)
         return None
     if code in REFUSALS:
         runs.fail(ref, [f"Rekognition: {code}: {clients.message_of(error)}"])
@@ -99,15 +108,14 @@ def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) ->
     raise error
 
 
-def copied(detail: Mapping[str, Any]) -> None:
+def copied(change: ModelStatusChange) -> None:
     """Start a copied version for the test that a decision asks for; the event's `cause` is the decision."""
-    environment = str(detail["environment"])
-    ref = runs.load(str(detail["run_id"]), approval_stage(environment), environment)
+    ref = runs.load(change.run_id, approval_stage(change.environment), change.environment)
     places = projects.projects()[ref.task]
     sharing.revoke(places[before(ref.environment)], places[ref.environment], ref.run_id)
-    if detail["status"] == "COPYING_FAILED":
+    if change.status == "COPYING_FAILED":
         return
-    decision = decisions.named_in(detail, ref)
+    decision = decisions.named_in(change)
     decisions.require(ref, decision)
     if version := projects.describe_version(places[ref.environment], ref.run_id):
         _start(ref.at("inference_test"), version, decision)
@@ -116,10 +124,10 @@ def copied(detail: Mapping[str, Any]) -> None:
         runs.fail(ref, [_gone(ref, places[ref.environment])])
 
 
-def retry(detail: Mapping[str, Any]) -> None:
+def retry(asked: PipelineStageRetry) -> None:
     """Go on with a copy or a start that met a quota."""
-    ref = runs.load(str(detail["run_id"]), str(detail["stage"]), str(detail["environment"]))
-    decision = decisions.named_in(detail, ref)
+    ref = runs.load(asked.run_id, asked.stage, asked.environment)
+    decision = decisions.named_in(asked)
     if ref.stage == approval_stage(ref.environment):
         copy(ref, decision)
     else:
@@ -134,82 +142,84 @@ def _start(ref: StageRef, version: Mapping[str, Any], decision: str) -> None:
     """Start a version for its test, unless it is in force: no second test puts at risk what consumers use."""
     decisions.require(ref, decision)
     version_arn = str(version["ProjectVersionArn"])
-    release = releases.current(ref.dataset, ref.task, ref.environment) or {}
+    release = releases.current(ref.dataset, ref.task, ref.environment)
     is_new = version.get("Status") == "COPYING_COMPLETED"
-    if is_new or release.get("version_arn") != version_arn or serving.has_lease(version_arn):
+    if is_new or not release or release.version_arn != version_arn or leases.is_held(version_arn):
         serving.start(ref, version_arn, decision)
 
 
-def release(detail: Mapping[str, Any]) -> None:
+def release(completed: PipelineStageCompleted) -> None:
     """Make a version that passed its test the current one of its environment.
 
     Only then is the version before it stopped, so that consumers never find none running.
     """
-    tested, result = results.passed(detail)
+    tested, result = results.passed(completed.run_id, completed.environment)
     ref = tested.at("release")
     decision = _decision_of(ref, result)
-    if "approver" not in decision:
+    if decision is None or decision.approver is None:
         raise PermissionError(f"no decision lets {ref.run_id} into {ref.environment}, whatever an event says")
-    entry = releases.record(
-        ref,
-        result,
-        {
-            "version_arn": result["version_arn"],
-            "approver": decision.get("approver", ""),
-            "comment": decision.get("comment", ""),
-            "is_rollback": bool(decision.get("is_rollback")),
-            "released_at": runs.now(),
-        },
+    release = releases.record(
+        Release(
+            **ref.as_detail(),
+            version_arn=result["version_arn"],
+            tested_at=result["tested_at"],
+            lease_id=result["lease_id"],
+            approver=decision.approver,
+            comment=decision.comment,
+            is_rollback=decision.is_rollback,
+            released_at=runs.now(),
+        )
     )
-    if entry.get("announced"):
+    if release.announced:
         return
-    is_running = _keep_running(ref, entry, result["lease_id"])
-    releases.publish(entry, is_running)
-    names = ("run_id", "dataset", "task", "environment", "version_arn", "previous_version_arn")
-    messages.put_event("Model Released", {name: entry[name] for name in names} | {"is_running": is_running})
-    table.update(entry["pk"], entry["sk"], {"announced": True})
+    is_running = _keep_running(ref, release)
+    releases.publish(release, is_running)
+    messages.put_event(ModelReleased.of({**asdict(release), "is_running": is_running}))
+    releases.note_announced(release)
 
 
-def _keep_running(ref: StageRef, entry: Mapping[str, Any], lease_id: str) -> bool:
+def _keep_running(ref: StageRef, release: Release) -> bool:
     """Keep the released version running where that is wanted and there is room; stop it and the one before it else."""
-    version_arn, previous = entry["version_arn"], entry["previous_version_arn"]
+    version_arn, previous = release.version_arn, release.previous_version_arn
     stays = stack.is_wanted(ref.environment) and kept_models.keep(ref, version_arn)
     if not stays:
         kept_models.drop(ref)
         serving.stop(version_arn)
     if previous and previous != version_arn:
         serving.stop(previous)
-    serving.end_lease(version_arn, lease_id)
+    leases.give_back(version_arn, release.lease_id)
     return stays
 
 
-def _decision_of(ref: StageRef, result: Mapping[str, Any]) -> dict[str, Any]:
+def _decision_of(ref: StageRef, result: Mapping[str, Any]) -> Decision | None:
     """Who let the version in: by the decision that its test was made for."""
     if found := decisions.find(ref, str(result.get("decision", ""))):
         return found
     # A test that was begun by an earlier release of this stack names none: what was recorded for the run then.
-    pointer = table.get(ref.row[0], f"APPROVAL#{ref.environment}") or {}
-    return decisions.find(ref, decisions.rollback(ref)) or decisions.find(ref, str(pointer.get("token_hash", "")))
+    if found := decisions.find(ref, decisions.only_rollback(ref)):
+        return found
+    asked = approvals.asked_for(ref.run_id, ref.environment)
+    return decisions.find(ref, asked.approval) if asked else None
 
 
-def roll_back(detail: Mapping[str, Any], cause: str) -> None:
+def roll_back(requested: ModelRollbackRequested, cause: str) -> None:
     """Bring a version back that was released before: tested again, and released again, without training.
 
     The event names a record that whoever asks has written: putting an event is no right to release.
     """
-    environment, decision = str(detail["environment"]), str(detail.get("decision", ""))
-    ref = runs.load(str(detail["run_id"]), "rollback", environment)
+    environment, decision = requested.environment, requested.decision
+    ref = runs.load(requested.run_id, "rollback", environment)
     asked = decisions.require(ref, decision)
-    if not asked.get("is_rollback"):
+    if not asked.is_rollback:
         raise PermissionError(f"nobody asked for {ref.run_id} to come back, whatever an event says")
     if not runs.begin(ref, cause):
         return
-    current = releases.current(ref.dataset, ref.task, environment) or {}
+    current = releases.current(ref.dataset, ref.task, environment)
     if releases.was_released(ref) is None:
         runs.fail(ref, [f"{ref.run_id} was never released in {environment}"])
-    elif current.get("run_id") == ref.run_id:
+    elif current and current.run_id == ref.run_id:
         runs.fail(ref, [f"{ref.run_id} is the current release in {environment}"])
-    elif problem := words.overlong(str(asked["approver"]), str(asked["comment"])):
+    elif problem := words.overlong(str(asked.approver), asked.comment):
         runs.fail(ref, [problem])
     else:
         if version := projects.describe_version(projects.projects()[ref.task][environment], ref.run_id):

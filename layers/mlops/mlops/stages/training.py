@@ -66,7 +66,7 @@ def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
 def _wait(ref: StageRef) -> None:
     waiting_line.line_up(waiting_line.TRAINING, ref)
     runs.wait(ref, "a free slot: the account trains as many models as it may")
-    watch.retry_later(ref, run_key(ref.run_id, "training_input.json"))
+    watch.retry_later(ref, artifact_key=run_key(ref.run_id, "training_input.json"))
 
 
 def _find(ref: StageRef, project: str, cause: str) -> None:
@@ -76,7 +76,7 @@ def _find(ref: StageRef, project: str, cause: str) -> None:
         _watch(ref, existing["ProjectVersionArn"], cause)
     else:
         runs.wait(ref, "the project: another operation is under way")
-        watch.retry_later(ref, run_key(ref.run_id, "training_input.json"))
+        watch.retry_later(ref, artifact_key=run_key(ref.run_id, "training_input.json"))
 
 
 def _watch(ref: StageRef, version_arn: str, cause: str) -> None:

@@ -9,7 +9,11 @@ import pytest
 from mlops.aws import messages
 from mlops.models import pruning
 from mlops.reading import mails
-from mlops.records import decisions, runs, table
+from mlops.records import approvals, kept_models, leases, releases, runs
+from mlops.records.approvals import Approval
+from mlops.records.leases import Lease
+from mlops.records.releases import Release
+from mlops.records.table import OWN
 from mlops.stage import DECISION, StageRef
 from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, refused
 
@@ -25,7 +29,10 @@ def arn_of(run_id: str, environment: str = "development", age: int = 0) -> str:
 def stage(run_id: str, name: str = "eval_metric", state: str = runs.FAILED, environment: str = "development") -> None:
     place = StageRef(run_id, DATASET, TASK, name, environment)
     runs.begin(place, "c")
-    table.update(*place.row, {"state": state})
+    if state == runs.FAILED:
+        runs.fail(place, ["none"])
+    elif state == runs.WAITING:
+        runs.wait(place, "a slot")
 
 
 @pytest.fixture
@@ -51,7 +58,7 @@ def test_the_newest_stay_and_people_hear_of_the_others(
     world: World, arns: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(messages, "put_event", lambda kind, detail: told.append((kind, detail["version_arns"])))
+    monkeypatch.setattr(messages, "put_event", lambda event: told.append((event.detail_type, list(event.version_arns))))
 
     assert pruning.prune() == arns[:2]
     assert left(world) == arns[2:]
@@ -66,33 +73,37 @@ def test_a_second_look_deletes_nothing_more(world: World, arns: list[str]) -> No
 
 
 def release(world: World, arn: str, environment: str) -> None:
-    key = {"pk": f"RELEASE#{DATASET}#{TASK}#{environment}", "sk": "HISTORY#2026#lease"}
-    table.put({**key, "run_id": OLDEST, "version_arn": "elsewhere", "released_at": "2026"})
+    place = StageRef(OLDEST, DATASET, TASK, "release", environment)
+    times = {"released_at": "2026", "tested_at": "2026"}
+    releases.record(Release(**place.as_detail(), **times, version_arn="elsewhere", lease_id="lease"))
 
 
 def open_stage(world: World, arn: str, state: str) -> None:
     stage(OLDEST, "inference_test", state)
 
 
-def ask(world: World, arn: str, expires_in: int = 60, state: str = decisions.PENDING) -> None:
+def ask(world: World, arn: str, expires_in: int = 60, state: str = approvals.PENDING) -> None:
     """Put the oldest before a person, whose link is good for so many seconds."""
     place = StageRef(OLDEST, DATASET, TASK, "approve2staging", "staging")
     runs.begin(place, "c")
     runs.wait(place, DECISION)
-    table.put({"pk": place.row[0], "sk": "APPROVAL#staging", "state": "SENT", "token_hash": "APPROVAL#x"})
-    table.put({"pk": "APPROVAL#x", "sk": "APPROVAL", "state": state, "expires_at": int(time.time()) + expires_in})
+    expires_at = int(time.time()) + expires_in
+    approval = Approval("APPROVAL#x", OLDEST, target="staging", state=state, expires_at=expires_at)
+    approvals.write(approval)
+    approvals.note_sent(approval)
 
 
 def lease(world: World, arn: str) -> None:
-    table.put({"pk": f"LEASE#{arn}", "sk": "LEASE", "expires_at": int(time.time()) + 60})
+    now = int(time.time())
+    leases.write(Lease("l", arn, StageRef(OLDEST, DATASET, TASK, "inference_test"), now, now + 60))
 
 
 def keep(world: World, arn: str) -> None:
-    table.put({"pk": "KEPT", "sk": "MODELS", "models": {"a": arn}, "revision": 1})
+    assert kept_models.keep(StageRef(OLDEST, DATASET, TASK, "release"), arn)
 
 
 def made_by_hand(world: World, arn: str) -> None:
-    table.delete(f"RUN#{OLDEST}", "RUN")
+    OWN.delete(f"RUN#{OLDEST}", "RUN")
 
 
 def status(world: World, arn: str, state: str) -> None:
@@ -107,7 +118,7 @@ def status(world: World, arn: str, state: str) -> None:
         lambda world, arn: open_stage(world, arn, runs.IN_PROGRESS),
         lambda world, arn: open_stage(world, arn, runs.WAITING),
         ask,
-        lambda world, arn: ask(world, arn, expires_in=-60, state=decisions.APPROVED),
+        lambda world, arn: ask(world, arn, expires_in=-60, state=approvals.APPROVED),
         lease,
         keep,
         made_by_hand,

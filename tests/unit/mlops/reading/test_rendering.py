@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from mlops.reading import evidence, mails
 from mlops.reading.evidence import Picture
 from mlops.reading.rendering import render
+from mlops.records import runs
+from mlops.records.releases import Release
+from mlops.records.runs import Stage
 from mlops.stage import StageRef
 from mlops.stages import report
 
@@ -22,6 +26,7 @@ HOSTILE = [
     "\U0001f984 \u4e2d\u6587",
 ]
 RUN = "transistor-classification-0f3a9c1b7d25"
+BEGAN = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
 
 
 def known_of(label: str, task: str = "classification") -> dict[str, Any]:
@@ -68,8 +73,7 @@ def known_of(label: str, task: str = "classification") -> dict[str, Any]:
 
 def shared(label: str, task: str = "classification") -> dict[str, Any]:
     known = known_of(label, task)
-    release = {"environment": "staging", "released_at": "2026-02-01T00:00:00", "run_id": RUN}
-    release |= {"approver": label, "comment": label, "is_rollback": False}
+    release = Release(RUN, "arn", "2026-02-01T00:00:00", approver=label, comment=label, environment="staging")
     picture = Picture("https://bucket.example/a.jpg?X-Amz-Expires=900&b=c", f"{label}: a.png", is_wrong=True)
     return {
         **known,
@@ -90,8 +94,8 @@ def page(label: str, task: str = "classification") -> str:
 
 
 def report_of(label: str, task: str = "classification") -> str:
-    stage = {"stage": "eval_metric", "environment": "development", "state": "FAILED", "took": "3 s"}
-    stages = [{**stage, "started_at": "2026-03-02T09:15:00.000+00:00"}]
+    stage = Stage("eval_metric", "development", runs.FAILED, BEGAN)
+    stages = [(stage, "3 s")]
     headline, why = report.headline_of(stage), [f"label {label}: f1 0.1 is below 0.5"]
     told = {"headline": headline, "reasons": why, "next_step": "Do it.", "written_at": "2026-03-02T09:16"}
     return render("report.html", **shared(label, task), stages=stages, **told)
@@ -145,7 +149,7 @@ def test_the_verdict_comes_first_and_says_what_misses_its_limit() -> None:
 def test_a_run_that_was_not_tested_has_a_report_of_what_is_known() -> None:
     nothing = {"truth": None, "gate": None, "test": None, "measures": [], "confusion": None, "mistakes": None}
     rest = {"pictures": {"gallery": [], "overlays": []}, "lineage": [], "releases": [], "warnings": []}
-    stage = {"stage": "ground_truth", "environment": "development", "state": "FAILED", "took": ""}
+    stage = Stage("ground_truth", "development", runs.FAILED, BEGAN)
     told = {"headline": report.headline_of(stage), "reasons": ["no image"], "next_step": "Add images."}
     text = render("report.html", **(shared("x") | nothing | rest), **told, written_at="2026-03-02T09:16", stages=[])
 
@@ -164,22 +168,22 @@ def test_a_run_that_was_not_tested_has_a_report_of_what_is_known() -> None:
     ],
 )
 def test_the_headline_says_how_a_run_stands(state: str, said: str) -> None:
-    stage = {"stage": "inference_test", "environment": "staging", "state": state, "waiting_for": "a free slot"}
+    stage = Stage("inference_test", "staging", state, BEGAN, waiting_for="a free slot")
 
     assert report.headline_of(stage) == said
 
 
 def test_a_release_is_the_headline() -> None:
-    stage = {"stage": "inference_test", "environment": "staging", "state": "COMPLETED"}
+    stage = Stage("inference_test", "staging", runs.COMPLETED, BEGAN)
 
     assert report.headline_of(stage, {"staging"}) == "Released to staging"
 
 
 def test_a_failed_stage_says_how_a_run_stands_and_otherwise_the_last() -> None:
-    stages = [{"state": "COMPLETED", "n": 1}, {"state": "FAILED", "n": 2}, {"state": "WAITING", "n": 3}]
+    stages = [Stage("x", "staging", state, BEGAN) for state in (runs.COMPLETED, runs.FAILED, runs.WAITING)]
 
-    assert (evidence.outcome_of(stages) or {})["n"] == 2
-    assert (evidence.outcome_of(stages[::2]) or {})["n"] == 3
+    assert evidence.outcome_of(stages) == stages[1]
+    assert evidence.outcome_of(stages[::2]) == stages[2]
     assert evidence.outcome_of([]) is None
 
 

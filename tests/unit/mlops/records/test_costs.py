@@ -7,6 +7,7 @@ import pytest
 
 from mlops.reading.rendering import render
 from mlops.records import costs
+from mlops.records.leases import Lease
 from mlops.stage import StageRef
 from tests.unit.mlops.reading.test_rendering import shared
 from tests.unit.mlops.world import World
@@ -20,8 +21,8 @@ def _clock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs, "time", SimpleNamespace(time=lambda: 10_000))
 
 
-def lease(number: int, seconds: int) -> dict[str, object]:
-    return {"lease_id": f"l{number}", "started_at": 10_000 - seconds}
+def lease(number: int, seconds: int) -> Lease:
+    return Lease(f"l{number}", "arn", REF, started_at=10_000 - seconds, expires_at=20_000)
 
 
 def test_training_and_every_test_are_priced_by_the_hour() -> None:

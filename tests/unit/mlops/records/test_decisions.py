@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from mlops.aws import buckets
-from mlops.records import decisions, releases, runs, table
+from mlops.events import PipelineStageRetry
+from mlops.records import approvals, decisions, releases, runs
+from mlops.records.approvals import Approval
+from mlops.records.table import OWN
 from mlops.stages import promotion
 from tests.unit.mlops.test_survival import (
     DATASET,
@@ -39,8 +42,8 @@ def both(world: World) -> World:
 
 def history() -> list[tuple[str, str, bool]]:
     """Run, approver and whether it was a rollback, of every release in production, in their order."""
-    rows = table.query(releases.partition(DATASET, TASK, "production"), "HISTORY#")
-    return [(row["run_id"], row["approver"], row["is_rollback"]) for row in rows]
+    found = reversed(releases.history(DATASET, TASK, "production"))
+    return [(release.run_id, release.approver, release.is_rollback) for release in found]
 
 
 def result(run_id: str) -> dict[str, Any]:
@@ -75,7 +78,7 @@ def test_an_approval_after_a_rollback_and_another_release_is_its_own_decision(bo
     both.run(HANDLERS)
 
     assert history()[-3:] == [(OLD, "Bob", True), (THIRD, "Ada", False), (OLD, "Cleo", False)]
-    assert current()["approver"] == "Cleo"
+    assert current().approver == "Cleo"
     assert both.models.running == {at(OLD, "production")}
 
 
@@ -96,7 +99,7 @@ def test_an_approval_after_a_rollback_is_compared_with_production(
     both.run(HANDLERS)
 
     assert "worse than production" in result(OLD)["reasons"][0]
-    assert current()["run_id"] == THIRD
+    assert current().run_id == THIRD
 
 
 def test_a_rollback_whose_version_was_deleted_is_signed_by_who_asked_for_it(both: World) -> None:
@@ -141,7 +144,8 @@ def test_two_decisions_at_once_make_one_release_signed_by_the_one_that_was_teste
     assert len(releases_of_old) == 1
     decision = result(OLD)["decision"]
     found = decisions.find(ref(OLD, "x", "production"), decision)
-    assert releases_of_old == [(OLD, found["approver"], found["is_rollback"])]
+    assert found is not None
+    assert releases_of_old == [(OLD, found.approver, found.is_rollback)]
     assert both.models.running == {at(OLD, "production")}
 
 
@@ -172,18 +176,19 @@ def test_what_comes_late_of_a_decision_that_is_over_starts_nothing(both: World) 
     both.run(HANDLERS)
     place = ref(OLD, "inference_test", "production")
     late = {**place.as_detail(), "artifact": at(OLD, "production"), "decision": result(OLD)["decision"]}
-    promotion.retry(late)
+    promotion.retry(PipelineStageRetry.of(late))
     both.run(HANDLERS)
 
     assert both.models.running == {at(THIRD, "production")}
-    assert current()["run_id"] == THIRD
+    assert current().run_id == THIRD
 
 
 def test_rows_and_messages_of_an_earlier_release_of_the_stack_are_read(both: World) -> None:
     place = ref(OLD, "inference_test", "production")
     old = {"approver": "Bob", "comment": "worse", "is_rollback": True}
-    table.put({"pk": place.row[0], "sk": "ROLLBACK#production", **old})
-    promotion.retry({**place.as_detail(), "artifact": at(OLD, "production"), "is_rollback": True})
+    OWN.put({"pk": f"RUN#{OLD}", "sk": "ROLLBACK#production", **old})
+    retry = {**place.as_detail(), "artifact": at(OLD, "production"), "is_rollback": True}
+    promotion.retry(PipelineStageRetry.of(retry))
     both.run(HANDLERS)
 
     assert history()[-1] == (OLD, "Bob", True)
@@ -191,8 +196,11 @@ def test_rows_and_messages_of_an_earlier_release_of_the_stack_are_read(both: Wor
 
 def test_a_result_of_an_earlier_release_of_the_stack_is_signed_by_what_was_recorded_then(world: World) -> None:
     place = ref(OLD, "x", "production")
-    table.put({"pk": "APPROVAL#1", "sk": "APPROVAL", "approver": "Ada", "comment": ""})
-    table.put({"pk": place.row[0], "sk": "APPROVAL#production", "token_hash": "APPROVAL#1"})
+    approval = Approval("APPROVAL#1", run_id=OLD, target="production", approver="Ada")
+    approvals.write(approval)
+    approvals.note_sent(approval)
+    decision = promotion._decision_of(place, {"lease_id": "l"})
 
-    assert promotion._decision_of(place, {"lease_id": "l"})["approver"] == "Ada"
+    assert decision is not None
+    assert decision.approver == "Ada"
     assert runs.is_over(place, "anything") is False

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mlops.records import overlooked, table
+from mlops.records import activity, overlooked
+from mlops.records.table import OWN
 from tests.unit.mlops.settling import Uploads, bucket_with_events, picture
 
 ACTIVITY = ("DATASET#parts", "ACTIVITY")
@@ -39,7 +40,7 @@ def test_a_change_that_no_event_told_of_is_found(uploads: Uploads, change: str) 
         uploads.delete("train/cut/0.png", is_told=False)
     else:
         # S3 tells the time to the second; what is replaced within it is found by its number or not at all.
-        table.update(*ACTIVITY, {"settled": "12 objects, newest 2020-01-01T00:00:00+00:00"})
+        OWN.update(*ACTIVITY, {"settled": "12 objects, newest 2020-01-01T00:00:00+00:00"})
         uploads.put(f"train/cut/{0 if change == 'replaced' else 'new'}.png", picture(99), is_told=False)
     overlooked.sweep(later())
     uploads.settle()
@@ -64,10 +65,10 @@ def test_what_has_just_come_is_left_to_its_events(uploads: Uploads) -> None:
 def test_runs_from_before_anything_was_noted_are_not_trained_again(uploads: Uploads) -> None:
     uploads.usual()
     uploads.settle()
-    table.update(*ACTIVITY, {"settled": None})
+    OWN.update(*ACTIVITY, {"settled": None})
 
     assert [done for done in overlooked.sweep(later()) if "settled" in done] == []
-    assert "12 objects" in (table.get(*ACTIVITY) or {})["settled"]
+    assert "12 objects" in activity.of("parts").settled
 
 
 def test_a_stage_that_never_began_although_its_input_is_there_is_begun(uploads: Uploads) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mlops.aws import buckets
 from mlops.dataset.keys import run_key
-from mlops.records import table
+from mlops.records import runs
 from mlops.stages import data_prepare
 from tests.unit.mlops.test_survival import DATASET, ref
 from tests.unit.mlops.world import TASK, World
@@ -38,12 +38,12 @@ def test_the_artifact_has_every_reason_and_people_are_told_the_first_ones(world:
     world._put_events = lambda Entries: told.extend(json.loads(e["Detail"]) for e in Entries) or put(Entries)  # type: ignore  # noqa: N803
     data_prepare.prepare(RUN, "c")
 
-    place = ref(RUN, "data_prepare", "development")
-    row = table.get(*place.row) or {}
+    stage = runs.stage_of(ref(RUN, "data_prepare", "development"))
     artifact = run_key(RUN, "data_prepare.json")
     every = buckets.artifacts_bucket().read_json(artifact)["reasons"]
     assert len(every) >= images
-    assert row["artifact"] == told[0]["artifact"] == artifact
-    assert row["reasons"] == told[0]["reasons"]
-    assert row["reasons"][:4] == every[:4]
-    assert (row["reasons"][-1] == f"and {len(every) - 50} more: {artifact}") == (images > 50)
+    assert stage is not None
+    assert stage.artifact == told[0]["artifact"] == artifact
+    assert list(stage.reasons) == told[0]["reasons"]
+    assert list(stage.reasons[:4]) == every[:4]
+    assert (stage.reasons[-1] == f"and {len(every) - 50} more: {artifact}") == (images > 50)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from mlops.aws import buckets
-from mlops.records import table
+from mlops.records.table import OWN
 from mlops.stages import ground_truth
 from tests.unit.mlops.settling import Uploads, bucket_with_events, picture
 
@@ -60,7 +60,7 @@ def test_what_an_earlier_release_recorded_of_litter_holds_up_no_dataset(uploads:
     uploads.put(name, b"x", is_told=False)
     key = f"datasets/parts/{name}"
     row = {"pk": "IMAGES#parts#0", "sk": key, "kind": "unknown", "state": "REFUSED", "etag": "e", "sequencer": "0"}
-    table.put({**row, "folder": "", "label": "", "reason": "not part of the layout"})
+    OWN.put({**row, "folder": "", "label": "", "reason": "not part of the layout"})
     uploads.settle()
 
     (run,) = uploads.runs()
@@ -164,7 +164,7 @@ def test_what_comes_after_dataset_json_is_waited_for(uploads: Uploads, monkeypat
     uploads.put("dataset.json", b"{}")
     early = uploads.messages.pop()[0]
     # A second passes: that is how exactly S3 tells the time.
-    table.update("DATASET#parts", "ACTIVITY", {"complete_at": "2020-01-01T00:00:00"})
+    OWN.update("DATASET#parts", "ACTIVITY", {"complete_at": "2020-01-01T00:00:00"})
     uploads.put("train/cut/0.png", picture(1))
     ground_truth.settle(early)
 

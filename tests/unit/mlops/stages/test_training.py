@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from mlops.records import decisions, runs, table, waiting_line
+from mlops.records import decisions, runs, waiting_line
+from mlops.records.runs import Stage
 from mlops.stage import StageRef
 from mlops.stages import promotion, training
 from tests.unit.mlops.test_survival import NEW, at, prepare_run, ref
@@ -20,8 +21,10 @@ def over_the_limit(**_: Any) -> None:
     raise refused("LimitExceededException")
 
 
-def stage(place: StageRef) -> dict[str, Any]:
-    return table.get(*place.row) or {}
+def stage(place: StageRef) -> Stage:
+    found = runs.stage_of(place)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(("models", "state"), [(100, runs.FAILED), (99, runs.WAITING), (0, runs.WAITING)])
@@ -34,9 +37,9 @@ def test_a_training_fails_where_a_project_is_full_and_waits_for_a_slot_otherwise
     runs.begin(place, "c")
     training._bear(place, PROJECTS[TASK]["development"], refused("LimitExceededException"), "c")
 
-    assert stage(place)["state"] == state
+    assert stage(place).state == state
     if state == runs.FAILED:
-        assert "aws rekognition delete-project-version" in stage(place)["reasons"][0]
+        assert "aws rekognition delete-project-version" in stage(place).reasons[0]
         assert waiting_line.is_next(waiting_line.TRAINING, ref("another", "training", "development"))
 
 
@@ -53,4 +56,4 @@ def test_a_copy_fails_where_a_project_is_full_and_waits_for_a_slot_otherwise(
     monkeypatch.setattr(world.models, "copy_project_version", over_the_limit)
     promotion.copy(place, "APPROVAL#x")
 
-    assert stage(place)["state"] == state
+    assert stage(place).state == state

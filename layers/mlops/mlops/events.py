@@ -1,0 +1,197 @@
+"""The events that the stack puts and reads: one class a kind, with the fields of its detail.
+
+An event says where to look and is no authority: whoever reads one looks up what it tells of.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+from mlops.stack import SOURCE
+from mlops.stage import StageRef
+
+
+@dataclass(frozen=True)
+class Event:
+    """What all kinds have in common."""
+
+    detail_type: ClassVar[str]
+
+    def as_detail(self) -> dict[str, Any]:
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    def as_entry(self, stack_arn: str) -> dict[str, Any]:
+        """An entry of PutEvents. Other stacks of the account are on the same bus: rules ask for the stack."""
+        detail = json.dumps(self.as_detail(), sort_keys=True)
+        return {"Source": SOURCE, "DetailType": self.detail_type, "Resources": [stack_arn], "Detail": detail}
+
+    @classmethod
+    def of(cls, detail: Mapping[str, Any]) -> Self:
+        """Read a detail; what it has beyond this class is left out. Raises TypeError when something is missing."""
+        known = [field for field in fields(cls) if field.name in detail]
+        return cls(**{field.name: _read(field.type, detail[field.name]) for field in known})
+
+
+def _read(kind: Any, value: Any) -> Any:
+    if kind in (str, bool):
+        return kind(value)
+    return tuple(str(part) for part in value)
+
+
+@dataclass(frozen=True)
+class _OfStage(Event):
+    """An event about one stage of one run."""
+
+    run_id: str
+    dataset: str
+    task: str
+    stage: str
+    environment: str
+
+    @property
+    def ref(self) -> StageRef:
+        return StageRef(self.run_id, self.dataset, self.task, self.stage, self.environment)
+
+
+@dataclass(frozen=True)
+class ModelStatusChange(_OfStage):
+    """A watched version has another status; `cause` is what its stage was asked for by."""
+
+    detail_type = "Model Status Change"
+
+    version_arn: str
+    status: str
+    project_arn: str = ""
+    version_name: str = ""
+    previous_status: str = ""
+    cause: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class PipelineStageCompleted(_OfStage):
+    """A stage has ended well; `artifact` is the key of what it leaves, and there are no reasons."""
+
+    detail_type = "Pipeline Stage Completed"
+
+    reasons: tuple[str, ...] = ()
+    artifact: str = ""
+
+
+@dataclass(frozen=True)
+class PipelineStageFailed(_OfStage):
+    """A stage has failed, for these reasons, of which `artifact` has all."""
+
+    detail_type = "Pipeline Stage Failed"
+
+    reasons: tuple[str, ...] = ()
+    artifact: str = ""
+
+
+@dataclass(frozen=True)
+class PipelineStageRetry(_OfStage):
+    """A stage is asked for again: for a version, for what an artifact has, or else for the run.
+
+    `is_rollback` is what an earlier release of the stack said instead of naming the decision.
+    """
+
+    detail_type = "Pipeline Stage Retry"
+
+    version_arn: str = ""
+    artifact_key: str = ""
+    decision: str = ""
+    is_rollback: bool = False
+
+    def as_detail(self) -> dict[str, Any]:
+        """What it is about, and nothing of what it is not."""
+        return {name: value for name, value in super().as_detail().items() if value}
+
+    @classmethod
+    def of(cls, detail: Mapping[str, Any]) -> Self:
+        """Read a detail. An earlier release of the stack had one field, `artifact`, for whatever it was about."""
+        subject = str(detail.get("artifact", ""))
+        kinds = {"version_arn": subject.startswith("arn:"), "artifact_key": subject.startswith("runs/")}
+        return super().of({**{name: subject for name, is_it in kinds.items() if is_it}, **detail})
+
+
+@dataclass(frozen=True)
+class ModelApprovalDecided(Event):
+    """A person let a version into an environment, or not; `approval` names the record of it."""
+
+    detail_type = "Model Approval Decided"
+
+    run_id: str
+    dataset: str
+    task: str
+    environment: str
+    approval: str
+    decision: str = ""
+    approver: str = ""
+    comment: str = ""
+
+    def as_detail(self) -> dict[str, Any]:
+        """`target` says the same as `environment`: rules of an earlier release, and of other people, ask for it."""
+        return {**super().as_detail(), "target": self.environment}
+
+    @classmethod
+    def of(cls, detail: Mapping[str, Any]) -> Self:
+        """Read a detail. An earlier release of the stack had `target` alone."""
+        return super().of({**detail, "environment": detail.get("environment") or detail["target"]})
+
+
+@dataclass(frozen=True)
+class ModelReleased(Event):
+    """A version became the current one of an environment."""
+
+    detail_type = "Model Released"
+
+    run_id: str
+    dataset: str
+    task: str
+    environment: str
+    version_arn: str
+    previous_version_arn: str = ""
+    is_running: bool = False
+
+
+@dataclass(frozen=True)
+class ModelRollbackRequested(Event):
+    """Somebody wants a run back; `decision` names the record of who, in the table."""
+
+    detail_type = "Model Rollback Requested"
+
+    run_id: str
+    dataset: str
+    task: str
+    environment: str
+    decision: str = ""
+
+
+@dataclass(frozen=True)
+class ModelsSwept(Event):
+    """Models that nobody might use were stopped."""
+
+    detail_type = "Models Swept"
+
+    version_arns: tuple[str, ...]
+    swept_at: str
+
+
+@dataclass(frozen=True)
+class ModelsDeleted(Event):
+    """Models of one project that were never released were deleted."""
+
+    detail_type = "Models Deleted"
+
+    version_arns: tuple[str, ...]
+    deleted_at: str
+
+
+KINDS: Mapping[str, type[Event]] = {
+    kind.detail_type: kind
+    for kind in (
+        *(ModelStatusChange, PipelineStageCompleted, PipelineStageFailed, PipelineStageRetry),
+        *(ModelApprovalDecided, ModelReleased, ModelRollbackRequested, ModelsSwept, ModelsDeleted),
+    )
+}

@@ -1,0 +1,142 @@
+"""Approvals: what was put before a person, behind which link, and what was decided. The table never has the token."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from mlops import stack
+from mlops.records import runs
+from mlops.records.table import OWN
+from mlops.stage import StageRef
+
+PENDING, APPROVED, REJECTED = "PENDING", "APPROVED", "REJECTED"
+PREFIX = "APPROVAL#"
+_SK = "APPROVAL"
+_SENT = "SENT"
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A result that a person decides about; `name` is what events and a run's rows call the decision.
+
+    `target` is the environment that the version is to go to, and so is `environment`.
+    """
+
+    name: str
+    run_id: str = ""
+    dataset: str = ""
+    task: str = ""
+    stage: str = ""
+    environment: str = ""
+    target: str = ""
+    artifact: str = ""
+    artifact_digest: str = ""
+    expires_at: int = 0
+    state: str = PENDING
+    approver: str | None = None
+    comment: str = ""
+    decided_at: str = ""
+    passed_on: bool = False
+
+    @property
+    def ref(self) -> StageRef:
+        return StageRef(self.run_id, self.dataset, self.task, self.stage, self.environment)
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the link is no good any more; what is decided stays so."""
+        return self.state == PENDING and self.expires_at <= time.time()
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which approval a person was asked for about a run and an environment, and for which result."""
+
+    approval: str
+    artifact_digest: str = ""
+    sent_at: str = ""
+    state: str = _SENT
+
+
+def name_of(token: str) -> str:
+    """What the approval behind a link is called: of its token only the hash is kept."""
+    return f"{PREFIX}{hashlib.sha256(token.encode()).hexdigest()}"
+
+
+def begin(ref: StageRef, artifact: str, digest: str, token: str) -> Approval:
+    """Write a pending approval of `ref.environment` for a result."""
+    approval = Approval(
+        name_of(token),
+        **ref.as_detail(),
+        target=ref.environment,
+        artifact=artifact,
+        artifact_digest=digest,
+        expires_at=int(time.time()) + 86400 * int(stack.setting("APPROVAL_DAYS")),
+    )
+    write(approval)
+    return approval
+
+
+def write(approval: Approval) -> None:
+    """Put an approval as it is."""
+    facts = {field.name: getattr(approval, field.name) for field in fields(approval) if field.name != "name"}
+    # What nobody has decided yet has no place in the row.
+    known = {name: value for name, value in facts.items() if value not in (None, "", False)}
+    OWN.put({"pk": approval.name, "sk": _SK, **known})
+
+
+def find(name: str) -> Approval | None:
+    """The approval of this name, also when it has expired."""
+    row = OWN.get(name, _SK) if name.startswith(PREFIX) else None
+    return _read(name, row) if row else None
+
+
+def decide(approval: Approval, state: str, approver: str, comment: str, source: Mapping[str, str]) -> Approval:
+    """Record a decision, unless one was made or the link has expired; returns the approval as it stands then.
+
+    `source` is from where it was sent.
+    """
+    decided = {"state": state, "approver": approver, "comment": comment, "decided_at": runs.now(), **source}
+    is_open = Attr("state").eq(PENDING) & Attr("expires_at").gt(int(time.time()))
+    OWN.update(approval.name, _SK, decided, is_open)
+    return find(approval.name) or approval
+
+
+def note_passed_on(approval: Approval) -> None:
+    """Remember that the event about a decision was put."""
+    OWN.update(approval.name, _SK, {"passed_on": True})
+
+
+def asked_for(run_id: str, target: str) -> Request | None:
+    """Which approval was asked for last about a run and an environment."""
+    row = OWN.get(*_request_key(run_id, target))
+    if row is None:
+        return None
+    known = {name: str(row.get(name, "")) for name in ("artifact_digest", "sent_at", "state")}
+    return Request(str(row.get("token_hash", "")), **known)
+
+
+def note_sent(approval: Approval) -> None:
+    """Remember that the e-mail with the link of an approval was sent."""
+    pk, sk = _request_key(approval.run_id, approval.target)
+    facts = {"state": _SENT, "artifact_digest": approval.artifact_digest, "sent_at": runs.now()}
+    OWN.put({"pk": pk, "sk": sk, "token_hash": approval.name, **facts})
+
+
+def was_sent(run_id: str, target: str, digest: str) -> bool:
+    """Whether somebody was asked about exactly this result."""
+    asked = asked_for(run_id, target)
+    return asked is not None and (asked.state, asked.artifact_digest) == (_SENT, digest)
+
+
+def _request_key(run_id: str, target: str) -> tuple[str, str]:
+    return runs.partition(run_id), f"{PREFIX}{target}"
+
+
+def _read(name: str, row: Mapping[str, Any]) -> Approval:
+    known = {field.name: row[field.name] for field in fields(Approval) if field.name in row}
+    return Approval(name, **{**known, "expires_at": int(row.get("expires_at", 0))})

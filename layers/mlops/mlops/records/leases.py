@@ -1,0 +1,94 @@
+"""Leases: until when a started model may be used, and what for. One is written before every start."""
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from mlops import stack
+from mlops.records.table import OWN, Table
+from mlops.stage import StageRef, ref_of
+
+_SK = "LEASE"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to use a version for the test of a stage, which a decision may have asked for; times in seconds."""
+
+    lease_id: str
+    version_arn: str
+    ref: StageRef
+    started_at: int
+    expires_at: int
+    is_rollback: bool = False
+    decision: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.expires_at <= time.time()
+
+
+def of(version_arn: str, table: Table = OWN) -> Lease | None:
+    """The lease of a version, over or not."""
+    row = table.get(_pk(version_arn), _SK)
+    return _read(row) if row else None
+
+
+def is_held(version_arn: str, table: Table = OWN) -> bool:
+    """Whether somebody may still use a version."""
+    lease = of(version_arn, table)
+    return lease is not None and not lease.is_over
+
+
+def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "") -> Lease:
+    """Lease a version, or find the lease that is held."""
+    held = of(version_arn)
+    if held and not held.is_over:
+        return held
+    now = int(time.time())
+    end = now + 60 * int(stack.setting("LEASE_MINUTES"))
+    lease = Lease(id_of(decision), version_arn, ref, now, end, is_rollback, decision)
+    write(lease)
+    return lease
+
+
+def write(lease: Lease, table: Table = OWN) -> None:
+    """Put a lease in the place of any other of its version."""
+    names = ("lease_id", "version_arn", "started_at", "expires_at", "is_rollback", "decision")
+    facts = {name: getattr(lease, name) for name in names}
+    table.put({"pk": _pk(lease.version_arn), "sk": _SK, **facts, **lease.ref.as_detail()})
+
+
+def id_of(decision: str) -> str:
+    """The lease of a decision's test is always the same one, whoever delivers the decision how often."""
+    return (uuid.uuid5(uuid.NAMESPACE_URL, decision) if decision else uuid.uuid4()).hex
+
+
+def give_back(version_arn: str, lease_id: str) -> None:
+    """End a lease, unless another one has taken its place."""
+    OWN.delete(_pk(version_arn), _SK, Attr("lease_id").eq(lease_id))
+
+
+def end(version_arn: str) -> None:
+    """End whatever lease a version has."""
+    OWN.delete(_pk(version_arn), _SK)
+
+
+def _pk(version_arn: str) -> str:
+    return f"LEASE#{version_arn}"
+
+
+def _read(row: Mapping[str, Any]) -> Lease:
+    return Lease(
+        lease_id=str(row["lease_id"]),
+        version_arn=str(row["version_arn"]),
+        ref=ref_of(row),
+        started_at=int(row["started_at"]),
+        expires_at=int(row["expires_at"]),
+        is_rollback=bool(row.get("is_rollback")),
+        decision=str(row.get("decision", "")),
+    )
