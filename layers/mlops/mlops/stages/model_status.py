@@ -1,6 +1,5 @@
 """The events Rekognition does not emit: one queue message per watched version, sent again until the awaited change."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,8 +36,8 @@ def handle(message: Message) -> None:
         _end_stage(ref, status, described)
     elif status in ("DELETED", "DELETING"):
         runs.fail(ref, [f"the version {name} was deleted while the stage waited for {' or '.join(message['until'])}"])
-    elif time.time() > message["deadline"]:
-        runs.fail(ref, [f"{name} is still {status} after {stack.setting('DEADLINE_HOURS')} hours"])
+    elif stack.here().clock.time() > message["deadline"]:
+        runs.fail(ref, [f"{name} is still {status} after {stack.here().deadline_hours} hours"])
     else:
         send({**message, "previous": status, "hop": watch.hop + 1})
     watches.take(watch)

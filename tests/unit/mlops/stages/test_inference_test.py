@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from mlops.judging.answers import Call, Subject
 from mlops.stages import inference_test
+from tests.unit.mlops.world import set_clock
 
 KEY = "datasets/parts/test/cut/0.png"
 RECORDED = Subject(KEY, "cut", 99, 99, digest="same", version_id="v1")
@@ -29,7 +30,7 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(inference_test, "time", clock)
+    set_clock(monkeypatch, monotonic=clock.monotonic, sleep=clock.sleep)
     monkeypatch.setenv("DATA_BUCKET", "data")
     monkeypatch.setattr("mlops.records.images.record_of", lambda key: None)
     return clock
