@@ -197,13 +197,16 @@ def _delete_dataset(probe: Probe, arn: str) -> None:
 def _sixth_policy(probe: Probe) -> Verdict:
     rekognition, project = probe.client("rekognition"), probe.project()
     _, partition, _, region, account, _ = project.split(":", 5)
-    resource = f"arn:{partition}:rekognition:{region}:{account}:project/{probe.name}/version/*/*"
+    # A version that is not there, by its whole ARN: whether wildcards are taken is not documented.
+    resource = f"arn:{partition}:rekognition:{region}:{account}:project/{probe.name}/version/none/1700000000000"
     principal = {"AWS": f"arn:{partition}:iam::{account}:root"}
     allowed = {"Effect": "Allow", "Principal": principal, "Action": "rekognition:CopyProjectVersion"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [{**allowed, "Resource": resource}]})
     for number in range(1, 7):
         policy = {"ProjectArn": project, "PolicyName": f"policy{number}"}
         if code := refusal(partial(rekognition.put_project_policy, **policy, PolicyDocument=document)):
+            if code == "MalformedPolicyDocumentException":
+                raise CannotTry(f"policy {number} was refused as malformed")
             is_known = number == 6 and code == "LimitExceededException"
             return verdict(is_known, f"policy {number} was answered with {code}")
         probe.later(f"policy {number} of {project}", partial(rekognition.delete_project_policy, **policy))
@@ -530,10 +533,11 @@ ROWS = (
     _row(
         5,
         "StopProjectVersion is refused while the version is `STARTING`",
-        "for running models only",
+        "for running models only; public code calls it then, too, and goes on as if that had worked",
         "stops only after `RUNNING` was seen. Refused while `STARTING` or `RUNNING`: raises, so that it is tried again "
         "and an alarm fires. `STOPPING` and `STOPPED` are success",
-        "a stop that is asked for early is taken; whether the model then stays off is looked at by the sweeper",
+        "a stop that is asked for early is taken, and the test that waited for the model fails; whether it then stays "
+        "off is looked at by the sweeper. Both answers are tried in `tests/e2e/test_stopping.py`",
     ),
     _row(
         6,

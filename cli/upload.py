@@ -5,18 +5,18 @@ What is checked is checked by the functions that the stack itself uses.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cli.stack import CommandRefused
 from mlops.dataset import datasets
 from mlops.dataset.annotations import annotate
-from mlops.dataset.keys import KeyRefused, dataset_of, dataset_prefix, parse_upload, settings_key
-from mlops.dataset.limits import MAX_BYTES
-from mlops.pictures.looking import MaskRules, facts_of
+from mlops.dataset.keys import KeyRefused, annotations_key, dataset_of, dataset_prefix, parse_upload, settings_key
+from mlops.pictures.looking import MOST_BYTES_OF_A_FILE, MaskRules, look
 from mlops.words import counted
 
 PARALLEL = 8
@@ -126,15 +126,16 @@ def checked(given: Plan, advance: Advance = lambda: None, rules: MaskRules | Non
 def _record(key: str, path: Path, rules: MaskRules) -> tuple[dict[str, Any], Content | None]:
     """What the stack would record of a file, and its content, where it could be read."""
     upload = parse_upload(key)
-    row = {"sk": key, "kind": upload.kind, "folder": upload.split, "etag": "", "uploaded_at": "", "state": "ACCEPTED"}
+    row = {"sk": key, "kind": upload.kind, "folder": upload.side, "etag": "", "uploaded_at": "", "state": "ACCEPTED"}
     try:
         size = path.stat().st_size
-        if size > MAX_BYTES:
-            return {**row, "state": "REFUSED", "reason": f"has {size} bytes; at most {MAX_BYTES} are allowed"}, None
+        if size > MOST_BYTES_OF_A_FILE:
+            reason = f"has {size} bytes; at most {MOST_BYTES_OF_A_FILE} are read"
+            return {**row, "state": "REFUSED", "reason": reason}, None
         data = path.read_bytes()
     except OSError as error:
         return {**row, "kind": "unread", "state": "REFUSED", "reason": _os_fault(error)}, None
-    facts = facts_of(upload, data, rules) if upload.kind in ("image", "mask") else {}
+    facts = look(upload, data, rules).facts if upload.kind in ("image", "mask") else {}
     return {**row, **facts}, _content(data)
 
 
@@ -154,7 +155,8 @@ class _Together:
 def _together(given: Plan, records: Sequence[Mapping[str, Any]]) -> _Together:
     settings = settings_key(given.dataset)
     content = given.files[settings].read_bytes() if any(row["sk"] == settings for row in records) else None
-    dataset = datasets.read(given.dataset, records, content)
+    annotations = _annotations(given, {row["sk"] for row in records})
+    dataset = datasets.read(given.dataset, records, content, annotations)
     # Of copies under one label the stack takes one: no harm.
     taken = {image.digest for image in dataset.images}
     copies = {row["sk"] for row in records if row["sk"] in dataset.refused and row.get("digest") in taken}
@@ -168,6 +170,15 @@ def _together(given: Plan, records: Sequence[Mapping[str, Any]]) -> _Together:
     if dataset.problem:
         refused[settings] = dataset.problem
     return _Together(refused, lacking, remarks)
+
+
+def _annotations(given: Plan, keys: Collection[str]) -> datasets.Annotations:
+    path = given.files.get(annotations_key(given.dataset))
+    if path is None:
+        return datasets.Annotations()
+    with path.open("rb") as file:
+        chunks = iter(partial(file.read, 1 << 20), b"")
+        return datasets.read_annotations(given.dataset, chunks, "", keys)
 
 
 def missing(s3: Any, bucket: str, given: Plan, recorded: Mapping[str, tuple[str, str]] | None = None) -> list[str]:

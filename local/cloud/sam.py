@@ -61,9 +61,9 @@ class Sam:
         return folder
 
     def _run(self, action: str, seconds: float, template: Path, *options: str) -> None:
-        # An empty configuration: sam would otherwise pick up the settings meant for a real account.
+        # A configuration of its own: sam would otherwise pick up the settings meant for a real account.
         configuration = self.state / "samconfig.toml"
-        configuration.write_text("version = 0.1\n")
+        configuration.write_text("version = 0.1\n[default.global.parameters]\nlanguage_extensions = true\n")
         files = ("--template-file", str(template), "--config-file", str(configuration))
         with ChildProcess(
             f"sam {action}",

@@ -67,6 +67,7 @@ def _settings(options: argparse.Namespace, state: Path) -> Settings:
         control_plane_tps=options.control_plane_tps,
         faults=tuple(options.fault),
         splits_training_dataset=options.split_training_dataset,
+        stops_while_starting=options.stop_while_starting,
         changes=options.changes,
     )
 
@@ -145,6 +146,11 @@ def _add_behaviour(parser: argparse.ArgumentParser) -> None:
         "--split-training-dataset",
         action="store_true",
         help="without a testing dataset, test with a fifth of the training dataset instead of refusing to train",
+    )
+    parser.add_argument(
+        "--stop-while-starting",
+        action="store_true",
+        help="take StopProjectVersion while a version is STARTING, instead of refusing it until it is RUNNING",
     )
     parser.add_argument(
         "--changes",

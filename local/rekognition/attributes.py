@@ -1,7 +1,7 @@
 """The label attributes of a manifest line: what each says, and what is wrong with it.
 
-An attribute is a pair of keys, X and X-metadata. Its form is checked first; what it says only when the form of the
-whole line is sound.
+An attribute is a pair of keys, X and X-metadata. Its form is checked first; what it says only when that is sound. One
+that is wrong says nothing about the others of its line.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

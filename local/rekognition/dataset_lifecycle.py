@@ -37,7 +37,7 @@ class DatasetLifecycle:
         store: Store,
         storage: Callable[[str, Credentials | None], ObjectStorage],
         settings: Settings,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._store, self._storage, self._spawn = store, storage, spawn
         self._transition_seconds = settings.transition_seconds
@@ -76,9 +76,9 @@ class DatasetLifecycle:
             await work
         except DatasetError as error:
             code, message = "CLIENT_ERROR", str(error)
-        except Exception as error:
+        except Exception:
             _log.exception("%s", datasets[0].arn)
-            code, message = "SERVICE_ERROR", f"The local service failed ({error!r}); see its log."
+            code, message = "SERVICE_ERROR", "The local service failed; see its log."
         await visible
         for dataset in datasets:
             self._end_change(dataset.arn, begun, code, message)

@@ -47,12 +47,12 @@ def read_entries(rows: Iterable[str]) -> Iterator[Entry]:
     for row in rows:
         line = parse_line(row)
         if line.source is not None and line.document is not None:
-            yield _entry(parse_line(json.dumps(_without_additions(line.document))))
+            yield _entry(parse_line(_text(_without_additions(line.document))))
 
 
 def training_line(body: str) -> str:
     """Return the line of an entry as it was handed in."""
-    return json.dumps(_without_additions(json.loads(body)))
+    return _text(_without_additions(json.loads(body)))
 
 
 def _entry(line: ManifestLine) -> Entry:
@@ -60,12 +60,17 @@ def _entry(line: ManifestLine) -> Entry:
     boxed = {annotation.label for annotation in line.annotations if annotation.box}
     return Entry(
         source_ref=document["source-ref"],
-        body=json.dumps({**document, _METADATA: {"is_labeled": line.is_valid}}),
+        body=_text({**document, _METADATA: {"is_labeled": line.is_valid}}),
         is_labeled=line.is_valid,
         has_errors=any(found.is_error for found in line.findings),
         labels=sorted(line.label_set),
         boxed_labels=sorted(boxed),
     )
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    """Write a line as AWS's example of ListDatasetEntries has it, without spaces."""
+    return json.dumps(document, separators=(",", ":"))
 
 
 def _without_additions(document: Mapping[str, Any]) -> dict[str, Any]:

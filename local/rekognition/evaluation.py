@@ -1,18 +1,22 @@
 """How good a model is on its testing images, in the numbers and files of the service; of whatever kind it is."""
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from statistics import fmean
 from typing import Any
 
-from local.rekognition.attributes import METADATA, used_part
+from local.rekognition.attributes import METADATA, Annotation, used_part
 from local.rekognition.manifest import ManifestLine
 
 TRUTH = "rekognition-custom-labels-training"
 PREDICTION = "rekognition-custom-labels-evaluation"
+OBJECT_ID = "rekognition-custom-labels-object-id"
+# As many decimals of a confidence are shown; what is judged is what is shown, so that it can be judged again.
+CONFIDENCE_DIGITS = 5
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def summary_document(evaluation: Evaluation, context: EvaluationContext) -> dict
         "Version": 1,
         "AggregatedEvaluationResults": {"Metrics": aggregates} if context.nest_aggregates else aggregates,
         "EvaluationDetails": {
-            "EvaluationEndTimestamp": iso_time(context.ended, "microseconds"),
+            "EvaluationEndTimestamp": iso_time(context.ended),
             "Labels": list(evaluation.labels),
             "NumberOfTestingImages": evaluation.testing_images,
             "NumberOfTrainingImages": context.training_images,
@@ -120,14 +124,43 @@ def _label_result(metrics: LabelMetrics) -> dict[str, Any]:
     }
 
 
-def truth_attributes(line: ManifestLine) -> dict[str, Any]:
-    """Write what of a line a model was tested with, renamed as in snapshots."""
-    attributes: dict[str, Any] = {}
+def class_numbers(labels: Iterable[str], lines: Iterable[ManifestLine]) -> dict[str, int]:
+    """Number the labels of a model, then those that only these lines have: in a file, a class has one number."""
+    others = sorted({label for line in lines for label in line.label_set})
+    return {label: number for number, label in enumerate(dict.fromkeys([*labels, *others]))}
+
+
+def class_map(labels: Iterable[str], numbers: Mapping[str, int]) -> dict[str, str]:
+    """Write the class-map of these labels."""
+    return {str(number): label for number, label in sorted((numbers[label], label) for label in set(labels))}
+
+
+def truth_manifest(labels: Sequence[str], lines: Sequence[ManifestLine]) -> Iterator[str]:
+    """Write the TrainingGroundTruth lines: what a model with these labels was trained on."""
+    numbers = class_numbers(labels, lines)
+    return (json.dumps(truth_document(place, line, numbers)) for place, line in enumerate(lines, start=1))
+
+
+def truth_document(place: int, line: ManifestLine, numbers: Mapping[str, int]) -> dict[str, Any]:
+    """Write what of a line a model was trained on or tested with; `place` counts the lines of the file from 1."""
+    document: dict[str, Any] = {"source-ref": (line.document or {})["source-ref"]}
     for index, (key, annotations) in enumerate(groupby(line.annotations, key=lambda found: found.attribute)):
-        value, metadata = used_part(line.document or {}, key, tuple(annotations))
-        attributes[f"{TRUTH}-{index}"] = value
-        attributes[f"{TRUTH}-{index}{METADATA}"] = {**metadata, "job-name": f"{TRUTH}-job"}
-    return attributes
+        value, metadata = _numbered(line, key, tuple(annotations), numbers)
+        document[f"{TRUTH}-{index}"] = value
+        document[f"{TRUTH}-{index}{METADATA}"] = {**metadata, "job-name": f"{TRUTH}-job"}
+    return document | {OBJECT_ID: place}
+
+
+def _numbered(
+    line: ManifestLine, key: str, annotations: tuple[Annotation, ...], numbers: Mapping[str, int]
+) -> tuple[Any, dict[str, Any]]:
+    value, metadata = used_part(line.document or {}, key, annotations)
+    labels = [annotation.label for annotation in annotations]
+    if annotations[0].box is None:
+        return numbers[labels[0]], metadata
+    pairs = zip(value["annotations"], labels, strict=True)
+    boxes = [{**entry, "class_id": numbers[label]} for entry, label in pairs]
+    return {**value, "annotations": boxes}, {**metadata, "class-map": class_map(labels, numbers)}
 
 
 def evaluation_details(*, predicted: bool, present: bool) -> dict[str, Any]:
@@ -149,10 +182,10 @@ def prediction_metadata(ended: datetime, kind: str) -> dict[str, Any]:
         "type": kind,
         "job-name": f"{PREDICTION}-job",
         "human-annotated": "no",
-        "creation-date": iso_time(ended, "milliseconds"),
+        "creation-date": iso_time(ended),
     }
 
 
-def iso_time(time: datetime, precision: str) -> str:
-    """Write a time as the service's files do: UTC, and they do not say so."""
-    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision)
+def iso_time(time: datetime) -> str:
+    """Write a time as the service's files do: in microseconds of UTC, and they do not say so."""
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

@@ -1,11 +1,13 @@
 """What the parts of label attributes must look like."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 SIDES = ("left", "top", "width", "height")
 _MOST_PIXELS = 1 << 31
+_CLASS_NUMBER = re.compile("[0-9]+")
 
 
 def is_integer(value: Any) -> bool:
@@ -35,7 +37,9 @@ def is_label_metadata(metadata: dict[str, Any]) -> bool:
 def is_box_metadata(metadata: dict[str, Any]) -> bool:
     """Tell an X-metadata that has what boxes need; a missing confidence has a code of its own."""
     names = metadata.get("class-map")
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+    if not isinstance(names, dict) or not all(_CLASS_NUMBER.fullmatch(number) for number in names):
+        return False
+    if not all(isinstance(name, str) for name in names.values()):
         return False
     return _are(metadata.get("objects"), _is_object)
 
@@ -68,7 +72,7 @@ def _is_annotation(value: Any) -> bool:
 
 
 def _is_object(value: Any) -> bool:
-    return isinstance(value, dict) and (value.get("confidence") is None or _is_number(value["confidence"]))
+    return isinstance(value, dict) and (value.get("confidence") is None or _is_confidence(value["confidence"]))
 
 
 def _are(values: Any, check: Callable[[Any], bool]) -> bool:

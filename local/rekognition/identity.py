@@ -73,7 +73,7 @@ def caller_of_request(headers: Mapping[str, str], default_account: str) -> Calle
         said = json.loads(base64.b64decode(headers["x-forward-access"], validate=True))
         return Caller(scope, said["principal"], Credentials(**said["credentials"]))
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise ServiceError("InvalidSignatureException", f"x-forward-access is malformed: {error!r}", 403) from error
+        raise ServiceError("InvalidSignatureException", "x-forward-access is malformed.", 403) from error
 
 
 def _scope(authorization: str, default_account: str) -> Scope:

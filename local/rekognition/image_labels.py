@@ -13,14 +13,16 @@ import numpy as np
 from local.rekognition.attributes import LABEL_TYPE, METADATA
 from local.rekognition.dataset import Dataset
 from local.rekognition.evaluation import (
+    CONFIDENCE_DIGITS,
     PREDICTION,
     Evaluation,
     EvaluationContext,
     LabelMetrics,
+    class_numbers,
     evaluation_details,
     label_metrics,
     prediction_metadata,
-    truth_attributes,
+    truth_document,
 )
 from local.rekognition.manifest import ManifestLine
 from local.rekognition.models import Classifier, Engine, Found, own_cuts
@@ -62,7 +64,7 @@ def test(model: Classifier, testing: Dataset) -> "LabelEvaluation":
 
 @dataclass(frozen=True)
 class LabelEvaluation(Evaluation):
-    """A classifier on its testing images: `scores` is float32 (images, labels), `truth` bool of the same shape."""
+    """A classifier on its testing images: `scores` is float (images, labels), `truth` bool of the same shape."""
 
     labels: tuple[str, ...]
     scores: np.ndarray
@@ -78,10 +80,12 @@ class LabelEvaluation(Evaluation):
 
     def snapshot(self, lines: Sequence[ManifestLine], ended: datetime) -> Iterator[str]:
         """Write one prediction for every label of each image."""
-        for line, scores in zip(lines, self.scores, strict=True):
-            document = {"source-ref": (line.document or {})["source-ref"], **truth_attributes(line)}
-            for index, (metrics, score) in enumerate(zip(self.metrics, scores, strict=True)):
-                document |= _prediction(index, metrics, float(score), metrics.label in line.label_set, ended)
+        numbers = class_numbers(self.labels, lines)
+        for place, (line, scores) in enumerate(zip(lines, self.scores, strict=True), start=1):
+            document = truth_document(place, line, numbers)
+            for metrics, score in zip(self.metrics, scores, strict=True):
+                number = numbers[metrics.label]
+                document |= _prediction(number, metrics, float(score), metrics.label in line.label_set, ended)
             yield json.dumps(document)
 
 
@@ -91,10 +95,11 @@ def evaluate(
     truths: Sequence[frozenset[str]],
     cuts: Mapping[str, float] = MappingProxyType({}),
 ) -> LabelEvaluation:
-    """Measure float32 scores of shape (images, labels) against the true labels of each image.
+    """Measure scores of shape (images, labels), as a snapshot shows them, against the true labels of each image.
 
     cuts: where the engine itself would cut, for the labels of which it knows.
     """
+    scores = np.round(scores.astype(float), CONFIDENCE_DIGITS)
     truth = np.array([[label in true for label in labels] for true in truths], dtype=bool)
     columns = zip(labels, scores.T, truth.T, map(cuts.get, labels), strict=True)
     return LabelEvaluation(tuple(labels), scores, truth, tuple(_metrics(*column) for column in columns))
@@ -107,7 +112,7 @@ def best_threshold(scores: np.ndarray, truth: np.ndarray, own_cut: float | None 
 
 def _metrics(label: str, scores: np.ndarray, truth: np.ndarray, own_cut: float | None) -> LabelMetrics:
     threshold = best_threshold(scores, truth, own_cut)
-    predicted = scores.astype(float) >= threshold
+    predicted = scores >= threshold
     hits, positives, support = int((predicted & truth).sum()), int(predicted.sum()), int(truth.sum())
     return label_metrics(label, threshold, hits=hits, positives=positives, truths=support, testing_images=support)
 
@@ -130,7 +135,7 @@ def confusion_matrix(evaluation: LabelEvaluation, *, normalize_rows: bool) -> li
     return entries
 
 
-def _prediction(index: int, metrics: LabelMetrics, score: float, present: bool, ended: datetime) -> Mapping[str, Any]:
+def _prediction(number: int, metrics: LabelMetrics, score: float, present: bool, ended: datetime) -> Mapping[str, Any]:
     predicted = score >= metrics.threshold
     metadata = {
         "class-name": metrics.label,
@@ -138,4 +143,4 @@ def _prediction(index: int, metrics: LabelMetrics, score: float, present: bool, 
         **prediction_metadata(ended, LABEL_TYPE),
         f"{PREDICTION}-details": evaluation_details(predicted=predicted, present=present),
     }
-    return {f"{PREDICTION}-{index}": int(predicted), f"{PREDICTION}-{index}{METADATA}": metadata}
+    return {f"{PREDICTION}-{number}": number, f"{PREDICTION}-{number}{METADATA}": metadata}

@@ -42,6 +42,6 @@ def _size(data: bytes) -> tuple[int, int]:
         with Image.open(io.BytesIO(bare(data)), formats=("PNG", "JPEG")) as image:
             return image.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLargeError(f"The image has too many pixels: {error}") from error
+        raise ImageTooLargeError(f"The image has too many pixels; a side has at most {limits.MAX_SIDE}.") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise UnsupportedFormatError(f"The image is not a readable PNG or JPEG file: {error}") from error
+        raise UnsupportedFormatError("The image is not a PNG or JPEG file that can be read.") from error

@@ -47,10 +47,15 @@ class RunningModel:
             raise ServiceError("ImageTooLargeException", f"Image size is too large. {error}") from error
         except ImageTooSmallError as error:
             raise invalid_parameter(f"Request has invalid parameters. {error}") from error
-        except (UnsupportedFormatError, ValueError) as error:
-            message = f"Request has invalid image format. {error}"
-            raise ServiceError("InvalidImageFormatException", message) from error
+        except UnsupportedFormatError as error:
+            raise _invalid_format(str(error)) from error
+        except ValueError as error:  # of the engine, whose sentence may be that of any library
+            raise _invalid_format("The image is damaged: it cannot be decoded.") from error
         return self.kind.find(self.model, image)
+
+
+def _invalid_format(detail: str) -> ServiceError:
+    return ServiceError("InvalidImageFormatException", f"Request has invalid image format. {detail}")
 
 
 def load_model(

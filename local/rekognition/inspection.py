@@ -60,11 +60,6 @@ def validation_manifest(dataset: Dataset) -> str:
     return "".join(f"{json.dumps(line.annotated())}\n" for line in dataset.lines)
 
 
-def usable_manifest(dataset: Dataset) -> str:
-    """Write the lines that were used, as they were given."""
-    return "".join(f"{json.dumps(line.document)}\n" for line in dataset.valid_lines)
-
-
 def _with_manifest_codes(
     found: Inspection, given: Dataset, given_testing: Dataset | None, storage: ObjectStorage
 ) -> Inspection:

@@ -53,6 +53,7 @@ class Lifecycle:
         self._settings = settings
         self._tasks: set[asyncio.Task[Any]] = set()
         self._running: dict[str, RunningModel] = {}
+        self._starting: dict[str, asyncio.Task[Any]] = {}
         self.storage: Callable[[str, Credentials | None], ObjectStorage] = lru_cache(_STORAGES)(
             lambda region, credentials: ObjectStorage(region, settings.s3_endpoint, credentials)
         )
@@ -106,12 +107,20 @@ class Lifecycle:
 
     def start(self, version: ProjectVersion) -> None:
         """Load the model of a version that is STARTING."""
-        self._carry(version.arn, self._loaded(version), VersionStatus.FAILED)
+        task = self._carry(version.arn, self._loaded(version), VersionStatus.FAILED)
+        self._starting[version.arn] = task
+        task.add_done_callback(partial(self._forget_start, version.arn))
 
     def stop(self, version: ProjectVersion) -> None:
-        """Unload the model of a version that is STOPPING."""
+        """Unload the model of a version that is STOPPING; a start that is under way ends here."""
+        if version.arn in self._starting:
+            self._starting[version.arn].cancel()
         self._running.pop(version.arn, None)
         self._carry(version.arn, _unloaded(), VersionStatus.FAILED)
+
+    def _forget_start(self, arn: str, task: asyncio.Task[Any]) -> None:
+        if self._starting.get(arn) is task:
+            del self._starting[arn]
 
     def delete(self, version: ProjectVersion) -> None:
         """Remove a version that is DELETING."""
@@ -137,24 +146,28 @@ class Lifecycle:
 
     def _carry(
         self, arn: str, work: Coroutine[Any, Any, Changes], failed: VersionStatus, at_least: float = 0.0
-    ) -> None:
+    ) -> asyncio.Task[Any]:
         seconds = max(at_least, self._settings.transition_seconds)
-        self._spawn(self._carried(arn, work, failed, seconds))
+        return self._spawn(self._carried(arn, work, failed, seconds))
 
     async def _carried(self, arn: str, work: Awaitable[Changes], failed: VersionStatus, seconds: float) -> None:
         visible = asyncio.create_task(asyncio.sleep(seconds))
         try:
             changes = await work
-        except Exception as error:
+        except Exception:
             _log.exception("%s: %s", arn, failed)
-            changes = {"status": failed, "status_message": f"The local service failed ({error!r}); see its log."}
+            changes = {"status": failed, "status_message": "The local service failed; see its log."}
+        except asyncio.CancelledError:
+            visible.cancel()
+            raise
         await visible
         self._update(arn, changes)
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _update(self, arn: str, changes: Changes) -> None:
         # The record is read again, because tags may have changed since the work began.
@@ -192,9 +205,10 @@ class Lifecycle:
             use_case = UseCase(version.use_case)
             parts = (self._settings.engine, use_case, path, version.thresholds, capacity)
             model = await asyncio.to_thread(load_model, *parts)
-        except Exception as error:
+        except Exception:
             _log.exception("%s: the model does not load", version.arn)
-            return {"status": VersionStatus.FAILED, "status_message": f"The model could not be loaded: {error}"}
+            message = "The model could not be loaded; see the log of the service."
+            return {"status": VersionStatus.FAILED, "status_message": message}
         self._running[version.arn] = model
         return {"status": VersionStatus.RUNNING, "status_message": "The model is running."}
 

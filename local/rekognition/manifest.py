@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -121,14 +122,15 @@ def parse_manifest(text: str) -> tuple[ManifestLine, ...]:
 
 
 def parse_line(row: str) -> ManifestLine:
-    """Parse one line; the structure is checked first, and only a sound one for what it says."""
+    """Parse one line; what is wrong with the line itself loses it, a bad attribute is lost alone."""
     document = _json_object(row)
     if document is None:
         return ManifestLine(None, findings=(finding("ERROR_INVALID_JSON_LINE"),))
     line = ManifestLine(document, _source(document))
     structural = tuple(_structural_findings(document))
     if structural:
-        return line.rejected(*structural)
+        forms = (found for key in label_attributes(document) for found in _form_findings(document, key))
+        return line.rejected(*structural, *forms)
     if set(document) == {"source-ref"}:
         return line.rejected(finding("WARNING_UNANNOTATED_RECORD"))
     return _with_annotations(line, document)
@@ -173,17 +175,22 @@ def _structural_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
         yield finding("ERROR_MISSING_SOURCE_REF")
     elif _source(document) is None:
         yield finding("ERROR_INVALID_SOURCE_REF_FORMAT")
-    attributes = label_attributes(document)
-    if not attributes and set(document) - {"source-ref"}:
+    if not label_attributes(document) and set(document) - {"source-ref"}:
         yield finding("ERROR_NO_LABEL_ATTRIBUTES")
-    for key in attributes:
-        yield from form_findings(key, document[key], document[key + METADATA])
+
+
+def _form_findings(document: Mapping[str, Any], key: str) -> tuple[Finding, ...]:
+    return tuple(form_findings(key, document[key], document[key + METADATA]))
 
 
 def _with_annotations(line: ManifestLine, document: Mapping[str, Any]) -> ManifestLine:
-    readings = [read_attribute(key, document[key], document[key + METADATA]) for key in label_attributes(document)]
+    forms = {key: _form_findings(document, key) for key in label_attributes(document)}
+    sound = [key for key, problems in forms.items() if not problems]
+    readings = [read_attribute(key, document[key], document[key + METADATA]) for key in sound]
     annotations = tuple(annotation for found, _ in readings for annotation in found)
-    findings = tuple(found for _, problems in readings for found in problems)
+    findings = tuple(chain(*forms.values(), *(problems for _, problems in readings)))
+    if not sound:
+        return line.rejected(*findings)
     image_labels = {annotation.label for annotation in annotations if annotation.box is None}
     if len(image_labels) > limits.LABELS_PER_IMAGE:
         return line.rejected(*findings, finding("ERROR_NO_VALID_LABEL_ATTRIBUTES"))

@@ -15,21 +15,22 @@ from local.rekognition.attributes import BOX_TYPE, METADATA
 from local.rekognition.boxes import Box, match
 from local.rekognition.dataset import Dataset
 from local.rekognition.evaluation import (
+    CONFIDENCE_DIGITS,
     PREDICTION,
     Evaluation,
     EvaluationContext,
     LabelMetrics,
+    class_map,
+    class_numbers,
     evaluation_details,
     label_metrics,
     prediction_metadata,
-    truth_attributes,
+    truth_document,
 )
 from local.rekognition.manifest import ManifestLine
 from local.rekognition.models import Detector, Engine, Found, own_cuts
 from local.rekognition.thresholds import assumed_threshold
 
-# Boxes are judged as snapshots show them, so that their numbers can be computed again from a snapshot.
-_DIGITS = 1
 _USUAL_CUT = 0.5
 
 
@@ -71,8 +72,7 @@ def _in_pixels(found: Sequence[Found], line: ManifestLine) -> list[Found]:
 
 
 def _scaled(box: Box, width: int, height: int) -> Box:
-    sides = (box.left * width, box.top * height, box.width * width, box.height * height)
-    return Box(*(round(side, _DIGITS) for side in sides))
+    return Box(box.left * width, box.top * height, box.width * width, box.height * height)
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,11 @@ class BoxEvaluation(Evaluation):
 
     def snapshot(self, lines: Sequence[ManifestLine], ended: datetime) -> Iterator[str]:
         """Write every box at or above its threshold, and below it those that lie on a true box which was missed."""
-        for line, judged in zip(lines, self.judged, strict=True):
+        numbers = class_numbers(self.labels, lines)
+        for place, (line, judged) in enumerate(zip(lines, self.judged, strict=True), start=1):
             shown = [one for one in judged if self._is_shown(one)]
-            document = {"source-ref": (line.document or {})["source-ref"], **truth_attributes(line)}
-            yield json.dumps(document | self._predictions(shown, line, ended))
+            document = truth_document(place, line, numbers)
+            yield json.dumps(document | self._predictions(shown, line, numbers, ended))
 
     def _is_found(self, one: Judged) -> bool:
         return one.found.score >= self.thresholds[one.found.label]
@@ -149,28 +150,31 @@ class BoxEvaluation(Evaluation):
     def _is_shown(self, one: Judged) -> bool:
         return self._is_found(one) or one.truth is not None
 
-    def _predictions(self, shown: Sequence[Judged], line: ManifestLine, ended: datetime) -> dict[str, Any]:
+    def _predictions(
+        self, shown: Sequence[Judged], line: ManifestLine, numbers: Mapping[str, int], ended: datetime
+    ) -> dict[str, Any]:
         (width, height), *_ = line.frames
-        class_ids = {label: index for index, label in enumerate(sorted({one.found.label for one in shown}))}
         value = {
-            "annotations": [_annotation(one.found, class_ids) for one in shown],
+            "annotations": [_annotation(one.found, numbers) for one in shown],
             "image_size": [{"width": width, "height": height, "depth": 3}],
         }
         details = [evaluation_details(predicted=self._is_found(one), present=one.truth is not None) for one in shown]
         metadata = {
+            # In AWS's sample with its one box, that of the box: here that of the surest one.
+            "confidence": max((one.found.score for one in shown), default=0.0),
             "objects": [
                 {"confidence": one.found.score, f"{PREDICTION}-details": detail}
                 for one, detail in zip(shown, details, strict=True)
             ],
-            "class-map": {str(index): label for label, index in class_ids.items()},
+            "class-map": class_map([one.found.label for one in shown], numbers),
             **prediction_metadata(ended, BOX_TYPE),
         }
         return {PREDICTION: value, PREDICTION + METADATA: metadata}
 
 
-def _annotation(found: Found, class_ids: Mapping[str, int]) -> dict[str, Any]:
+def _annotation(found: Found, numbers: Mapping[str, int]) -> dict[str, Any]:
     assert found.box is not None
-    return {"class_id": class_ids[found.label], **asdict(found.box)}
+    return {"class_id": numbers[found.label], **{side: int(pixels) for side, pixels in asdict(found.box).items()}}
 
 
 def evaluate(
@@ -179,15 +183,25 @@ def evaluate(
     lines: Sequence[ManifestLine],
     cuts: Mapping[str, float] = MappingProxyType({}),
 ) -> BoxEvaluation:
-    """Measure what was found on each image, in pixels, against the boxes of its line.
+    """Measure what was found on each image, in pixels, as a snapshot shows it, against the boxes of its line.
 
     cuts: where the engine itself would cut, for the labels of which it knows.
     """
-    judged = tuple(_judged(boxes, line) for boxes, line in zip(found, lines, strict=True))
+    shown = [[_as_shown(one) for one in boxes] for boxes in found]
+    judged = tuple(_judged(boxes, line) for boxes, line in zip(shown, lines, strict=True))
     curves = {label: _curve(label, judged, lines) for label in labels}
     images = {label: sum(label in line.label_set for line in lines) for label in labels}
     metrics = tuple(_metrics(label, curves[label], images[label], cuts.get(label)) for label in labels)
     return BoxEvaluation(tuple(labels), metrics, judged, curves)
+
+
+def _as_shown(found: Found) -> Found:
+    """Round a box to whole pixels, edge by edge so that none leaves the frame, and its score."""
+    assert found.box is not None
+    left, top = round(found.box.left), round(found.box.top)
+    right, bottom = round(found.box.left + found.box.width), round(found.box.top + found.box.height)
+    box = Box(left, top, max(right - left, 1), max(bottom - top, 1))
+    return replace(found, score=round(found.score, CONFIDENCE_DIGITS), box=box)
 
 
 def _judged(found: Sequence[Found], line: ManifestLine) -> tuple[Judged, ...]:

@@ -1,6 +1,7 @@
 """Project policies: which other accounts may copy which versions of a project."""
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +15,10 @@ from local.rekognition.service import Answer, Request, Service, decode_token, en
 
 _ACTION = "rekognition:CopyProjectVersion"
 _MEMBERS = {"Sid", "Effect", "Principal", "Action", "Resource"}
+# What follows `project/NAME/version/` in the ARN of a version, and whom `Principal` may name. Nothing else could ever
+# be the version or the caller of a copy, and a policy that is taken has to count: so no wildcards inside of either.
+_VERSION = re.compile(r"[a-zA-Z0-9_.\-]{1,255}/[0-9]+")
+_PRINCIPAL = re.compile(r"\*|[0-9]{12}|arn:aws[a-z\-]*:(iam|sts)::[0-9]{12}:(root|(role|user|assumed-role)/[^*?]+)")
 Policy = Mapping[str, Any]
 
 
@@ -115,7 +120,7 @@ def _check_document(text: str, project: Project) -> None:
     try:
         statements = _statements(text)
     except (ValueError, RecursionError, AttributeError) as error:
-        raise _malformed(f"it is not a JSON policy: {error}") from error
+        raise _malformed("it is not a JSON object.") from error
     if not statements:
         raise _malformed("it has no Statement.")
     for statement in statements:
@@ -133,12 +138,25 @@ def _check_statement(statement: Any, project: Project) -> None:
         raise _malformed("Effect is neither Allow nor Deny.")
     if _list(statement["Action"]) != [_ACTION]:
         raise _malformed(f"the only Action is {_ACTION}.")
+    _check_principals(statement)
+    version_of_project = project.arn.rpartition("/")[0] + "/version/"
+    if not _list(statement["Resource"]):
+        raise _malformed("Resource names no model version.")
+    for resource in map(str, _list(statement["Resource"])):
+        version = resource.removeprefix(version_of_project)
+        if version == resource or not _VERSION.fullmatch(version):
+            raise _malformed(f"Resource {resource} is not the ARN of one model version of this project.")
+
+
+def _check_principals(statement: Mapping[str, Any]) -> None:
+    principal = statement["Principal"]
+    if isinstance(principal, dict) and set(principal) != {"AWS"}:
+        raise _malformed("Principal may have AWS only.")
     if not _principals(statement):
         raise _malformed("Principal names no AWS account, role or user.")
-    version_of_project = project.arn.rpartition("/")[0] + "/version/"
-    for resource in _list(statement["Resource"]):
-        if not str(resource).startswith(version_of_project):
-            raise _malformed(f"Resource {resource} is not a model version of this project.")
+    for name in _principals(statement):
+        if not _PRINCIPAL.fullmatch(name):
+            raise _malformed(f"Principal {name} is no AWS account, role or user.")
 
 
 def _malformed(why: str) -> ServiceError:
@@ -161,7 +179,13 @@ def _is_about(statement: Mapping[str, Any], caller: Caller, version_arn: str) ->
 def _principals(statement: Mapping[str, Any]) -> list[str]:
     principal = statement["Principal"]
     named = principal.get("AWS", []) if isinstance(principal, dict) else principal
-    return [str(name) for name in _list(named)]
+    return [_without_path(str(name)) for name in _list(named)]
+
+
+def _without_path(principal: str) -> str:
+    """Return a role without its path, which a session of it does not tell; its name is unique in the account."""
+    account, separator, name = principal.partition(":role/")
+    return account + separator + name.rpartition("/")[2]
 
 
 def _names(caller: Caller) -> set[str]:

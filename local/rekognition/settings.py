@@ -26,8 +26,9 @@ class Settings:
     sees every state, and `training_seconds` that of a training. `engine` is the dotted name of the module that trains
     and predicts. With a `keyring` signatures are verified. `control_plane_tps` bounds the calls a second of each
     operation but DetectCustomLabels, in each account and region. `faults` are errors to answer with. With
-    `splits_training_dataset` a project without a testing dataset is trained on four fifths of the other one. To the
-    pipe `changes` the ARN of every version is written whose status has changed by itself.
+    `splits_training_dataset` a project without a testing dataset is trained on four fifths of the other one. With
+    `stops_while_starting` a version can be stopped before it runs. To the pipe `changes` the ARN of every version is
+    written whose status has changed by itself.
     """
 
     state_dir: Path
@@ -44,4 +45,5 @@ class Settings:
     control_plane_tps: float | None = None
     faults: tuple[Fault, ...] = ()
     splits_training_dataset: bool = False
+    stops_while_starting: bool = False
     changes: Path | None = None

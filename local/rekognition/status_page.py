@@ -3,35 +3,28 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
+from local.looks import template
 from local.rekognition.identity import scope_of_arn
 from local.rekognition.records import DatasetRecord, Project, ProjectStatus, ProjectVersion, VersionStatus
 from local.rekognition.service import Service
 from local.rekognition.use_case import UseCase
 
+_PAGE = Path(__file__).with_name("templates") / "status.html"
 _KINDS = {UseCase.IMAGE_LEVEL_LABELS: "classification", UseCase.OBJECT_LOCALIZATION: "detection"}
 
 
 def render_status(service: Service) -> str:
     """Write the page; every account and region is on it, the newest project first."""
     versions = service.store.everywhere(ProjectVersion)
-    return _template().render(
+    return template(_PAGE).render(
         projects=[_project(service, project, versions) for project in service.store.everywhere(Project)],
         training=sum(version.status is VersionStatus.TRAINING_IN_PROGRESS for version in versions),
         running=sum(version.status is VersionStatus.RUNNING for version in versions),
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"),
     )
-
-
-@cache
-def _template() -> Template:
-    loader = FileSystemLoader(Path(__file__).with_name("templates"))
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template("status.html")
 
 
 def _project(service: Service, project: Project, versions: list[ProjectVersion]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class ObjectStorage:
             # A HEAD answer has no body, hence no code: a missing bucket also shows as 404.
             reason = _translated(error, "").reason
             denied = Reason.DENIED if reason is Reason.MISSING else reason
-            raise StorageError(denied, f"s3://{bucket} cannot be used: {error}") from error
+            raise StorageError(denied, f"s3://{bucket} {_said(error)}") from error
 
     def owner(self, bucket: str) -> str:
         """Return the canonical id of a bucket's owner. Raises StorageError."""
@@ -100,4 +100,10 @@ def _root_of_a_local_cloud() -> dict[str, str]:
 def _translated(error: ClientError | BotoCoreError, what: str) -> StorageError:
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
     reason = Reason.MISSING if code in _MISSING else Reason.DENIED if code in _DENIED else Reason.UNAVAILABLE
-    return StorageError(reason, f"{what}: {error}")
+    return StorageError(reason, f"{what} {_said(error)}")
+
+
+def _said(error: ClientError | BotoCoreError) -> str:
+    """Say what became of a call, in our own words: botocore's are about the call, and for its log."""
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    return f"cannot be used: S3 answers {code}." if code else "cannot be used: S3 does not answer."

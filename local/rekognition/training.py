@@ -1,16 +1,16 @@
 """One training from manifests to a model, its evaluation and the files in the output bucket."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from local.rekognition.dataset import Dataset, read_asset, stored_dataset
-from local.rekognition.evaluation import Evaluation, EvaluationContext, summary_document
+from local.rekognition.evaluation import Evaluation, EvaluationContext, summary_document, truth_manifest
 from local.rekognition.failures import OUTPUT_NOT_WRITABLE, ManifestFileError
-from local.rekognition.inspection import Inspection, inspect, usable_manifest, validation_manifest
+from local.rekognition.inspection import Inspection, inspect, validation_manifest
 from local.rekognition.kinds import KINDS
 from local.rekognition.models import Engine
 from local.rekognition.storage import ObjectStorage, StorageError
@@ -120,10 +120,14 @@ def _result_files(found: Inspection, evaluation: Evaluation, job: TrainingJob) -
     ended = datetime.now(UTC)
     context = EvaluationContext(job.version_arn, len(training), ended, job.normalize_rows, job.nest_aggregates)
     return {
-        "TrainingGroundTruth": usable_manifest(found.training),
-        "TestingGroundTruth": "".join(f"{line}\n" for line in evaluation.snapshot(testing, ended)),
+        "TrainingGroundTruth": _text(truth_manifest(evaluation.labels, training)),
+        "TestingGroundTruth": _text(evaluation.snapshot(testing, ended)),
         "EvaluationResultSummary": json.dumps(summary_document(evaluation, context)),
     }
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _publish(job: TrainingJob, storage: ObjectStorage, folder: Path, files: Mapping[str, str]) -> dict[str, str]:

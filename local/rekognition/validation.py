@@ -97,7 +97,7 @@ def _decode_blob(value: Any, path: str) -> bytes:
     try:
         return base64.b64decode(_expect(str, value, path), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ServiceError("SerializationException", f"'{path}' is not valid base64: {error}") from error
+        raise ServiceError("SerializationException", f"'{path}' is not valid base64.") from error
 
 
 _SCALARS: dict[str, Callable[[Any, str], Any]] = {

@@ -89,9 +89,10 @@ def start_project_version(service: Service, caller: Caller, request: Request) ->
 
 
 def stop_project_version(service: Service, caller: Caller, request: Request) -> Answer:
-    """StopProjectVersion: it must be RUNNING."""
+    """StopProjectVersion: it must be RUNNING, or else STARTING, where the service is told to take that."""
     version = service.version(caller.scope, request["ProjectVersionArn"])
-    if version.status is not VersionStatus.RUNNING:
+    is_taken = version.status is VersionStatus.STARTING and service.settings.stops_while_starting
+    if version.status is not VersionStatus.RUNNING and not is_taken:
         raise in_use(f"The version {version.name} is {version.status}; only a RUNNING model can be stopped.")
     stopping = _enter(service, version, VersionStatus.STOPPING, "The model is stopping.")
     service.lifecycle.stop(stopping)

@@ -26,7 +26,7 @@ _TARGET_PREFIX = "RekognitionService."
 # The largest blob of the service model in base64, and room for the rest of a request.
 _MAX_BODY_BYTES = 8 * 1024 * 1024
 _PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
@@ -124,7 +124,7 @@ def _json(body: bytes) -> Any:
     try:
         return json.loads(body or b"{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ServiceError("SerializationException", f"The body is not JSON: {error}") from error
+        raise ServiceError("SerializationException", "The body is not a JSON document.") from error
 
 
 def _refuse_constant(name: str) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,12 @@ def look(
     return seen
 
 
-def faults(seen: Mapping[str, Any]) -> list[Any]:
-    """What is wrong with a page: what axe-core says, what sticks out, pictures that do not load, complaints."""
-    looks = [look for look in seen["looks"] if look["violations"] or look["overflow"] or look["broken"]]
+def faults(seen: Mapping[str, Any], borne: Collection[str] = ()) -> list[Any]:
+    """What is wrong with a page: what axe-core says but for the rules `borne`, what sticks out, pictures that do not
+    load, complaints."""
+    looks = [
+        look
+        for look in seen["looks"]
+        if {rule.split(":")[0] for rule in look["violations"]} - set(borne) or look["overflow"] or look["broken"]
+    ]
     return looks + seen["complaints"]

@@ -1,4 +1,4 @@
-"""The README, tried: every command of its part about AWS as it is printed, in order, in one shell, on the local cloud.
+"""The README and the reference, tried: every command about AWS as it is printed, in one shell, on the local cloud.
 
 The copy of the project that it happens in has the runtime and the haste of a laptop as the defaults of its parameters.
 """
@@ -21,8 +21,8 @@ from tests.e2e.system import eventually
 
 pytestmark = pytest.mark.e2e
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = [re.sub("(?m)^ +(?=[a-z])", "", block) for block in re.findall(r"(?ms)^ *```sh\n(.+?)^ *```$", README)]
+PRINTED = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/reference.md"))
+BLOCKS = [re.sub("(?m)^ +(?=[a-z])", "", block) for block in re.findall(r"(?ms)^ *```sh\n(.+?)^ *```$", PRINTED)]
 STAGING = "222222222222"
 # Few small pictures, so that it does not take long.
 FEW = {"GOOD": "24", "PER_DEFECT": "8", "SIZE": "320"}

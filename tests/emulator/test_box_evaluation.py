@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from local.rekognition.boxes import Box
-from local.rekognition.evaluation import EvaluationContext, summary_document
+from local.rekognition.evaluation import EvaluationContext, summary_document, truth_manifest
 from local.rekognition.manifest import ManifestLine, parse_line
 from local.rekognition.models import Found
 from local.rekognition.object_boxes import BoxEvaluation, LabelCurve, evaluate
@@ -21,6 +21,7 @@ from tests.emulator.datasets import boxes_line
 ENDED = datetime(2026, 3, 4, 11, 20, 31, 123456, UTC)
 CONTEXT = EvaluationContext("arn:version", 7, ENDED)
 EVALUATION = "rekognition-custom-labels-evaluation"
+OBJECT_ID = "rekognition-custom-labels-object-id"
 SIDES = ("left", "top", "width", "height")
 
 
@@ -259,13 +260,14 @@ def test_snapshot_shows_accepted_boxes_and_weak_ones_on_missed_objects_only(snap
 def test_snapshot_has_the_documented_shape(snapshot: list[dict[str, Any]]) -> None:
     second, truth = snapshot[1], "rekognition-custom-labels-training-0"
 
-    assert set(second) == {"source-ref", truth, f"{truth}-metadata", EVALUATION, f"{EVALUATION}-metadata"}
+    assert set(second) == {"source-ref", truth, f"{truth}-metadata", EVALUATION, f"{EVALUATION}-metadata", OBJECT_ID}
+    assert second[OBJECT_ID] == 2
     assert second["source-ref"] == "s3://parts/1.png"
     assert second[truth] == LINES[1].document["boxes"]
     assert second[f"{truth}-metadata"]["job-name"] == "rekognition-custom-labels-training-job"
     predicted, metadata = second[EVALUATION], second[f"{EVALUATION}-metadata"]
     assert predicted["image_size"] == [{"width": 100, "height": 100, "depth": 3}]
-    assert predicted["annotations"][0] == {"class_id": 1, "left": 40.0, "top": 40.0, "width": 30.0, "height": 30.0}
+    assert predicted["annotations"][0] == {"class_id": 1, "left": 40, "top": 40, "width": 30, "height": 30}
     assert metadata["class-map"] == {"0": "dent", "1": "rust"}
     assert len(metadata["objects"]) == len(predicted["annotations"])
     rest = {name: value for name, value in metadata.items() if name not in ("objects", "class-map")}
@@ -273,7 +275,8 @@ def test_snapshot_has_the_documented_shape(snapshot: list[dict[str, Any]]) -> No
         "type": "groundtruth/object-detection",
         "job-name": "rekognition-custom-labels-evaluation-job",
         "human-annotated": "no",
-        "creation-date": "2026-03-04T11:20:31.123",
+        "creation-date": "2026-03-04T11:20:31.123456",
+        "confidence": 0.8,
     }
 
 
@@ -283,7 +286,50 @@ def test_snapshot_of_an_image_where_nothing_is_found_has_an_empty_prediction() -
     first = json.loads(next(evaluation.snapshot(LINES, ENDED)))
 
     assert first[EVALUATION]["annotations"] == []
-    assert (first[f"{EVALUATION}-metadata"]["objects"], first[f"{EVALUATION}-metadata"]["class-map"]) == ([], {})
+    metadata = first[f"{EVALUATION}-metadata"]
+    assert (metadata["objects"], metadata["class-map"], metadata["confidence"]) == ([], {}, 0.0)
+
+
+def test_snapshot_shows_and_judges_whole_pixels_and_five_digits() -> None:
+    (truth,) = lines_of([("dent", 10, 10, 20, 20)])
+    said = [Found("dent", 0.123456789, Box(9.6, 10.4, 20.2, 20.4)), Found("dent", 0.9, Box(99.8, 99.9, 0.1, 0.1))]
+
+    evaluation = evaluate(("dent",), [said], [truth])
+    shown = json.loads(next(evaluation.snapshot([truth], ENDED)))
+
+    assert [one.found.box for one in evaluation.judged[0]] == [Box(100, 100, 1, 1), Box(10, 10, 20, 21)]
+    boxes = {entry["left"]: entry for entry in shown[EVALUATION]["annotations"]}
+    assert json.dumps(boxes[10]) == '{"class_id": 0, "left": 10, "top": 10, "width": 20, "height": 21}'
+    assert 0.12346 in [described["confidence"] for described in shown[f"{EVALUATION}-metadata"]["objects"]]
+
+
+def test_snapshot_numbers_a_class_alike_in_truth_and_prediction_whatever_the_manifest_had() -> None:
+    document = boxes_line("a.png", ("rust", 10, 10, 20, 20), size=(100, 100))
+    document["boxes"]["annotations"][0]["class_id"] = 7
+    document["boxes-metadata"]["class-map"] = {"7": "rust", "8": "unused"}
+    given_line = parse_line(json.dumps(document))
+
+    evaluation = evaluate(("dent", "rust"), [[found("rust", 0.9, 10, 10, 20, 20)]], [given_line])
+    shown = json.loads(next(evaluation.snapshot([given_line], ENDED)))
+
+    for key in ("rekognition-custom-labels-training-0", EVALUATION):
+        assert [entry["class_id"] for entry in shown[key]["annotations"]] == [1]
+        assert shown[f"{key}-metadata"]["class-map"] == {"1": "rust"}
+
+
+def test_training_ground_truth_is_a_manifest_of_the_used_boxes_under_the_names_of_the_service() -> None:
+    given_lines = lines_of([("dent", 10, 10, 20, 20), ("rust", -1, 0, 9, 9)], [("rust", 1, 2, 30, 40)])
+
+    rows = list(truth_manifest(("dent", "rust"), given_lines))
+
+    assert [json.loads(row)[OBJECT_ID] for row in rows] == [1, 2]
+    truth = "rekognition-custom-labels-training-0"
+    assert [set(json.loads(row)) for row in rows] == [{"source-ref", truth, f"{truth}-metadata", OBJECT_ID}] * 2
+    again = [parse_line(row) for row in rows]
+    assert [line.findings for line in again] == [(), ()]
+    assert [[(a.label, a.box) for a in line.annotations] for line in again] == [
+        [(a.label, a.box) for a in line.annotations] for line in given_lines
+    ]
 
 
 def test_snapshot_truth_is_without_the_boxes_that_were_dropped() -> None:

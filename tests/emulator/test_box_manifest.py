@@ -124,6 +124,11 @@ METADATA_FORMS = {
     "more objects than boxes": with_metadata(objects=[{"confidence": 1}] * 2),
     "object that is none": with_metadata(objects=[1]),
     "confidence that is text": with_metadata(objects=[{"confidence": "1"}]),
+    "confidence above 1": with_metadata(objects=[{"confidence": 1.1}]),
+    "confidence below 0": with_metadata(objects=[{"confidence": -0.1}]),
+    "class number that is text": with_metadata(**{"class-map": {"0": "dent", "one": "rust"}}),
+    "class number below 0": with_metadata(**{"class-map": {"0": "dent", "-1": "rust"}}),
+    "class number that is empty": with_metadata(**{"class-map": {"0": "dent", "": "rust"}}),
     "no class-map": without("boxes-metadata", "class-map"),
     "class-map with a number": with_metadata(**{"class-map": {"0": 1}}),
     "no type": without("boxes-metadata", "type"),
@@ -258,19 +263,42 @@ def test_attribute_without_boxes_is_warned_of_beside_one_with_boxes() -> None:
     assert parsed(document).is_valid
 
 
+OFF = {"class_id": 0, "left": -1, "top": 0, "width": 9, "height": 9}
+BAD_FORMS = {
+    "ERROR_INVALID_LABEL_ATTRIBUTE_FORMAT": {"boxes": {"image_size": [], "annotations": [OFF]}},
+    "ERROR_INVALID_LABEL_ATTRIBUTE_METADATA_FORMAT": {"boxes-metadata": {"type": "groundtruth/object-detection"}},
+    "ERROR_MISSING_BOUNDING_BOX_CONFIDENCE": with_metadata(objects=[]),
+    "ERROR_MISSING_CLASS_MAP_ID": with_metadata(**{"class-map": {}}),
+}
+
+
 @pytest.mark.parametrize("code", sorted(FIRST_PASS))
-def test_first_pass_hides_what_the_boxes_say(code: str) -> None:
-    by_code = {
-        "ERROR_INVALID_LABEL_ATTRIBUTE_FORMAT": {"boxes": {"image_size": [], "annotations": []}},
-        "ERROR_INVALID_LABEL_ATTRIBUTE_METADATA_FORMAT": {"boxes-metadata": {"type": "groundtruth/object-detection"}},
-        "ERROR_MISSING_BOUNDING_BOX_CONFIDENCE": with_metadata(objects=[]),
-        "ERROR_MISSING_CLASS_MAP_ID": with_metadata(**{"class-map": {}}),
-    }
-    second = boxes_line("a.png", ("dent", -1, 0, 9, 9))
-    document = boxes_line("a.png", DENT) | by_code[code]
-    document |= {"more": second["boxes"], "more-metadata": second["boxes-metadata"]}
+def test_first_pass_hides_what_the_boxes_of_the_attribute_say(code: str) -> None:
+    document = boxes_line("a.png", DENT) | BAD_FORMS[code]
+    if document["boxes"]["image_size"]:
+        document["boxes"] = {**document["boxes"], "annotations": [OFF]}
 
     assert {found for _, found in said_of(document)} == {code}
+
+
+@pytest.mark.parametrize("code", sorted(FIRST_PASS))
+def test_a_bad_attribute_is_lost_alone(code: str) -> None:
+    good = boxes_line("a.png", ("rust", 1, 2, 30, 40))
+    document = boxes_line("a.png", DENT) | BAD_FORMS[code]
+    document |= {"more": good["boxes"], "more-metadata": good["boxes-metadata"]}
+
+    found = parsed(document)
+
+    assert (found.is_valid, found.is_invalid, found.label_set) == (True, False, {"rust"})
+    assert {said for _, said in said_of(document)} == {code}
+
+
+def test_a_bad_attribute_beside_one_without_a_usable_box_loses_the_line() -> None:
+    second = boxes_line("a.png", ("dent", -1, 0, 9, 9))
+    document = with_metadata(objects=[]) | {"more": second["boxes"], "more-metadata": second["boxes-metadata"]}
+
+    assert parsed(document).is_invalid
+    assert {code for place, code in said_of(document) if place == "line"} == {"ERROR_NO_VALID_ANNOTATIONS"}
 
 
 def test_findings_carry_the_documented_sentences() -> None:

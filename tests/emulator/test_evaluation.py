@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.rekognition.evaluation import Evaluation, EvaluationContext, summary_document
+from local.rekognition.evaluation import Evaluation, EvaluationContext, summary_document, truth_manifest
 from local.rekognition.image_labels import best_threshold, confusion_matrix, evaluate
 from local.rekognition.manifest import parse_line
 from tests.emulator.datasets import line
@@ -127,7 +127,7 @@ def test_label_without_testing_images_is_left_out_of_the_means() -> None:
 
 def test_snapshot_holds_truth_and_one_prediction_per_label() -> None:
     evaluation = evaluated(ROWS)
-    lines = [parse_line(json.dumps(line(f"{n}.png", row[0]))) for n, row in enumerate(ROWS)]
+    lines = [parse_line(json.dumps(line(f"{n}.png", row[0]) | {"tag0": 5})) for n, row in enumerate(ROWS)]
 
     third = json.loads(list(evaluation.snapshot(lines, ENDED))[2])
 
@@ -136,8 +136,12 @@ def test_snapshot_holds_truth_and_one_prediction_per_label() -> None:
     assert (truth["class-name"], truth["job-name"]) == ("ok", "rekognition-custom-labels-training-job")
     ok = third["rekognition-custom-labels-evaluation-0-metadata"]
     assert (ok["class-name"], ok["human-annotated"]) == ("ok", "no")
-    assert ok["confidence"] == float(np.float32(0.05))
-    assert ok["creation-date"] == "2026-03-04T11:20:31.123"
+    assert ok["confidence"] == 0.05
+    assert ok["creation-date"] == "2026-03-04T11:20:31.123456"
+    assert third["rekognition-custom-labels-object-id"] == 3
+    # A class has the same number in truth and prediction.
+    assert third["rekognition-custom-labels-training-0"] == third["rekognition-custom-labels-evaluation-0"] == 0
+    assert third["rekognition-custom-labels-evaluation-1"] == 1
     details = ok["rekognition-custom-labels-evaluation-details"]
     assert details["ground-truth-labelling-jobs"] == ["rekognition-custom-labels-training-job"]
     assert [name for name, value in details.items() if value is True] == [
@@ -148,3 +152,29 @@ def test_snapshot_holds_truth_and_one_prediction_per_label() -> None:
     details = scratch["rekognition-custom-labels-evaluation-details"]
     assert [name for name, value in details.items() if value is True] == ["is-false-positive"]
     assert "tag0" not in third
+
+
+def test_confidences_are_judged_with_the_five_digits_that_a_snapshot_shows() -> None:
+    scores = np.array([[0.123456, 0.2], [0.123461, 0.8]], dtype=np.float32)
+    lines = [parse_line(json.dumps(line(f"{n}.png", label))) for n, label in enumerate(("ok", "scratch"))]
+
+    evaluation = evaluate(("ok", "scratch"), scores, [found.label_set for found in lines])
+    rows = [json.loads(row) for row in evaluation.snapshot(lines, ENDED)]
+
+    shown = [row["rekognition-custom-labels-evaluation-0-metadata"]["confidence"] for row in rows]
+    assert shown == [0.12346, 0.12346]
+    assert evaluation.metrics[0].precision == 0.5
+
+
+def test_training_ground_truth_of_a_classifier_has_the_names_of_the_service() -> None:
+    rows = truth_manifest(("ok", "scratch"), [parse_line(json.dumps(line("a.png", "scratch", "ok")))])
+
+    (row,) = map(json.loads, rows)
+
+    truth = "rekognition-custom-labels-training"
+    assert {name: row[name] for name in (f"{truth}-0", f"{truth}-1")} == {f"{truth}-0": 1, f"{truth}-1": 0}
+    assert row[f"{truth}-0-metadata"] == {
+        **line("a.png", "scratch")["tag0-metadata"],
+        "job-name": "rekognition-custom-labels-training-job",
+    }
+    assert row["rekognition-custom-labels-object-id"] == 1

@@ -111,6 +111,29 @@ def test_line_with_one_good_label_survives_a_bad_one() -> None:
     assert "errors" in found.annotated()["tag1-metadata"]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"tag1": "one"},
+        {"tag1-metadata": {}},
+        {"tag1-metadata": line("a.png", "ok", confidence=1.5)["tag0-metadata"]},
+        {"tag1-metadata": line("a.png", "ok", **{"creation-date": "today"})["tag0-metadata"]},
+    ],
+)
+def test_line_with_one_good_label_survives_one_of_a_bad_form(bad: dict[str, Any]) -> None:
+    found = parsed(line("a.png", "ok", "scratch") | bad)
+
+    assert (found.is_valid, found.is_invalid, found.label_set) == (True, False, {"ok"})
+    assert len(found.findings) == 1
+
+
+def test_a_line_without_an_image_is_lost_whatever_its_labels_are() -> None:
+    found = parsed(without(line("a.png", "ok", "scratch"), "source-ref") | {"tag1": "one"})
+
+    assert codes(found) == ["ERROR_MISSING_SOURCE_REF", "ERROR_INVALID_LABEL_ATTRIBUTE_FORMAT"]
+    assert found.is_invalid
+
+
 def test_findings_are_shown_in_the_object_that_they_concern() -> None:
     document = line("a.png", "ok") | {"tag0": "zero"}
     document["tag0-metadata"]["confidence"] = None

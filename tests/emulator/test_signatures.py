@@ -1,4 +1,4 @@
-"""Signatures verified by known keys, throttled operations, and the page for people."""
+"""Signatures verified by known keys, and throttled operations."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import httpx
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -16,7 +15,6 @@ from botocore.credentials import Credentials as Keys
 from local.rekognition.errors import ServiceError
 from local.rekognition.identity import Credentials
 from local.rekognition.signatures import Key, Keyring
-from local.rekognition.status_page import duration, mood
 from tests.emulator.clients import begin_training, error_code, error_code_of, new_project, settled
 from tests.emulator.processes import REGION, RunningService
 
@@ -102,40 +100,3 @@ def test_operations_are_throttled_each_by_itself_when_asked_to(launch: Callable[
     assert codes[:2] == [None, None]
     assert "ThrottlingException" in codes
     assert error_code(client.create_project, ProjectName="?") == "ValidationException"
-
-
-def test_the_page_shows_projects_datasets_and_models_and_has_no_script(
-    service: RunningService, rekognition: Any, copied: str
-) -> None:
-    project = new_project(rekognition)
-    rekognition.create_dataset(ProjectArn=project, DatasetType="TRAIN")
-    answer = httpx.get(service.url)
-
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
-    for shown in (project.split("/")[1], copied.split("/")[3], "COPYING_COMPLETED", "TRAIN"):
-        assert shown in answer.text
-    assert "<script" not in answer.text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (59.6, "1 min 0 s"), (3600, "1 h 0 min"), (90061, "1 d 1 h"), (-5, "0 s"), (7, "7 s")],
-)
-def test_durations_are_told_in_their_two_largest_units(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("status", "shown"),
-    [
-        ("TRAINING_IN_PROGRESS", "busy"),
-        ("STARTING", "busy"),
-        ("RUNNING", "good"),
-        ("TRAINING_FAILED", "bad"),
-        ("STOPPED", ""),
-        ("UPDATE_COMPLETE", ""),
-    ],
-)
-def test_a_status_is_coloured_by_what_it_means(status: str, shown: str) -> None:
-    assert mood(status) == shown

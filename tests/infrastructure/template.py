@@ -1,4 +1,4 @@
-"""The template as CloudFormation gets it: expanded by the SAM translator, parameters at their defaults."""
+"""The template as CloudFormation gets it: expanded by both its transforms, parameters at their defaults."""
 
 import json
 import os
@@ -10,7 +10,8 @@ from typing import Any
 from unittest.mock import patch
 
 from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
+
+from tests.infrastructure.language_extensions import Template, expanded
 
 ROOT = Path(__file__).parents[2]
 PARTITION = {"AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com"}
@@ -45,12 +46,23 @@ class _NoManagedPolicies:
 
 
 @cache
+def _source() -> str:
+    return json.dumps(expanded())
+
+
+@cache
 def resources(optional: bool = False, stack: str = PSEUDO["AWS::StackName"]) -> dict[str, Resource]:
     """Every resource by its logical id. `Ref X` reads as "X", `GetAtt X.Arn` as "X.Arn", buckets by their names.
 
     With `optional`, as if every optional parameter were given.
     """
-    source = yaml_parse((ROOT / "template.yaml").read_text())
+    return resources_of(json.loads(_source()), optional, stack)
+
+
+def resources_of(
+    source: Template, optional: bool = False, stack: str = PSEUDO["AWS::StackName"]
+) -> dict[str, Resource]:
+    """The same of a template without loops."""
     source = with_options(source) if optional else source
     for entry in source["Resources"].values():
         # Where `sam package` would put it.
@@ -59,11 +71,11 @@ def resources(optional: bool = False, stack: str = PSEUDO["AWS::StackName"]) -> 
         }
     given = {"NotificationEmail": "team@example.com"}
     with patch.dict(os.environ, {"AWS_DEFAULT_REGION": PSEUDO["AWS::Region"]}):
-        expanded = transform(source, given, _NoManagedPolicies())
+        translated = transform(source, given, _NoManagedPolicies())
     defaults = {name: parameter.get("Default") for name, parameter in source["Parameters"].items()}
     options = OPTIONS if optional else {}
     names = {**defaults, **given, **options, **PSEUDO, **BUCKETS, "AWS::StackName": stack}
-    return dict(resolve(expanded["Resources"], names))
+    return dict(resolve(translated["Resources"], names))
 
 
 def of_type(kind: str) -> dict[str, Resource]:
@@ -145,6 +157,8 @@ def _intrinsic(kind: str, value: Any, names: dict[str, Any]) -> Any:
             return value
         case "Fn::Sub", str():
             return re.sub(r"\$\{([^}]+)\}", lambda found: str(names.get(found[1], found[1])), value)
+        case "Fn::Sub", [text, more]:
+            return _intrinsic(kind, text, {**names, **resolve(more, names)})
         case "Fn::Join", [separator, parts]:
             return separator.join(resolve(part, names) for part in parts)
         case "Fn::If", [_, _, otherwise]:

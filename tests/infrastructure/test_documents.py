@@ -8,10 +8,10 @@ from samtranslator.yaml_helper import yaml_parse
 
 from tests.infrastructure.template import ROOT, of_type
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
 PARAMETERS = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
-TABLE = TEXTS[ROOT / "README.md"].split("## Parameters")[1].split("\n## ")[0]
+TABLE = TEXTS[ROOT / "docs/reference.md"].split("## Parameters")[1].split("\n## ")[0]
 ROWS = {
     name: default
     for names, default in re.findall(r"(?m)^\| (`.+?) \| (.+?) \|", TABLE)
@@ -30,7 +30,7 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", sorted(set(PARAMETERS) - ELSEWHERE))
-def test_a_parameter_is_in_the_readme_with_its_default(name: str) -> None:
+def test_a_parameter_is_in_the_reference_with_its_default(name: str) -> None:
     default = PARAMETERS[name].get("Default")
     said = {None: "required", "": "empty"}.get(default, str(default))
 
@@ -38,7 +38,7 @@ def test_a_parameter_is_in_the_readme_with_its_default(name: str) -> None:
     assert said in ROWS[name].replace("`", "").split(", ") or ROWS[name] == "1, 4"
 
 
-def test_the_readme_names_no_parameter_that_does_not_exist() -> None:
+def test_the_reference_names_no_parameter_that_does_not_exist() -> None:
     assert {name for name in ROWS if name != "Production"} <= set(PARAMETERS)
 
 

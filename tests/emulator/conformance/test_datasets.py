@@ -73,6 +73,13 @@ def test_a_manifest_becomes_a_dataset_whose_lines_come_back_in_order(rekognition
     }
 
 
+def test_lines_are_listed_without_spaces_whatever_the_manifest_had(rekognition: Any, s3: Any) -> None:
+    arn = make(rekognition, s3, THREE)
+
+    for text in rekognition.list_dataset_entries(DatasetArn=arn)["DatasetEntries"]:
+        assert text == json.dumps(json.loads(text), separators=(",", ":"))
+
+
 def test_a_project_lists_its_datasets_and_has_one_of_each_kind(rekognition: Any, s3: Any) -> None:
     project = new_project(rekognition)
     arns = {kind: make(rekognition, s3, project=project, kind=kind) for kind in ("TRAIN", "TEST")}
@@ -244,7 +251,10 @@ def test_a_project_with_datasets_is_trained_from_them(
     assert version["TestingDataResult"]["Input"] == {"AutoCreate": False}
     used = version["TrainingDataResult"]["Output"]["Assets"][0]["GroundTruthManifest"]["S3Object"]
     text = s3.get_object(Bucket=used["Bucket"], Key=used["Name"])["Body"].read().decode()
-    assert [json.loads(row) for row in text.splitlines()] == training_lines
+    rows = [json.loads(row) for row in text.splitlines()]
+    assert [row["source-ref"] for row in rows] == [row["source-ref"] for row in training_lines]
+    truths = [row["rekognition-custom-labels-training-0-metadata"]["class-name"] for row in rows]
+    assert truths == [row["tag0-metadata"]["class-name"] for row in training_lines]
 
 
 def test_a_project_with_datasets_is_not_trained_from_manifests(rekognition: Any, s3: Any) -> None:

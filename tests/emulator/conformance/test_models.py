@@ -7,6 +7,7 @@ import pytest
 from tests.emulator.clients import (
     copy,
     describe,
+    error,
     error_code,
     new_project,
     output,
@@ -113,6 +114,22 @@ def test_confidence_and_number_of_results_are_bounded_as_asked(running: Any) -> 
 )
 def test_images_beyond_the_limits_are_refused(running: Any, image: Any, code: str) -> None:
     assert error_code(running, image=image) == code
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        (b"not a picture", "Request has invalid image format. The image is not a PNG or JPEG file that can be read."),
+        (picture("ok", 1)[:3000], "Request has invalid image format. The image is damaged: it cannot be decoded."),
+        (
+            {"S3Object": {"Bucket": BUCKET, "Name": "nothing.png"}},
+            "Unable to get object metadata from S3. Check object key, region and/or access permissions. "
+            f"s3://{BUCKET}/nothing.png cannot be used: S3 answers NoSuchKey.",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_image_is_said_in_sentences_of_our_own(running: Any, image: Any, sentence: str) -> None:
+    assert error(running, image=image)["Message"] == sentence
 
 
 def test_stored_image_over_15_megabytes_is_refused(running: Any, s3: Any) -> None:

@@ -135,6 +135,39 @@ def test_a_malformed_policy_is_refused_with_what_is_wrong(
     assert word in refused["Message"]
 
 
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+@pytest.mark.parametrize("ending", ["*", "*/*", "v1/*", "v?/1700000000000", "v1", "v1/1700000000000/x"])
+def test_a_policy_that_names_no_single_version_is_refused_for_it_would_neither_allow_nor_deny(
+    rekognition: Any, copied: str, ending: str, effect: str
+) -> None:
+    resource = f"{copied.rsplit('/', 2)[0]}/{ending}"
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement(resource, Effect=effect)]})
+    named = {"ProjectArn": project_of(rekognition, copied), "PolicyName": "share"}
+    refused = error(rekognition.put_project_policy, **named, PolicyDocument=document)
+
+    assert refused["Code"] == "MalformedPolicyDocumentException"
+    assert resource in refused["Message"]
+
+
+@pytest.mark.parametrize(
+    "principal",
+    [
+        {"AWS": "arn:aws:iam::*:root"},
+        {"AWS": f"arn:aws:iam::{OTHER}:role/*"},
+        {"AWS": "somebody"},
+        {"AWS": OTHER, "Service": "lambda.amazonaws.com"},
+        [],
+    ],
+)
+def test_a_policy_for_principals_that_nobody_can_be_is_refused(rekognition: Any, copied: str, principal: Any) -> None:
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement(copied, Principal=principal)]})
+    named = {"ProjectArn": project_of(rekognition, copied), "PolicyName": "share"}
+    refused = error(rekognition.put_project_policy, **named, PolicyDocument=document)
+
+    assert refused["Code"] == "MalformedPolicyDocumentException"
+    assert "Principal" in refused["Message"]
+
+
 @pytest.mark.parametrize(
     "document", ["{", "[]", '{"Version": "2012-10-17"}', '{"Statement": [1]}', '{"Statement": []}']
 )

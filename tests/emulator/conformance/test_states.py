@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -250,6 +251,43 @@ def test_a_state_forbids_an_operation_and_stays(frozen: tuple[Any, dict[str, str
 
     assert error_code(attempt, client=client, operation=operation, arn=versions[state]) == expected
     assert describe(client, versions[state]) == before
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0])
+def test_a_version_that_is_starting_is_stopped_where_the_service_takes_that(
+    launch: Launch, s3: Any, training_lines: list[Any], seconds: float
+) -> None:
+    client = launch("--stop-while-starting", "--transition-seconds", seconds).client()
+    arn = train(client, s3, training_lines)["ProjectVersionArn"]
+    client.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
+    seen = [status(client, arn)]
+
+    assert client.stop_project_version(ProjectVersionArn=arn)["Status"] == "STOPPING"
+    assert error_code(client.stop_project_version, ProjectVersionArn=arn) == "ResourceInUseException"
+    wait_for(lambda: seen.append(status(client, arn)) or seen[-1] == "STOPPED")
+    assert [state for state, _ in itertools.groupby(seen)] == ["STARTING", "STOPPING", "STOPPED"]
+    detect = {"ProjectVersionArn": arn, "Image": {"Bytes": PICTURE}}
+    assert error_code(client.detect_custom_labels, **detect) == "ResourceNotReadyException"
+
+    # The start that was given up does not come back, and the version starts as ever.
+    start(client, arn)
+    assert client.detect_custom_labels(**detect)["CustomLabels"]
+    stop(client, arn)
+
+
+def test_a_start_that_a_restart_took_up_again_can_be_stopped(
+    launch: Launch, s3: Any, training_lines: list[Any], tmp_path: Path
+) -> None:
+    slow = ("--state", tmp_path, "--transition-seconds", 2)
+    service = launch(*slow)
+    arn = train(service.client(), s3, training_lines)["ProjectVersionArn"]
+    service.client().start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
+    service.stop()
+    client = launch(*slow, "--stop-while-starting").client()
+
+    assert status(client, arn) == "STARTING"
+    client.stop_project_version(ProjectVersionArn=arn)
+    assert wait_for(lambda: status(client, arn) == "STOPPED")
 
 
 @pytest.mark.parametrize("state", TRAINED)

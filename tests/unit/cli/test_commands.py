@@ -262,7 +262,7 @@ def test_what_cannot_be_used_is_named_and_nothing_is_sent_without_leave(
     assert refused.exit_code == 1
     for said in (
         "train/good/small.png: is 10 x 10 px",
-        "train/good/notes.png: is not a PNG or JPEG image",
+        "train/good/notes.png: is not a PNG, JPEG, TIFF, BMP, WebP or GIF picture",
         "elsewhere/a.png: not part of the layout",
         "ground_truth/scratch/999_mask.png: has no usable image with the same label and name",
         "nothing was sent",

@@ -222,6 +222,7 @@ def test_before_a_first_training_a_check_says_what_is_missing(labels: CustomLabe
     (["", "", "", "", "", "ServiceQuotaExceededException"], DOES_NOT_HOLD, "ServiceQuotaExceededException"),
     (["", "", "LimitExceededException"], DOES_NOT_HOLD, "policy 3"),
     ([], DOES_NOT_HOLD, "six policies"),
+    (["MalformedPolicyDocumentException"], UNTRIED, "malformed"),
 ])  # fmt: skip
 def test_the_answer_to_a_sixth_policy_is_seen_and_all_are_deleted(
     labels: CustomLabels, codes: list[str], word: str, seen: str

@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,7 @@ from mlops.judging import comparison
 from mlops.models import serving
 from mlops.records import kept_models, leases, runs, waiting_line
 from mlops.stage import StageRef
-from mlops.stages import model_sweeper, stack_deletion
+from mlops.stages import model_status, model_sweeper, stack_deletion
 from tests.unit.mlops.world import (
     DATASET,
     PROJECTS,
@@ -140,6 +142,31 @@ class TestSweeper:
         world.models._described = passing  # type: ignore[method-assign]
         assert model_sweeper.sweep() == [stray]
 
+    def test_a_model_that_is_only_starting_is_stopped_at_once_where_the_service_takes_that(self, world: World) -> None:
+        world.models.stops_while_starting = True
+        stray = model(world, 1, "staging", "STARTING")
+        stuck = {"ProjectVersionArn": stray, "Status": "STARTING"}
+        world.models._described = lambda _: stuck  # type: ignore[method-assign]
+
+        assert model_sweeper.sweep() == [stray]
+        assert world.models.status[stray] == "STOPPED"
+
+    @pytest.mark.parametrize("taken", [False, True])
+    def test_a_start_that_outlasts_its_lease_fails_its_test_and_leaves_nothing_running(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, taken: bool
+    ) -> None:
+        world.models.stops_while_starting = taken
+        arn = model(world, 1, "staging", "STOPPED")
+        serving.start(stage_of(1, "staging"), arn)
+        set_clock(monkeypatch, time=lambda: 4e9)
+        model_sweeper.sweep()
+        model_sweeper.sweep()
+
+        assert world.models.running == set()
+        stage = runs.stage_of(stage_of(1, "staging"))
+        assert stage is not None
+        assert (stage.state, leases.of(arn)) == (runs.FAILED, None)
+
     def test_the_test_that_was_cut_off_fails_and_says_why(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         arn = model(world, 1, "staging", "STOPPED")
         serving.start(stage_of(1, "staging"), arn)
@@ -152,6 +179,42 @@ class TestSweeper:
         assert stage.state == runs.FAILED
         assert stage.reasons == ("the model was stopped by the sweeper: its lease was over",)
         assert leases.of(arn) is None
+
+
+class TestWatch:
+    @pytest.fixture
+    def look(self, world: World) -> Callable[[], None]:
+        """Deliver the message about the watched version."""
+
+        def look() -> None:
+            _, event = world.on_the_way.pop()
+            world.on_the_way.clear()
+            model_status.handle(json.loads(event["Records"][0]["body"]))
+
+        return look
+
+    def test_a_model_that_somebody_stopped_while_it_was_starting_fails_its_test_when_the_lease_is_over(
+        self, world: World, look: Callable[[], None]
+    ) -> None:
+        world.models.stops_while_starting = True
+        arn, ref = model(world, 1, "staging", "STOPPED"), stage_of(1, "staging")
+        serving.start(ref, arn)
+        world.models.stop_project_version(arn)
+        look()
+        stage = runs.stage_of(ref)
+        assert stage is not None
+        assert not stage.has_ended
+
+        lease = leases.of(arn)
+        assert lease is not None
+        leases.write(replace(lease, expires_at=1))
+        look()
+
+        stage = runs.stage_of(ref)
+        assert stage is not None
+        assert stage.state == runs.FAILED
+        assert stage.reasons == (f"the model {ref.run_id} was stopped before its test",)
+        assert world.models.running == set()
 
 
 DELETION = {
@@ -181,9 +244,11 @@ class TestEndOfStack:
         monkeypatch.setattr(stack_deletion, "_FIRST_POLL_SECONDS", 0)
         return sent
 
+    @pytest.mark.parametrize("taken", [False, True])
     def test_all_models_are_stopped_kept_or_leased_or_only_starting(
-        self, world: World, answers: list[dict[str, Any]]
+        self, world: World, answers: list[dict[str, Any]], taken: bool
     ) -> None:
+        world.models.stops_while_starting = taken
         kept, leased, starting = (
             model(world, number, "production", status)
             for number, status in ((1, "RUNNING"), (2, "RUNNING"), (3, "STARTING"))

@@ -81,9 +81,13 @@ def refused(code: str) -> ClientError:
 
 @dataclass
 class Models:
-    """Custom Labels: versions by ARN with their status; passing states pass when somebody looks."""
+    """Custom Labels: versions by ARN with their status; passing states pass when somebody looks.
+
+    Whether a version that is `STARTING` can be stopped is not documented: `stops_while_starting` is either answer.
+    """
 
     quota: int = 2
+    stops_while_starting: bool = False
     status: dict[str, str] = field(default_factory=dict)
 
     def describe_project_versions(self, ProjectArn: str, VersionNames: list[str]) -> dict[str, Any]:  # noqa: N803
@@ -112,7 +116,8 @@ class Models:
         self.status[ProjectVersionArn] = "STARTING"
 
     def stop_project_version(self, ProjectVersionArn: str) -> None:  # noqa: N803
-        if self.status.get(ProjectVersionArn) != "RUNNING":
+        stoppable = ("STARTING", "RUNNING") if self.stops_while_starting else ("RUNNING",)
+        if self.status.get(ProjectVersionArn) not in stoppable:
             raise refused("ResourceInUseException")
         self.status[ProjectVersionArn] = "STOPPED"
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from mlops.dataset.boxes import Box, grown
+from mlops.dataset.boxes import Box, LabeledBox, grown
 from mlops.dataset.images import Image
 from mlops.dataset.keys import MASK_ENDING, folder_of, mask_key, stem_of
 from mlops.dataset.labels import NORMAL, as_written, likeness
@@ -15,10 +15,10 @@ from mlops.words import some
 
 @dataclass(frozen=True)
 class MaskRecord:
-    """An accepted mask: where it lies (`split` "" fits any side), its size and boxes in pixels."""
+    """An accepted mask: where it lies (`side` "" fits any), its size and boxes in its own pixels."""
 
     key: str
-    split: str
+    side: str
     label: str
     width: int
     height: int
@@ -50,7 +50,7 @@ _HOW_TO_TELL = "put it below ground_truth/<train, test or holdout>/, or rename o
 
 
 def annotate(images: Iterable[Image], masks: Iterable[MaskRecord], refused: Mapping[str, str]) -> Annotations:
-    """Give every image the boxes of the mask with its label and stem; a mask that names its side comes first.
+    """Give every image without boxes those of the mask with its label and stem; a mask that names its side comes first.
 
     `refused` has the reasons why masks could not be used; they explain why an image has no boxes.
     """
@@ -58,26 +58,42 @@ def annotate(images: Iterable[Image], masks: Iterable[MaskRecord], refused: Mapp
     given = list(masks)
     found.problems |= {mask.key: fault for mask in given if (fault := mask_fault(mask))}
     unusable = {_place(key): key for key in (*refused, *found.problems)}
-    partners = _partners(listed, (mask for mask in given if mask.key not in found.problems), found.problems)
+    unmarked = [image for image in listed if not image.boxes]
+    partners = _partners(unmarked, (mask for mask in given if mask.key not in found.problems), found.problems)
     for image in listed:
         mask = partners.get(image.key)
-        if image.label == NORMAL:
+        if image.is_clean or image.boxes:
             found.images.append(image)
         elif mask is None and (refusal := unusable.get(_place(image.key))):
             found.problems[image.key] = f"its mask {refusal} cannot be used: not used for detection"
         elif mask is None:
-            place = mask_key(image.key, f"{folder_of(image.key)}/{image.stem}")
-            found.problems[image.key] = f"has no mask {place}: not used for detection"
+            found.problems[image.key] = f"has no {_where_boxes_come_from(image)}: not used for detection"
             found.unmasked.append(image.key)
-        elif (mask.width, mask.height) != (image.width, image.height):
-            sizes = f"{mask.width} x {mask.height} px, its image {image.key} {image.width} x {image.height} px"
+        elif (mapping := image.drawn_on(mask.width, mask.height)) is None:
+            sizes = f"{mask.width} x {mask.height} px, its image {image.key} {_size_of(image)} px"
             found.problems[mask.key] = f"is {sizes}: draw it on the image as it is"
             found.problems[image.key] = f"its mask {mask.key} has another size: not used for detection"
         else:
-            least = least_box_side(image.width, image.height)
-            boxes = tuple(grown(box, least, image.width, image.height) for box in mask.boxes)
+            drawn = (mapping.box(box.left, box.top, box.width, box.height) for box in mask.boxes)
+            boxes = tuple(LabeledBox(mask.label, enlarged(box, image)) for box in drawn)
             found.images.append(replace(image, boxes=boxes))
     return found
+
+
+def enlarged(box: Box, image: Image) -> Box:
+    """The box as large as the service needs it to be, inside the picture that it gets."""
+    return grown(box, least_box_side(image.width, image.height), image.width, image.height)
+
+
+def _where_boxes_come_from(image: Image) -> str:
+    if image.is_in_manifest:
+        return "box in annotations.manifest"
+    return f"mask {mask_key(image.key, f'{folder_of(image.key)}/{image.stem}')}"
+
+
+def _size_of(image: Image) -> str:
+    mapping = image.mapping
+    return f"{mapping.stored_width} x {mapping.stored_height}" if mapping else f"{image.width} x {image.height}"
 
 
 def mask_fault(mask: MaskRecord) -> str:
@@ -123,11 +139,12 @@ def _partners(images: Iterable[Image], masks: Iterable[MaskRecord], problems: di
     """The mask of each image by the image's key; masks that fit no image, or several, become problems."""
     by_name: dict[tuple[str, str], list[Image]] = defaultdict(list)
     for image in images:
-        by_name[image.label, likeness(image.stem)].append(image)
+        for label in image.labels:
+            by_name[label, likeness(image.stem)].append(image)
     partners: dict[str, MaskRecord] = {}
     # Those that name their side first.
-    for mask in sorted(masks, key=lambda mask: (mask.split == "", mask.key)):
-        fitting = [i for i in by_name[mask.label, likeness(mask.stem)] if mask.split in ("", i.folder)]
+    for mask in sorted(masks, key=lambda mask: (mask.side == "", mask.key)):
+        fitting = [i for i in by_name[mask.label, likeness(mask.stem)] if mask.side in ("", i.side)]
         # Spelled alike comes before what only looks alike.
         fitting = [i for i in fitting if as_written(i.stem) == as_written(mask.stem)] or fitting
         free = [image.key for image in fitting if image.key not in partners]

@@ -1,6 +1,7 @@
 """dataset.json: what a team may say about one dataset."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -17,6 +18,8 @@ class DatasetSettings:
 
     `tasks` are trained; without any: classification, and detection where there are masks. `normal` names the folders
     that mean "no defect" beside those that always do (`labels.means_no_defect`); None: nothing is said about it.
+    `groups` is a regular expression whose group names the physical part, searched in the path below the dataset.
+    `window` are the numbers of a pixel of more than 8 bits that become black and white.
     """
 
     split: str = "auto"
@@ -24,13 +27,19 @@ class DatasetSettings:
     holdout_fraction: float = 0.2
     tasks: tuple[str, ...] = ()
     normal: tuple[str, ...] | None = None
+    groups: str = ""
+    window: tuple[int, int] | None = None
 
     def as_dict(self) -> dict[str, object]:
-        said = {} if self.normal is None else {"normal": list(self.normal)}
-        return {name: value for name, value in asdict(self).items() if name != "normal"} | {
-            "tasks": list(self.tasks),
-            **said,
-        }
+        """What was said, with what counts where nothing was."""
+        given = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        unsaid = {name for name in ("normal", "groups", "window") if given[name] in (None, "")}
+        return {name: value for name, value in given.items() if name not in unsaid}
+
+    def group_of(self, path: str) -> str:
+        """The physical part that the picture at a path below the dataset shows; empty when that is not known."""
+        found = re.search(self.groups, path) if self.groups else None
+        return str(found[1] or "") if found else ""
 
 
 def parse_settings(content: str | bytes | None) -> DatasetSettings:
@@ -52,8 +61,13 @@ def parse_settings(content: str | bytes | None) -> DatasetSettings:
     known = {field.name for field in fields(DatasetSettings)}
     if unknown := sorted(set(given) - known):
         raise SettingsInvalid(f"dataset.json: unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
-    lists = {"tasks": _tasks(given.get("tasks", [])), "normal": _normal(given.get("normal"))}
-    return _checked(DatasetSettings(**given | lists))
+    read = {
+        "tasks": _tasks(given.get("tasks", [])),
+        "normal": _normal(given.get("normal")),
+        "groups": _groups(given.get("groups", "")),
+        "window": _window(given.get("window")),
+    }
+    return _checked(DatasetSettings(**given | read))
 
 
 def _decoded(content: str | bytes) -> str:
@@ -79,6 +93,30 @@ def _normal(given: Any) -> tuple[str, ...] | None:
             'such as ["MT_Free"]'
         )
     return tuple(given)
+
+
+def _groups(given: Any) -> str:
+    fault = "" if isinstance(given, str) else "is no text"
+    try:
+        if not fault and given and re.compile(given).groups != 1:
+            fault = "has no group, or several: put what names the part in one pair of parentheses"
+    except (re.error, RecursionError) as error:
+        fault = f"is no regular expression ({error})"
+    if fault:
+        raise SettingsInvalid(f'dataset.json: groups {given!r} {fault}, such as "groups": "/(kos[0-9]+)/"')
+    return str(given)
+
+
+def _window(given: Any) -> tuple[int, int] | None:
+    if given is None:
+        return None
+    are_numbers = isinstance(given, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in given)
+    if not are_numbers or len(given) != 2 or not 0 <= given[0] < given[1] <= 65535:
+        raise SettingsInvalid(
+            f"dataset.json: window is {given!r}; it must be the numbers that become black and white, "
+            'such as "window": [0, 4095]'
+        )
+    return int(given[0]), int(given[1])
 
 
 def _tasks(given: Any) -> tuple[str, ...]:

@@ -2,16 +2,19 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mlops.dataset.annotations import MaskRecord, masks_among
-from mlops.dataset.boxes import Box
+from mlops.dataset import annotation_manifest
+from mlops.dataset.annotation_manifest import Line, Refused
+from mlops.dataset.annotations import MaskRecord, enlarged, masks_among
+from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.dataset_json import TASKS, DatasetSettings, SettingsInvalid, parse_settings
 from mlops.dataset.images import Image
-from mlops.dataset.keys import KeyRefused, folder_of, parse_upload
+from mlops.dataset.keys import KeyRefused, annotations_key, dataset_prefix, folder_of, parse_upload
 from mlops.dataset.labels import NORMAL, label_of, likeness, looks_like_no_defect, unified
+from mlops.dataset.mapping import PictureMapping
 from mlops.dataset.splits import find_duplicates
 from mlops.words import counted, some
 
@@ -36,13 +39,46 @@ class Dataset:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """What is trained: as the settings say, or else detection only where there are masks."""
-        has_masks = bool(self.masks or self.refused_masks)
-        return self.settings.tasks or (TASKS if has_masks else ("classification",))
+        """What is trained: as the settings say, or else detection only where there are masks or boxes."""
+        has_boxes = bool(self.masks or self.refused_masks) or any(image.boxes for image in self.images)
+        return self.settings.tasks or (TASKS if has_boxes else ("classification",))
 
 
-def read(name: str, records: Sequence[Mapping[str, Any]], content: bytes | None) -> Dataset:
-    """A dataset from its records and the content of its dataset.json, if it has one."""
+@dataclass(frozen=True)
+class Annotations:
+    """What the annotation manifest says, by the key of each image; why lines cannot be used, by `<key> line <n>`."""
+
+    lines: Mapping[str, Line] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_annotations(name: str, chunks: Iterable[bytes], bucket: str, keys: Collection[str]) -> Annotations:
+    """The annotation manifest of a dataset whose files have these `keys`; references into `bucket` are taken, too."""
+    key, prefix = annotations_key(name), dataset_prefix(name)
+    lines: dict[str, Line] = {}
+    refused: dict[str, str] = {}
+    for found in annotation_manifest.read(chunks, f"s3://{bucket}/{prefix}"):
+        place = f"{key} line {found.number}"
+        if isinstance(found, Refused):
+            refused[place] = found.why
+        elif found.source_ref.startswith("s3://"):
+            refused[place] = (
+                f"names {found.source_ref}, which is elsewhere: copy it below s3://{bucket}/{prefix}images/"
+            )
+        elif f"{prefix}{found.source_ref}" not in keys:
+            refused[place] = f"names {found.source_ref}, which is not in the dataset: upload it, or delete the line"
+        else:
+            lines[f"{prefix}{found.source_ref}"] = found
+    return Annotations(lines, refused)
+
+
+def read(
+    name: str,
+    records: Sequence[Mapping[str, Any]],
+    content: bytes | None,
+    annotations: Annotations = Annotations(),
+) -> Dataset:
+    """A dataset from its records, the content of its dataset.json, if it has one, and its annotation manifest."""
     problem, settings = "", DatasetSettings()
     try:
         settings = parse_settings(content)
@@ -50,15 +86,21 @@ def read(name: str, records: Sequence[Mapping[str, Any]], content: bytes | None)
         problem = str(error)
     # What was accepted before the layout knew better is judged by what it is now.
     records = [{**row, **_refusal(row)} for row in records]
-    labels = _Labels({folder_of(row["sk"]) for row in records if row["has_label"]}, settings)
+    labels = _Labels(_names(records, annotations), settings)
     images = [row for row in records if row["kind"] == "image"]
     masks = [row for row in records if row["kind"] == "mask"]
     refused = {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED" and row["kind"] != "mask"}
-    among = masks_among(row["sk"] for row in images)
-    refused |= among
-    accepted = [_image(row, labels) for row in images if row["sk"] not in refused]
+    among = masks_among(row["sk"] for row in images if row["sk"] not in annotations.lines)
+    refused |= among | dict(annotations.refused)
+    accepted = []
+    for row in images:
+        if row["sk"] not in refused:
+            try:
+                accepted.append(_image(row, labels, annotations.lines.get(row["sk"]), settings))
+            except _Unusable as why:
+                refused[row["sk"]] = str(why)
     refused |= find_duplicates(accepted)
-    remarks = [*labels.remarks(), *_remarks_on_masks(masks)]
+    remarks = [*labels.remarks(), *_remarks_on_masks(masks), *_remarks_on_lines(annotations)]
     if among:
         remarks.append(f"{counted(len(among), 'picture')} seem to be masks, and are not trained on: {some(among)}")
     return Dataset(
@@ -81,16 +123,24 @@ def _refusal(row: Mapping[str, Any]) -> dict[str, Any]:
         return {"state": "REFUSED", "reason": str(refusal), "kind": refusal.kind, "has_label": False}
 
 
+def _names(records: Iterable[Mapping[str, Any]], annotations: Annotations) -> set[str]:
+    """Labels as they are written: by folders, and by lines."""
+    lines = annotations.lines
+    names = {folder_of(row["sk"]) for row in records if row["has_label"] and row["sk"] not in lines}
+    return names | {name for line in lines.values() for name in (*line.labels, *(box.label for box in line.boxes))}
+
+
 class _Labels:
-    """What the folders of the images and masks of a dataset stand for."""
+    """What the folders of the images and masks of a dataset, and the labels of its lines, stand for."""
 
-    def __init__(self, folders: Collection[str], settings: DatasetSettings) -> None:
+    def __init__(self, written: Collection[str], settings: DatasetSettings) -> None:
         self._normal = settings.normal
-        names = unified(map(label_of, folders), settings.normal or ())
-        self._labels = {folder: names[label_of(folder)] for folder in sorted(folders)}
+        names = unified(map(label_of, written), settings.normal or ())
+        self._labels = {name: names[label_of(name)] for name in sorted(written)}
 
-    def of(self, key: str) -> str:
-        return self._labels[folder_of(key)]
+    def of(self, name: str) -> str:
+        """The label of a folder or of a line's label."""
+        return self._labels[name]
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -109,7 +159,8 @@ class _Labels:
         """Why nobody knows which label means "no defect"; empty when that is clear."""
         known = set(map(likeness, self._labels))
         if missing := [name for name in self._normal or () if likeness(name) not in known]:
-            return f"dataset.json: normal names {missing[0]!r}, but no folder is called so, only {some(self._labels)}"
+            known_names = some(self._labels)
+            return f"dataset.json: normal names {missing[0]!r}, but no folder or label is called so, only {known_names}"
         if self._normal is None and self._doubtful and not self._has_normal:
             name = json.dumps(self._doubtful[0], ensure_ascii=False)
             return (
@@ -139,14 +190,80 @@ def _remarks_on_masks(masks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"{some(keys)}: {remark}"
 
 
-def _image(row: Mapping[str, Any], labels: _Labels) -> Image:
+def _remarks_on_lines(annotations: Annotations) -> Iterator[str]:
+    said = defaultdict(list)
+    for line in annotations.lines.values():
+        for remark in (*line.remarks, *([_MASK_UNREAD] if line.mask and not line.is_boxed else [])):
+            said[remark].append(f"line {line.number}")
+    for remark, places in sorted(said.items()):
+        yield f"annotations.manifest, {some(places)}: {remark}"
+
+
+_MASK_UNREAD = "the mask that it names is not read here; `mlops upload` makes boxes of it"
+
+
+class _Unusable(Exception):  # noqa: N818  - a refusal is a result that is recorded
+    """Why an image cannot be used."""
+
+
+def _image(row: Mapping[str, Any], labels: _Labels, line: Line | None, settings: DatasetSettings) -> Image:
+    key = row["sk"]
     numbers = {name: int(row[name]) for name in ("width", "height", "size")}
-    texts = {name: row[name] for name in ("etag", "folder", "digest", "format", "uploaded_at")}
-    facts: dict[str, Any] = {**texts, **numbers, "version_id": row.get("version_id", "")}
-    return Image(row["sk"], label=labels.of(row["sk"]), **facts)
+    texts = {name: row[name] for name in ("etag", "digest", "format", "uploaded_at")}
+    shown = {"version_id": row.get("version_id", ""), "picture": row.get("picture", ""), "mapping": _mapping(row)}
+    facts: dict[str, Any] = {**texts, **numbers, **shown}
+    facts |= {"looks": row.get("looks", ""), "done": tuple(row.get("done", ()))}
+    facts["group"] = (line and line.group) or settings.group_of(key.split("/", 2)[2])
+    side = row["folder"]
+    if line:
+        image = Image(key, labels=(), side=line.side or side, is_in_manifest=True, **facts)
+        return _annotated(image, line, labels)
+    if not row["has_label"]:
+        raise _Unusable("no line of annotations.manifest names it: add one, or put it under train/<label>/")
+    return Image(key, labels=(labels.of(folder_of(key)),), side=side, **facts)
+
+
+def _mapping(row: Mapping[str, Any]) -> PictureMapping | None:
+    if "stored" not in row:
+        return None
+    width, height, orientation = map(int, row["stored"])
+    return PictureMapping(width, height, int(row["width"]), int(row["height"]), orientation)
+
+
+def _annotated(image: Image, line: Line, labels: _Labels) -> Image:
+    """The image with what its line says of it."""
+    drawn_on = line.image_size or _stored(image)
+    mapping = image.drawn_on(*drawn_on)
+    where = f"line {line.number} of annotations.manifest"
+    if mapping is None and line.boxes:
+        sizes = f"{drawn_on[0]} x {drawn_on[1]} px, and it has {_stored(image)[0]} x {_stored(image)[1]}"
+        raise _Unusable(f"the boxes of {where} were drawn on {sizes}: draw them on the picture as it is")
+    boxes = []
+    for box in line.boxes:
+        if (label := labels.of(box.label)) == NORMAL:
+            continue
+        if box.left >= drawn_on[0] or box.top >= drawn_on[1]:
+            raise _Unusable(f"a box of {where} lies outside of it: draw it on the picture as it is")
+        assert mapping
+        drawn = mapping.box(box.left, box.top, box.width, box.height)
+        boxes.append(LabeledBox(label, enlarged(drawn, image)))
+    found = {labels.of(name) for name in (*line.labels, *(box.label for box in line.boxes))}
+    if not found and line.is_boxed:
+        # Somebody looked for defects, and there is none.
+        found = {NORMAL}
+    if not found:
+        raise _Unusable(f"{where} gives it no label: add one")
+    if NORMAL in found and (defects := sorted(found - {NORMAL})):
+        raise _Unusable(f"{where} says that it has no defect, and that it shows {some(map(repr, defects))}: mend one")
+    return replace(image, labels=tuple(sorted(found)), boxes=tuple(boxes))
+
+
+def _stored(image: Image) -> tuple[int, int]:
+    mapping = image.mapping
+    return (mapping.stored_width, mapping.stored_height) if mapping else (image.width, image.height)
 
 
 def _mask(row: Mapping[str, Any], labels: _Labels) -> MaskRecord:
     boxes = tuple(Box(*map(int, box)) for box in row["boxes"])
     size, specks = (int(row["width"]), int(row["height"])), int(row.get("specks", 0))
-    return MaskRecord(row["sk"], row["folder"], labels.of(row["sk"]), *size, boxes, specks)
+    return MaskRecord(row["sk"], row["folder"], labels.of(folder_of(row["sk"])), *size, boxes, specks)

@@ -8,7 +8,9 @@ from mlops.dataset.labels import as_written, label_of, likeness
 
 SPLITS = ("train", "test", "holdout")
 MASK_ENDING = "_mask.png"
-_DATASETS, _RUNS = "datasets", "runs"
+_DATASETS, _RUNS, _PREPARED = "datasets", "runs", "prepared"
+# Below it lie images whose labels are in the annotation manifest.
+_PICTURES = "images"
 DATASETS_PREFIX = f"{_DATASETS}/"
 # What Rekognition takes in the name of a version, which begins with the dataset's.
 _DATASET = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -37,12 +39,15 @@ class KeyRefused(ValueError):  # noqa: N818  - a refusal is a result that is rec
 
 @dataclass(frozen=True)
 class Upload:
-    """What a key below `datasets/` stands for: an `image`, a `mask` or the `settings` of a dataset."""
+    """What a key below `datasets/` stands for: an `image`, a `mask`, the `settings` or the `annotations` of a dataset.
+
+    `side` and `label` are those that the folders name; what lies below images/ has them in the annotations.
+    """
 
     key: str
     dataset: str
     kind: str
-    split: str = ""
+    side: str = ""
     label: str = ""
 
 
@@ -68,7 +73,7 @@ def parse_upload(key: str) -> Upload:
         raise KeyRefused(f"not below {_DATASETS}/<dataset>/")
     first, *others = key.split("/")[2:]
     place = likeness(first)
-    kind = "mask" if place == "ground_truth" else "image" if place in SPLITS else "unknown"
+    kind = "mask" if place == "ground_truth" else "image" if place in (*SPLITS, _PICTURES) else "unknown"
     if not _DATASET.fullmatch(dataset):
         raise KeyRefused(
             f"rename the dataset {dataset!r}: up to 100 letters, digits, dots, dashes and underscores", kind
@@ -78,6 +83,10 @@ def parse_upload(key: str) -> Upload:
     match place, others:
         case _, [] if first == "dataset.json":
             return Upload(key, dataset, "settings")
+        case _, [] if first == "annotations.manifest":
+            return Upload(key, dataset, "annotations")
+        case side, [*_, _] if side == _PICTURES:
+            return Upload(key, dataset, "image")
         case "ground_truth", [label, name] if as_written(label):
             return _mask(Upload(key, dataset, "mask", label=_label(label, kind)), name)
         case "ground_truth", [side, label, name] if likeness(side) in SPLITS and as_written(label):
@@ -85,7 +94,8 @@ def parse_upload(key: str) -> Upload:
         case side, [label, _] if side in SPLITS and as_written(label):
             return Upload(key, dataset, "image", side, _label(label, kind))
     raise KeyRefused(
-        "not part of the layout: put images under <train|test|holdout>/<label>/, masks under ground_truth/<label>/",
+        "not part of the layout: put images under <train|test|holdout>/<label>/, masks under ground_truth/<label>/, "
+        "and images that annotations.manifest names under images/",
         kind,
     )
 
@@ -126,6 +136,16 @@ def dataset_prefix(dataset: str) -> str:
 
 def settings_key(dataset: str) -> str:
     return f"{dataset_prefix(dataset)}dataset.json"
+
+
+def annotations_key(dataset: str) -> str:
+    """The annotation manifest: labels and boxes, several an image."""
+    return f"{dataset_prefix(dataset)}annotations.manifest"
+
+
+def prepared_key(dataset: str, digest: str, extension: str) -> str:
+    """Where the copy of a picture lies that the service takes; `digest` is the SHA-256 of the copy."""
+    return f"{_PREPARED}/{dataset}/{digest}.{extension}"
 
 
 def run_key(run_id: str, name: str) -> str:

@@ -1,7 +1,7 @@
 """SageMaker Ground Truth output manifests as Rekognition Custom Labels reads them, one JSON object a line."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,41 +13,45 @@ ATTRIBUTE, BOXES = "label", "bounding-box"
 def manifest_of(task: str, images: Iterable[Image], bucket: str) -> str:
     """The manifest of one side, sorted by key; ends with a newline unless empty."""
     listed = sorted(images, key=lambda image: image.key)
-    class_ids = {label: index for index, label in enumerate(sorted({image.label for image in listed}))}
+    names = {label for image in listed for label in (*image.labels, *(box.label for box in image.boxes))}
+    class_ids = {label: index for index, label in enumerate(sorted(names))}
     write = {"classification": classification_line, "detection": detection_line}[task]
-    return "".join(f"{write(image, bucket, class_ids[image.label])}\n" for image in listed)
+    return "".join(f"{write(image, bucket, class_ids)}\n" for image in listed)
 
 
-def classification_line(image: Image, bucket: str, class_id: int) -> str:
-    """One image-level label: the service reads `class-name`; the integer is required and ignored."""
-    metadata = {
-        "class-name": image.label,
-        "confidence": 1.0,
-        "type": "groundtruth/image-classification",
-        "human-annotated": "yes",
-        "creation-date": image.uploaded_at,
-        "job-name": "labeling-job/folders",
-    }
-    return _line(image, bucket, ATTRIBUTE, class_id, metadata)
+def classification_line(image: Image, bucket: str, class_ids: Mapping[str, int]) -> str:
+    """The labels of an image, an attribute each: the service reads `class-name`; the number is required and ignored."""
+    attributes: dict[str, Any] = {}
+    for place, label in enumerate(image.labels):
+        name = f"{ATTRIBUTE}-{place}" if place else ATTRIBUTE
+        metadata = {"class-name": label, "confidence": 1.0, "type": "groundtruth/image-classification"}
+        attributes |= {name: class_ids[label], f"{name}-metadata": {**metadata, **_origin(image, "folders")}}
+    return _line(image, bucket, attributes)
 
 
-def detection_line(image: Image, bucket: str, class_id: int) -> str:
-    """The boxes of one image, all of its label; an image without boxes is legal, and ignored by the service."""
-    annotations = [{"class_id": class_id, **{n: int(v) for n, v in asdict(box).items()}} for box in image.boxes]
+def detection_line(image: Image, bucket: str, class_ids: Mapping[str, int]) -> str:
+    """The boxes of one image; an image without boxes is legal, and ignored by the service."""
+    annotations = [
+        {"class_id": class_ids[labeled.label], **{name: int(value) for name, value in asdict(labeled.box).items()}}
+        for labeled in image.boxes
+    ]
     metadata = {
         "objects": [{"confidence": 1}] * len(annotations),
-        "class-map": {str(class_id): image.label} if annotations else {},
+        "class-map": {str(class_ids[label]): label for label in sorted({labeled.label for labeled in image.boxes})},
         "type": "groundtruth/object-detection",
-        "human-annotated": "yes",
-        "creation-date": image.uploaded_at,
-        "job-name": "labeling-job/masks",
+        **_origin(image, "masks"),
     }
     size = {"width": image.width, "height": image.height, "depth": 3}
-    return _line(image, bucket, BOXES, {"image_size": [size], "annotations": annotations}, metadata)
+    drawn = {"image_size": [size], "annotations": annotations}
+    return _line(image, bucket, {BOXES: drawn, f"{BOXES}-metadata": metadata})
 
 
-def _line(image: Image, bucket: str, attribute: str, value: Any, metadata: dict[str, Any]) -> str:
-    entry = {"source-ref": f"s3://{bucket}/{image.key}", attribute: value, f"{attribute}-metadata": metadata}
+def _origin(image: Image, job: str) -> dict[str, str]:
+    return {"human-annotated": "yes", "creation-date": image.uploaded_at, "job-name": f"labeling-job/{job}"}
+
+
+def _line(image: Image, bucket: str, attributes: Mapping[str, Any]) -> str:
+    entry = {"source-ref": f"s3://{bucket}/{image.shown[0]}", **attributes}
     return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -56,9 +60,9 @@ def parse_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n") if line]
 
 
-def labels_of(line: dict[str, Any]) -> list[str]:
-    """The labels of a parsed manifest line: that of the image, or that of each box."""
+def labels_of(line: Mapping[str, Any]) -> list[str]:
+    """The labels of a parsed manifest line: those of the image, or that of each box."""
     if BOXES in line:
         names = line[f"{BOXES}-metadata"]["class-map"]
         return [str(names[str(entry["class_id"])]) for entry in line[BOXES]["annotations"]]
-    return [str(line[f"{ATTRIBUTE}-metadata"]["class-name"])]
+    return [str(value["class-name"]) for name, value in line.items() if name.endswith("-metadata")]

@@ -33,13 +33,13 @@ def uses_folders(images: Iterable[Image], settings: DatasetSettings) -> bool:
 
 
 def folder_fault(images: Iterable[Image]) -> str:
-    """Why the folders as they are cannot be trained and tested on; empty when they can.
+    """Why the sides that folders and lines name cannot be trained and tested on; empty when they can.
 
     The service wants half of the trained labels in the test, at least two of them, and at most so many images of one.
     """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for image in images:
-        counts[image.folder][image.label] += 1
+        counts[image.side].update(image.labels)
     train, test, held_out = (set(counts[side]) for side in SPLITS)
     largest = max(counts["test"].values(), default=0)
     if not test:
@@ -58,34 +58,93 @@ def assign_sides(
 ) -> dict[str, str]:
     """Side of every image by key. `known` holds the sides given before: they never change.
 
-    Without folders that decide, the images of each label are pooled and dealt out in the order of a hash of their key,
-    so that even a label of five images has some on every side.
+    Where folders decide, images keep the side that theirs names, and the others are dealt. Without, all are pooled and
+    dealt out in the order of a hash of their key, so that even a label of five images has some on every side.
     """
-    listed = list(images)
+    listed, given = list(images), known or {}
     if uses_folders(listed, settings):
-        return {image.key: image.folder for image in listed}
-    by_label: dict[str, list[str]] = defaultdict(list)
-    for image in listed:
-        by_label[image.label].append(image.key)
-    sides: dict[str, str] = {}
-    for keys in by_label.values():
-        sides |= _deal(keys, settings, known or {})
-    return sides
+        sides = {i.key: i.side or given.get(i.key, "") for i in listed}
+        sides = {key: side for key, side in sides.items() if side}
+    else:
+        sides = _without_surplus({i.key: given[i.key] for i in listed if i.key in given}, listed)
+    return sides if len(sides) == len(listed) else _deal(listed, settings, sides)
 
 
-def _deal(keys: list[str], settings: DatasetSettings, known: Mapping[str, str]) -> dict[str, str]:
-    sides = {key: known[key] for key in keys if key in known}
-    # Dealt before there was a bound: no model has learned from these, nor does one from what is held out.
-    surplus = sorted((key for key in sides if sides[key] == "test"), key=_hash)[MAX_TEST_IMAGES_PER_LABEL:]
-    sides |= dict.fromkeys(surplus, "holdout")
-    quota = _quota(len(keys), settings)
-    given = Counter(sides.values())
-    for key in sorted(set(keys) - set(sides), key=_hash):
-        missing = {side: quota[side] - given[side] for side in SPLITS}
+def groups_apart(images: Iterable[Image], sides: Mapping[str, str]) -> list[str]:
+    """The groups whose images stand on several sides, because folders or earlier runs put them there."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for image in images:
+        if image.group:
+            found[image.group].add(sides[image.key])
+    return sorted(group for group, its_sides in found.items() if len(its_sides) > 1)
+
+
+def _without_surplus(sides: dict[str, str], images: Iterable[Image]) -> dict[str, str]:
+    """Test images beyond what the service takes were dealt before there was a bound: they are held out.
+
+    No model has learned from these, nor does one from what is held out.
+    """
+    tested: dict[str, list[str]] = defaultdict(list)
+    for image in images:
+        if sides.get(image.key) == "test":
+            for label in image.labels:
+                tested[label].append(image.key)
+    surplus = [key for keys in tested.values() for key in sorted(keys, key=_hash)[MAX_TEST_IMAGES_PER_LABEL:]]
+    return sides | dict.fromkeys(surplus, "holdout")
+
+
+class _Dealer:
+    """Sides that have been given, and what every label lacks on each side."""
+
+    def __init__(self, images: Iterable[Image], settings: DatasetSettings) -> None:
+        self.counts = Counter(label for image in images for label in image.labels)
+        self.sides: dict[str, str] = {}
+        self._quotas = {label: _quota(count, settings) for label, count in self.counts.items()}
+        self._given = {label: Counter[str]() for label in self.counts}
+
+    def give(self, image: Image, side: str) -> None:
+        self.sides[image.key] = side
+        for label in image.labels:
+            self._given[label][side] += 1
+
+    def best_for(self, label: str) -> str:
+        quota = self._quotas[label]
+        missing = {side: quota[side] - self._given[label][side] for side in SPLITS}
         # Training comes first where little is left to deal: an image that no model sees helps nobody.
-        sides[key] = max(SPLITS, key=lambda side: (missing[side] > 0, missing[side] / max(quota[side], 1)))
-        given[sides[key]] += 1
-    return sides
+        return max(SPLITS, key=lambda side: (missing[side] > 0, missing[side] / max(quota[side], 1)))
+
+
+def _deal(images: list[Image], settings: DatasetSettings, given: Mapping[str, str]) -> dict[str, str]:
+    """Give a side to every image that has none, groups as a whole, so that every label gets its share.
+
+    Rare labels choose first: what has several labels would else be gone when they come (Sechidis et al., "On the
+    Stratification of Multi-Label Data", 2011).
+    """
+    dealer, units = _Dealer(images, settings), _units(images)
+    waiting: dict[str, set[str]] = defaultdict(set)
+    for name, members in units.items():
+        known = [given[image.key] for image in members if image.key in given]
+        for image in members:
+            if known:
+                # Whoever joins a group goes where it stands.
+                dealer.give(image, given.get(image.key, known[0]))
+            for label in image.labels:
+                waiting[label].add(name)
+    for label in sorted(waiting, key=lambda label: (dealer.counts[label], label)):
+        for name in sorted(waiting[label], key=_hash):
+            if units[name][0].key not in dealer.sides:
+                side = dealer.best_for(label)
+                for image in units[name]:
+                    dealer.give(image, side)
+    return dealer.sides
+
+
+def _units(images: Iterable[Image]) -> dict[str, list[Image]]:
+    """What is dealt as a whole: the images of a group, in the order of their keys, and each of the others alone."""
+    units: dict[str, list[Image]] = defaultdict(list)
+    for image in sorted(images, key=lambda image: image.key):
+        units[f"group {image.group}" if image.group else image.key].append(image)
+    return units
 
 
 def _quota(count: int, settings: DatasetSettings) -> dict[str, int]:
@@ -114,12 +173,17 @@ def find_duplicates(images: Iterable[Image]) -> dict[str, str]:
     for image in images:
         by_digest[image.digest].append(image)
     for copies in by_digest.values():
-        copies.sort(key=lambda image: (SPLITS.index(image.folder), image.key))
-        if len({image.label for image in copies}) > 1:
+        copies.sort(key=lambda image: (_order(image.side), image.key))
+        if len({image.labels for image in copies}) > 1:
             for image in copies:
-                other = next(copy for copy in copies if copy.label != image.label)
-                refused[image.key] = f"the same bytes are labelled {other.label!r} as {other.key}: keep one of them"
+                other = next(copy for copy in copies if copy.labels != image.labels)
+                said = " and ".join(map(repr, other.labels))
+                refused[image.key] = f"the same bytes are labelled {said} as {other.key}: keep one of them"
         else:
             for image in copies[1:]:
                 refused[image.key] = f"byte-identical to {copies[0].key}: an image may stand on one side only"
     return refused
+
+
+def _order(side: str) -> int:
+    return SPLITS.index(side) if side else len(SPLITS)

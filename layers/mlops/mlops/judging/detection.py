@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from mlops.dataset.boxes import Box, LabeledBox, match
-from mlops.judging.answers import Call, Subject
+from mlops.dataset.images import Image
+from mlops.judging.answers import Call
 from mlops.judging.metrics import Score, as_dicts, label_scores, macro
 
 # What became of a true box, and of a found one.
@@ -45,11 +46,11 @@ def _mistakes(label: str, marked: Sequence[Mapping[str, Any]], clean: Sequence[M
 
 
 def _answer(call: Call, least_iou: float) -> dict[str, Any]:
-    truth = [LabeledBox(call.subject.label, box) for box in call.subject.boxes]
-    found = [_found(label, call.subject) for label in call.labels if "Geometry" in label]
+    truth = list(call.image.boxes)
+    found = [_found(label, call.image) for label in call.labels if "Geometry" in label]
     return {
-        **call.subject.content,
-        "label": call.subject.label,
+        **call.image.content,
+        "label": " + ".join(call.image.labels),
         **_outcomes(truth, found, least_iou),
         "milliseconds": call.milliseconds,
     }
@@ -83,11 +84,11 @@ def _boxes(recorded: Sequence[Mapping[str, Any]]) -> list[LabeledBox]:
     return [LabeledBox(box["label"], Box(**box["box"]), box["confidence"]) for box in recorded]
 
 
-def _found(label: Mapping[str, Any], subject: Subject) -> LabeledBox:
+def _found(label: Mapping[str, Any], image: Image) -> LabeledBox:
     """A detected label in pixels of the image; the service answers ratios of width and height, and 0 to 100."""
     drawn = label["Geometry"]["BoundingBox"]
-    left, width = drawn["Left"] * subject.width, drawn["Width"] * subject.width
-    top, height = drawn["Top"] * subject.height, drawn["Height"] * subject.height
+    left, width = drawn["Left"] * image.width, drawn["Width"] * image.width
+    top, height = drawn["Top"] * image.height, drawn["Height"] * image.height
     return LabeledBox(str(label["Name"]), Box(left, top, width, height), label["Confidence"] / 100)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
@@ -40,10 +40,10 @@ def label_scores(outcomes: Iterable[Outcome]) -> dict[str, Score]:
     }
 
 
-def one_against_rest(pairs: Sequence[tuple[str, str]]) -> dict[str, Score]:
-    """Scores of single-label answers, from (true label, predicted label)."""
-    labels = sorted({label for pair in pairs for label in pair if label})
-    return label_scores((label, truth == label, answer == label) for truth, answer in pairs for label in labels)
+def one_against_rest(pairs: Sequence[tuple[Collection[str], Collection[str]]]) -> dict[str, Score]:
+    """Scores of every label by itself, from the true and the predicted labels of every image."""
+    labels = sorted({label for pair in pairs for side in pair for label in side})
+    return label_scores((label, label in true, label in said) for true, said in pairs for label in labels)
 
 
 def macro(scores: Mapping[str, Score]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops.dataset.keys import run_key
+from mlops.judging.answers import said_of, truths_of
 from mlops.judging.detection import FALSE_ALARM, MISSED
 from mlops.stage import StageRef
 from mlops.words import percent, quoted
@@ -51,7 +52,7 @@ def _has_boxes(answer: Answer) -> bool:
 
 def _verdict(answer: Answer) -> str:
     if not _has_boxes(answer):
-        return "right" if answer["label"] == answer["truth"] else "wrong"
+        return "right" if set(said_of(answer)) == set(truths_of(answer)) else "wrong"
     if _missed(answer):
         return "missed"
     if _false_alarms(answer):

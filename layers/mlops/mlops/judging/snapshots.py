@@ -12,6 +12,8 @@ from mlops.judging.metrics import Outcome
 
 _TRUTH, _PREDICTION = "rekognition-custom-labels-training-", "rekognition-custom-labels-evaluation"
 _UNKNOWN_THRESHOLD = 0.5
+# Files have been seen with so many digits of a confidence, and with all of them.
+_CONFIDENCE_DIGITS = 5
 
 
 def label_outcomes(snapshot: str, thresholds: Mapping[str, float]) -> Iterator[Outcome]:
@@ -21,15 +23,16 @@ def label_outcomes(snapshot: str, thresholds: Mapping[str, float]) -> Iterator[O
         confidences = {value["class-name"]: float(value["confidence"]) for _, value in _metadata(entry, _PREDICTION)}
         for label in truth | set(confidences) | set(thresholds):
             least = thresholds.get(label, _UNKNOWN_THRESHOLD)
-            yield label, label in truth, confidences.get(label, -1.0) >= least
+            yield label, label in truth, _reaches(confidences.get(label, -1.0), least)
 
 
 def box_outcomes(snapshot: str, thresholds: Mapping[str, float], least_iou: float) -> Iterator[Outcome]:
     """(label, is true, was found) for every box of a detection snapshot; predictions below their threshold are none."""
     for entry in parse_lines(snapshot):
         truth = _boxes(entry, _TRUTH)
-        said = [b for b in _boxes(entry, _PREDICTION) if b.confidence >= thresholds.get(b.label, _UNKNOWN_THRESHOLD)]
-        yield from outcomes_of(truth, said, least_iou)
+        said = _boxes(entry, _PREDICTION)
+        found = [box for box in said if _reaches(box.confidence, thresholds.get(box.label, _UNKNOWN_THRESHOLD))]
+        yield from outcomes_of(truth, found, least_iou)
 
 
 def outcomes_of(truth: list[LabeledBox], found: list[LabeledBox], least_iou: float) -> Iterator[Outcome]:
@@ -40,6 +43,12 @@ def outcomes_of(truth: list[LabeledBox], found: list[LabeledBox], least_iou: flo
     for number, box in enumerate(found):
         if number not in matched:
             yield box.label, False, True
+
+
+def _reaches(confidence: float, threshold: float) -> bool:
+    """Whether a confidence is at least a threshold; one that was rounded is compared with as much of the threshold."""
+    is_rounded = round(confidence, _CONFIDENCE_DIGITS) == confidence
+    return confidence >= (round(threshold, _CONFIDENCE_DIGITS) if is_rounded else threshold)
 
 
 def _boxes(entry: Mapping[str, Any], prefix: str) -> list[LabeledBox]:

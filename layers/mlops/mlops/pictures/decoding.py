@@ -32,6 +32,8 @@ _BYTES_OF_FRAMES = 20
 _COPIES_OF_PNG = 3
 _FORMATS = ("JPEG", "TIFF", "BMP", "WEBP", "GIF")
 TAKEN = "PNG, JPEG, TIFF, BMP, WebP or GIF"
+# Start of frame of a JPEG, of every kind.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG, _TIFF = b"\xff\xd8", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Markers of JPEG: the frame, of every kind; those whose scans refine each other; the first scan.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -106,8 +108,22 @@ def _unidentified(data: bytes) -> str:
     if data.startswith(_TIFF):
         return "is a TIFF of a rare kind, or damaged; save it as PNG, or as TIFF of 8 or 16 bits gray or RGB"
     if data.startswith(_JPEG):
+        bits = _bits_of_jpeg(data)
+        if bits > 8:
+            return f"is a JPEG of {bits} bits a channel, which is not read; save it as PNG or TIFF of 16 bits"
         return "is a JPEG that cannot be read: it is damaged, or of a rare kind; save it anew as a usual JPEG or as PNG"
     return f"is not a {TAKEN} picture, whatever its name says; save it as PNG"
+
+
+def _bits_of_jpeg(data: bytes) -> int:
+    """The bits a channel that the frame of a JPEG claims; 0 where no frame is found."""
+    place = 2
+    while place + 5 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker in _FRAMES:
+            return data[place + 4]
+        place += 1 if marker == 0xFF else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return 0
 
 
 def _too_many(pixels: str) -> str:

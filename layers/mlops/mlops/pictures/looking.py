@@ -1,13 +1,23 @@
-"""What the bytes of an upload are: the facts of its record. Needs the imaging layer."""
+"""What the bytes of an upload are: the facts of its record, and the copy that the service can take. Needs the imaging
+layer."""
 
 import hashlib
+import io
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from mlops.dataset.keys import Upload
+from PIL import Image
+
+from mlops.dataset.keys import Upload, prepared_key
 from mlops.pictures.masks import read_mask
-from mlops.pictures.pixels import inspect
+from mlops.pictures.perceptual import perceptual_hash
 from mlops.pictures.png import PictureRefused
+from mlops.pictures.preparing import Prepared, Window, prepare
+
+# A file of this size, its pixels and its copy fit into what `ingest` has.
+MOST_BYTES_OF_A_FILE = 250_000_000
+_FORMATS = {"png": "PNG", "jpg": "JPEG"}
+_SHRUNK = (144, 128)
 
 
 @dataclass(frozen=True)
@@ -18,19 +28,58 @@ class MaskRules:
     merge_distance: int = 0
 
 
-def facts_of(upload: Upload, data: bytes, rules: MaskRules) -> dict[str, Any]:
-    """SHA-256 and state of an image or mask: ACCEPTED with what it is, or REFUSED with the reason."""
+@dataclass(frozen=True)
+class Seen:
+    """The facts of a record, and the bytes of a prepared copy, whose key is in the facts as `picture`."""
+
+    facts: dict[str, Any]
+    copy: bytes | None = None
+
+
+def look(upload: Upload, data: bytes, rules: MaskRules, window: tuple[int, int] | None = None) -> Seen:
+    """SHA-256 and state of an image or mask: ACCEPTED with what it is, or REFUSED with the reason.
+
+    `window` brings the numbers of a picture with more than eight bits to eight.
+    """
     content = {"digest": hashlib.sha256(data).hexdigest()}
     try:
-        seen = _image(data) if upload.kind == "image" else _mask(data, rules)
+        seen = _image(upload, data, window) if upload.kind == "image" else Seen(_mask(data, rules))
     except PictureRefused as problem:
-        return {**content, "state": "REFUSED", "reason": str(problem)}
-    return {**content, "state": "ACCEPTED", **seen}
+        return Seen({**content, "state": "REFUSED", "reason": str(problem)})
+    return Seen({**content, "state": "ACCEPTED", **seen.facts}, seen.copy)
 
 
-def _image(data: bytes) -> dict[str, Any]:
-    picture = inspect(data)
-    return {"width": picture.width, "height": picture.height, "size": picture.size, "format": picture.format}
+def _image(upload: Upload, data: bytes, window: tuple[int, int] | None) -> Seen:
+    prepared = prepare(data, window=Window(*window) if window else None)
+    shown = prepared.data or data
+    facts: dict[str, Any] = {"width": prepared.width, "height": prepared.height, "size": len(shown)}
+    facts |= {"format": _FORMATS[prepared.extension], "looks": _looks(shown)}
+    if prepared.data:
+        digest = hashlib.sha256(prepared.data).hexdigest()
+        facts |= {"picture": prepared_key(upload.dataset, digest, prepared.extension), "done": list(prepared.done)}
+    return Seen(facts | _stored(prepared) | _depth(prepared, window), prepared.data)
+
+
+def _stored(prepared: Prepared) -> dict[str, Any]:
+    """The pixels of the file, where they are not those of the copy: width, height, and EXIF's orientation."""
+    mapping = prepared.mapping
+    if mapping.changes_nothing:
+        return {}
+    return {"stored": [mapping.stored_width, mapping.stored_height, mapping.orientation]}
+
+
+def _depth(prepared: Prepared, window: tuple[int, int] | None) -> dict[str, Any]:
+    if prepared.bits <= 8:
+        return {}
+    used = window or astuple(Window.of_bits(prepared.bits))
+    return {"bits": prepared.bits, "window": list(used)}
+
+
+def _looks(data: bytes) -> str:
+    with Image.open(io.BytesIO(data)) as image:
+        # A JPEG need not be unpacked whole for that.
+        image.draft("L", _SHRUNK)
+        return perceptual_hash(image)
 
 
 def _mask(data: bytes, rules: MaskRules) -> dict[str, Any]:

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops.dataset.boxes import Box
-from mlops.dataset.limits import MAX_BOXES
-from mlops.pictures.pixels import checked_png
-from mlops.pictures.png import SIGNATURE, PictureRefused, Png
+from mlops.dataset.limits import MAX_BOXES, MAX_SIDE
+from mlops.pictures.png import SIGNATURE, PictureRefused, Png, read_png
 
 Pixels = npt.NDArray[Any]
 Numbers = npt.NDArray[np.intp]
@@ -21,6 +20,10 @@ MAX_RUNS = 400_000
 # Work grows with the runs and with how far regions reach for each other.
 _MAX_REACHED = 4_000_000
 _NEARLY_ALL = 0.95
+# Twice the pixels of the largest picture of the service, which a picture that is scaled down may have; and as many bits
+# as that one has at most.
+_MOST_PIXELS = 2 * MAX_SIDE**2
+_MOST_BITS = 64 * MAX_SIDE**2
 
 
 @dataclass(frozen=True)
@@ -48,16 +51,16 @@ def read_mask(data: bytes, *, least_pixels: int = 1, merge_distance: int = 0) ->
     """
     if not data.startswith(SIGNATURE):
         raise PictureRefused("is not a PNG image, whatever its name says")
-    png = checked_png(data)
-    shade, shades = _shade(png)
+    png = _checked(data)
+    shade, shades = shade_of(png)
     remarks = []
     if shades > MAX_BOXES:
         shade = shade >= (int(shade.max()) + 1) // 2
         remarks.append(
             f"has {shades} shades, as after smoothing or JPEG; what is half as bright as the brightest is marked"
         )
-    pixels, left, top = _cropped(shade)
-    boxes, counts = _regions(pixels, merge_distance)
+    pixels, left, top = cropped(shade)
+    boxes, counts = regions(pixels, merge_distance)
     kept = boxes[counts >= least_pixels] + (left, top, 0, 0)
     if len(kept) > MAX_BOXES:
         raise PictureRefused(
@@ -69,7 +72,18 @@ def read_mask(data: bytes, *, least_pixels: int = 1, merge_distance: int = 0) ->
     return Mask(png.width, png.height, found, len(boxes) - len(kept), tuple(remarks))
 
 
-def _shade(png: Png) -> tuple[Pixels, int]:
+def _checked(data: bytes) -> Png:
+    """A PNG file whose pixels fit into what a function has; not decoded yet."""
+    png = read_png(data)
+    if png.width * png.height * png.depth * png.channels > _MOST_BITS or png.width * png.height > _MOST_PIXELS:
+        raise PictureRefused(
+            f"is {png.width} x {png.height} px with {png.channels} x {png.depth} bits each, more than can be read: "
+            "save it with one channel of 8 bits"
+        )
+    return png
+
+
+def shade_of(png: Png) -> tuple[Pixels, int]:
     """One number a pixel that is 0 where it is black or transparent, (height, width); and how many others there are."""
     shade = _shade_of_16(png) if png.depth > 8 else _shade_of_8(png)
     seen = np.zeros(np.iinfo(shade.dtype).max + 1, np.bool_)
@@ -124,7 +138,7 @@ def _marked(band: Callable[[int], Pixels], names: Sequence[str], key: Sequence[i
     return shade
 
 
-def _cropped(shade: Pixels) -> tuple[Pixels, int, int]:
+def cropped(shade: Pixels) -> tuple[Pixels, int, int]:
     """Whether pixels are marked, cropped to the rows and columns that have any, and where the crop begins.
 
     One column more, which is clear, ends every row.
@@ -138,7 +152,7 @@ def _cropped(shade: Pixels) -> tuple[Pixels, int, int]:
     return np.pad(crop, ((0, 0), (0, 1))), left, top
 
 
-def _regions(pixels: Pixels, merge_distance: int = 0) -> tuple[Numbers, Numbers]:
+def regions(pixels: Pixels, merge_distance: int = 0) -> tuple[Numbers, Numbers]:
     """Boxes (n, 4) as left, top, width, height, and pixel counts (n,); the last column of `pixels` is clear."""
     reach = merge_distance + 1
     rows, starts, ends, counts = _joined(*_runs(pixels), reach)

@@ -42,6 +42,11 @@ class Png:
     data: bytes
     orientation: int = 1
 
+    @property
+    def channels(self) -> int:
+        """Numbers a pixel: a palette's number is one."""
+        return {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[self.colour]
+
     def image(self) -> Image.Image:
         """The pixels, as Pillow decodes them: of 16 bits a channel only a gray picture keeps all."""
         return _decoded(self._file(self.data, self.depth))

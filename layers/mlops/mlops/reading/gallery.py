@@ -27,9 +27,10 @@ def write(result: Mapping[str, Any]) -> None:
 
 def _bytes_of(answer: Mapping[str, Any]) -> bytes | None:
     """The bytes that were asked about, or the newest, which are the same unless the image was replaced."""
-    for version_id in dict.fromkeys((answer.get("version_id", ""), "")):
+    picture = answer.get("picture", "")
+    for version_id in [""] if picture else dict.fromkeys((answer.get("version_id", ""), "")):
         try:
-            found = buckets.data_bucket().get(answer["key"], version_id)
+            found = buckets.data_bucket().get(picture or answer["key"], version_id)
         except buckets.ObjectUnreadable:
             continue
         if found is not None:

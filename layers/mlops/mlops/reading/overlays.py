@@ -21,8 +21,8 @@ def write_overlays(ref: StageRef, images: Sequence[Image]) -> dict[str, str]:
     """Write runs/<run_id>/overlays/<label>.jpg for every label with boxes; returns their keys by label."""
     by_label: dict[str, list[Image]] = defaultdict(list)
     for image in images:
-        if image.boxes:
-            by_label[image.label].append(image)
+        for label in sorted({labeled.label for labeled in image.boxes}):
+            by_label[label].append(image)
     written = {}
     for label, own in sorted(by_label.items()):
         tiles = [tile for image in own[:: -(-len(own) // _TILES)] if (tile := _tile(image))]
@@ -35,12 +35,13 @@ def write_overlays(ref: StageRef, images: Sequence[Image]) -> dict[str, str]:
 def _tile(image: Image) -> Pixels | None:
     """One drawn image; None when it was replaced or deleted in the meantime, which starts a run of its own."""
     try:
-        found = buckets.data_bucket().get(image.key, image.version_id)
+        found = buckets.data_bucket().get(*image.shown)
     except buckets.ObjectUnreadable:
         return None
     data = found["Body"].read() if found else b""
-    if hashlib.sha256(data).hexdigest() != image.digest:
+    if not data or (not image.picture and hashlib.sha256(data).hexdigest() != image.digest):
         return None
-    marks = [Mark(box, image.label, TRUTH) for box in image.boxes]
+    marks = [Mark(labeled.box, labeled.label, TRUTH) for labeled in image.boxes]
     caption = f"{image.key.split('/', 2)[2]}: {len(marks)} {'boxes' if len(marks) > 1 else 'box'}"
+    caption = "; ".join((caption, *image.done))
     return draw(open_picture(data), marks, caption, _TILE_SIDE)

@@ -26,7 +26,8 @@ def prepare(run_id: str, cause: str) -> None:
         return
     train, test = (store.read(truth["manifests"][side]) for side in ("train", "test"))
     inventory = parse_lines(store.read(truth["inventory"]))
-    shapes = {row["key"]: {name: row[name] for name in ("width", "height", "size", "format")} for row in inventory}
+    facts = ("width", "height", "size", "format")
+    shapes = {row.get("picture") or row["key"]: {name: row[name] for name in facts} for row in inventory}
     verdict = check_manifests(ref.task, train, test, shapes)
     violations = verdict.violations + _changed(truth["dataset"], inventory)
     limits = label_thresholds(ref.task, truth)
@@ -48,7 +49,7 @@ def _remarks(truth: Mapping[str, Any], inventory: Sequence[Mapping[str, Any]]) -
     if truth["task"] == "detection" and all(row["boxes"] for row in inventory):
         remarks.append("no clean image is tested on: nothing will be known of false alarms on them")
     if "detection" in truth["left_out_tasks"] and not truth["settings"]["tasks"]:
-        remarks.append("no detection: there are no masks below ground_truth/")
+        remarks.append("no detection: there are no masks below ground_truth/, and no boxes in annotations.manifest")
     if truth.get("split", {}).get("by") == "pool" and truth["settings"]["split"] == "auto":
         remarks.append(f"the system deals the sides, not the folders: {truth['split']['why']}")
     return remarks

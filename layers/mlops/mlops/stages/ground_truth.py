@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
@@ -13,12 +14,13 @@ from mlops import stack
 from mlops.aws import buckets, messages
 from mlops.dataset import datasets
 from mlops.dataset.annotations import annotate
-from mlops.dataset.dataset_json import TASKS
-from mlops.dataset.datasets import Dataset
+from mlops.dataset.dataset_json import TASKS, SettingsInvalid, parse_settings
+from mlops.dataset.datasets import Annotations, Dataset
 from mlops.dataset.images import Image
-from mlops.dataset.keys import SPLITS, dataset_of, run_key, settings_key, sides_key
+from mlops.dataset.keys import SPLITS, annotations_key, dataset_of, run_key, settings_key, sides_key
 from mlops.dataset.manifests import manifest_of
-from mlops.dataset.splits import assign_sides, chosen_split, uses_folders
+from mlops.dataset.splits import assign_sides, chosen_split, groups_apart, uses_folders
+from mlops.pictures.look_alikes import look_alikes
 from mlops.reading.overlays import write_overlays
 from mlops.records import activity, runs
 from mlops.records.activity import Contents
@@ -33,6 +35,9 @@ _RECHECK_SECONDS = 5
 _NAMED = 5
 # Attempts that only wait, all attempts, and how many objects one attempt looks at.
 _PATIENCE, _MAX_RECHECKS, _LOOKED_AT = 3, 60, 50
+# A large picture takes some ten seconds.
+_PREPARED_AT_ONCE = 5
+_CHUNK = 1 << 20
 
 logger = Logger(child=True)
 
@@ -60,9 +65,13 @@ def settle(message: Mapping[str, Any]) -> None:
     if differing | unread:
         _look_again(message, sorted(differing), sorted(unread))
         return
-    if present.keys() - {settings_key(dataset)}:
+    if present.keys() - {settings_key(dataset), annotations_key(dataset)}:
         content = buckets.data_bucket().find(settings_key(dataset))
-        start_runs(datasets.read(dataset, list(records.values()), content))
+        if otherwise := _prepared_otherwise(records, content):
+            _prepare_again(message, otherwise)
+            return
+        annotations = _annotations(dataset, records.keys())
+        start_runs(datasets.read(dataset, list(records.values()), content, annotations))
     activity.note_settled(dataset, contents)
 
 
@@ -87,6 +96,42 @@ def _look_again(message: Mapping[str, Any], differing: Sequence[str], unread: Se
     delay = min(_RECHECK_SECONDS, int(stack.setting("SETTLE_SECONDS"))) if differing else 0
     again = {**message, "attempt": attempt + 1, "differing": len(differing)}
     messages.send_message(stack.setting("SETTLE_QUEUE_URL"), again, delay)
+
+
+def _prepared_otherwise(records: Mapping[str, Mapping[str, Any]], content: bytes | None) -> dict[str, tuple[int, int]]:
+    """The pictures of more than eight bits that another window than that of the dataset brought to eight, and which.
+
+    One window serves all of a dataset: the one of dataset.json, or else all bits that any of its pictures uses.
+    """
+    deep = {key: row for key, row in records.items() if "bits" in row}
+    if not deep:
+        return {}
+    try:
+        window = parse_settings(content).window
+    except SettingsInvalid:
+        window = None
+    window = window or (0, 2 ** max(int(row["bits"]) for row in deep.values()) - 1)
+    return {key: window for key, row in deep.items() if tuple(map(int, row["window"])) != window}
+
+
+def _prepare_again(message: Mapping[str, Any], otherwise: Mapping[str, tuple[int, int]]) -> None:
+    """Prepare some pictures anew and come back; raises TimeoutError when that changes nothing."""
+    attempt, before = int(message["attempt"]), int(message.get("otherwise", len(otherwise) + 1))
+    if len(otherwise) >= before and attempt >= _MAX_RECHECKS:
+        raise TimeoutError(f"dataset {message['dataset']}: pictures stay as they are: {some(otherwise)}")
+    for key, window in sorted(otherwise.items())[:_PREPARED_AT_ONCE]:
+        ingest.look_again(key, window)
+    again = {**message, "attempt": attempt + 1 if len(otherwise) >= before else attempt, "otherwise": len(otherwise)}
+    messages.send_message(stack.setting("SETTLE_QUEUE_URL"), again, 0)
+
+
+def _annotations(dataset: str, keys: Collection[str]) -> Annotations:
+    """What the annotation manifest says; nothing where there is none."""
+    found = buckets.data_bucket().get(annotations_key(dataset)) if annotations_key(dataset) in keys else None
+    if found is None:
+        return Annotations()
+    with closing(found["Body"]) as body:
+        return datasets.read_annotations(dataset, body.iter_chunks(_CHUNK), stack.setting("DATA_BUCKET"), keys)
 
 
 def start_runs(dataset: Dataset) -> None:
@@ -133,7 +178,7 @@ def select(dataset: Dataset, task: str, sides: Mapping[str, str]) -> Selection:
     if task == "classification":
         return Selection(dataset.images, dict(sorted(dataset.refused.items())))
     found = annotate(dataset.images, dataset.masks, dataset.refused_masks)
-    clean = [image for image in found.images if not image.boxes]
+    clean = [image for image in found.images if image.is_clean]
     held_out = [image for image in clean if sides[image.key] == "holdout"]
     tested = held_out or [image for image in clean if sides[image.key] == "test"]
     images = sorted([i for i in found.images if i.boxes] + tested, key=lambda image: image.key)
@@ -143,14 +188,22 @@ def select(dataset: Dataset, task: str, sides: Mapping[str, str]) -> Selection:
 
 def run_digest(task: str, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> str:
     """SHA-256 over what decides a training: every image with its side, the settings, and what is wrong with them."""
-    images: list[tuple[Any, ...]] = [(i.key, i.digest, sides[i.key], i.label) for i in selection.images]
-    if task == "detection":
-        boxes = ([astuple(box) for box in image.boxes] for image in selection.images)
-        images = [(*image, drawn) for image, drawn in zip(images, boxes, strict=True)]
-    # What `normal` says is in the labels.
-    settings = {name: value for name, value in dataset.settings.as_dict().items() if name not in ("tasks", "normal")}
+    images = [_what_is_trained_on(task, image, sides[image.key]) for image in selection.images]
+    # What the others say is in the labels, the sides and the pictures.
+    said = ("tasks", "normal", "groups", "window")
+    settings = {name: value for name, value in dataset.settings.as_dict().items() if name not in said}
     content = [images, settings, dataset.problem, sorted(selection.refused) if not images else []]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _what_is_trained_on(task: str, image: Image, side: str) -> tuple[Any, ...]:
+    """What decides about one image. That of a usual one, a file with one label, is that of earlier releases."""
+    one = image.labels[0] if len(image.labels) == 1 else ""
+    facts: tuple[Any, ...] = (image.key, image.digest, side, one or image.labels)
+    if task == "detection":
+        boxes = [astuple(b.box) if b.label == one else (b.label, *astuple(b.box)) for b in image.boxes]
+        facts = (*facts, boxes)
+    return (*facts, image.picture) if image.picture else facts
 
 
 def _sides(dataset: Dataset) -> dict[str, str]:
@@ -158,8 +211,10 @@ def _sides(dataset: Dataset) -> dict[str, str]:
     store, key = buckets.artifacts_bucket(), sides_key(dataset.name)
     known = json.loads(store.read_if_exists(key) or "{}")
     sides = assign_sides(dataset.images, dataset.settings, known)
-    if not uses_folders(dataset.images, dataset.settings) and known | sides != known:
-        store.write_json(key, known | sides)
+    by_folder = uses_folders(dataset.images, dataset.settings)
+    dealt = {image.key: sides[image.key] for image in dataset.images if not (by_folder and image.side)}
+    if known | dealt != known:
+        store.write_json(key, known | dealt)
     return sides
 
 
@@ -170,12 +225,13 @@ def _reasons(task: str, dataset: Dataset, selection: Selection) -> list[str]:
     if (more := len(selection.refused) - _NAMED) > 0:
         first.append(f"and {counted(more, 'refused file')} more: ground_truth.json names all")
     if not dataset.images:
-        return ["no usable image: put PNG or JPEG files under train/<label>/ and test/<label>/", *first]
+        return ["no usable image: put pictures under train/<label>/ and test/<label>/", *first]
     if task == "detection" and not any(image.boxes for image in selection.images):
         unusable = len(selection.refused.keys() & {*dataset.refused_masks, *(mask.key for mask in dataset.masks)})
         why = f"{counted(unusable, 'mask')} cannot be used" if unusable else "there is no mask"
         return [
-            f"no image has boxes, for {why}: put masks at ground_truth/<label>/<name of the image>_mask.png",
+            f"no image has boxes, for {why}: put masks at ground_truth/<label>/<name of the image>_mask.png, "
+            "or boxes into annotations.manifest",
             *first,
         ]
     return []
@@ -189,14 +245,21 @@ def _write_manifests(ref: StageRef, images: Sequence[Image], sides: Mapping[str,
         listed = [image for image in images if sides[image.key] == side and (clean_too or image.boxes)]
         manifest = manifest_of(ref.task, listed, bucket)
         store.write(run_key(ref.run_id, f"manifests/{side}.manifest"), manifest, "application/jsonlines")
-    lines = (json.dumps({**asdict(image), "side": sides[image.key]}, ensure_ascii=False) for image in images)
+    lines = (json.dumps(image.as_row(sides[image.key]), ensure_ascii=False) for image in images)
     store.write(run_key(ref.run_id, "images.jsonl"), "".join(f"{line}\n" for line in lines), "application/jsonlines")
 
 
+def _remarks_on_sides(images: Sequence[Image], sides: Mapping[str, str]) -> list[str]:
+    apart = groups_apart(images, sides)
+    if not apart:
+        return []
+    return [f"{counted(len(apart), 'group')} of pictures of one part stand on several sides: {some(apart)}"]
+
+
 def _account(ref: StageRef, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> dict[str, Any]:
-    images = selection.images
-    counts = Counter((sides[image.key], image.label) for image in images)
-    labels = sorted({image.label for image in images})
+    images, alike = selection.images, look_alikes(selection.images, sides)
+    counts = Counter((sides[image.key], label) for image in images for label in image.labels_in(ref.task))
+    labels = sorted({label for _, label in counts})
     return {
         "run_id": ref.run_id,
         "dataset": ref.dataset,
@@ -204,7 +267,9 @@ def _account(ref: StageRef, dataset: Dataset, selection: Selection, sides: Mappi
         "settings": dataset.settings.as_dict(),
         "split": asdict(chosen_split(dataset.images, dataset.settings)),
         "label_names": dict(dataset.label_names),
-        "remarks": list(dataset.remarks),
+        "remarks": [*dataset.remarks, *_remarks_on_sides(images, sides), *alike.remarks],
+        "look_alikes": alike.as_dict(),
+        "prepared": dict(Counter(done for image in images for done in image.done)),
         "labels": labels,
         "counts": {side: {label: counts[side, label] for label in labels} for side in SPLITS},
         "images": len(images),

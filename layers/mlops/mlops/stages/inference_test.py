@@ -12,10 +12,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops import stack
 from mlops.aws import buckets, clients
+from mlops.dataset.images import Image, image_of
 from mlops.dataset.keys import run_key
 from mlops.dataset.manifests import parse_lines
 from mlops.judging import classification, comparison, detection, mistakes
-from mlops.judging.answers import Call, Subject, subject_of
+from mlops.judging.answers import Call
 from mlops.judging.metrics import percentile
 from mlops.models import projects, serving
 from mlops.reading import gallery
@@ -73,11 +74,13 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease: Lease) -> dict[
     store = buckets.artifacts_bucket()
     inventory = parse_lines(store.read(run_key(ref.run_id, "images.jsonl")))
     subjects, side = choose(ref.task, inventory, stack.here().test_images_per_label)
-    # A detector is asked for what its users get; a classifier for everything, to take the surest.
-    least = {} if ref.task == "detection" else {"MinConfidence": 0}
+    # A detector is asked for what its users get, and so is a classifier of images with several labels; one of images
+    # with one label for everything, to take the surest.
+    gets_all = ref.task == "detection" or any(len(image.labels) > 1 for image in subjects)
+    least = {} if gets_all else {"MinConfidence": 0}
     client = projects.rekognition(version_arn)
     with runs.timed(ref, "inference"), ThreadPoolExecutor(_PARALLEL) as pool:
-        calls = list(pool.map(lambda subject: _ask(client, version_arn, subject, least), subjects))
+        calls = list(pool.map(lambda image: _ask(client, version_arn, image, least), subjects))
     asked = {"lease_id": lease.lease_id, "decision": lease.decision}
     facts = {"version_arn": version_arn, **asked, "images_from": side, "tested_at": runs.now()}
     judged = judge(ref.task, calls)
@@ -115,11 +118,11 @@ def judge(task: str, calls: Sequence[Call]) -> dict[str, Any]:
     reasons = _failures(calls, float(limits.get("missing_images", _MISSING_IMAGES))) + _reasons(numbers, limits)
     return {
         **numbers,
-        "gone": [call.subject.key for call in gone],
+        "gone": [call.image.key for call in gone],
         "remarks": list(_remarks(numbers, gone)),
         "latency_ms": {"p50": percentile(latencies, 0.5), "p95": percentile(latencies, 0.95)},
         "images": len(calls),
-        "errors": {call.subject.key: call.error for call in calls if call.error},
+        "errors": {call.image.key: call.error for call in calls if call.error},
         "thresholds": limits,
         "reasons": reasons,
     }
@@ -132,10 +135,10 @@ def _failures(calls: Sequence[Call], tolerated: float) -> list[str]:
     if not calls:
         return ["there is no image to test on: neither holdout nor test has any"]
     reasons = [
-        f"{len(failed)} of {len(calls)} calls failed; first: {first.subject.key}: {first.error}" for first in failed[:1]
+        f"{len(failed)} of {len(calls)} calls failed; first: {first.image.key}: {first.error}" for first in failed[:1]
     ]
     if len(gone) == len(calls) or len(gone) > tolerated * len(calls):
-        names = some(call.subject.key for call in gone)
+        names = some(call.image.key for call in gone)
         reasons.append(
             f"{len(gone)} of {len(calls)} images cannot be read from the bucket any more; "
             f"up to {tolerated:.0%} may be missing: {names}. {gone[0].error}"
@@ -146,7 +149,7 @@ def _failures(calls: Sequence[Call], tolerated: float) -> list[str]:
 def _remarks(numbers: Mapping[str, Any], gone: Sequence[Call]) -> Iterator[str]:
     """What the numbers do not say."""
     if gone:
-        names = some(call.subject.key for call in gone)
+        names = some(call.image.key for call in gone)
         yield f"{counted(len(gone), 'image')} could not be read from the bucket any more and count for nothing: {names}"
     if numbers["false_alarm_rate"] is None:
         yield 'false alarms were not judged: no image of the test has a label that means "no defect"'
@@ -165,56 +168,58 @@ def _reasons(numbers: Mapping[str, Any], limits: Mapping[str, float]) -> list[st
     return reasons
 
 
-def choose(task: str, inventory: Sequence[Mapping[str, Any]], most: int) -> tuple[list[Subject], str]:
+def choose(task: str, inventory: Sequence[Mapping[str, Any]], most: int) -> tuple[list[Image], str]:
     """The images to ask about, at most so many of a label, and the side they come from: holdout, or else test.
 
     No detector learns from clean images: all of a detection run's are asked about.
     """
 
-    def is_clean(row: Mapping[str, Any]) -> bool:
-        return task == "detection" and not row["boxes"]
+    def is_clean(image: Image) -> bool:
+        return task == "detection" and not image.boxes
 
-    sides = {row["side"] for row in inventory if not is_clean(row)}
-    side = "holdout" if "holdout" in sides else "test"
-    by_label: dict[str, list[Subject]] = {}
-    for row in sorted(inventory, key=lambda row: str(row["key"])):
-        if row["side"] == side or is_clean(row):
-            by_label.setdefault(row["label"], []).append(subject_of(row))
+    listed = sorted(map(image_of, inventory), key=lambda image: image.key)
+    side = "holdout" if "holdout" in {image.side for image in listed if not is_clean(image)} else "test"
+    by_label: dict[str, list[Image]] = {}
+    for image in listed:
+        if image.side == side or is_clean(image):
+            for label in image.labels_in(task):
+                by_label.setdefault(label, []).append(image)
     # By a hash of the key: when images come, most of those chosen before stay, so that versions can be compared.
-    chosen = [subject for _, own in sorted(by_label.items()) for subject in sorted(own, key=_hash)[:most]]
-    return chosen, side
+    chosen = {image.key: image for _, own in sorted(by_label.items()) for image in sorted(own, key=_hash)[:most]}
+    return list(chosen.values()), side
 
 
-def _hash(subject: Subject) -> str:
-    return hashlib.sha256(subject.key.encode()).hexdigest()
+def _hash(image: Image) -> str:
+    return hashlib.sha256(image.key.encode()).hexdigest()
 
 
-def _ask(client: Any, version_arn: str, subject: Subject, least: Mapping[str, Any]) -> Call:
+def _ask(client: Any, version_arn: str, image: Image, least: Mapping[str, Any]) -> Call:
     """Ask about one image: about the bytes that were recorded, or the same bytes in another version."""
-    call = _ask_about(client, version_arn, subject, subject.version_id, least)
-    if not call.is_gone or not subject.version_id:
+    key, version_id = image.shown
+    call = _ask_about(client, version_arn, image, version_id, least)
+    if not call.is_gone or not version_id:
         return call
-    now = images.record_of(subject.key) or {}
-    if now.get("digest") != subject.digest or now.get("version_id") == subject.version_id:
+    now = images.record_of(key) or {}
+    if now.get("digest") != image.digest or now.get("version_id") == version_id:
         return call
-    return _ask_about(client, version_arn, subject, now.get("version_id", ""), least)
+    return _ask_about(client, version_arn, image, now.get("version_id", ""), least)
 
 
-def _ask_about(client: Any, version_arn: str, subject: Subject, version_id: str, least: Mapping[str, Any]) -> Call:
+def _ask_about(client: Any, version_arn: str, image: Image, version_id: str, least: Mapping[str, Any]) -> Call:
     """Ask about one version of an image; waits and tries again when the model is busy, or out of order for a moment."""
     version = {"Version": version_id} if version_id else {}
-    image = {"S3Object": {"Bucket": stack.here().data_bucket, "Name": subject.key, **version}}
+    shown = {"S3Object": {"Bucket": stack.here().data_bucket, "Name": image.shown[0], **version}}
     began = stack.here().clock.monotonic()
     for attempt in count():
         started = stack.here().clock.monotonic()
         try:
-            answer = client.detect_custom_labels(ProjectVersionArn=version_arn, Image=image, **least)
+            answer = client.detect_custom_labels(ProjectVersionArn=version_arn, Image=shown, **least)
         except (ClientError, BotoCoreError) as error:
             if not _may_pass(error, attempt, started - began):
-                return Call(subject, error=_as_text(error))
+                return Call(image, error=_as_text(error))
             stack.here().clock.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))
             continue
-        return Call(subject, tuple(answer["CustomLabels"]), round((stack.here().clock.monotonic() - started) * 1000, 1))
+        return Call(image, tuple(answer["CustomLabels"]), round((stack.here().clock.monotonic() - started) * 1000, 1))
     raise AssertionError("unreachable: only answers and errors end the loop")
 
 

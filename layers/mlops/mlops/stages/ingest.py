@@ -7,9 +7,9 @@ from typing import Any
 
 from mlops import stack
 from mlops.aws import buckets
-from mlops.dataset.keys import KeyRefused, Upload, dataset_of, parse_upload
-from mlops.dataset.limits import MAX_BYTES
-from mlops.pictures.looking import MaskRules, facts_of
+from mlops.dataset.dataset_json import SettingsInvalid, parse_settings
+from mlops.dataset.keys import KeyRefused, Upload, dataset_of, parse_upload, settings_key
+from mlops.pictures.looking import MOST_BYTES_OF_A_FILE, MaskRules, look
 from mlops.records import activity, runs
 from mlops.records.images import correct_record, record_of, write_record
 
@@ -47,12 +47,12 @@ def record(event: Mapping[str, Any]) -> Arrival | None:
     return Arrival(upload, str(facts.get("uploaded_at") or event.get("time") or runs.now())[:_TO_THE_SECOND])
 
 
-def look_again(key: str) -> None:
-    """Correct the record of an object whose events were lost, or said something else."""
+def look_again(key: str, window: tuple[int, int] | None = None) -> None:
+    """Correct the record of an object whose events were lost, or said something else, or that needs this window."""
     seen = record_of(key)
     upload, refusal = _read(key)
     with _found(key) as found:
-        facts = _facts(upload, refusal, found)
+        facts = _facts(upload, refusal, found, window)
     correct_record(upload, facts, seen)
 
 
@@ -104,8 +104,10 @@ def _etag(found: Mapping[str, Any]) -> str:
     return str(found["ETag"]).strip('"')
 
 
-def _facts(upload: Upload, refusal: KeyRefused | None, found: Found) -> dict[str, Any]:
-    """What is to be recorded about an object as it was found."""
+def _facts(
+    upload: Upload, refusal: KeyRefused | None, found: Found, window: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """What is to be recorded about an object as it was found; a copy that the service takes is written."""
     if found is None:
         return {"state": "DELETED"}
     if isinstance(found, buckets.ObjectUnreadable):
@@ -113,10 +115,25 @@ def _facts(upload: Upload, refusal: KeyRefused | None, found: Found) -> dict[str
         return {"state": "REFUSED", "etag": buckets.data_bucket().etag(upload.key), "reason": reason, "is_unread": True}
     facts = {"etag": _etag(found), "uploaded_at": found["LastModified"].strftime("%Y-%m-%dT%H:%M:%S.000Z")}
     size = int(found["ContentLength"])
-    if refusal or upload.kind == "settings":
+    if refusal or upload.kind not in ("image", "mask"):
         return facts | ({"state": "REFUSED", "reason": str(refusal)} if refusal else {"state": "ACCEPTED"})
-    if size > MAX_BYTES:
-        return {**facts, "state": "REFUSED", "reason": f"has {size} bytes; at most {MAX_BYTES} are allowed"}
+    if size > MOST_BYTES_OF_A_FILE:
+        return {**facts, "state": "REFUSED", "reason": f"has {size} bytes; at most {MOST_BYTES_OF_A_FILE} are read"}
     facts["version_id"] = str(found.get("VersionId") or "")
     rules = MaskRules(int(stack.setting("MINIMUM_DEFECT_PIXELS")), int(stack.setting("MERGE_DISTANCE")))
-    return facts | facts_of(upload, found["Body"].read(), rules)
+    data = found["Body"].read()
+    seen = look(upload, data, rules, window)
+    if "bits" in seen.facts and window is None and (window := _window_of(upload.dataset)):
+        seen = look(upload, data, rules, window)
+    if seen.copy:
+        kind = {"PNG": "image/png", "JPEG": "image/jpeg"}[seen.facts["format"]]
+        buckets.data_bucket().write(seen.facts["picture"], seen.copy, kind)
+    return facts | seen.facts
+
+
+def _window_of(dataset: str) -> tuple[int, int] | None:
+    """The window that dataset.json names; what is wrong with it is told when the dataset settles."""
+    try:
+        return parse_settings(buckets.data_bucket().find(settings_key(dataset))).window
+    except SettingsInvalid:
+        return None

@@ -36,6 +36,8 @@ def handle(message: Message) -> None:
         _end_stage(ref, status, described)
     elif status in ("DELETED", "DELETING"):
         runs.fail(ref, [f"the version {name} was deleted while the stage waited for {' or '.join(message['until'])}"])
+    elif _was_stopped(message, status):
+        runs.fail(ref, [f"the model {name} was stopped before its test"])
     elif stack.here().clock.time() > message["deadline"]:
         runs.fail(ref, [f"{name} is still {status} after {stack.here().deadline_hours} hours"])
     else:
@@ -56,6 +58,12 @@ def _was_used(message: Message, status: str) -> bool:
         return False
     lease = leases.of(str(message["version_arn"]))
     return lease is None or lease.lease_id != message["cause"]
+
+
+def _was_stopped(message: Message, status: str) -> bool:
+    """Whether somebody has stopped a version before it was used: until its lease is over, its test may be under way."""
+    lease = leases.of(str(message["version_arn"]))
+    return lease is not None and lease.is_over and "RUNNING" in message["until"] and status == "STOPPED"
 
 
 def _announce(ref: StageRef, project: str, message: Message, described: Mapping[str, Any]) -> None:

@@ -116,7 +116,9 @@ def test_a_mask_needs_no_metadata() -> None:
 
 
 def test_what_this_product_writes_is_read_back() -> None:
-    image = Image("datasets/d/train/bent/1.png", "etag", "bent", "train", "digest", uploaded_at="2026-03-04T10:15:00Z")
+    image = Image(
+        "datasets/d/train/bent/1.png", "etag", ("bent",), "train", "digest", uploaded_at="2026-03-04T10:15:00Z"
+    )
 
     (line,) = read([manifest_of("classification", [image], "bucket").encode()], "s3://bucket/datasets/d/")
 

@@ -4,7 +4,7 @@ from itertools import permutations
 import pytest
 
 from mlops.dataset.annotations import Annotations, MaskRecord, annotate
-from mlops.dataset.boxes import Box
+from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.images import Image
 
 BOX = Box(10, 20, 30, 40)
@@ -13,7 +13,7 @@ BOX = Box(10, 20, 30, 40)
 def image(path: str, **changes: object) -> Image:
     folder, label, _ = path.split("/")
     label = "normal" if label == "good" else label
-    plain = Image(f"datasets/d/{path}", "etag", label, folder, f"digest of {path}", 200, 100)
+    plain = Image(f"datasets/d/{path}", "etag", (label,), folder, f"digest of {path}", 200, 100)
     return replace(plain, **changes)
 
 
@@ -24,7 +24,7 @@ def mask(path: str, **changes: object) -> MaskRecord:
 
 
 def boxed(found: Annotations) -> dict[str, tuple[Box, ...]]:
-    return {image.key.removeprefix("datasets/d/"): image.boxes for image in found.images}
+    return {image.key.removeprefix("datasets/d/"): tuple(b.box for b in image.boxes) for image in found.images}
 
 
 def problems(found: Annotations) -> dict[str, str]:
@@ -124,7 +124,7 @@ def test_boxes_are_grown_to_what_the_service_takes() -> None:
     [found] = annotate([large], [thin], {}).images
 
     # 4096 px become 1280: four pixels stay larger than one.
-    assert found.boxes == (Box(4092, 50, 4, 30),)
+    assert found.boxes == (LabeledBox("bent", Box(4092, 50, 4, 30)),)
 
 
 def test_the_order_of_images_and_masks_does_not_matter() -> None:

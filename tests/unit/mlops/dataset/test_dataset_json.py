@@ -47,7 +47,7 @@ def test_tasks_come_in_the_order_of_the_pipeline_whatever_is_written() -> None:
         ("null", "one JSON object"),
         (
             '{"splitt": "auto"}',
-            "unknown field 'splitt'; known are holdout_fraction, normal, split, tasks, test_fraction",
+            "unknown field 'splitt'; known are groups, holdout_fraction, normal, split, tasks, test_fraction, window",
         ),
         ('{"split": "random"}', "split is 'random'; it must be auto, folders or pool"),
         ('{"split": ["auto"]}', "split is"),

@@ -80,7 +80,7 @@ def test_normal_folders_that_do_not_exist_are_named(uploads: Uploads) -> None:
     uploads.put("dataset.json", b'{"normal": ["MT_Fre"]}')
     uploads.settle()
 
-    assert "'MT_Fre', but no folder is called so" in uploads.events[0][1]["reasons"][0]
+    assert "'MT_Fre', but no folder or label is called so" in uploads.events[0][1]["reasons"][0]
 
 
 @pytest.mark.parametrize(

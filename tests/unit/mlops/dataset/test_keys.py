@@ -19,7 +19,7 @@ def test_every_usual_name_of_the_clean_folder_means_normal(folder: str) -> None:
 
 @pytest.mark.parametrize("key", ["datasets/d/Train/cut/a.png", "datasets/d/TEST/cut/a.png"])
 def test_sides_are_read_in_any_case(key: str) -> None:
-    assert parse_upload(key).split == key.split("/")[2].lower()
+    assert parse_upload(key).side == key.split("/")[2].lower()
 
 
 @pytest.mark.parametrize("folder", ["images", "Labels", "ANNOTATIONS", "masks", "JPEGImages", "ground truth"])

@@ -12,7 +12,7 @@ SHAPE = {"width": 640, "height": 480, "size": 1000, "format": "PNG"}
 
 def images(side: str, **counts: int) -> list[Image]:
     return [
-        Image(f"datasets/d/{side}/{label}/{number}.png", "e", label, side, "x", uploaded_at="2026-03-04T10:15:00.000Z")
+        Image(f"datasets/d/{side}/{label}/{number}.png", "e", (label,), side, "x", uploaded_at="2026-03-04T10:15:00Z")
         for label, count in counts.items()
         for number in range(count)
     ]
@@ -152,7 +152,7 @@ def test_a_line_that_is_too_long_is_named() -> None:
 
 def test_other_line_separators_in_a_key_do_not_break_a_line() -> None:
     train, test = images("train", normal=10, bent=10), images("test", normal=2, bent=2)
-    odd = Image("datasets/d/train/bent/a\u2028b\x85c.png", "e", "bent", "train", "x")
+    odd = Image("datasets/d/train/bent/a\u2028b\x85c.png", "e", ("bent",), "train", "x")
 
     assert check([*train, odd], test) == ([], [])
 

@@ -11,7 +11,7 @@ keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30
 
 
 def image(key: str, label: str = "bent") -> Image:
-    return Image(key, "etag", label, "train", "digest", uploaded_at="2026-03-04T10:15:00.000Z")
+    return Image(key, "etag", (label,), "train", "digest", uploaded_at="2026-03-04T10:15:00.000Z")
 
 
 def test_line_is_the_documented_one() -> None:

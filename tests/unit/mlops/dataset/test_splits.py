@@ -15,7 +15,7 @@ LABELS = ("normal", "bent", "cut")
 
 def image(name: str, label: str = "bent", folder: str = "train", content: str | None = None) -> Image:
     key = f"datasets/d/{folder}/{label}/{name}.png"
-    return Image(key, "etag", label, folder, content or key)
+    return Image(key, "etag", (label,), folder, content or key)
 
 
 def images(label: str, count: int, folder: str = "train") -> list[Image]:
@@ -61,7 +61,7 @@ def test_every_label_trains_and_two_images_allow_a_test(listed: list[Image], sha
     sides = assign_sides(listed, DatasetSettings("pool", *shares))
 
     assert sides.keys() == {item.key for item in listed}
-    for label, count in Counter(item.label for item in listed).items():
+    for label, count in Counter(item.labels[0] for item in listed).items():
         given_sides = sides_of(label, sides)
         assert given_sides["train"]
         assert given_sides["test"] or count < 2
@@ -129,7 +129,7 @@ def test_folders_decide_when_every_label_is_in_train_and_enough_are_in_test() ->
     listed += [*images("bent", 1, "test"), *images("normal", 2, "test")]
 
     assert uses_folders(listed, DatasetSettings())
-    assert assign_sides(listed, DatasetSettings()) == {item.key: item.folder for item in listed}
+    assert assign_sides(listed, DatasetSettings()) == {item.key: item.side for item in listed}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_folders_that_cannot_be_trained_on_are_pooled_and_it_is_said_why(listed:
 def test_settings_overrule_what_the_folders_suggest() -> None:
     listed = [*images("normal", 9), *images("bent", 3, "test")]
 
-    assert assign_sides(listed, DatasetSettings("folders")) == {item.key: item.folder for item in listed}
+    assert assign_sides(listed, DatasetSettings("folders")) == {item.key: item.side for item in listed}
     assert not uses_folders([*images("bent", 3), *images("bent", 3, "test")], POOL)
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlops.dataset.boxes import Box
+from mlops.dataset.boxes import Box, LabeledBox
+from mlops.dataset.images import Image as Picture
 from mlops.judging import detection, mistakes
-from mlops.judging.answers import Call, Subject
+from mlops.judging.answers import Call
 from mlops.judging.gate import Thresholds
 from mlops.judging.snapshots import box_outcomes
 from mlops.pictures import drawing
@@ -64,6 +65,22 @@ SNAPSHOT = (
 )
 
 
+def as_aws_has_it(snapshot: str) -> str:
+    """The same with an object id, a confidence beside the boxes, and one number for a class on a line."""
+    numbers = {"bent": 4, "cut": 9}
+    entries = [json.loads(row) for row in snapshot.splitlines()]
+    for place, entry in enumerate(entries, start=1):
+        for key in (TRUTH, ANSWER):
+            metadata = entry[f"{key}-metadata"]
+            for box in entry[key]["annotations"]:
+                box["class_id"] = numbers[metadata["class-map"][str(box["class_id"])]]
+            metadata["class-map"] = {str(number): label for label, number in numbers.items()}
+            metadata["creation-date"] = "2019-10-21T22:02:18.432644"
+        entry[f"{ANSWER}-metadata"]["confidence"] = 0.95
+        entry["rekognition-custom-labels-object-id"] = place
+    return "".join(f"{json.dumps(entry)}\n" for entry in entries)
+
+
 def summary(**aggregates: float) -> dict[str, Any]:
     metrics = {"Precision": 0.5, "Recall": 1.0, "F1Score": 2 / 3, "Threshold": 0.6}
     return {
@@ -84,6 +101,35 @@ def test_snapshot_is_judged_box_by_box_at_the_assumed_thresholds() -> None:
     }
     assert judged["agrees"]
     assert judged["reasons"] == []
+
+
+def test_a_snapshot_is_read_alike_with_all_that_aws_adds_and_without() -> None:
+    plain, full = (
+        eval_metric.judge("detection", summary(), text, Thresholds(0.5, 0))
+        for text in (SNAPSHOT, as_aws_has_it(SNAPSHOT))
+    )
+
+    assert plain == full
+
+
+def test_boxes_of_fractions_and_of_whole_pixels_are_read_alike() -> None:
+    fractions = line([("bent", 1, (10, 10, 20, 20))], [("bent", 0.512345678, (10.4, 9.7, 20.2, 20.1))])
+    pixels = line([("bent", 1, (10, 10, 20, 20))], [("bent", 0.51235, (10, 10, 20, 20))])
+
+    assert list(box_outcomes(fractions, {"bent": 0.5}, 0.5)) == [("bent", True, True)]
+    assert list(box_outcomes(pixels, {"bent": 0.5}, 0.5)) == [("bent", True, True)]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "is_found"),
+    [(0.612348, True), (0.612347, False), (0.61235, True), (0.61234, False)],
+)
+def test_a_confidence_of_five_digits_is_compared_with_as_many_of_its_threshold(
+    confidence: float, is_found: bool
+) -> None:
+    snapshot = line([("bent", 1, AT)], [("bent", confidence, AT)])
+
+    assert list(box_outcomes(snapshot, {"bent": 0.612348}, 0.5)) == [("bent", True, is_found)]
 
 
 def test_average_precision_and_recall_are_kept_where_the_service_has_them() -> None:
@@ -113,7 +159,9 @@ def label(name: str, confidence: float, box: Box) -> dict[str, Any]:
 
 
 def call(key: str, truth: list[Box], *said: Mapping[str, Any], of: str = "bent", error: str = "") -> Call:
-    return Call(Subject(f"datasets/d/{key}", of, 200, 100, tuple(truth)), said, 10, error)
+    boxes = tuple(LabeledBox(of, box) for box in truth)
+    picture = Picture(f"datasets/d/{key}", "", (of,), "holdout", "", 200, 100, boxes=boxes)
+    return Call(picture, said, 10, error)
 
 
 BOX, OTHER = Box(20, 30, 40, 40), Box(120, 10, 60, 30)

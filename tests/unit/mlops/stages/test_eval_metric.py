@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from mlops.judging.answers import Call, Subject
+from mlops.dataset.images import Image
+from mlops.judging.answers import Call
 from mlops.judging.gate import Thresholds
+from mlops.judging.snapshots import label_outcomes
 from mlops.stages import eval_metric, inference_test
 
 TRUTH = "rekognition-custom-labels-training-0"
@@ -76,6 +78,26 @@ def test_snapshot_is_judged_by_the_assumed_threshold_of_each_label() -> None:
     assert judged["recomputed"]["f1"] == pytest.approx((2 / 3 + 0.8) / 2)
 
 
+def test_a_classifier_s_snapshot_is_read_alike_with_all_that_aws_adds_and_without() -> None:
+    entries = [json.loads(row) for row in SNAPSHOT.split("\n") if row]
+    for place, entry in enumerate(entries, start=1):
+        entry |= {"rekognition-custom-labels-object-id": place, "line-idx": place}
+    full = "".join(f"{json.dumps(entry)}\n" for entry in entries)
+
+    assert eval_metric.judge("classification", summary(), full, LENIENT) == eval_metric.judge(
+        "classification", summary(), SNAPSHOT, LENIENT
+    )
+
+
+@pytest.mark.parametrize(("confidence", "is_found"), [(0.41238, True), (0.41237, False), (0.412377, True)])
+def test_a_confidence_of_five_digits_is_compared_with_as_many_of_its_threshold(
+    confidence: float, is_found: bool
+) -> None:
+    outcomes = label_outcomes(snapshot_line("ok", ok=confidence), {"ok": 0.412376})
+
+    assert list(outcomes) == [("ok", True, is_found)]
+
+
 def test_numbers_that_agree_are_said_to_agree() -> None:
     numbers = {"Precision": 5 / 6, "Recall": 0.75, "F1Score": 11 / 15}
 
@@ -134,7 +156,7 @@ def inference_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def call(number: int, truth: str, said: str = "", error: str = "") -> Call:
     labels = ({"Name": said, "Confidence": 90.0}, {"Name": "other", "Confidence": 5.0}) if said else ()
-    return Call(Subject(f"{number}.png", truth, 100, 80), labels, 10.0 * number, error)
+    return Call(Image(f"{number}.png", "", (truth,), "test", "", 100, 80), labels, 10.0 * number, error)
 
 
 def answers(*pairs: tuple[str, str]) -> list[Call]:

@@ -4,14 +4,14 @@ from dataclasses import replace
 import pytest
 
 from mlops.dataset.annotations import MaskRecord
-from mlops.dataset.boxes import Box
+from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.dataset_json import DatasetSettings
 from mlops.dataset.images import Image
 from mlops.dataset.keys import SPLITS
 from mlops.stages.ground_truth import Dataset, run_digest, select, start_runs
 
 IMAGES = tuple(
-    Image(f"datasets/d/train/bent/{name}.png", f"etag-{name}", "bent", "train", f"digest-{name}", 99, 99)
+    Image(f"datasets/d/train/bent/{name}.png", f"etag-{name}", ("bent",), "train", f"digest-{name}", 99, 99)
     for name in "abc"
 )
 DATASET = Dataset("d", IMAGES, {}, DatasetSettings())
@@ -43,7 +43,7 @@ def test_everything_that_decides_a_training_makes_a_new_run() -> None:
         digest(replace(DATASET, images=(replace(first, digest="replaced"), *others)), SIDES),
         digest(replace(DATASET, images=tuple(others)), SIDES),
         digest(DATASET, SIDES | {first.key: "test"}),
-        digest(replace(DATASET, images=(replace(first, label="cut"), *others)), SIDES),
+        digest(replace(DATASET, images=(replace(first, labels=("cut",)), *others)), SIDES),
         digest(replace(DATASET, settings=DatasetSettings(test_fraction=0.3)), SIDES),
         digest(replace(DATASET, problem="dataset.json is not valid JSON"), SIDES),
     }
@@ -60,10 +60,11 @@ def test_without_images_what_was_refused_tells_runs_apart() -> None:
 BENT, CLEAN = (
     IMAGES[0],
     tuple(
-        Image(f"datasets/d/train/good/{name}.png", f"etag-{name}", "normal", "train", f"clean-{name}") for name in "xyz"
+        Image(f"datasets/d/train/good/{name}.png", f"e-{name}", ("normal",), "train", f"clean-{name}") for name in "xyz"
     ),
 )
 MASK = MaskRecord("datasets/d/ground_truth/bent/a_mask.png", "", "bent", 99, 99, (Box(1, 2, 30, 40),))
+BOXES = tuple(LabeledBox("bent", box) for box in MASK.boxes)
 MARKED = Dataset("d", (BENT, *CLEAN), {}, DatasetSettings(), masks=(MASK,))
 MARKED_SIDES = {BENT.key: "train", **{image.key: side for image, side in zip(CLEAN, SPLITS, strict=True)}}
 
@@ -89,13 +90,13 @@ def test_the_tasks_that_are_asked_for_change_no_run() -> None:
 
 
 def test_detection_keeps_the_clean_images_that_are_held_out() -> None:
-    assert select(MARKED, "detection", MARKED_SIDES).images == (replace(BENT, boxes=MASK.boxes), CLEAN[2])
+    assert select(MARKED, "detection", MARKED_SIDES).images == (replace(BENT, boxes=BOXES), CLEAN[2])
 
 
 def test_without_held_out_clean_images_those_of_the_test_side_are_kept() -> None:
     sides = MARKED_SIDES | {CLEAN[2].key: "train"}
 
-    assert select(MARKED, "detection", sides).images == (replace(BENT, boxes=MASK.boxes), CLEAN[1])
+    assert select(MARKED, "detection", sides).images == (replace(BENT, boxes=BOXES), CLEAN[1])
 
 
 def test_tasks_follow_the_masks_unless_the_settings_name_them() -> None:

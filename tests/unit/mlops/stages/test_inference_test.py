@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from mlops.judging.answers import Call, Subject
+from mlops.dataset.images import Image
+from mlops.judging.answers import Call
 from mlops.stages import inference_test
 from tests.unit.mlops.world import set_clock
 
 KEY = "datasets/parts/test/cut/0.png"
-RECORDED = Subject(KEY, "cut", 99, 99, digest="same", version_id="v1")
+RECORDED = Image(KEY, "", ("cut",), "test", "same", 99, 99, version_id="v1")
 
 
 class Clock:
@@ -40,7 +41,7 @@ def refused(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "DetectCustomLabels")
 
 
-def ask(outcomes: list[Any], subject: Subject = RECORDED) -> tuple[Call, list[dict[str, Any]]]:
+def ask(outcomes: list[Any], image: Image = RECORDED) -> tuple[Call, list[dict[str, Any]]]:
     """Ask a service that answers so, one call after the other, the last outcome for ever; also the requests."""
     requests: list[dict[str, Any]] = []
 
@@ -51,7 +52,7 @@ def ask(outcomes: list[Any], subject: Subject = RECORDED) -> tuple[Call, list[di
             raise outcome
         return {"CustomLabels": outcome}
 
-    return inference_test._ask(SimpleNamespace(detect_custom_labels=detect), "arn", subject, {}), requests
+    return inference_test._ask(SimpleNamespace(detect_custom_labels=detect), "arn", image, {}), requests
 
 
 LABEL = [{"Name": "cut", "Confidence": 99.0}]
@@ -114,7 +115,7 @@ def test_bytes_that_are_gone_are_told_from_a_failed_call(
 
 
 def test_a_run_from_before_versions_were_recorded_asks_by_name() -> None:
-    _, (request,) = ask([LABEL], Subject(KEY, "cut", 99, 99, etag="e"))
+    _, (request,) = ask([LABEL], Image(KEY, "e", ("cut",), "test", "", 99, 99))
 
     assert "Version" not in request["Image"]["S3Object"]
 
@@ -126,22 +127,25 @@ def test_images_that_are_gone_count_for_nothing_up_to_a_share(
     limits = '{"classification": {"f1": 0, "accuracy": 0, "false_alarm_rate": 1, "missing_images": 0.1}}'
     monkeypatch.setenv("INFERENCE_LIMITS", limits)
     calls = [
-        Call(Subject(f"datasets/p/test/normal/{n}.png", "normal", 9, 9), ({"Name": "normal", "Confidence": 9.0},))
+        Call(
+            Image(f"datasets/p/test/normal/{n}.png", "", ("normal",), "test", "", 9, 9),
+            ({"Name": "normal", "Confidence": 9.0},),
+        )
         for n in range(20)
     ]
     for number in range(gone):
-        calls[number] = Call(calls[number].subject, error="InvalidS3ObjectException: gone")
+        calls[number] = Call(calls[number].image, error="InvalidS3ObjectException: gone")
     judged = inference_test.judge("classification", calls)
 
     assert len(judged["reasons"]) == reasons
-    assert judged["gone"] == [call.subject.key for call in calls[:gone]]
+    assert judged["gone"] == [call.image.key for call in calls[:gone]]
     assert any("could not be read from the bucket any more" in remark for remark in judged["remarks"])
 
 
 def test_without_clean_images_it_is_said_that_false_alarms_were_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFERENCE_LIMITS", '{"classification": {"f1": 0, "accuracy": 0, "false_alarm_rate": 0}}')
     judged = inference_test.judge(
-        "classification", [Call(Subject(KEY, "cut", 9, 9), ({"Name": "cut", "Confidence": 9.0},))]
+        "classification", [Call(Image(KEY, "", ("cut",), "test", "", 9, 9), ({"Name": "cut", "Confidence": 9.0},))]
     )
 
     assert (judged["false_alarm_rate"], judged["reasons"]) == (None, [])

@@ -2,16 +2,31 @@ import io
 import struct
 import zlib
 from contextlib import suppress
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mlops.pictures.pixels import Picture, inspect
 from mlops.pictures.png import PictureRefused
+from mlops.pictures.preparing import prepare
 
 SIZE = (80, 70)
+
+
+class Picture(NamedTuple):
+    width: int
+    height: int
+    size: int
+    format: str
+
+
+def inspect(data: bytes) -> Picture:
+    """What the service gets of a file."""
+    prepared = prepare(data)
+    shown = prepared.data or data
+    return Picture(prepared.width, prepared.height, len(shown), {"png": "PNG", "jpg": "JPEG"}[prepared.extension])
 
 
 def encoded(mode: str = "RGB", kind: str = "PNG", size: tuple[int, int] = SIZE, **options: object) -> bytes:
@@ -41,16 +56,6 @@ def turned(orientation: int) -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = orientation
     return exif
-
-
-@pytest.mark.parametrize(
-    ("mode", "kind"),
-    [*((mode, "PNG") for mode in ("1", "L", "LA", "P", "RGB", "RGBA")), ("L", "JPEG"), ("RGB", "JPEG")],
-)
-def test_pixels_of_every_usual_kind_are_taken(mode: str, kind: str) -> None:
-    data = encoded(mode, kind)
-
-    assert inspect(data) == Picture(*SIZE, len(data), kind)
 
 
 def test_progressive_jpeg_is_taken() -> None:
@@ -104,11 +109,11 @@ def test_metadata_that_cannot_be_read_refuses_no_jpeg(payload: bytes) -> None:
     "written", [b"\0\x03\0\0\0\x01\0\x06\0\0", b"\0\x04\0\0\0\x01\0\0\0\x06", b"\0\x03\0\0\0\x02\0\x06\0\x06"]
 )
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_turned_picture_is_refused_however_its_orientation_is_written(kind: str, written: bytes) -> None:
+def test_a_picture_is_turned_upright_however_its_orientation_is_written(kind: str, written: bytes) -> None:
     tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12" + written + bytes(4)
     png, jpeg = with_chunk(encoded(), chunk(b"eXIf", tiff)), with_app1(encoded(kind="JPEG"), b"Exif\0\0" + tiff)
 
-    assert refusal(png if kind == "PNG" else jpeg).startswith("is rotated by its EXIF orientation")
+    assert inspect(png if kind == "PNG" else jpeg)[:2] == (SIZE[1], SIZE[0])
 
 
 def test_a_damaged_png_is_told_from_another_file() -> None:
@@ -120,15 +125,11 @@ def test_a_damaged_png_is_told_from_another_file() -> None:
     assert refusal(data[:20]) == "is cut off"
 
 
-def test_more_than_eight_bits_a_channel_are_refused_with_what_to_do() -> None:
-    assert refusal(encoded("I;16")) == "has 16 bits a channel; save it with 8, over the range that it uses"
-
-
 def test_a_jpeg_of_twelve_bits_is_refused_for_that() -> None:
     data = bytearray(encoded(kind="JPEG"))
     data[data.index(b"\xff\xc0") + 4] = 12
 
-    assert refusal(bytes(data)).startswith("has 12 bits a channel")
+    assert refusal(bytes(data)).startswith("is a JPEG of 12 bits a channel")
 
 
 def test_a_jpeg_that_lacks_its_end_is_not_called_something_else() -> None:
@@ -139,18 +140,6 @@ def test_jpeg_with_an_appended_preview_is_a_jpeg() -> None:
     data = encoded(kind="MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
 
     assert inspect(data) == Picture(*SIZE, len(data), "JPEG")
-
-
-def test_cmyk_is_refused() -> None:
-    assert refusal(encoded("CMYK", "JPEG")) == "is CMYK; save it as RGB"
-
-
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
-def test_exif_rotation_is_refused(kind: str, orientation: int) -> None:
-    fault = refusal(encoded(kind=kind, exif=turned(orientation)))
-
-    assert fault.startswith("is rotated by its EXIF orientation")
 
 
 @pytest.mark.parametrize("orientation", [0, 1, 9])
@@ -169,31 +158,20 @@ def test_a_truncated_image_is_refused_as_such(kind: str) -> None:
     assert "is cut off" in fault or "ends before its pixels do" in fault
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"hello, this is text", b"%PDF-1.7", encoded(kind="GIF"), encoded(kind="TIFF"), encoded(kind="BMP")]
-)
+@pytest.mark.parametrize("data", [b"", b"hello, this is text", b"%PDF-1.7", encoded(kind="ICO")])
 def test_other_files_named_like_pictures_are_refused(data: bytes) -> None:
-    assert refusal(data) == "is not a PNG or JPEG image, whatever its name says"
+    assert refusal(data).startswith("is not a PNG, JPEG, TIFF, BMP, WebP or GIF picture, whatever its name says")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_too_small_image_is_refused_with_its_size(kind: str) -> None:
-    assert refusal(encoded(kind=kind, size=(63, 64))) == "is 63 x 64 px; each side must have 64 to 4096 px"
-
-
-def test_large_image_is_refused_without_decoding_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def decode(image: Image.Image) -> None:
-        raise AssertionError("decoded")
-
-    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", decode)
-
-    assert refusal(png_bomb(13_000, 13_000)) == "is 13000 x 13000 px; each side must have 64 to 4096 px"
+    assert refusal(encoded(kind=kind, size=(63, 64))).startswith("is 63 x 64 px; each side must have at least 64")
 
 
 def test_bomb_is_refused_for_its_pixels() -> None:
     fault = refusal(png_bomb(60_000, 60_000))
 
-    assert fault.startswith("is 60000 x 60000 px")
+    assert fault.startswith("has too many pixels (60000 x 60000; ")
 
 
 @given(st.binary(max_size=60), st.integers(0, 400), st.sampled_from(["PNG", "JPEG"]))

@@ -1,0 +1,266 @@
+"""What readers have in common: boxes cut to their pictures, labels written one way, every file accounted for."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from pathlib import PurePosixPath
+
+from cli.layouts.contents import Box, Labelled, LeftOut, Recognised
+from cli.layouts.files import Files, Unreadable
+from cli.layouts.sides import Word, meanings
+from mlops.dataset.labels import NORMAL, as_written, likeness, looks_like_no_defect, means_no_defect, unified
+from mlops.dataset.limits import MAX_BOXES, MAX_LABEL_NAME
+from mlops.words import counted, some
+
+# More of one file would hide what is wrong with the others, and take memory without bound.
+MOST_NAMED = 100
+_UPRIGHT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A box as an annotation file has it: edges in pixels, which may be any numbers; `line` is where it stands."""
+
+    label: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+    _: KW_ONLY
+    line: int | None = None
+    where: str = ""
+
+
+class Collector:
+    """Takes what a reader finds in one folder, in any order, and makes a `Recognised` of it."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.notes: list[str] = []
+        self._pictures: dict[PurePosixPath, Labelled] = {}
+        self._sources: dict[PurePosixPath, PurePosixPath] = {}
+        self._sides: dict[PurePosixPath, Word | None] = {}
+        self._disagreeing: set[PurePosixPath] = set()
+        self._seen: set[PurePosixPath] = set()
+        self._left_out: dict[PurePosixPath, list[LeftOut]] = defaultdict(list)
+        self._more: Counter[PurePosixPath] = Counter()
+        self._cut: set[PurePosixPath] = set()
+        self._normal: set[str] = set()
+        for path in files.outside:
+            self.leave_out(
+                path,
+                "is a link to a folder, to nowhere or out of the folder that is read: put the files themselves here",
+            )
+        for path in files.closed:
+            self.leave_out(path, "is a folder that cannot be read: mend its rights, or move it away")
+        for path in files.unnamed:
+            self.leave_out(path, "its name is not written in UTF-8, as after unpacking a ZIP file: rename it")
+
+    def leave_out(self, path: PurePosixPath, why: str, line: int | None = None) -> None:
+        self._seen.add(path)
+        if len(self._left_out[path]) < MOST_NAMED:
+            self._left_out[path].append(LeftOut(path, line, why))
+        else:
+            self._more[path] += 1
+
+    def ignore(self, paths: Iterable[PurePosixPath]) -> None:
+        """Files that are accounted for: masks, and what belongs to a layout without being labelled."""
+        self._seen.update(paths)
+
+    def is_known(self, path: PurePosixPath) -> bool:
+        return path in self._seen
+
+    def picture(
+        self,
+        path: PurePosixPath,
+        labels: Collection[str] = (),
+        boxes: Sequence[Found] = (),
+        *,
+        side: Word | None = None,
+        group: str | None = None,
+        masks: Sequence[PurePosixPath] = (),
+        source: PurePosixPath | None = None,
+        declared: tuple[int, int] | None = None,
+    ) -> None:
+        """Take a picture. Its labels are those given and those of its boxes; without any it has no defect.
+
+        `source` is the annotation file, to be named where something is wrong; `declared` the size that it states.
+        """
+        self._seen.update((path, *masks))
+        named = source or path
+        try:
+            width, height = self.files.size(path)
+        except Unreadable as refusal:
+            self.leave_out(path, str(refusal))
+            return
+        turned = self._turned(path, declared, (width, height))
+        if turned is None:
+            self.leave_out(
+                path, f"is {width} x {height} px, but {named} says {_size(declared)}: label the picture as it is"
+            )
+            return
+        kept = [kept for box in boxes if (kept := self._fitting(turned(box), (width, height), path, named))]
+        # Of what was wrongly marked, nobody can say that it shows no defect.
+        lost = [box.label for box in boxes] if boxes and not kept else []
+        known = [name for name in (*labels, *lost) if self._is_label(name, named)]
+        if not known and (lost or labels):
+            self.leave_out(path, f"{named} gives it no label that can be used: mend that file")
+            return
+        what = _labels(known, kept), tuple(kept), tuple(masks), group
+        self._add(Labelled(path, width, height, None, *what), side, named)
+
+    def _turned(self, path: PurePosixPath, declared: tuple[int, int] | None, stored: tuple[int, int]) -> "_Turn | None":
+        """How boxes become those of the stored picture; None when the sizes contradict each other."""
+        if declared is None or declared == stored:
+            return _Turn(_UPRIGHT, *stored)
+        orientation = self.files.orientation(path)
+        if declared == stored[::-1] and orientation in (5, 6, 7, 8):
+            # The labelling tool showed the picture upright.
+            return _Turn(orientation, *stored)
+        return None
+
+    def _fitting(self, box: Found, size: tuple[int, int], path: PurePosixPath, named: PurePosixPath) -> Box | None:
+        """The part of a box that lies in its picture, None for one that is left out."""
+        width, height = size
+        edges = (box.left, box.top, box.right, box.bottom)
+        about = f"{box.where or 'a box'} of {path.name}" if named != path else box.where or "a box"
+        if not all(map(math.isfinite, edges)):
+            self.leave_out(named, f"{about} has an edge that is no finite number: draw it again", box.line)
+            return None
+        if box.right <= box.left or box.bottom <= box.top:
+            self.leave_out(named, f"{about} has no area: draw it again", box.line)
+            return None
+        if not self._is_label(box.label, named, box.line):
+            return None
+        left, top, right, bottom = max(box.left, 0), max(box.top, 0), min(box.right, width), min(box.bottom, height)
+        if right <= left or bottom <= top:
+            self.leave_out(named, f"{about} lies outside the picture of {width} x {height} px: draw it again", box.line)
+            return None
+        if (left, top, right, bottom) != edges:
+            self._cut.add(path)
+            return Box(box.label, left, top, right - left, bottom - top)
+        return Box(box.label, left, top, box.right - left, box.bottom - top)
+
+    def _is_label(self, name: str, named: PurePosixPath, line: int | None = None) -> bool:
+        plain = as_written(name)
+        if plain and len(plain) <= MAX_LABEL_NAME and plain.isprintable():
+            return True
+        shown = repr(plain[:40])
+        self.leave_out(named, f"the label {shown} cannot be used: 1 to {MAX_LABEL_NAME} characters on one line", line)
+        return False
+
+    def _add(self, new: Labelled, side: Word | None, source: PurePosixPath) -> None:
+        if new.path in self._disagreeing:
+            return
+        old = self._pictures.get(new.path)
+        if old is None:
+            self._pictures[new.path], self._sources[new.path], self._sides[new.path] = new, source, side
+        elif (old, self._sides[new.path]) != (new, side):
+            self._disagreeing.add(new.path)
+            del self._pictures[new.path]
+            other = self._sources[new.path]
+            where = f"{other} and {source} say" if other != source else f"{source} says"
+            self.leave_out(new.path, f"{where} different things about it: keep one of them")
+
+    def finished(self, layout: str) -> Recognised:
+        for path in self.files.pictures:
+            if path not in self._seen:
+                self.leave_out(path, "nothing says what it shows: label it, or move it away")
+        pictures = self._with_one_spelling()
+        left_out = [entry for path in sorted(self._left_out) for entry in self._told(path)]
+        return Recognised(
+            layout, pictures, tuple(left_out), tuple(self._remarks(pictures)), tuple(sorted(self._normal))
+        )
+
+    def _told(self, path: PurePosixPath) -> list[LeftOut]:
+        entries = self._left_out[path]
+        more = self._more[path]
+        return [*entries, LeftOut(path, None, f"and {more} more of this file")] if more else entries
+
+    def _with_one_spelling(self) -> tuple[Labelled, ...]:
+        """Pictures with labels that look alike written one way, and `normal` for what means "no defect"."""
+        written = {label for picture in self._pictures.values() for label in picture.labels}
+        written |= {box.label for picture in self._pictures.values() for box in picture.boxes}
+        names = unified(written)
+        sides = meanings(self._sides[path] for path in self._pictures)
+        for label in sorted({label for label in names.values() if label != NORMAL}):
+            if alike := [repr(own) for own in names if names[own] == label and own != label]:
+                self.notes.append(f"{some(alike)} is taken for {label!r}: it looks the same")
+        self._normal = {as_written(name) for name in written if means_no_defect(name)} - {NORMAL} | self._normal
+        return tuple(
+            replace(_spelled(self._pictures[path], names), side=sides.get(self._sides[path]))
+            for path in sorted(self._pictures)
+        )
+
+    def _remarks(self, pictures: Sequence[Labelled]) -> Iterable[str]:
+        yield from self.notes
+        if Word.VALIDATION in self._sides.values():
+            has_test = Word.TEST in self._sides.values()
+            yield "what is for validation is side test" + ("; what is for testing is side holdout" if has_test else "")
+        if self._normal:
+            yield f'{some(self._normal)} is written "{NORMAL}": no defect'
+        for label in sorted({label for picture in pictures for label in picture.labels} - {NORMAL}):
+            if looks_like_no_defect(label):
+                yield f'{label!r} is taken for a defect: if it means "no defect", call it {NORMAL}'
+        if self._cut:
+            yield f"boxes of {counted(len(self._cut), 'picture')} reached beyond their picture and were cut: " + some(
+                map(str, self._cut)
+            )
+        if full := [str(picture.path) for picture in pictures if len(picture.boxes) > MAX_BOXES]:
+            yield f"more than {MAX_BOXES} boxes, which Rekognition does not take: {some(full)}"
+        bare = [str(picture.path) for picture in pictures if _is_unmarked(picture)]
+        if bare and any(picture.boxes for picture in pictures):
+            yield f"a defect, but no box says where, so not used for detection: {some(bare)}"
+
+
+def calling_normal(found: Recognised, names: Collection[str]) -> Recognised:
+    """The same where further labels mean "no defect"."""
+    clean = {likeness(name) for name in names}
+    labels = {label for picture in found.pictures for label in picture.labels if likeness(label) in clean}
+    if not labels:
+        return found
+    spelled = dict.fromkeys(labels, NORMAL)
+    pictures = tuple(_spelled(picture, spelled) for picture in found.pictures)
+    notes = tuple(note for note in found.notes if not any(note.startswith(repr(label)) for label in labels))
+    normal = tuple(sorted({*found.normal_labels, *labels}))
+    return replace(found, pictures=pictures, notes=notes, normal_labels=normal)
+
+
+def _spelled(picture: Labelled, names: Mapping[str, str]) -> Labelled:
+    """A picture with its labels written as `names` say; without boxes around good parts, which mark no defect."""
+    boxes = tuple(replace(box, label=names.get(box.label, box.label)) for box in picture.boxes)
+    boxes = tuple(box for box in boxes if box.label != NORMAL)
+    labels = {names.get(label, label) for label in picture.labels} | {box.label for box in boxes}
+    return replace(picture, labels=tuple(sorted(labels - {NORMAL} or {NORMAL})), boxes=boxes)
+
+
+def _is_unmarked(picture: Labelled) -> bool:
+    return not picture.boxes and picture.labels != (NORMAL,)
+
+
+def _labels(given: Iterable[str], boxes: Iterable[Box]) -> tuple[str, ...]:
+    return tuple(sorted({*given, *(box.label for box in boxes)} or {NORMAL}))
+
+
+def _size(size: tuple[int, int] | None) -> str:
+    return f"{size[0]} x {size[1]} px" if size else "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Boxes drawn on the upright picture as those of the stored one of `width` x `height`."""
+
+    orientation: int
+    width: int
+    height: int
+
+    def __call__(self, box: Found) -> Found:
+        if self.orientation == _UPRIGHT:
+            return box
+        left, top, right, bottom = box.left, box.top, box.right, box.bottom
+        wide, tall = self.width, self.height
+        across = {5: (top, bottom), 6: (top, bottom), 7: (wide - bottom, wide - top), 8: (wide - bottom, wide - top)}
+        down = {5: (left, right), 6: (tall - right, tall - left), 7: (tall - right, tall - left), 8: (left, right)}
+        (one, other), (first, last) = across[self.orientation], down[self.orientation]
+        return replace(box, left=one, right=other, top=first, bottom=last)

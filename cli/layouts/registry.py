@@ -1,0 +1,99 @@
+"""Which layout a folder is in.
+
+A manifest says more than other annotation files, these say more than masks, and these more than folders alone. Layouts
+that say equally much exclude each other, so that none of them has to come first.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from cli.layouts import coco, deeppcb, kolektor, magnetic_tile, manifest, mvtec, real_iad, severstal, visa, voc, yolo
+from cli.layouts.collecting import calling_normal
+from cli.layouts.contents import Recognised
+from cli.layouts.files import Files
+from mlops.pictures.looking import MaskRules
+
+Recognises = Callable[[Files], bool]
+Read = Callable[[Files, MaskRules], Recognised]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout by its name: whether a folder is in it, and what it says then; `rank` 0 says most."""
+
+    name: str
+    title: str
+    recognises: Recognises
+    read: Read
+    rank: int
+
+
+class NotRecognised(ValueError):  # noqa: N818  - a refusal is a result that is told, not a fault
+    """A folder is in none of the layouts, or in several; the message says what to do."""
+
+
+def _of_family(
+    name: str, title: str, kind: Callable[[Files], str | None], read: Callable[..., Recognised], rank: int
+) -> Layout:
+    return Layout(name, title, lambda files: kind(files) == name, partial(read, name=name), rank)
+
+
+LAYOUTS = (
+    Layout("coco", "COCO", coco.recognises, coco.read, 1),
+    Layout("yolo", "YOLO", yolo.recognises, yolo.read, 1),
+    _of_family("pascal_voc", "Pascal VOC", voc.kind, voc.read, 1),
+    _of_family("neu_det", "NEU-DET", voc.kind, voc.read, 1),
+    _of_family("gc10_det", "GC10-DET", voc.kind, voc.read, 1),
+    _of_family("hripcb", "HRIPCB", voc.kind, voc.read, 1),
+    _of_family("plain", "folders of this system", mvtec.kind, mvtec.read, 3),
+    _of_family("image_folders", "folders of labels below train, val and test", mvtec.kind, mvtec.read, 2),
+    _of_family("mvtec_ad", "MVTec AD", mvtec.kind, mvtec.read, 2),
+    _of_family("mvtec_ad_2", "MVTec AD 2", mvtec.kind, mvtec.read, 2),
+    _of_family("mvtec_loco", "MVTec LOCO", mvtec.kind, mvtec.read, 2),
+    _of_family("visa_one_class", "VisA, one-class form", mvtec.kind, mvtec.read, 2),
+    _of_family("btad", "BTAD", mvtec.kind, mvtec.read, 2),
+    Layout("visa", "VisA", visa.recognises, visa.read, 2),
+    Layout("kolektor_sdd", "KolektorSDD", kolektor.recognises_first, kolektor.read_first, 2),
+    Layout("kolektor_sdd2", "KolektorSDD2", kolektor.recognises_second, kolektor.read_second, 2),
+    Layout("dagm_2007", "DAGM 2007", kolektor.recognises_dagm, kolektor.read_dagm, 2),
+    Layout("magnetic_tile", "Magnetic Tile", magnetic_tile.recognises, magnetic_tile.read, 2),
+    Layout("severstal", "Severstal", severstal.recognises, severstal.read, 1),
+    Layout("real_iad", "Real-IAD", real_iad.recognises, real_iad.read, 2),
+    Layout("deeppcb", "DeepPCB", deeppcb.recognises, deeppcb.read, 1),
+    Layout("manifest", "Ground Truth, Custom Labels or Lookout for Vision", manifest.recognises, manifest.read, 0),
+)
+_BY_NAME = {layout.name: layout for layout in LAYOUTS}
+
+
+def recognised_by(folder: Path | Files) -> list[str]:
+    """The names of the layouts that a folder is in; of several those that say most."""
+    files = folder if isinstance(folder, Files) else Files(folder)
+    for rank in sorted({layout.rank for layout in LAYOUTS}):
+        if found := [layout.name for layout in LAYOUTS if layout.rank == rank and layout.recognises(files)]:
+            return found
+    return []
+
+
+def read(
+    folder: Path, layout: str | None = None, rules: MaskRules | None = None, normal: Collection[str] = ()
+) -> Recognised:
+    """What a folder of labelled pictures says, in the layout that is given or recognised.
+
+    `normal` names labels that mean "no defect" beside those that always do. Raises NotRecognised.
+    """
+    if not folder.is_dir():
+        raise NotRecognised(f"{folder} is no folder")
+    files = Files(folder)
+    found = [layout] if layout else recognised_by(files)
+    if unknown := [name for name in found if name not in _BY_NAME]:
+        raise NotRecognised(f"{unknown[0]!r} is no layout; known are {', '.join(_BY_NAME)}")
+    if not found:
+        raise NotRecognised(
+            f"{folder} is in no known layout: put pictures under <train|test|holdout>/<label>/, or export the "
+            "labels as COCO, Pascal VOC or YOLO"
+        )
+    if len(found) > 1:
+        raise NotRecognised(f"{folder} can be read as {' and as '.join(found)}: say which, or move the others away")
+    return calling_normal(_BY_NAME[found[0]].read(files, rules or MaskRules()), normal)

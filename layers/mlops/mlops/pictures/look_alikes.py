@@ -1,0 +1,55 @@
+"""Pictures that look nearly alike and are treated differently. Needs the imaging layer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mlops.dataset.images import Image
+from mlops.pictures.perceptual import near
+from mlops.words import counted, some
+
+# In how many bits of 64 two pictures of one scene may differ.
+_MOST_DIFFERENT = 2
+# From this share on all pictures look alike, as they do under a fixed camera: then it says nothing.
+_TOO_COMMON = 0.25
+_MOST_NAMED = 100
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class LookAlikes:
+    """Pairs of keys that stand on different sides, and pairs with different labels; `remarks` put it in words."""
+
+    apart: tuple[Pair, ...] = ()
+    contradicting: tuple[Pair, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, list[list[str]]]:
+        """As many as a person may look at."""
+        found = {"on_different_sides": self.apart, "with_different_labels": self.contradicting}
+        return {name: [list(pair) for pair in pairs[:_MOST_NAMED]] for name, pairs in found.items()}
+
+
+def look_alikes(images: Sequence[Image], sides: Mapping[str, str]) -> LookAlikes:
+    """What looks alike from afar. It is a question, not a proof: a scratch is not seen from there."""
+    by_key = {image.key: image for image in images}
+    pairs = list(near({image.key: image.looks for image in images if image.looks}, _MOST_DIFFERENT))
+    if len({key for pair in pairs for key in pair}) > _TOO_COMMON * len(images):
+        return LookAlikes()
+    apart = tuple((one, other) for one, other in pairs if sides[one] != sides[other])
+    contradicting = tuple((one, other) for one, other in pairs if by_key[one].labels != by_key[other].labels)
+    remarks = []
+    if apart:
+        remarks.append(
+            f"{counted(len(apart), 'pair')} of pictures on different sides look alike: {_named(apart)}. If they show "
+            'one part, name its group in dataset.json ("groups"), or delete one'
+        )
+    if contradicting:
+        remarks.append(
+            f"{counted(len(contradicting), 'pair')} of pictures with different labels look alike: "
+            f"{_named(contradicting)}. Is one of them labelled wrongly?"
+        )
+    return LookAlikes(apart, contradicting, tuple(remarks))
+
+
+def _named(pairs: Sequence[Pair]) -> str:
+    return some(f"{one} and {other}" for one, other in pairs)

@@ -1,0 +1,56 @@
+"""The page for people of the local service."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from local.rekognition.status_page import duration, mood
+from tests.e2e.browser import faults, look
+from tests.emulator.clients import new_project
+from tests.emulator.processes import RunningService
+
+
+def test_the_page_shows_projects_datasets_and_models_and_has_no_script(
+    service: RunningService, rekognition: Any, copied: str
+) -> None:
+    project = new_project(rekognition)
+    rekognition.create_dataset(ProjectArn=project, DatasetType="TRAIN")
+    answer = httpx.get(service.url)
+
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for shown in (project.split("/")[1], copied.split("/")[3], "COPYING_COMPLETED", "TRAIN"):
+        assert shown in answer.text
+    assert "<script" not in answer.text
+
+
+def test_the_page_fits_every_width_in_either_theme(service: RunningService, rekognition: Any, copied: str) -> None:
+    new_project(rekognition, f"long-{'n' * 80}")
+    # It looks again by itself, without a script: that is meant.
+    seen = look(service.url, widths=(390, 820, 1280))
+
+    assert faults(seen, borne={"meta-refresh"}) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.6, "1 min 0 s"), (3600, "1 h 0 min"), (90061, "1 d 1 h"), (-5, "0 s"), (7, "7 s")],
+)
+def test_durations_are_told_in_their_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        ("TRAINING_IN_PROGRESS", "busy"),
+        ("STARTING", "busy"),
+        ("RUNNING", "good"),
+        ("TRAINING_FAILED", "bad"),
+        ("STOPPED", ""),
+        ("UPDATE_COMPLETE", ""),
+    ],
+)
+def test_a_status_is_coloured_by_what_it_means(status: str, shown: str) -> None:
+    assert mood(status) == shown

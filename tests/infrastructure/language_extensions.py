@@ -1,0 +1,40 @@
+"""AWS::LanguageExtensions, applied by the libraries of others: each lives in an environment of its own."""
+
+import json
+import subprocess
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse
+
+from local.cloud.sam import ROOT, VENVS
+
+Template = dict[str, Any]
+TEMPLATE = ROOT / "template.yaml"
+
+_MINISTACK = """
+import json, sys
+from ministack.services.cloudformation.language_extensions import apply
+json.dump(apply(json.load(sys.stdin), {}), sys.stdout)
+"""
+_CFN_LINT = """
+import json, sys
+from cfnlint.template import Template
+from cfnlint.template.transforms._language_extensions import language_extension
+mistakes, expanded = language_extension(Template("template", json.load(sys.stdin), ["eu-west-1"]))
+assert not mistakes, mistakes
+json.dump(expanded, sys.stdout)
+"""
+_PROGRAMS = {"cloud": _MINISTACK, "sam": _CFN_LINT}
+
+
+def expanded(environment: str = "cloud") -> Template:
+    """The template without loops, as the local cloud (ministack) reads it, or the linter in the environment `sam`.
+
+    What sam itself makes of loops is for its own use: it takes ${AWS::StackName} for text, and deploys the original.
+    """
+    command = [str(VENVS / environment / "bin/python"), "-P", "-c", _PROGRAMS[environment]]
+    source = json.dumps(yaml_parse(TEMPLATE.read_text(encoding="utf-8")))
+    done = subprocess.run(command, input=source, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return dict(json.loads(done.stdout))
