@@ -202,11 +202,42 @@ class PartInspected(Event):
     result: str = ""
 
 
+@dataclass(frozen=True)
+class ReviewAnswered(Event):
+    """A person said what a picture shows; `review` is the SHA-256 of its bytes, the record has the answer."""
+
+    detail_type = "Review Answered"
+
+    dataset: str
+    review: str
+
+
+@dataclass(frozen=True)
+class RetrainingRequested(Event):
+    """Somebody wants what was answered to become data now, and a run to begin."""
+
+    detail_type = "Retraining Requested"
+
+    dataset: str
+
+
+@dataclass(frozen=True)
+class DriftFound(Event):
+    """Inspected pictures do not look like those that trained, or are answered otherwise; the artifact has the rest."""
+
+    detail_type = "Drift Found"
+
+    dataset: str
+    measures: tuple[str, ...]
+    found_at: str
+    artifact: str = ""
+
+
 KINDS: Mapping[str, type[Event]] = {
     kind.detail_type: kind
     for kind in (
         *(ModelStatusChange, PipelineStageCompleted, PipelineStageFailed, PipelineStageRetry),
         *(ModelApprovalDecided, ModelReleased, ModelRollbackRequested, ModelsSwept, ModelsDeleted),
-        PartInspected,
+        *(PartInspected, ReviewAnswered, RetrainingRequested, DriftFound),
     )
 }
