@@ -202,11 +202,23 @@ class PartInspected(Event):
     result: str = ""
 
 
+@dataclass(frozen=True)
+class ServingRefused(Event):
+    """Pictures wait, and no model is started for them, for these reasons."""
+
+    detail_type = "Serving Refused"
+
+    dataset: str
+    reasons: tuple[str, ...]
+    waiting: str
+    refused_at: str
+
+
 KINDS: Mapping[str, type[Event]] = {
     kind.detail_type: kind
     for kind in (
         *(ModelStatusChange, PipelineStageCompleted, PipelineStageFailed, PipelineStageRetry),
         *(ModelApprovalDecided, ModelReleased, ModelRollbackRequested, ModelsSwept, ModelsDeleted),
-        PartInspected,
+        *(PartInspected, ServingRefused),
     )
 }
