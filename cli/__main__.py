@@ -22,7 +22,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from cli import assumptions, decide, doctor, models, upload, verify
+from cli import assumptions, datasets, decide, doctor, incoming, models, upload, verify
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.dataset_json import TASKS
 from mlops.records import releases as released
@@ -146,17 +146,88 @@ _comment = click.option("--comment", default="", help="why; goes into the releas
 @click.option("--skip-bad", is_flag=True, help="send the rest although some files cannot be used")
 @click.option("--dry-run", is_flag=True, help="check and say what would be sent")
 @click.option("--delete", "deletes", is_flag=True, help="delete from the bucket what the folder does not have")
-@click.option("--yes", is_flag=True, help="delete without asking")
+@click.option("--yes", is_flag=True, help="do not ask: neither whether it was recognised well, nor before deleting")
+@click.option("--as", "layout", metavar="FORMAT", help="what the folder is, if the guess is wrong: docs/layouts.md")
+@click.option("--labels", "renamed", metavar="OLD=NEW,...", help='rename labels; "normal" means "no defect"')
 @click.pass_obj
 def upload_folder(
-    context: Context, folder: Path, dataset: str | None, skip_bad: bool, dry_run: bool, deletes: bool, yes: bool
+    context: Context,
+    folder: Path,
+    dataset: str | None,
+    skip_bad: bool,
+    dry_run: bool,
+    deletes: bool,
+    yes: bool,
+    layout: str | None,
+    renamed: str | None,
 ) -> None:
     """Check a folder of pictures and send what is not in the data bucket yet.
 
-    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png: a folder of MVTec AD
-    can be sent as it is. What was interrupted goes on where it stopped. The name of the folder names the dataset.
+    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png. Exports of labelling
+    tools (COCO, YOLO, Pascal VOC, manifests) and published data sets are recognised: it says as what, writes a sheet of
+    pictures with their boxes to look at, and asks. What was interrupted goes on where it stopped. The dataset has the
+    name of the folder.
     """
-    given = upload.plan(folder, dataset or folder.resolve().name)
+    name, rules = dataset or folder.resolve().name, context.stack.mask_rules
+    found = incoming.recognise(folder, name, layout, rules, incoming.read_renaming(renamed))
+    with tempfile.TemporaryDirectory() as place:
+        if found:
+            _show_incoming(context, found, is_sure=yes or dry_run)
+        given = found.plan(Path(place)) if found else upload.plan(folder, name)
+        _send(context, folder, given, skip_bad=skip_bad, dry_run=dry_run, deletes=deletes, yes=yes)
+
+
+@main.command("dataset")
+@_dataset
+@click.pass_obj
+def show_dataset(context: Context, dataset: str) -> None:
+    """Show what is in a dataset as its newest runs saw it: labels, sides, groups, look-alikes, refused files."""
+    found = datasets.seen(context.stack, dataset)
+    context.show(
+        [row for of_task in found for row in of_task.rows()],
+        {"task": "Task", "label": "Label", "train": "Train", "test": "Test", "holdout": "Holdout"},
+    )
+    told = [sentence for of_task in found for sentence in of_task.told()]
+    for sentence in told[:MOST_NAMED]:
+        context.say(sentence)
+    if len(told) > MOST_NAMED:
+        context.say(f"and {len(told) - MOST_NAMED} more: ground_truth.json of the run has all")
+
+
+@main.command("export")
+@_dataset
+@click.option("--as", "form", type=click.Choice(list(datasets.FORMS)), required=True, help="what other tool it is for")
+@click.option("--out", type=click.Path(path_type=Path), help="an empty folder; default: <dataset>-<form>")
+@click.pass_obj
+def export_dataset(context: Context, dataset: str, form: str, out: Path | None) -> None:
+    """Write the pictures of a dataset with labels, boxes and sides for another tool."""
+    target = out or Path(f"{dataset}-{form}")
+    count = len(datasets.images_of(datasets.seen(context.stack, dataset)))
+    with _counting(context, "Fetching", count) as advance:
+        left_out = datasets.leave(context.stack, dataset, form, target, advance)
+    for sentence in datasets.told_of(left_out):
+        context.say(f"Left out: {sentence}")
+    context.say(f"{counted(count, 'picture')} of {dataset} as {form}: {target}")
+
+
+def _show_incoming(context: Context, found: incoming.Incoming, is_sure: bool) -> None:
+    """Say what a folder was recognised as, show it, and ask. Raises CommandRefused."""
+    told = list(found.told())
+    for sentence in told[:MOST_NAMED]:
+        context.say(sentence)
+    if len(told) > MOST_NAMED:
+        context.say(f"and {len(told) - MOST_NAMED} more")
+    if sheet := found.contact_sheet():
+        path = Path(f"{found.dataset}-contact-sheet.jpg")
+        path.write_bytes(sheet)
+        context.say(f"Some of them with their boxes: {path}")
+    if not is_sure and not click.confirm("Send it like this?", err=True):
+        raise CommandRefused("Nothing was sent. --as says what the folder is, --labels renames labels.")
+
+
+def _send(
+    context: Context, folder: Path, given: upload.Plan, *, skip_bad: bool, dry_run: bool, deletes: bool, yes: bool
+) -> None:
     with _counting(context, "Checking", len(given.files)) as advance:
         given = upload.checked(given, advance, context.stack.mask_rules)
     for sentence in given.sentences():

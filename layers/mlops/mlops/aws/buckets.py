@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from mlops import stack
 from mlops.aws import clients
 from mlops.aws.clients import code_of, message_of
-from mlops.stack import setting
 
 
 class ObjectUnreadable(Exception):  # noqa: N818  - a fact about an object, not a fault of ours
@@ -113,8 +113,8 @@ class Bucket:
 
 
 def data_bucket() -> Bucket:
-    return Bucket(setting("DATA_BUCKET"))
+    return Bucket(stack.here().data_bucket)
 
 
 def artifacts_bucket() -> Bucket:
-    return Bucket(setting("ARTIFACTS_BUCKET"))
+    return Bucket(stack.here().artifacts_bucket)

@@ -66,4 +66,4 @@ def ask_whether_settled(dataset: str, delay: int) -> None:
     """Let `ground_truth` look whether a dataset has settled, unless something comes within `delay` seconds."""
     generation = OWN.increment(partition(dataset), _SK, "generation")
     body = {"dataset": dataset, "generation": generation, "attempt": 0}
-    messages.send_message(stack.setting("SETTLE_QUEUE_URL"), body, delay)
+    messages.send_message(stack.here().settle_queue, body, delay)

@@ -1,6 +1,5 @@
 """Leases: until when a started model may be used, and what for. One is written before every start."""
 
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ class Lease:
 
     @property
     def is_over(self) -> bool:
-        return self.expires_at <= time.time()
+        return self.expires_at <= stack.here().clock.time()
 
 
 def of(version_arn: str, table: Table = OWN) -> Lease | None:
@@ -49,8 +48,8 @@ def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "")
     held = of(version_arn)
     if held and not held.is_over:
         return held
-    now = int(time.time())
-    end = now + 60 * int(stack.setting("LEASE_MINUTES"))
+    now = int(stack.here().clock.time())
+    end = now + 60 * stack.here().lease_minutes
     lease = Lease(id_of(decision), version_arn, ref, now, end, is_rollback, decision)
     write(lease)
     return lease
@@ -65,7 +64,7 @@ def write(lease: Lease, table: Table = OWN) -> None:
 
 def id_of(decision: str) -> str:
     """The lease of a decision's test is always the same one, whoever delivers the decision how often."""
-    return (uuid.uuid5(uuid.NAMESPACE_URL, decision) if decision else uuid.uuid4()).hex
+    return uuid.uuid5(uuid.NAMESPACE_URL, decision).hex if decision else stack.here().new_id()
 
 
 def give_back(version_arn: str, lease_id: str) -> None:

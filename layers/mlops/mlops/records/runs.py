@@ -1,6 +1,5 @@
 """Runs and their stages: what has happened to one exact set of images."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import words
+from mlops import stack, words
 from mlops.aws import messages, telemetry
 from mlops.events import PipelineStageCompleted, PipelineStageFailed
 from mlops.records import activity
@@ -81,7 +80,7 @@ class Run:
 
 
 def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return _text(datetime.fromtimestamp(stack.here().clock.time(), UTC))
 
 
 def partition(run_id: str) -> str:
@@ -181,9 +180,9 @@ def fail(ref: StageRef, reasons: Sequence[str], artifact: str = "") -> None:
 @contextmanager
 def timed(ref: StageRef, what: str) -> Iterator[None]:
     """Remember with a stage how long a part of its work took, as the attribute `<what>_seconds`."""
-    started = time.monotonic()
+    started = stack.here().clock.monotonic()
     yield
-    seconds = Decimal(str(round(time.monotonic() - started, 2)))
+    seconds = Decimal(str(round(stack.here().clock.monotonic() - started, 2)))
     OWN.update(*_key(ref), {f"{what}_seconds": seconds}, Attr("pk").exists())
 
 

@@ -8,15 +8,15 @@ import boto3
 from boto3.dynamodb.conditions import ConditionBase, Key
 from botocore.exceptions import ClientError
 
+from mlops import stack
 from mlops.aws.clients import code_of
-from mlops.stack import setting
 
 Item = dict[str, Any]
 
 
 @cache
 def _table() -> Any:
-    return boto3.resource("dynamodb").Table(setting("TABLE"))
+    return boto3.resource("dynamodb").Table(stack.here().table)
 
 
 class Table:
