@@ -25,14 +25,12 @@ from rich.text import Text
 from cli import assumptions, datasets, decide, doctor, incoming, models, upload, verify
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.dataset_json import TASKS
-from mlops.dataset.keys import parse_upload
 from mlops.records import releases as released
 from mlops.records.runs import COMPLETED, FAILED, IN_PROGRESS, WAITING, Run
 from mlops.stage import DECISION, ENVIRONMENTS
 from mlops.words import counted, some
 
 POLL_SECONDS = 1.0
-MOST_NAMED = 50
 # Within seconds the stack notices an upload; a new bucket's notifications begin after some five minutes.
 NOTICE_SECONDS, UNNOTICED_SECONDS = 15.0, 900.0
 _COLOURS = {IN_PROGRESS: "yellow", WAITING: "cyan", COMPLETED: "green", FAILED: "red"}
@@ -232,11 +230,12 @@ def _send(
 ) -> None:
     with _counting(context, "Checking", len(given.files)) as advance:
         given = upload.checked(given, advance, context.stack.mask_rules)
-    _tell(context, given)
+    for sentence in given.sentences():
+        context.say(sentence)
     if given.problems and not skip_bad:
         count = counted(len(given.problems), "file")
         raise CommandRefused(f"{count} cannot be used as they are; nothing was sent. Correct them, or --skip-bad.")
-    if not any(parse_upload(key).kind == "image" for key in given.files):
+    if not given.has_pictures:
         raise CommandRefused(f"There are no pictures below {folder}.")
     s3, bucket = context.session.client("s3"), context.stack.outputs["DataBucketName"]
     before = context.stack.batches_seen(given.dataset)
@@ -275,19 +274,6 @@ def _await_the_stack(
             send(probe)
             again_at = time.monotonic() + NOTICE_SECONDS
         time.sleep(POLL_SECONDS)
-
-
-def _tell(context: Context, given: upload.Plan) -> None:
-    """Say what is wrong with files, what was skipped, and what is worth knowing."""
-    problems = list(given.problems.items())
-    for name, problem in problems[:MOST_NAMED]:
-        context.say(f"{name}: {problem}")
-    if len(problems) > MOST_NAMED:
-        context.say(f"and {len(problems) - MOST_NAMED} more files with a problem")
-    if given.skipped:
-        context.say(f"Skipped, for they are no pictures: {some(given.skipped)}")
-    for remark in given.remarks:
-        context.say(f"Worth knowing: {remark}")
 
 
 def _tidy(context: Context, s3: Any, bucket: str, given: upload.Plan, deletes: bool, is_sure: bool) -> int:

@@ -17,9 +17,10 @@ from mlops.dataset import datasets
 from mlops.dataset.annotations import annotate
 from mlops.dataset.keys import KeyRefused, annotations_key, dataset_of, dataset_prefix, parse_upload, settings_key
 from mlops.pictures.looking import MOST_BYTES_OF_A_FILE, MaskRules, look
-from mlops.words import counted
+from mlops.words import counted, some
 
 PARALLEL = 8
+MOST_NAMED = 50
 MAX_KEY_BYTES = 1024
 Advance = Callable[[], object]
 
@@ -49,6 +50,20 @@ class Plan:
 
     def key_of(self, name: str) -> str:
         return f"{dataset_prefix(self.dataset)}{name}"
+
+    @property
+    def has_pictures(self) -> bool:
+        return any(parse_upload(key).kind == "image" for key in self.files)
+
+    def sentences(self) -> Iterator[str]:
+        """What is wrong with files, what was skipped, and what is worth knowing."""
+        problems = list(self.problems.items())
+        yield from (f"{name}: {problem}" for name, problem in problems[:MOST_NAMED])
+        if len(problems) > MOST_NAMED:
+            yield f"and {len(problems) - MOST_NAMED} more files with a problem"
+        if self.skipped:
+            yield f"Skipped, for they are no pictures: {some(self.skipped)}"
+        yield from (f"Worth knowing: {remark}" for remark in self.remarks)
 
 
 def plan(folder: Path, dataset: str) -> Plan:

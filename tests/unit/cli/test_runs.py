@@ -14,10 +14,11 @@ from moto import mock_aws
 from rich.console import Console
 
 from cli.stack import Stack
+from cli.upload import Plan
 from local.cloud import Mail
 from local.runner import demo
 from local.runner.console import Display
-from local.runner.dataset import DatasetError, dataset_name, download, settings_of, tasks_of, upload
+from local.runner.dataset import DatasetError, download, plan_of, settings_of, tasks_of, upload
 from local.runner.demo import Journey
 from local.runner.memory import FunctionMemory, memory_by_function
 from local.runner.summary import summarise
@@ -243,8 +244,8 @@ def test_upload_keeps_the_layout_and_sends_the_settings_last(tmp_path: Path) -> 
     s3, counts = boto3.client("s3"), []
     s3.create_bucket(Bucket="data")
 
-    folder = tmp_path / "Line A"
-    upload(s3, folder, "data", dataset_name(folder), settings_of(folder), lambda *count: counts.append(count))
+    given = plan_of(tmp_path / "Line A", (), tmp_path / "dataset.json")
+    upload(s3, "data", given, lambda *count: counts.append(count))
     number = download(s3, "data", "datasets/", tmp_path / "copy")
 
     copied = sorted(path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*.*"))
@@ -254,12 +255,28 @@ def test_upload_keeps_the_layout_and_sends_the_settings_last(tmp_path: Path) -> 
         "datasets/line-a/train/good/1.png",
     ]
     assert (tmp_path / "copy/datasets/line-a/dataset.json").read_bytes() == b"{}"
-    assert (number, counts) == (3, [(1, 2), (2, 2)])
+    assert (number, counts) == (3, [(1, 3), (2, 3), (3, 3)])
 
 
-def test_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"no \.png, \.jpg, \.jpeg images"):
-        upload(boto3.client("s3"), tmp_path, "data", "line", {}, lambda *_: None)
+def test_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no pictures"):
+        plan_of(tmp_path, (), tmp_path / "dataset.json")
+
+
+def test_demo_says_what_cannot_be_used_and_goes_on_without_it() -> None:
+    display, image = plain_display(), Path("1.png")
+    files = {"datasets/line/train/good/1.png": image, "datasets/line/dataset.json": image}
+
+    demo.say_what_is_wrong(Plan("line", files, {"train/good/2.png": "is no picture"}), display)
+
+    assert "train/good/2.png: is no picture" in shown(display)
+
+
+def test_demo_ends_where_the_settings_cannot_be_used() -> None:
+    given = Plan("line", {"datasets/line/train/good/1.png": Path("1.png")}, {"dataset.json": "names no task"})
+
+    with pytest.raises(DatasetError, match="Nothing was sent"):
+        demo.say_what_is_wrong(given, plain_display())
 
 
 def test_memory_is_the_peak_of_each_function() -> None:
