@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from mlops.stage import DECISION, ENVIRONMENTS
 from mlops.words import counted, some
 
 POLL_SECONDS = 1.0
+MOST_TOLD = 60
 # Within seconds the stack notices an upload; a new bucket's notifications begin after some five minutes.
 NOTICE_SECONDS, UNNOTICED_SECONDS = 15.0, 900.0
 _COLOURS = {IN_PROGRESS: "yellow", WAITING: "cyan", COMPLETED: "green", FAILED: "red"}
@@ -87,6 +88,14 @@ class Context:
     def say(self, text: str) -> None:
         """Tell a person something that is no result."""
         click.echo(text, err=True)
+
+    def tell(self, sentences: Iterable[str]) -> None:
+        """Say several things, the first of very many."""
+        told = list(sentences)
+        for sentence in told[:MOST_TOLD]:
+            self.say(sentence)
+        if len(told) > MOST_TOLD:
+            self.say(f"and {len(told) - MOST_TOLD} more")
 
 
 def _cell(value: Any) -> Text:
@@ -170,11 +179,13 @@ def upload_folder(
     """
     name, rules = dataset or folder.resolve().name, context.stack.mask_rules
     found = incoming.recognise(folder, name, layout, rules, incoming.read_renaming(renamed))
+    send = partial(_send, context, folder, skip_bad=skip_bad, dry_run=dry_run, deletes=deletes, yes=yes)
+    if found is None:
+        send(upload.plan(folder, name))
+        return
+    _show_incoming(context, found, is_sure=yes or dry_run)
     with tempfile.TemporaryDirectory() as place:
-        if found:
-            _show_incoming(context, found, is_sure=yes or dry_run)
-        given = found.plan(Path(place)) if found else upload.plan(folder, name)
-        _send(context, folder, given, skip_bad=skip_bad, dry_run=dry_run, deletes=deletes, yes=yes)
+        send(found.plan(Path(place)))
 
 
 @main.command("dataset")
@@ -187,11 +198,7 @@ def show_dataset(context: Context, dataset: str) -> None:
         [row for of_task in found for row in of_task.rows()],
         {"task": "Task", "label": "Label", "train": "Train", "test": "Test", "holdout": "Holdout"},
     )
-    told = [sentence for of_task in found for sentence in of_task.told()]
-    for sentence in told[:MOST_NAMED]:
-        context.say(sentence)
-    if len(told) > MOST_NAMED:
-        context.say(f"and {len(told) - MOST_NAMED} more: ground_truth.json of the run has all")
+    context.tell(sentence for of_task in found for sentence in of_task.told())
 
 
 @main.command("export")
@@ -212,11 +219,7 @@ def export_dataset(context: Context, dataset: str, form: str, out: Path | None) 
 
 def _show_incoming(context: Context, found: incoming.Incoming, is_sure: bool) -> None:
     """Say what a folder was recognised as, show it, and ask. Raises CommandRefused."""
-    told = list(found.told())
-    for sentence in told[:MOST_NAMED]:
-        context.say(sentence)
-    if len(told) > MOST_NAMED:
-        context.say(f"and {len(told) - MOST_NAMED} more")
+    context.tell(found.told())
     if sheet := found.contact_sheet():
         path = Path(f"{found.dataset}-contact-sheet.jpg")
         path.write_bytes(sheet)

@@ -3,13 +3,16 @@
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cli import incoming
+from cli.stack import CommandRefused
 from cli.upload import Plan, plan, send
 from mlops.dataset.keys import settings_key
+from mlops.pictures.looking import MaskRules
 
 Progress = Callable[[int, int], None]
 
@@ -26,14 +29,21 @@ def dataset_name(folder: Path) -> str:
     return name
 
 
-def plan_of(folder: Path, tasks: Sequence[str], settings: Path) -> Plan:
-    """What there is to send of a folder. Its dataset.json, even if it has none, is the file `settings`, written here.
+def plan_of(folder: Path, tasks: Sequence[str], place: Path) -> Plan:
+    """What there is to send of a folder in any layout that `mlops upload` recognises.
 
-    Raises DatasetError when there are no pictures.
+    Its dataset.json, even if it has none, and its annotation manifest are written below `place`. Raises DatasetError
+    when there are no pictures.
     """
-    found = plan(folder, dataset_name(folder))
+    name = dataset_name(folder)
+    try:
+        known = incoming.recognise(folder, name, None, MaskRules(), {})
+    except CommandRefused as refused:
+        raise DatasetError(str(refused)) from refused
+    found = known.plan(place) if known else plan(folder, name)
     if not found.has_pictures:
         raise DatasetError(f"There are no pictures below {folder}.")
+    settings = place / "dataset.json"
     settings.write_text(json.dumps(settings_of(folder, tasks)), encoding="utf-8")
     return replace(found, files={**found.files, settings_key(found.dataset): settings})
 
@@ -46,12 +56,6 @@ def settings_of(folder: Path, tasks: Sequence[str] = ()) -> dict[str, Any]:
     except ValueError as error:
         raise DatasetError(f"{path} is not JSON: {error}") from error
     return {**settings, "tasks": list(tasks)} if tasks else settings
-
-
-def tasks_of(folder: Path, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """What will be trained: what the settings name, or else detection only where there are masks."""
-    has_masks = any(path.name.lower().endswith("_mask.png") for path in (folder / "ground_truth").rglob("*"))
-    return tuple(settings.get("tasks") or (("classification", "detection") if has_masks else ("classification",)))
 
 
 def upload(s3: Any, bucket: str, given: Plan, progress: Progress) -> None:

@@ -19,7 +19,7 @@ from local import pictures
 from local.cloud import CloudAccess, LocalCloud, Mail
 from local.cloud.sam import ROOT
 from local.runner.console import Display
-from local.runner.dataset import DatasetError, download, plan_of, settings_of, tasks_of, upload
+from local.runner.dataset import DatasetError, download, plan_of, upload
 from local.runner.memory import memory_by_function
 from local.runner.running import running_cloud
 from local.runner.summary import summarise
@@ -56,20 +56,17 @@ def run_demo(options: DemoOptions, display: Display) -> int:
     Raises DatasetError when the dataset cannot be used.
     """
     started, since = time.monotonic(), datetime.now(UTC)
-    folder = options.dataset or SAMPLE
     # Pictures are drawn and looked into while the stack is built and deployed, most of which leaves a processor free.
     phases = Phases()
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(1) as aside, contextlib.ExitStack() as stack:
-        settings = Path(place) / "dataset.json"
         if options.dataset:
-            plan_of(folder, options.tasks, settings)
-        preparing = aside.submit(prepare, options, display, settings)
+            plan_of(options.dataset, options.tasks, Path(place))
+        preparing = aside.submit(prepare, options, display, Path(place))
         cloud, outputs = stack.enter_context(cloud_with_stack(display, phases))
         with phases("pictures, beyond that"):
             given = preparing.result()
         say_what_is_wrong(given, display)
-        tasks = tasks_of(folder, settings_of(folder, options.tasks))
-        journey = Journey(Stack(STACK, cloud), given.dataset, tasks, cloud.mails, display, since)
+        journey = Journey(Stack(STACK, cloud), given.dataset, tuple(given.tasks), cloud.mails, display, since)
         with phases("upload"), display.counting(f"Uploading {given.dataset}") as progress:
             upload(cloud.client("s3"), outputs["DataBucketName"], given, progress)
         with phases("runs"), display.following():
@@ -92,11 +89,11 @@ def cloud_with_stack(display: Display, phases: Phases) -> Iterator[tuple[CloudAc
         yield cloud.access, deploy(cloud, display, phases)
 
 
-def prepare(options: DemoOptions, display: Display, settings: Path) -> Plan:
+def prepare(options: DemoOptions, display: Display, place: Path) -> Plan:
     """Draw pictures, unless there are some, and look into every file as `mlops upload` does."""
     if not options.dataset:
         draw_pictures(options, display)
-    return checked(plan_of(options.dataset or SAMPLE, options.tasks, settings))
+    return checked(plan_of(options.dataset or SAMPLE, options.tasks, place))
 
 
 def draw_pictures(options: DemoOptions, display: Display) -> None:
