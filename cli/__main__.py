@@ -22,7 +22,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from cli import assumptions, datasets, decide, doctor, incoming, models, upload, verify
+from cli import assumptions, datasets, decide, doctor, incoming, models, project_datasets, upload, verify
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.dataset_json import TASKS
 from mlops.records import releases as released
@@ -149,8 +149,15 @@ _approver = click.option("--approver", default=getpass.getuser, show_default="yo
 _comment = click.option("--comment", default="", help="why; goes into the release history")
 
 
+class FolderOrProject(click.Path):
+    """A folder that exists, or the ARN of a Custom Labels project."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return str(value) if project_datasets.is_project(str(value)) else super().convert(value, param, ctx)
+
+
 @main.command("upload")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=FolderOrProject(exists=True, file_okay=False, path_type=Path))
 @click.argument("dataset", required=False)
 @click.option("--skip-bad", is_flag=True, help="send the rest although some files cannot be used")
 @click.option("--dry-run", is_flag=True, help="check and say what would be sent")
@@ -161,7 +168,7 @@ _comment = click.option("--comment", default="", help="why; goes into the releas
 @click.pass_obj
 def upload_folder(
     context: Context,
-    folder: Path,
+    folder: Path | str,
     dataset: str | None,
     skip_bad: bool,
     dry_run: bool,
@@ -175,10 +182,34 @@ def upload_folder(
     The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png. Exports of labelling
     tools (COCO, YOLO, Pascal VOC, manifests) and published data sets are recognised: it says as what, writes a sheet of
     pictures with their boxes to look at, and asks. What was interrupted goes on where it stopped. The dataset has the
-    name of the folder.
+    name of the folder. In place of a folder, the ARN of a Custom Labels project takes what is in its datasets.
     """
-    name, rules = dataset or folder.resolve().name, context.stack.mask_rules
-    found = incoming.recognise(folder, name, layout, rules, incoming.read_renaming(renamed))
+    if isinstance(folder, str):
+        if dataset is None:
+            raise CommandRefused("Name the dataset that the pictures of the project are to be.")
+        with tempfile.TemporaryDirectory() as place:
+            entries = project_datasets.entries_of(context.session, folder)
+            with _counting(context, "Fetching", len(entries)) as advance:
+                project_datasets.fetch(context.session, entries, Path(place), advance)
+            _upload(context, Path(place), dataset, layout, renamed, skip_bad, dry_run, deletes, yes)
+        return
+    _upload(context, folder, dataset or folder.resolve().name, layout, renamed, skip_bad, dry_run, deletes, yes)
+
+
+def _upload(
+    context: Context,
+    folder: Path,
+    name: str,
+    layout: str | None,
+    renamed: str | None,
+    skip_bad: bool,
+    dry_run: bool,
+    deletes: bool,
+    yes: bool,
+) -> None:
+    """Recognise, show, ask, check and send. Raises CommandRefused."""
+    rules, names = context.stack.mask_rules, incoming.read_renaming(renamed)
+    found = incoming.recognise(folder, name, layout, rules, names)
     send = partial(_send, context, folder, skip_bad=skip_bad, dry_run=dry_run, deletes=deletes, yes=yes)
     if found is None:
         send(upload.plan(folder, name))
