@@ -17,6 +17,7 @@ def put_event(event: Event) -> None:
 
 
 def send_message(queue_url: str, body: Mapping[str, Any], delay_seconds: int = 0) -> None:
+    """Send a message that arrives after so many seconds, 900 at most as SQS allows."""
     clients.client("sqs").send_message(
         QueueUrl=queue_url, MessageBody=json.dumps(body, sort_keys=True), DelaySeconds=min(delay_seconds, 900)
     )
