@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,16 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from cli import assumptions, decide, doctor, models, upload, verify
+from cli import assumptions, datasets, decide, doctor, incoming, models, project_datasets, upload, verify
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.dataset_json import TASKS
-from mlops.dataset.keys import parse_upload
 from mlops.records import releases as released
 from mlops.records.runs import COMPLETED, FAILED, IN_PROGRESS, WAITING, Run
 from mlops.stage import DECISION, ENVIRONMENTS
 from mlops.words import counted, some
 
 POLL_SECONDS = 1.0
-MOST_NAMED = 50
+MOST_TOLD = 60
 # Within seconds the stack notices an upload; a new bucket's notifications begin after some five minutes.
 NOTICE_SECONDS, UNNOTICED_SECONDS = 15.0, 900.0
 _COLOURS = {IN_PROGRESS: "yellow", WAITING: "cyan", COMPLETED: "green", FAILED: "red"}
@@ -90,6 +89,14 @@ class Context:
         """Tell a person something that is no result."""
         click.echo(text, err=True)
 
+    def tell(self, sentences: Iterable[str]) -> None:
+        """Say several things, the first of very many."""
+        told = list(sentences)
+        for sentence in told[:MOST_TOLD]:
+            self.say(sentence)
+        if len(told) > MOST_TOLD:
+            self.say(f"and {len(told) - MOST_TOLD} more")
+
 
 def _cell(value: Any) -> Text:
     text = "" if value is None else str(value)
@@ -142,30 +149,127 @@ _approver = click.option("--approver", default=getpass.getuser, show_default="yo
 _comment = click.option("--comment", default="", help="why; goes into the release history")
 
 
+class FolderOrProject(click.Path):
+    """A folder that exists, or the ARN of a Custom Labels project."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return str(value) if project_datasets.is_project(str(value)) else super().convert(value, param, ctx)
+
+
 @main.command("upload")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=FolderOrProject(exists=True, file_okay=False, path_type=Path))
 @click.argument("dataset", required=False)
 @click.option("--skip-bad", is_flag=True, help="send the rest although some files cannot be used")
 @click.option("--dry-run", is_flag=True, help="check and say what would be sent")
 @click.option("--delete", "deletes", is_flag=True, help="delete from the bucket what the folder does not have")
-@click.option("--yes", is_flag=True, help="delete without asking")
+@click.option("--yes", is_flag=True, help="do not ask: neither whether it was recognised well, nor before deleting")
+@click.option("--as", "layout", metavar="FORMAT", help="what the folder is, if the guess is wrong: docs/layouts.md")
+@click.option("--labels", "renamed", metavar="OLD=NEW,...", help='rename labels; "normal" means "no defect"')
 @click.pass_obj
 def upload_folder(
-    context: Context, folder: Path, dataset: str | None, skip_bad: bool, dry_run: bool, deletes: bool, yes: bool
+    context: Context,
+    folder: Path | str,
+    dataset: str | None,
+    skip_bad: bool,
+    dry_run: bool,
+    deletes: bool,
+    yes: bool,
+    layout: str | None,
+    renamed: str | None,
 ) -> None:
     """Check a folder of pictures and send what is not in the data bucket yet.
 
-    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png: a folder of MVTec AD
-    can be sent as it is. What was interrupted goes on where it stopped. The name of the folder names the dataset.
+    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png. Exports of labelling
+    tools (COCO, YOLO, Pascal VOC, manifests) and published data sets are recognised: it says as what, writes a sheet of
+    pictures with their boxes to look at, and asks. What was interrupted goes on where it stopped. The dataset has the
+    name of the folder. In place of a folder, the ARN of a Custom Labels project takes what is in its datasets.
     """
-    given = upload.plan(folder, dataset or folder.resolve().name)
+    if isinstance(folder, str):
+        if dataset is None:
+            raise CommandRefused("Name the dataset that the pictures of the project are to be.")
+        with tempfile.TemporaryDirectory() as place:
+            entries = project_datasets.entries_of(context.session, folder)
+            with _counting(context, "Fetching", len(entries)) as advance:
+                project_datasets.fetch(context.session, entries, Path(place), advance)
+            _upload(context, Path(place), dataset, layout, renamed, skip_bad, dry_run, deletes, yes)
+        return
+    _upload(context, folder, dataset or folder.resolve().name, layout, renamed, skip_bad, dry_run, deletes, yes)
+
+
+def _upload(
+    context: Context,
+    folder: Path,
+    name: str,
+    layout: str | None,
+    renamed: str | None,
+    skip_bad: bool,
+    dry_run: bool,
+    deletes: bool,
+    yes: bool,
+) -> None:
+    """Recognise, show, ask, check and send. Raises CommandRefused."""
+    rules, names = context.stack.mask_rules, incoming.read_renaming(renamed)
+    found = incoming.recognise(folder, name, layout, rules, names)
+    send = partial(_send, context, folder, skip_bad=skip_bad, dry_run=dry_run, deletes=deletes, yes=yes)
+    if found is None:
+        send(upload.plan(folder, name))
+        return
+    _show_incoming(context, found, is_sure=yes or dry_run)
+    with tempfile.TemporaryDirectory() as place:
+        send(found.plan(Path(place)))
+
+
+@main.command("dataset")
+@_dataset
+@click.pass_obj
+def show_dataset(context: Context, dataset: str) -> None:
+    """Show what is in a dataset as its newest runs saw it: labels, sides, groups, look-alikes, refused files."""
+    found = datasets.seen(context.stack, dataset)
+    context.show(
+        [row for of_task in found for row in of_task.rows()],
+        {"task": "Task", "label": "Label", "train": "Train", "test": "Test", "holdout": "Holdout"},
+    )
+    context.tell(sentence for of_task in found for sentence in of_task.told())
+
+
+@main.command("export")
+@_dataset
+@click.option("--as", "form", type=click.Choice(list(datasets.FORMS)), required=True, help="what other tool it is for")
+@click.option("--out", type=click.Path(path_type=Path), help="an empty folder; default: <dataset>-<form>")
+@click.pass_obj
+def export_dataset(context: Context, dataset: str, form: str, out: Path | None) -> None:
+    """Write the pictures of a dataset with labels, boxes and sides for another tool."""
+    target = out or Path(f"{dataset}-{form}")
+    count = len(datasets.images_of(datasets.seen(context.stack, dataset)))
+    with _counting(context, "Fetching", count) as advance:
+        left_out = datasets.leave(context.stack, dataset, form, target, advance)
+    for sentence in datasets.told_of(left_out):
+        context.say(f"Left out: {sentence}")
+    context.say(f"{counted(count, 'picture')} of {dataset} as {form}: {target}")
+
+
+def _show_incoming(context: Context, found: incoming.Incoming, is_sure: bool) -> None:
+    """Say what a folder was recognised as, show it, and ask. Raises CommandRefused."""
+    context.tell(found.told())
+    if sheet := found.contact_sheet():
+        path = Path(f"{found.dataset}-contact-sheet.jpg")
+        path.write_bytes(sheet)
+        context.say(f"Some of them with their boxes: {path}")
+    if not is_sure and not click.confirm("Send it like this?", err=True):
+        raise CommandRefused("Nothing was sent. --as says what the folder is, --labels renames labels.")
+
+
+def _send(
+    context: Context, folder: Path, given: upload.Plan, *, skip_bad: bool, dry_run: bool, deletes: bool, yes: bool
+) -> None:
     with _counting(context, "Checking", len(given.files)) as advance:
         given = upload.checked(given, advance, context.stack.mask_rules)
-    _tell(context, given)
+    for sentence in given.sentences():
+        context.say(sentence)
     if given.problems and not skip_bad:
         count = counted(len(given.problems), "file")
         raise CommandRefused(f"{count} cannot be used as they are; nothing was sent. Correct them, or --skip-bad.")
-    if not any(parse_upload(key).kind == "image" for key in given.files):
+    if not given.has_pictures:
         raise CommandRefused(f"There are no pictures below {folder}.")
     s3, bucket = context.session.client("s3"), context.stack.outputs["DataBucketName"]
     before = context.stack.batches_seen(given.dataset)
@@ -204,19 +308,6 @@ def _await_the_stack(
             send(probe)
             again_at = time.monotonic() + NOTICE_SECONDS
         time.sleep(POLL_SECONDS)
-
-
-def _tell(context: Context, given: upload.Plan) -> None:
-    """Say what is wrong with files, what was skipped, and what is worth knowing."""
-    problems = list(given.problems.items())
-    for name, problem in problems[:MOST_NAMED]:
-        context.say(f"{name}: {problem}")
-    if len(problems) > MOST_NAMED:
-        context.say(f"and {len(problems) - MOST_NAMED} more files with a problem")
-    if given.skipped:
-        context.say(f"Skipped, for they are no pictures: {some(given.skipped)}")
-    for remark in given.remarks:
-        context.say(f"Worth knowing: {remark}")
 
 
 def _tidy(context: Context, s3: Any, bucket: str, given: upload.Plan, deletes: bool, is_sure: bool) -> int:

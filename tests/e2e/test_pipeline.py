@@ -62,7 +62,7 @@ def test_a_cut_off_image_and_a_text_file_are_refused_by_name_with_the_reason(sys
     refused = system.artifact(released.run_id, "ground_truth.json")["refused"]
 
     assert set(refused) == set(BAD)
-    assert "not a PNG or JPEG" in refused["datasets/parts/train/stain/notes.png"]
+    assert "not a PNG, JPEG, TIFF" in refused["datasets/parts/train/stain/notes.png"]
     assert "cut off" in refused["datasets/parts/train/stain/cut_off.png"]
 
 

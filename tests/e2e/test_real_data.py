@@ -1,11 +1,14 @@
 """What real data sets and real people bring: names, folders and files of all kinds, and changed minds."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from mlops.dataset.manifests import parse_lines
 from mlops.records.runs import Run
 from tests.e2e.conftest import COLOURS, as_png, picture
 from tests.e2e.system import System, eventually
@@ -32,8 +35,28 @@ def pictures(first: int, last: int) -> dict[str, bytes]:
 
 def twelve_bits() -> bytes:
     """A PNG as industrial cameras write them: 12 of 16 bits are used, so that most programs show it as black."""
-    gray = np.random.default_rng(1).integers(0, 4096, (96, 96)).astype(np.uint16)
+    gray = np.random.default_rng(1).integers(2000, 4096, (96, 96)).astype(np.uint16)
     return as_png(gray)
+
+
+def encoded(data: bytes, kind: str, **options: object) -> bytes:
+    """A picture of `pictures` in another kind of file."""
+    file = io.BytesIO()
+    Image.open(io.BytesIO(data)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def odd_files() -> dict[str, bytes]:
+    """Files that the service takes none of: each is one of the part's pictures as another camera would write it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    good, bad = picture(COLOURS["good"], 900), picture(COLOURS["scratch"], 901)
+    return {
+        f"datasets/{NAME}/train/OK/a.bmp": encoded(good, "BMP"),
+        f"datasets/{NAME}/train/NG/b.jpg": encoded(bad, "JPEG", exif=exif, quality=95),
+        f"datasets/{NAME}/train/NG/c.tif": encoded(bad, "TIFF"),
+        DEEP: twelve_bits(),
+    }
 
 
 @dataclass(frozen=True)
@@ -46,7 +69,7 @@ class History:
 
 @pytest.fixture(scope="module")
 def history(system: System) -> Iterator[History]:
-    system.drop({**pictures(0, 12), **STRAY, DEEP: twelve_bits()}, NAME)
+    system.drop({**pictures(0, 12), **STRAY, **odd_files()}, NAME)
     first = system.to_production(NAME)
     s3, bucket = system.cloud.client("s3"), system.outputs["DataBucketName"]
     marker = s3.delete_object(Bucket=bucket, Key=UNDELETED)["VersionId"]
@@ -68,18 +91,27 @@ def test_folders_called_ok_and_ng_reach_production_with_false_alarms_judged(syst
 def test_folders_that_sort_files_by_kind_are_refused_by_name(system: System, history: History) -> None:
     refused = system.artifact(history.first.run_id, "ground_truth.json")["refused"]
 
-    assert refused.keys() == {*STRAY, DEEP}
+    assert refused.keys() == set(STRAY)
     assert all("names no label" in refused[key] for key in STRAY)
 
 
-def test_a_picture_of_twelve_bits_is_refused_by_name_with_what_to_do(system: System, history: History) -> None:
-    refused = system.artifact(history.first.run_id, "ground_truth.json")["refused"]
+def test_pictures_of_every_camera_are_trained_on_as_prepared_copies_and_asked_about_as_such(
+    system: System, history: History
+) -> None:
+    truth = system.artifact(history.first.run_id, "ground_truth.json")
+    rows = {row["key"]: row for row in parse_lines(system.artifact(history.first.run_id, "images.jsonl"))}
+    answers = system.artifact(history.first.run_id, "production/inference_test.json")["answers"]
 
-    assert refused[DEEP] == "has 16 bits a channel; save it with 8, over the range that it uses"
+    assert all(rows[key]["picture"].startswith(f"prepared/{NAME}/") for key in odd_files())
+    assert any("12 bits" in done for done in truth["prepared"])
+    assert any("turned upright" in done for done in truth["prepared"])
+    asked = {answer["key"]: answer for answer in answers}
+    held_out = [key for key in odd_files() if rows[key]["side"] == "holdout"]
+    assert all(asked[key]["picture"] == rows[key]["picture"] for key in held_out)
 
 
 def test_a_picture_that_was_deleted_and_brought_back_is_trained_on(system: System, history: History) -> None:
-    assert system.artifact(history.second.run_id, "ground_truth.json")["images"] == 28
+    assert system.artifact(history.second.run_id, "ground_truth.json")["images"] == 32
     assert UNDELETED in str(system.artifact(history.second.run_id, "images.jsonl"))
 
 

@@ -1,31 +1,228 @@
-"""What a function knows about its stack: the variables of its environment, all of which the template sets."""
+"""What a function knows about its stack, all of which the template sets; and its clock and its chance."""
 
 import json
 import os
-from typing import Any
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 SOURCE = "rekognition-mlops"
+_TOKEN_BYTES = 32
+
+
+class Clock(Protocol):
+    """What is used of the module `time`, which is one."""
+
+    def time(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The variables of a function's environment, each read where it is asked for and spelled here only."""
+
+    variables: Mapping[str, str]
+    clock: Clock = time
+    new_id: Callable[[], str] = _new_id
+    new_token: Callable[[], str] = _new_token
+
+    @classmethod
+    def from_env(cls) -> "Stack":
+        """The stack by the environment of the function that runs."""
+        return cls(os.environ)
+
+    @property
+    def arn(self) -> str:
+        """The ARN that events of this stack name, for several stacks share the bus."""
+        return self.variables["STACK_ID"]
+
+    @property
+    def name(self) -> str:
+        """The name that somebody gave it."""
+        return self.variables["STACK_ID"].split("/")[1]
+
+    @property
+    def table(self) -> str:
+        """The name of the application's table."""
+        return self.variables["TABLE"]
+
+    @property
+    def idempotency_table(self) -> str:
+        """The table of Powertools Idempotency."""
+        return self.variables["IDEMPOTENCY_TABLE"]
+
+    @property
+    def data_bucket(self) -> str:
+        """The name of the bucket for pictures."""
+        return self.variables["DATA_BUCKET"]
+
+    @property
+    def artifacts_bucket(self) -> str:
+        """The name of the bucket for what runs make."""
+        return self.variables["ARTIFACTS_BUCKET"]
+
+    def results_bucket(self, environment: str) -> str:
+        """Where the results of a copy go: into a bucket of the environment's own account."""
+        return str(self._json("BUCKETS").get(environment) or self.variables["ARTIFACTS_BUCKET"])
+
+    @property
+    def settle_queue(self) -> str:
+        """The URL of the queue of questions whether a dataset has settled."""
+        return self.variables["SETTLE_QUEUE_URL"]
+
+    @property
+    def status_queue(self) -> str:
+        """The URL of the queue of watches and retries."""
+        return self.variables["STATUS_QUEUE_URL"]
+
+    @property
+    def inspection_queue(self) -> str:
+        """The URL of the queue of new pictures."""
+        return self.variables["INSPECTION_QUEUE_URL"]
+
+    @property
+    def serving_queue(self) -> str:
+        """The URL of the queue of rounds, which look after datasets whose new pictures wait."""
+        return self.variables["SERVING_QUEUE_URL"]
+
+    @property
+    def topic(self) -> str:
+        """The ARN of the topic for e-mails."""
+        return self.variables["TOPIC_ARN"]
+
+    @property
+    def parameter_prefix(self) -> str:
+        """Where the SSM parameters of released models begin."""
+        return self.variables["PARAMETER_PREFIX"]
+
+    @property
+    def projects(self) -> dict[str, dict[str, str]]:
+        """ARNs of the stack's own projects by task and environment."""
+        return self._json("PROJECTS")
+
+    @property
+    def projects_elsewhere(self) -> dict[str, dict[str, str]]:
+        """ARNs of other accounts' projects that take the place of the stack's own, likewise; empty for none."""
+        return self._json("PROJECTS_ELSEWHERE")
+
+    def role_of(self, environment: str) -> str:
+        """ARN of the role to take on for what is in an environment; empty when it is in this account."""
+        return str(self._json("ROLES").get(environment, ""))
+
+    def is_wanted(self, environment: str) -> bool:
+        """Whether the released version of an environment is to stay running."""
+        return bool(self._json("ALWAYS_ON").get(environment) == "true")
+
+    @property
+    def poll_seconds(self) -> int:
+        """How often what is waited for is looked at."""
+        return int(self.variables["POLL_SECONDS"])
+
+    @property
+    def deadline_hours(self) -> int:
+        """After so long a training, copy or start has failed."""
+        return int(self.variables["DEADLINE_HOURS"])
+
+    @property
+    def lease_minutes(self) -> int:
+        """How long a model may run for one test."""
+        return int(self.variables["LEASE_MINUTES"])
+
+    @property
+    def approval_days(self) -> int:
+        """How long a link can be used."""
+        return int(self.variables["APPROVAL_DAYS"])
+
+    @property
+    def approval_url(self) -> str:
+        """Where links lead, without their token."""
+        return self.variables["APPROVAL_URL"]
+
+    @property
+    def running_models(self) -> int:
+        """How many models an account may run."""
+        return int(self.variables["RUNNING_MODELS"])
+
+    @property
+    def project_models(self) -> int:
+        """How many models a project may hold."""
+        return int(self.variables["PROJECT_MODELS"])
+
+    @property
+    def keep_models(self) -> int:
+        """How many models that were never released stay in a project."""
+        return int(self.variables["KEEP_MODELS"])
+
+    @property
+    def enough_pictures(self) -> int:
+        """Models are started when so many new pictures of a dataset wait."""
+        return int(self.variables["ENOUGH_PICTURES"])
+
+    @property
+    def most_wait_minutes(self) -> float:
+        """Models are started when a new picture has waited for so long."""
+        return float(self.variables["MOST_WAIT_MINUTES"])
+
+    @property
+    def max_inference_units(self) -> int:
+        """At most so many inference units judge the new pictures of a dataset."""
+        return int(self.variables["MAX_INFERENCE_UNITS"])
+
+    @property
+    def monthly_budget(self) -> float:
+        """US dollars a month for models that judge new pictures; 0 for no limit."""
+        return float(self.variables["MONTHLY_BUDGET"])
+
+    def price_of(self, kind: str) -> float:
+        """US dollars for an hour of `training` or of `running`."""
+        return float(self._json("PRICES")[kind])
+
+    def gate_of(self, task: str) -> dict[str, Any]:
+        """The thresholds of the gate: `f1`, `label_f1`, and `labels` as text."""
+        return dict(self._json("GATES")[task])
+
+    def inference_limits_of(self, task: str) -> dict[str, float]:
+        """What an inference test of a task must reach or keep to, by name."""
+        return dict(self._json("INFERENCE_LIMITS")[task])
+
+    @property
+    def match_iou(self) -> float:
+        """From which overlap on a found box is right."""
+        return float(self.variables["MATCH_IOU"])
+
+    @property
+    def tolerated_loss(self) -> float:
+        """How much macro F1 a candidate may lose against production."""
+        return float(self.variables["TOLERATED_LOSS"])
+
+    @property
+    def test_images_per_label(self) -> int:
+        """How many images of a label a test asks about at most."""
+        return int(self.variables["TEST_IMAGES_PER_LABEL"])
+
+    def _json(self, name: str) -> dict[str, Any]:
+        return dict(json.loads(self.variables[name]))
+
+
+def here() -> Stack:
+    """The stack of the function that this is."""
+    return Stack.from_env()
 
 
 def setting(name: str) -> str:
-    """An environment variable of the function; the template sets every one that a function reads."""
-    return os.environ[name]
-
-
-def json_setting(name: str) -> dict[str, Any]:
-    """A setting that is a JSON object."""
-    return dict(json.loads(setting(name)))
-
-
-def stack_name() -> str:
-    return setting("STACK_ID").split("/")[1]
-
-
-def role_of(environment: str) -> str:
-    """ARN of the role to take on for what is in an environment; empty when it is in this account."""
-    return str(json_setting("ROLES").get(environment, ""))
-
-
-def is_wanted(environment: str) -> bool:
-    """Whether the released version of an environment is to stay running."""
-    return bool(json_setting("ALWAYS_ON").get(environment) == "true")
+    """A variable that has no property above yet."""
+    return here().variables[name]

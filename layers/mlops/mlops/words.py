@@ -90,9 +90,9 @@ def some(names: Iterable[str]) -> str:
     return listed(sorted(names), _NAMED)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 mask`, `2 masks`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 mask`, `2 masks`; a plural that is not made by an s is given."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def shortened(text: str, most: int, where: str = "") -> str:

@@ -20,6 +20,7 @@ from tests.unit.mlops.world import (
     PROJECTS,
     TASK,
     World,
+    set_clock,
     version_arn,
 )
 
@@ -59,7 +60,7 @@ class TestCapacity:
     def test_whoever_has_waited_longest_is_next_and_nobody_else(self, monkeypatch: pytest.MonkeyPatch) -> None:
         now = time.time()
         for later, number in enumerate((2, 1)):
-            monkeypatch.setattr(waiting_line, "time", SimpleNamespace(time=lambda at=now + later: at))
+            set_clock(monkeypatch, time=lambda at=now + later: at)
             waiting_line.line_up(RUNNING, stage_of(number))
 
         assert [waiting_line.is_next(RUNNING, stage_of(n)) for n in (1, 2, 3)] == [False, True, False]
@@ -79,8 +80,8 @@ class TestCapacity:
 
     def test_whoever_does_not_ask_any_more_holds_nobody_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         waiting_line.line_up(RUNNING, stage_of(1))
-        later = waiting_line.time.time() + 1000
-        monkeypatch.setattr(waiting_line, "time", SimpleNamespace(time=lambda: later))
+        later = time.time() + 1000
+        set_clock(monkeypatch, time=lambda: later)
 
         assert waiting_line.is_next(RUNNING, stage_of(2))
 
@@ -119,7 +120,7 @@ class TestKeeping:
         assert not kept_models.keep(product_line("a"), arn("a"))
 
     def test_who_stays_is_decided_by_environment(self) -> None:
-        assert [stack.is_wanted(e) for e in stage.ENVIRONMENTS] == [False, False, True]
+        assert [stack.here().is_wanted(e) for e in stage.ENVIRONMENTS] == [False, False, True]
 
 
 class TestSweeper:
@@ -157,7 +158,7 @@ class TestSweeper:
         world.models.stops_while_starting = taken
         arn = model(world, 1, "staging", "STOPPED")
         serving.start(stage_of(1, "staging"), arn)
-        monkeypatch.setattr(leases, "time", SimpleNamespace(time=lambda: 4e9))
+        set_clock(monkeypatch, time=lambda: 4e9)
         model_sweeper.sweep()
         model_sweeper.sweep()
 
@@ -170,7 +171,7 @@ class TestSweeper:
         arn = model(world, 1, "staging", "STOPPED")
         serving.start(stage_of(1, "staging"), arn)
         world.models.status[arn] = "RUNNING"
-        monkeypatch.setattr(leases, "time", SimpleNamespace(time=lambda: 4e9))
+        set_clock(monkeypatch, time=lambda: 4e9)
         model_sweeper.sweep()
 
         stage = runs.stage_of(stage_of(1, "staging"))

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -21,6 +20,7 @@ from tests.unit.mlops.world import (
     PROJECTS,
     TASK,
     World,
+    set_clock,
     version_arn,
 )
 
@@ -90,7 +90,7 @@ def released_before(world: World) -> None:
 
 def check(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """What holds once everything was delivered again and the sweeper passed, leases being over."""
-    monkeypatch.setattr("mlops.records.leases.time", SimpleNamespace(time=lambda: 4e9))
+    set_clock(monkeypatch, time=lambda: 4e9)
     for arn in world.models.running:
         world.models.status[arn] = "RUNNING"
     model_sweeper.sweep()

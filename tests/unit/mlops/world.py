@@ -4,10 +4,11 @@ Every call to AWS can be made the last one of its process: see `World.kill_after
 """
 
 import json
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from botocore.exceptions import ClientError
 from mlops import stack
 from mlops.aws import clients, once
 from mlops.records import table
+from mlops.stack import Stack
 from tests.unit.mlops.memory_table import MemoryTable
 
 ACCOUNT = "111122223333"
@@ -70,6 +72,13 @@ SETTINGS = {
 
 # Whose messages a queue holds.
 READERS = {"status": "model_status", "inspection": "inspect", "serving": "serve"}
+
+
+def set_clock(monkeypatch: Any, **functions: Callable[..., float]) -> None:
+    """Let the package live by another clock, of which these functions differ from those of the module `time`."""
+    names = ("time", "monotonic", "sleep")
+    clock = SimpleNamespace(**{name: functions.get(name, getattr(time, name)) for name in names})
+    monkeypatch.setattr(stack, "here", lambda: replace(Stack.from_env(), clock=clock))
 
 
 class Killed(BaseException):

@@ -1,7 +1,6 @@
 """The clients of AWS: in this account, or with the role of an environment that is in another one."""
 
 import os
-import time
 from functools import cache, lru_cache
 from typing import Any
 
@@ -9,7 +8,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from mlops.stack import SOURCE, role_of
+from mlops import stack
 
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 # The standard mode takes LimitExceededException for throttling and would sleep for a minute on a quota that is used up
@@ -24,18 +23,20 @@ _ROLE_SECONDS, _ROLE_CLIENT_SECONDS = 3600, 1800
 
 @cache
 def client(service: str) -> Any:
+    """A client with the function's own rights, made once."""
     return boto3.client(service, config=_config_of(service))  # type: ignore[call-overload]
 
 
 def client_in(environment: str, service: str) -> Any:
     """A client for the account of an environment: with its role, where it has one, because it is another account."""
-    role = role_of(environment)
-    return _client_with(role, service, int(time.time() // _ROLE_CLIENT_SECONDS)) if role else client(service)
+    if not (role := stack.here().role_of(environment)):
+        return client(service)
+    return _client_with(role, service, int(stack.here().clock.time() // _ROLE_CLIENT_SECONDS))
 
 
 @lru_cache(maxsize=8)
 def _client_with(role: str, service: str, _: int) -> Any:
-    name = f"{SOURCE}-{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', 'test')}"[:64]
+    name = f"{stack.SOURCE}-{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', 'test')}"[:64]
     session = {"RoleArn": role, "RoleSessionName": name, "DurationSeconds": _ROLE_SECONDS}
     credentials = client("sts").assume_role(**session)["Credentials"]
     return boto3.client(  # type: ignore[call-overload]
@@ -52,8 +53,10 @@ def _config_of(service: str) -> Config:
 
 
 def code_of(error: ClientError) -> str:
+    """The code of an error that AWS answered, empty when it has none."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def message_of(error: ClientError) -> str:
+    """What AWS says about an error, without our wrapping."""
     return str(error.response.get("Error", {}).get("Message", "")) or str(error)

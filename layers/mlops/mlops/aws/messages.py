@@ -4,20 +4,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops import words
+from mlops import stack, words
 from mlops.aws import clients
 from mlops.events import Event
-from mlops.stack import setting
 
 
 def put_event(event: Event) -> None:
     """Put an event of this stack on the default bus. PutEvents reports refusals in its answer: RuntimeError."""
-    answer = clients.client("events").put_events(Entries=[event.as_entry(setting("STACK_ID"))])
+    answer = clients.client("events").put_events(Entries=[event.as_entry(stack.here().arn)])
     if answer["FailedEntryCount"]:
         raise RuntimeError(f"EventBridge refused {event.detail_type!r}: {answer['Entries'][0].get('ErrorMessage')}")
 
 
 def send_message(queue_url: str, body: Mapping[str, Any], delay_seconds: int = 0) -> None:
+    """Send a message that arrives after so many seconds, 900 at most as SQS allows."""
     clients.client("sqs").send_message(
         QueueUrl=queue_url, MessageBody=json.dumps(body, sort_keys=True), DelaySeconds=min(delay_seconds, 900)
     )
@@ -37,7 +37,7 @@ def send_messages(queue_url: str, bodies: Sequence[Mapping[str, Any]]) -> None:
 
 def subscribers() -> int:
     """How many addresses have confirmed their subscription to the mails."""
-    pages = clients.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=setting("TOPIC_ARN"))
+    pages = clients.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=stack.here().topic)
     found = [entry["SubscriptionArn"] for page in pages for entry in page["Subscriptions"]]
     return sum(arn.startswith("arn:") for arn in found)
 
@@ -50,5 +50,5 @@ def send_mail(subject: str, text: str) -> None:
     line = " ".join(subject.split())
     plain = words.subject(line.encode("ascii", "replace").decode())
     clients.client("sns").publish(
-        TopicArn=setting("TOPIC_ARN"), Subject=plain, Message=text if plain == line else f"{line}\n\n{text}"
+        TopicArn=stack.here().topic, Subject=plain, Message=text if plain == line else f"{line}\n\n{text}"
     )

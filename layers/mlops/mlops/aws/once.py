@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig, idempotent_function
 from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
 
-from mlops.stack import setting
+from mlops import stack
 
 logger = Logger(child=True)
 # Longer than EventBridge keeps trying to deliver.
@@ -17,7 +17,7 @@ _EXPIRES = 48 * 3600
 
 @cache
 def _store() -> DynamoDBPersistenceLayer:
-    return DynamoDBPersistenceLayer(table_name=setting("IDEMPOTENCY_TABLE"))
+    return DynamoDBPersistenceLayer(table_name=stack.here().idempotency_table)
 
 
 def once(work: Callable[[], None], *, cause: str, context: Any) -> None:

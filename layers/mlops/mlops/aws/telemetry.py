@@ -50,7 +50,7 @@ def _put(name: str, unit: str, value: float, dimensions: Mapping[str, str], fiel
     # Not for everybody who imports this room: the command line has no Powertools, and measures nothing.
     from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-    given = {"Stack": stack.stack_name(), **dimensions}
+    given = {"Stack": stack.here().name, **dimensions}
     with single_metric(name, MetricUnit(unit), value, namespace=stack.SOURCE, default_dimensions=given) as metric:
         for field, content in fields.items():
             metric.add_metadata(field, content)

@@ -48,6 +48,7 @@ class Image:
 
     @property
     def stem(self) -> str:
+        """The name of its file without ending, by which a mask finds it."""
         return stem_of(self.key)
 
     @property
@@ -87,7 +88,10 @@ class Image:
         """The line of the inventory of a run in which it stands on `side`."""
         boxes = [{"label": labeled.label, **_sides(labeled.box)} for labeled in self.boxes]
         facts = {name: getattr(self, name) for name in _FACTS}
-        return {**facts, "labels": list(self.labels), "side": side, "boxes": boxes, "done": list(self.done)}
+        row = {**facts, "labels": list(self.labels), "side": side, "boxes": boxes, "done": list(self.done)}
+        if self.mapping:
+            row["stored"] = [self.mapping.stored_width, self.mapping.stored_height, self.mapping.orientation]
+        return row
 
 
 def image_of(row: Mapping[str, Any]) -> Image:
@@ -97,7 +101,10 @@ def image_of(row: Mapping[str, Any]) -> Image:
     """
     labels = tuple(row["labels"]) if "labels" in row else (str(row["label"]),)
     boxes = tuple(LabeledBox(str(box.get("label", labels[0])), _box(box)) for box in row["boxes"])
-    facts = {name: row[name] for name in _FACTS if name in row}
+    facts: dict[str, Any] = {name: row[name] for name in _FACTS if name in row}
+    if "stored" in row:
+        width, height, orientation = row["stored"]
+        facts["mapping"] = PictureMapping(width, height, row["width"], row["height"], orientation)
     return Image(
         **{"digest": "", **facts}, labels=labels, side=str(row["side"]), boxes=boxes, done=tuple(row.get("done", ()))
     )

@@ -132,10 +132,12 @@ def mask_key(image_key: str, name: str) -> str:
 
 
 def dataset_prefix(dataset: str) -> str:
+    """Where everything of a dataset lies in the data bucket."""
     return f"{_DATASETS}/{dataset}/"
 
 
 def settings_key(dataset: str) -> str:
+    """Where the settings of a dataset lie."""
     return f"{dataset_prefix(dataset)}dataset.json"
 
 
@@ -150,6 +152,7 @@ def prepared_key(dataset: str, digest: str, extension: str) -> str:
 
 
 def run_key(run_id: str, name: str) -> str:
+    """Where an artifact of a run lies."""
     return f"{_RUNS}/{run_id}/{name}"
 
 

@@ -1,13 +1,13 @@
 """DetectCustomLabels about a picture that nobody has labelled: patient with a model that is busy for a moment."""
 
 import random
-import time
 from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from mlops import stack
 from mlops.aws import clients
 from mlops.models import projects
 
@@ -27,7 +27,7 @@ def ask(version_arn: str, picture: bytes, least: float | None) -> list[Mapping[s
     Raises NotRunning; ClientError when the service refuses the picture, or is out of order for longer.
     """
     limits = {} if least is None else {"MinConfidence": least}
-    client, began = projects.rekognition(version_arn), time.monotonic()
+    client, began = projects.rekognition(version_arn), stack.here().clock.monotonic()
     for attempt in count():
         try:
             answer = client.detect_custom_labels(ProjectVersionArn=version_arn, Image={"Bytes": picture}, **limits)
@@ -45,6 +45,6 @@ def ask(version_arn: str, picture: bytes, least: float | None) -> list[Mapping[s
 
 
 def _pause(attempt: int, began: float, error: Exception) -> None:
-    if time.monotonic() - began > _PATIENCE_SECONDS:
+    if stack.here().clock.monotonic() - began > _PATIENCE_SECONDS:
         raise error
-    time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))
+    stack.here().clock.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))

@@ -5,24 +5,24 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from mlops import stack
 from mlops.arns import account_of, project_name
 from mlops.aws import clients
 from mlops.aws.clients import client_in, code_of
-from mlops.stack import json_setting, role_of, setting
 
 
 def projects() -> dict[str, dict[str, str]]:
     """ARNs of the Rekognition projects by task and environment; those of other accounts in place of the stack's own."""
-    elsewhere = json_setting("PROJECTS_ELSEWHERE")
+    elsewhere = stack.here().projects_elsewhere
     return {
         task: own | {environment: arn for environment, arn in elsewhere.get(task, {}).items() if arn}
-        for task, own in json_setting("PROJECTS").items()
+        for task, own in stack.here().projects.items()
     }
 
 
 def all_projects() -> Iterator[tuple[str, str]]:
     """(environment, ARN) of every project: also the stack's own where another account's took its place."""
-    for by_task in (json_setting("PROJECTS"), json_setting("PROJECTS_ELSEWHERE")):
+    for by_task in (stack.here().projects, stack.here().projects_elsewhere):
         for environments in by_task.values():
             yield from ((environment, arn) for environment, arn in environments.items() if arn)
 
@@ -38,7 +38,7 @@ def place_of(arn: str) -> tuple[str, str]:
 def rekognition(arn: str) -> Any:
     """The client for a project or version: with its environment's role when it is in that role's account."""
     environment, _ = place_of(arn)
-    role = role_of(environment)
+    role = stack.here().role_of(environment)
     is_there = bool(role) and account_of(role) == account_of(arn)
     return client_in(environment, "rekognition") if is_there else clients.client("rekognition")
 
@@ -71,7 +71,7 @@ def describe_version(project: str, version_name: str) -> dict[str, Any] | None:
 
 def fullness(project: str) -> str:
     """Why waiting does not help: a project holds so many models and no more; empty when it has room."""
-    models, most = versions_in(project), int(setting("PROJECT_MODELS"))
+    models, most = versions_in(project), stack.here().project_models
     if len(models) < most:
         return ""
     return (

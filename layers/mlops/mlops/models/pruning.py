@@ -36,7 +36,7 @@ def prune() -> list[str]:
 
 
 def _superfluous(project: str, is_free: Callable[[str], bool]) -> Iterator[str]:
-    versions, keep = projects.versions_in(project), int(stack.setting("KEEP_MODELS"))
+    versions, keep = projects.versions_in(project), stack.here().keep_models
     # So few need no further look: most projects, most of the time.
     if len(versions) <= keep:
         return

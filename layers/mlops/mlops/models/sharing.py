@@ -53,7 +53,7 @@ def _principal(destination: str) -> str:
     """Who copies: the role of the destination's environment, or else this account."""
     environment, project = projects.place_of(destination)
     partition = project.split(":")[1]
-    return stack.role_of(environment) or f"arn:{partition}:iam::{arns.account_of(project)}:root"
+    return stack.here().role_of(environment) or f"arn:{partition}:iam::{arns.account_of(project)}:root"
 
 
 def _is_one_account(source: str, destination: str) -> bool:

@@ -1,6 +1,5 @@
 """Messages that make `model_status` look at a version, or ask for a stage again, after the poll interval."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> 
             "until": list(until),
             "hop": 0,
             "previous": "",
-            "deadline": int(time.time()) + 3600 * int(stack.setting("DEADLINE_HOURS")),
+            "deadline": int(stack.here().clock.time()) + 3600 * stack.here().deadline_hours,
         }
     )
 
@@ -36,4 +35,4 @@ def retry_later(ref: StageRef, *, version_arn: str = "", artifact_key: str = "",
 
 def send(message: Message) -> None:
     """Send a message that arrives after the poll interval."""
-    messages.send_message(stack.setting("STATUS_QUEUE_URL"), message, int(stack.setting("POLL_SECONDS")))
+    messages.send_message(stack.here().status_queue, message, stack.here().poll_seconds)

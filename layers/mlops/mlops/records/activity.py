@@ -30,6 +30,7 @@ class Contents:
 
     @staticmethod
     def of(dataset: str) -> "Contents":
+        """What the bucket has of a dataset now, by listing it."""
         found = [entry for entry in buckets.data_bucket().entries(dataset_prefix(dataset)) if dataset_of(entry["Key"])]
         etags = {entry["Key"]: entry["ETag"].strip('"') for entry in found}
         never = datetime.min.replace(tzinfo=UTC)
@@ -66,4 +67,4 @@ def ask_whether_settled(dataset: str, delay: int) -> None:
     """Let `ground_truth` look whether a dataset has settled, unless something comes within `delay` seconds."""
     generation = OWN.increment(partition(dataset), _SK, "generation")
     body = {"dataset": dataset, "generation": generation, "attempt": 0}
-    messages.send_message(stack.setting("SETTLE_QUEUE_URL"), body, delay)
+    messages.send_message(stack.here().settle_queue, body, delay)

@@ -1,7 +1,6 @@
 """Approvals: what was put before a person, behind which link, and what was decided. The table never has the token."""
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -44,12 +43,13 @@ class Approval:
 
     @property
     def ref(self) -> StageRef:
+        """The stage that waits for the decision."""
         return StageRef(self.run_id, self.dataset, self.task, self.stage, self.environment)
 
     @property
     def has_expired(self) -> bool:
         """Whether the link is no good any more; what is decided stays so."""
-        return self.state == PENDING and self.expires_at <= time.time()
+        return self.state == PENDING and self.expires_at <= stack.here().clock.time()
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def begin(ref: StageRef, artifact: str, digest: str, token: str) -> Approval:
         target=ref.environment,
         artifact=artifact,
         artifact_digest=digest,
-        expires_at=int(time.time()) + 86400 * int(stack.setting("APPROVAL_DAYS")),
+        expires_at=int(stack.here().clock.time()) + 86400 * stack.here().approval_days,
     )
     write(approval)
     return approval
@@ -101,7 +101,7 @@ def decide(approval: Approval, state: str, approver: str, comment: str, source: 
     `source` is from where it was sent.
     """
     decided = {"state": state, "approver": approver, "comment": comment, "decided_at": runs.now(), **source}
-    is_open = Attr("state").eq(PENDING) & Attr("expires_at").gt(int(time.time()))
+    is_open = Attr("state").eq(PENDING) & Attr("expires_at").gt(int(stack.here().clock.time()))
     OWN.update(approval.name, _SK, decided, is_open)
     return find(approval.name) or approval
 

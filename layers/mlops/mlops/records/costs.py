@@ -4,7 +4,6 @@ Billed are hours of training, and hours that a version runs for each inference u
 trained model" in the Custom Labels guide. Everything else together costs cents: docs/costs.md.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +40,7 @@ def note_training(ref: StageRef, version: Mapping[str, Any]) -> None:
 
 def note_test(ref: StageRef, lease: Lease) -> None:
     """Record that a version ran from the start of its lease until now, once for each lease."""
-    seconds = max(1, int(time.time()) - lease.started_at)
+    seconds = max(1, int(stack.here().clock.time()) - lease.started_at)
     _note(ref, RUNNING, f"{ref.environment}#{lease.lease_id}", seconds)
 
 
@@ -55,7 +54,7 @@ def estimate(run_id: str) -> dict[str, float]:
     """US dollars so far, seconds of training and of running in tests, and dollars for another hour of running."""
     found = of_run(run_id)
     seconds = {kind: float(sum(cost.seconds for cost in found if cost.kind == kind)) for kind in (TRAINING, RUNNING)}
-    price = float(stack.json_setting("PRICES")[RUNNING])
+    price = stack.here().price_of(RUNNING)
     return {"usd": round(sum(cost.usd for cost in found), 6), **seconds, "usd_an_hour": price}
 
 
@@ -65,7 +64,7 @@ def a_month(usd_an_hour: float) -> float:
 
 
 def _note(ref: StageRef, kind: str, name: str, seconds: int) -> None:
-    usd = seconds / 3600 * float(stack.json_setting("PRICES")[kind])
+    usd = seconds / 3600 * stack.here().price_of(kind)
     key = {"pk": runs.partition(ref.run_id), "sk": f"{_PREFIX}{name}"}
     facts = {"kind": kind, "seconds": seconds, "usd": f"{usd:.6f}", "environment": ref.environment}
     if OWN.put({**key, **facts}, Attr("pk").not_exists()):

@@ -3,9 +3,9 @@
 So a decision is never taken for another one of the same run, in whatever order and how often events come.
 """
 
-import uuid
 from dataclasses import dataclass
 
+from mlops import stack
 from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.records import approvals, runs
 from mlops.records.approvals import APPROVED
@@ -66,7 +66,7 @@ def only_rollback(ref: StageRef) -> str:
 
 def new_rollback(ref: StageRef) -> str:
     """A name for the decision to bring a run back."""
-    return f"{only_rollback(ref)}#{uuid.uuid4().hex}"
+    return f"{only_rollback(ref)}#{stack.here().new_id()}"
 
 
 def _noted(ref: StageRef, name: str) -> Decision | None:

@@ -26,7 +26,7 @@ class Kept:
 
 def keep(ref: StageRef, version_arn: str) -> bool:
     """Keep a version running in place of the one kept for the same dataset, task and environment, if there is room."""
-    room = int(stack.setting("RUNNING_MODELS")) - 1
+    room = stack.here().running_models - 1
     while True:
         found = _read()
         models = {**found.models, slot(ref): version_arn}
@@ -57,6 +57,7 @@ def kept(table: Table = OWN) -> set[str]:
 
 
 def slot(ref: StageRef) -> str:
+    """What a kept model is kept for: one a dataset, task and environment."""
     return f"{ref.dataset}#{ref.task}#{ref.environment}"
 
 

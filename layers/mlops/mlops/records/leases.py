@@ -1,6 +1,5 @@
 """Leases: until when a started model may be used, and what for. One is written before every start."""
 
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,7 +30,8 @@ class Lease:
 
     @property
     def is_over(self) -> bool:
-        return self.expires_at <= time.time()
+        """Whether the model may not be used any more."""
+        return self.expires_at <= stack.here().clock.time()
 
     @property
     def is_for_inspection(self) -> bool:
@@ -55,8 +55,8 @@ def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "")
     held = of(version_arn)
     if held and not held.is_over:
         return held
-    now = int(time.time())
-    end = now + 60 * int(stack.setting("LEASE_MINUTES"))
+    now = int(stack.here().clock.time())
+    end = now + 60 * stack.here().lease_minutes
     lease = Lease(id_of(decision), version_arn, ref, now, end, is_rollback, decision)
     write(lease)
     return lease
@@ -68,7 +68,7 @@ def take_for_inspection(ref: StageRef, version_arn: str, minutes: int) -> Lease 
     The id stays the same however often it is made longer: it stands for one start.
     """
     held = of(version_arn)
-    now = int(time.time())
+    now = int(stack.here().clock.time())
     if held and not held.is_over:
         if not held.is_for_inspection:
             return None
@@ -88,7 +88,7 @@ def write(lease: Lease, table: Table = OWN) -> None:
 
 def id_of(decision: str) -> str:
     """The lease of a decision's test is always the same one, whoever delivers the decision how often."""
-    return (uuid.uuid5(uuid.NAMESPACE_URL, decision) if decision else uuid.uuid4()).hex
+    return uuid.uuid5(uuid.NAMESPACE_URL, decision).hex if decision else stack.here().new_id()
 
 
 def give_back(version_arn: str, lease_id: str) -> None:

@@ -7,6 +7,7 @@ EventBridge"), and an event may be lost at any time. So the bucket is asked ever
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from mlops import stack
 from mlops.aws import buckets
 from mlops.dataset.keys import DATASETS_PREFIX, run_key
 from mlops.records import activity, runs
@@ -25,7 +26,7 @@ def sweep(now: datetime | None = None) -> list[str]:
 
     Returns what was done, in words.
     """
-    moment, done = now or datetime.now(UTC), []
+    moment, done = now or datetime.fromtimestamp(stack.here().clock.time(), UTC), []
     for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
         contents, found = Contents.of(dataset), list(runs.of_dataset(dataset))
         known = activity.of(dataset)

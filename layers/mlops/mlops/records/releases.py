@@ -98,7 +98,7 @@ def note_announced(release: Release) -> None:
 
 def parameter(dataset: str, task: str, environment: str) -> str:
     """The name of the SSM parameter that says which version is current."""
-    return f"{stack.setting('PARAMETER_PREFIX')}/{dataset}/{task}/{environment}"
+    return f"{stack.here().parameter_prefix}/{dataset}/{task}/{environment}"
 
 
 def publish(release: Release, is_running: bool) -> None:

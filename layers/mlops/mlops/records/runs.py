@@ -1,6 +1,5 @@
 """Runs and their stages: what has happened to one exact set of images."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import words
+from mlops import stack, words
 from mlops.aws import messages, telemetry
 from mlops.events import PipelineStageCompleted, PipelineStageFailed
 from mlops.records import activity
@@ -44,10 +43,12 @@ class Stage:
 
     @property
     def has_ended(self) -> bool:
+        """Whether it completed or failed."""
         return self.state in (COMPLETED, FAILED)
 
     @property
     def name(self) -> str:
+        """How people read it: the stage and its environment."""
         return f"{self.stage} ({self.environment})"
 
     @property
@@ -72,16 +73,19 @@ class Run:
 
     @property
     def failure(self) -> Stage | None:
+        """The first stage that failed, None when none did."""
         return next((stage for stage in self.stages if stage.state == FAILED), None)
 
     @property
     def is_complete(self) -> bool:
+        """Whether it came to production."""
         completed = {(stage.stage, stage.environment) for stage in self.stages if stage.state == COMPLETED}
         return completed.issuperset(PIPELINE)
 
 
 def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    """The time as it is written: ISO 8601 in UTC, to the millisecond."""
+    return _text(datetime.fromtimestamp(stack.here().clock.time(), UTC))
 
 
 def partition(run_id: str) -> str:
@@ -170,6 +174,7 @@ def resume(ref: StageRef, what: str) -> None:
 
 
 def complete(ref: StageRef, artifact: str = "") -> None:
+    """End a stage that did its work; the event starts what follows."""
     _finish(ref, COMPLETED, (), artifact)
 
 
@@ -181,9 +186,9 @@ def fail(ref: StageRef, reasons: Sequence[str], artifact: str = "") -> None:
 @contextmanager
 def timed(ref: StageRef, what: str) -> Iterator[None]:
     """Remember with a stage how long a part of its work took, as the attribute `<what>_seconds`."""
-    started = time.monotonic()
+    started = stack.here().clock.monotonic()
     yield
-    seconds = Decimal(str(round(time.monotonic() - started, 2)))
+    seconds = Decimal(str(round(stack.here().clock.monotonic() - started, 2)))
     OWN.update(*_key(ref), {f"{what}_seconds": seconds}, Attr("pk").exists())
 
 

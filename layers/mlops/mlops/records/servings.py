@@ -3,7 +3,6 @@
 A dataset has one row while somebody looks after it: a message goes round, and every round has a number.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -46,7 +45,7 @@ class Serving:
     @property
     def is_alive(self) -> bool:
         """Whether its message still goes round."""
-        return self.looked_at > time.time() - max(_PATIENCE * int(stack.setting("POLL_SECONDS")), _LEAST_PATIENCE)
+        return self.looked_at > stack.here().clock.time() - max(_PATIENCE * stack.here().poll_seconds, _LEAST_PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def every(table: Table = OWN) -> Iterator[Serving]:
 
 def write(serving: Serving) -> None:
     """Remember how far it has come, unless a later round has."""
-    noted = asdict(replace(serving, looked_at=int(time.time())))
+    noted = asdict(replace(serving, looked_at=int(stack.here().clock.time())))
     row = {name: list(value) if isinstance(value, tuple) else value for name, value in noted.items()}
     OWN.put({"pk": _PK, "sk": serving.dataset, **row}, Attr("hop").not_exists() | Attr("hop").lte(serving.hop))
 
@@ -90,7 +89,7 @@ def wish_for(dataset: str, table: Table = OWN) -> Wish:
 
 def note_answer(dataset: str) -> None:
     """Remember that a picture of a dataset was answered just now."""
-    OWN.update(_ANSWERS, dataset, {"answered_at": int(time.time())})
+    OWN.update(_ANSWERS, dataset, {"answered_at": int(stack.here().clock.time())})
 
 
 def note_written(dataset: str, at: int) -> None:

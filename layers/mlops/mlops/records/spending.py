@@ -31,7 +31,7 @@ def note(lease: Lease, until: float, units: int) -> float:
     It counts for the month in which it was started.
     """
     seconds = max(0, int(until) - lease.started_at)
-    usd = seconds / 3600 * units * float(stack.json_setting("PRICES")["running"])
+    usd = seconds / 3600 * units * stack.here().price_of("running")
     key = {"pk": _pk(month_of(lease.started_at)), "sk": lease.lease_id}
     names = {"dataset": lease.ref.dataset, "task": lease.ref.task, "version_arn": lease.version_arn}
     OWN.put({**key, **names, "seconds": seconds, "units": units, "usd": f"{usd:.6f}"})

@@ -3,7 +3,6 @@
 Without a line, a stage could be overtaken for ever by others that happen to ask when a slot is free.
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +27,9 @@ class Place:
 
     @property
     def is_alive(self) -> bool:
-        patience = max(_PATIENCE * int(stack.setting("POLL_SECONDS")), _LEAST_PATIENCE)
-        return self.seen > (time.time() - patience) * 1000
+        """Whether whoever lined up still comes back to ask."""
+        patience = max(_PATIENCE * stack.here().poll_seconds, _LEAST_PATIENCE)
+        return self.seen > (stack.here().clock.time() - patience) * 1000
 
 
 def running_in(version_arn: str) -> str:
@@ -50,7 +50,7 @@ def others_wait(kind: str, ref: StageRef) -> bool:
 
 def line_up(kind: str, ref: StageRef) -> None:
     """Take a place in the line, or keep the one that was taken."""
-    now = int(time.time() * 1000)
+    now = int(stack.here().clock.time() * 1000)
     row = OWN.get(_pk(kind), _name(ref))
     held = _place(row) if row else None
     since = held.since if held and held.is_alive else now

@@ -1,8 +1,8 @@
 """How far the watch of a version has come: every look has a number, and each is taken once."""
 
-import time
 from dataclasses import dataclass
 
+from mlops import stack
 from mlops.records.table import OWN
 
 _SK = "WATCH"
@@ -26,7 +26,7 @@ def is_due(watch: Watch) -> bool:
 
 def take(watch: Watch) -> None:
     """Note that this look is over."""
-    expires_at = int(time.time()) + _KEPT_SECONDS
+    expires_at = int(stack.here().clock.time()) + _KEPT_SECONDS
     OWN.put({"pk": _pk(watch), "sk": _SK, "hop": watch.hop + 1, "expires_at": expires_at})
 
 

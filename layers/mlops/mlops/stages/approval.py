@@ -1,7 +1,6 @@
 """A model that passed its test is put before a person: one link, one decision."""
 
 import hashlib
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,8 +12,6 @@ from mlops.reading import evidence, mails
 from mlops.records import approvals, results, runs
 from mlops.records.approvals import APPROVED, PENDING, REJECTED, Approval
 from mlops.stage import DECISION, after, approval_stage
-
-_TOKEN_BYTES = 32
 
 
 class DecisionRefused(ValueError):  # noqa: N818
@@ -42,20 +39,20 @@ def request(completed: PipelineStageCompleted) -> None:
     ref, artifact = tested.at(approval_stage(target), target), results.key_of(tested)
     if approvals.was_sent(ref.run_id, target, digest_of(artifact)):
         return
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    token = stack.here().new_token()
     # Written before the mail: a delivery that dies in between leaves a token that nobody knows, and the next one sends.
     approval = approvals.begin(ref, artifact, digest_of(artifact), token)
     runs.begin(ref, approval.artifact_digest)
     runs.wait(ref, DECISION)
     terms = {
-        "link": f"{stack.setting('APPROVAL_URL')}?token={token}",
+        "link": f"{stack.here().approval_url}?token={token}",
         "source": source,
         "target": target,
         "confirmation": confirmation_of(ref.run_id),
         "expires": expiry_text(approval.expires_at),
     }
     known = evidence.load(ref.run_id, source)
-    messages.send_mail(*mails.approval_mail(ref, known, stays_running=stack.is_wanted(target), **terms))
+    messages.send_mail(*mails.approval_mail(ref, known, stays_running=stack.here().is_wanted(target), **terms))
     approvals.note_sent(approval)
 
 
@@ -126,4 +123,5 @@ def _pass_on(approval: Approval) -> None:
 
 
 def expiry_text(expires_at: int) -> str:
+    """When a link expires, as people read it."""
     return datetime.fromtimestamp(int(expires_at), UTC).strftime("%Y-%m-%d %H:%M UTC")

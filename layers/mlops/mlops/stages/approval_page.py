@@ -54,7 +54,7 @@ def _show(token: str, problem: str = "", given: Decision | None = None) -> dict[
         "approval.html",
         **{name: getattr(asked, name) for name in ("run_id", "dataset", "task", "target")},
         source=source,
-        stays_running=stack.is_wanted(asked.target),
+        stays_running=stack.here().is_wanted(asked.target),
         token=token,
         problem=problem,
         given=given or {},

@@ -71,7 +71,7 @@ def gate_of(task: str, label_names: Mapping[str, str] | None = None) -> Threshol
 
     Raises ValueError that names the parameter and the part that cannot be read.
     """
-    given = stack.json_setting("GATES")[task]
+    given = stack.here().gate_of(task)
     parameter = "DetectionLabelThresholds" if task == "detection" else "LabelThresholds"
     by_label = parse_label_thresholds(given["labels"], label_names, parameter)
     return Thresholds(given["f1"], given["label_f1"], by_label)
@@ -99,7 +99,7 @@ def judge(task: str, summary: Mapping[str, Any], snapshot: str, limits: Threshol
 
 def _outcomes(task: str, snapshot: str, assumed: Mapping[str, float]) -> Iterator[Outcome]:
     if task == "detection":
-        return box_outcomes(snapshot, assumed, float(stack.setting("MATCH_IOU")))
+        return box_outcomes(snapshot, assumed, stack.here().match_iou)
     return label_outcomes(snapshot, assumed)
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import random
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -49,7 +48,7 @@ def test(version_arn: str) -> None:
     artifact, stays = run_key(ref.run_id, f"{ref.environment}/inference_test.json"), False
     try:
         result = _tested_before(artifact, lease.lease_id) or _test(ref, version_arn, artifact, lease)
-        stays = not result["reasons"] and stack.is_wanted(ref.environment)
+        stays = not result["reasons"] and stack.here().is_wanted(ref.environment)
     finally:
         if not stays:
             serving.stop(version_arn)
@@ -74,7 +73,7 @@ def _tested_before(artifact: str, lease_id: str) -> dict[str, Any] | None:
 def _test(ref: StageRef, version_arn: str, artifact: str, lease: Lease) -> dict[str, Any]:
     store = buckets.artifacts_bucket()
     inventory = parse_lines(store.read(run_key(ref.run_id, "images.jsonl")))
-    subjects, side = choose(ref.task, inventory, int(stack.setting("TEST_IMAGES_PER_LABEL")))
+    subjects, side = choose(ref.task, inventory, stack.here().test_images_per_label)
     # A detector is asked for what its users get, and so is a classifier of images with several labels; one of images
     # with one label for everything, to take the surest.
     gets_all = ref.task == "detection" or any(len(image.labels) > 1 for image in subjects)
@@ -88,7 +87,7 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease: Lease) -> dict[
     beside = _beside_production(ref, version_arn, judged["answers"])
     # Somebody who goes back to an earlier version knows that it is not the best one.
     if not lease.is_rollback:
-        judged["reasons"] += comparison.reasons_against(beside, float(stack.setting("TOLERATED_LOSS")))
+        judged["reasons"] += comparison.reasons_against(beside, stack.here().tolerated_loss)
     outcome = runs.FAILED if judged["reasons"] else runs.COMPLETED
     result: dict[str, Any] = {**ref.as_detail(), **facts, **judged, "comparison": beside, "outcome": outcome}
     result["gallery"] = mistakes.plan(ref, result["answers"])
@@ -101,17 +100,17 @@ def _beside_production(ref: StageRef, version_arn: str, answers: Sequence[Mappin
     release, theirs = releases.answers_in("production", ref)
     if release is None:
         return {"with": "", "images": 0, "note": comparison.FIRST}
-    compared = comparison.compare(ref.task, answers, theirs, float(stack.setting("MATCH_IOU")))
+    compared = comparison.compare(ref.task, answers, theirs, stack.here().match_iou)
     note = "" if compared["images"] else "no image was asked about in both tests: nothing can be compared"
     return {"with": release.run_id, "note": note, **compared}
 
 
 def judge(task: str, calls: Sequence[Call]) -> dict[str, Any]:
     """All numbers, and every reason against the version."""
-    limits = stack.json_setting("INFERENCE_LIMITS")[task]
+    limits = stack.here().inference_limits_of(task)
     answered = [call for call in calls if not call.error]
     if task == "detection":
-        numbers = detection.measure(answered, float(stack.setting("MATCH_IOU")))
+        numbers = detection.measure(answered, stack.here().match_iou)
     else:
         numbers = classification.measure(answered)
     latencies = [call.milliseconds for call in answered]
@@ -209,18 +208,18 @@ def _ask(client: Any, version_arn: str, image: Image, least: Mapping[str, Any]) 
 def _ask_about(client: Any, version_arn: str, image: Image, version_id: str, least: Mapping[str, Any]) -> Call:
     """Ask about one version of an image; waits and tries again when the model is busy, or out of order for a moment."""
     version = {"Version": version_id} if version_id else {}
-    shown = {"S3Object": {"Bucket": stack.setting("DATA_BUCKET"), "Name": image.shown[0], **version}}
-    began = time.monotonic()
+    shown = {"S3Object": {"Bucket": stack.here().data_bucket, "Name": image.shown[0], **version}}
+    began = stack.here().clock.monotonic()
     for attempt in count():
-        started = time.monotonic()
+        started = stack.here().clock.monotonic()
         try:
             answer = client.detect_custom_labels(ProjectVersionArn=version_arn, Image=shown, **least)
         except (ClientError, BotoCoreError) as error:
             if not _may_pass(error, attempt, started - began):
                 return Call(image, error=_as_text(error))
-            time.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))
+            stack.here().clock.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))
             continue
-        return Call(image, tuple(answer["CustomLabels"]), round((time.monotonic() - started) * 1000, 1))
+        return Call(image, tuple(answer["CustomLabels"]), round((stack.here().clock.monotonic() - started) * 1000, 1))
     raise AssertionError("unreachable: only answers and errors end the loop")
 
 

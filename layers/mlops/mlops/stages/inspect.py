@@ -4,7 +4,6 @@ Where no released version runs, the picture waits in line, and `serve` is asked 
 """
 
 import hashlib
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -101,7 +100,7 @@ def _refusal(arrival: Arrival, refusal: _Refused) -> Inspection:
 
 def _answered(arrival: Arrival) -> tuple[Inspection, _Picture | None]:
     """The inspection that counts, and the picture that the models saw. Raises _Refused and NotRunning."""
-    began, at = time.monotonic(), inspections.now()
+    began, at = stack.here().clock.monotonic(), inspections.now()
     data = _read(arrival)
     digest = hashlib.sha256(data).hexdigest()
     known = inspections.find(arrival.dataset, arrival.key, digest)
@@ -167,7 +166,7 @@ def _asked(arrival: Arrival, picture: _Picture, released: Mapping[str, Release],
         answers = list(pool.map(lambda item: _ask(item[0], item[1], picture), released.items()))
     verdict = verdicts.decide([answer for answer, _ in answers])
     counted = {answer.task: answer.counted for answer, _ in answers}
-    price = float(stack.json_setting("PRICES")["running"]) * (serving.units if serving else 1)
+    price = stack.here().price_of("running") * (serving.units if serving else 1)
     return Inspection(
         dataset=arrival.dataset,
         key=arrival.key,
@@ -179,7 +178,7 @@ def _asked(arrival: Arrival, picture: _Picture, released: Mapping[str, Release],
         boxes=counted.get("detection", ()),
         run_ids={task: release.run_id for task, release in released.items()},
         version_arns=versions,
-        seconds=round(time.monotonic() - began, 3),
+        seconds=round(stack.here().clock.monotonic() - began, 3),
         usd=round(sum(seconds for _, seconds in answers) / 3600 * price, 8),
         looks=looks_of(picture.image),
         statistics=_statistics(picture.image),
@@ -189,7 +188,7 @@ def _asked(arrival: Arrival, picture: _Picture, released: Mapping[str, Release],
 def _ask(task: str, release: Release, picture: _Picture) -> tuple[Answer, float]:
     """What a version says, and in how many seconds. Raises NotRunning, and _Refused where the service takes nothing."""
     points = results.operating_points(release.run_id)
-    began = time.monotonic()
+    began = stack.here().clock.monotonic()
     try:
         said = asking.ask(release.version_arn, picture.shown, verdicts.least_confidence(points))
     except ClientError as error:
@@ -198,7 +197,7 @@ def _ask(task: str, release: Release, picture: _Picture) -> tuple[Answer, float]
         reason = f"Rekognition does not take it: {clients.code_of(error)}: {clients.message_of(error)}"
         raise _Refused(reason, picture.digest) from error
     found = _found(said, picture.prepared) if task == "detection" else _labels(said)
-    return Answer(task, tuple(found), points), time.monotonic() - began
+    return Answer(task, tuple(found), points), stack.here().clock.monotonic() - began
 
 
 def _statistics(image: Image.Image) -> Statistics:
@@ -227,7 +226,7 @@ def _wait(arrival: Arrival) -> None:
     serving = servings.of(arrival.dataset)
     if serving is None or not serving.is_alive:
         body = {"dataset": arrival.dataset, "hop": serving.hop if serving else 0}
-        messages.send_message(stack.setting("SERVING_QUEUE_URL"), body)
+        messages.send_message(stack.here().serving_queue, body)
 
 
 def _has_result(arrival: Arrival) -> bool:

@@ -1,6 +1,5 @@
 """The events Rekognition does not emit: one queue message per watched version, sent again until the awaited change."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,8 +38,8 @@ def handle(message: Message) -> None:
         runs.fail(ref, [f"the version {name} was deleted while the stage waited for {' or '.join(message['until'])}"])
     elif _was_stopped(message, status):
         runs.fail(ref, [f"the model {name} was stopped before its test"])
-    elif time.time() > message["deadline"]:
-        runs.fail(ref, [f"{name} is still {status} after {stack.setting('DEADLINE_HOURS')} hours"])
+    elif stack.here().clock.time() > message["deadline"]:
+        runs.fail(ref, [f"{name} is still {status} after {stack.here().deadline_hours} hours"])
     else:
         send({**message, "previous": status, "hop": watch.hop + 1})
     watches.take(watch)
@@ -64,8 +63,7 @@ def _was_used(message: Message, status: str) -> bool:
 def _was_stopped(message: Message, status: str) -> bool:
     """Whether somebody has stopped a version before it was used: until its lease is over, its test may be under way."""
     lease = leases.of(str(message["version_arn"]))
-    is_over = lease is not None and lease.expires_at < time.time()
-    return is_over and "RUNNING" in message["until"] and status == "STOPPED"
+    return lease is not None and lease.is_over and "RUNNING" in message["until"] and status == "STOPPED"
 
 
 def _announce(ref: StageRef, project: str, message: Message, described: Mapping[str, Any]) -> None:

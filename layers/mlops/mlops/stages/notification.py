@@ -12,25 +12,26 @@ from mlops.records import releases
 
 
 def notify(event: Mapping[str, Any]) -> None:
+    """Send the e-mail that an event calls for."""
     messages.send_mail(*_mail(KINDS[event["detail-type"]].of(event["detail"])))
 
 
 def _mail(event: Event) -> tuple[str, str]:
     match event:
         case ModelsSwept():
-            return mails.sweep_mail(event.version_arns, stack.json_setting("PRICES")["running"])
+            return mails.sweep_mail(event.version_arns, stack.here().price_of("running"))
         case ServingRefused():
             return mails.refused_mail(event)
         case ModelsDeleted():
             return mails.pruning_mail(event.version_arns)
         case ModelReleased():
             place = (event.dataset, event.task, event.environment)
-            lacks_room = stack.is_wanted(event.environment) and not event.is_running
-            no_room = stack.setting("RUNNING_MODELS") if lacks_room else ""
+            lacks_room = stack.here().is_wanted(event.environment) and not event.is_running
+            no_room = str(stack.here().running_models) if lacks_room else ""
             facts = {"parameter": releases.parameter(*place), "no_room": no_room}
             return mails.release_mail(event, releases.current(*place), **facts)
         case PipelineStageFailed():
-            return mails.failure_mail(event, stack.setting("ARTIFACTS_BUCKET"))
+            return mails.failure_mail(event, stack.here().artifacts_bucket)
         case _:
             raise ValueError(f"nobody is told of {event.detail_type!r}")
 

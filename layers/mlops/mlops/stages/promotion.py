@@ -66,7 +66,7 @@ def copy(ref: StageRef, decision: str) -> None:
             DestinationProjectArn=destination,
             VersionName=ref.run_id,
             OutputConfig={
-                "S3Bucket": _bucket_of(ref.environment),
+                "S3Bucket": stack.here().results_bucket(ref.environment),
                 "S3KeyPrefix": run_key(ref.run_id, f"rekognition/{ref.environment}"),
             },
         )
@@ -82,11 +82,6 @@ def copy(ref: StageRef, decision: str) -> None:
 
 def _gone(ref: StageRef, project: str) -> str:
     return f"{ref.run_id} is not in {arns.project_name(project)} any more; was it deleted?"
-
-
-def _bucket_of(environment: str) -> str:
-    """Where a copy's results go: into a bucket of the environment's own account."""
-    return stack.json_setting("BUCKETS").get(environment) or stack.setting("ARTIFACTS_BUCKET")
 
 
 def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) -> str | None:
@@ -181,7 +176,7 @@ def release(completed: PipelineStageCompleted) -> None:
 def _keep_running(ref: StageRef, release: Release) -> bool:
     """Keep the released version running where that is wanted and there is room; stop it and the one before it else."""
     version_arn, previous = release.version_arn, release.previous_version_arn
-    stays = stack.is_wanted(ref.environment) and kept_models.keep(ref, version_arn)
+    stays = stack.here().is_wanted(ref.environment) and kept_models.keep(ref, version_arn)
     if not stays:
         kept_models.drop(ref)
         serving.stop(version_arn)

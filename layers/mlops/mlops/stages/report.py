@@ -53,7 +53,7 @@ def _page(run_id: str, stages: Sequence[Stage]) -> bytes:
         releases=history[: evidence.MOST_SHOWN_RELEASES],
         earlier_releases=len(history[evidence.MOST_SHOWN_RELEASES :]),
         target=environment,
-        stays_running=stack.is_wanted(environment) and not is_failed,
+        stays_running=stack.here().is_wanted(environment) and not is_failed,
         **known,
     )
 

@@ -6,7 +6,6 @@ and only then notes that it is over: a round that died is repeated, and changes 
 """
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -77,7 +76,7 @@ def tick() -> list[str]:
 
 
 def _send(dataset: str, hop: int, delay: int) -> None:
-    messages.send_message(stack.setting("SERVING_QUEUE_URL"), {"dataset": dataset, "hop": hop}, delay)
+    messages.send_message(stack.here().serving_queue, {"dataset": dataset, "hop": hop}, delay)
 
 
 def _round(serving: Serving) -> tuple[Serving | None, int]:
@@ -87,14 +86,14 @@ def _round(serving: Serving) -> tuple[Serving | None, int]:
 
 
 def _poll() -> int:
-    return int(stack.setting("POLL_SECONDS"))
+    return stack.here().poll_seconds
 
 
 def _look(serving: Serving) -> tuple[Serving | None, int]:
     wish = servings.wish_for(serving.dataset)
-    enough = int(stack.setting("ENOUGH_PICTURES"))
+    enough = stack.here().enough_pictures
     waiting = arrivals.waiting(serving.dataset, max(enough, 1))
-    is_asked = wish.until > time.time()
+    is_asked = wish.until > stack.here().clock.time()
     if not waiting and not is_asked:
         return None, 0
     if wish.paused:
@@ -105,14 +104,14 @@ def _look(serving: Serving) -> tuple[Serving | None, int]:
     released = releases.in_production(serving.dataset)
     if not released:
         # They get their answer, which says so.
-        messages.send_messages(stack.setting("INSPECTION_QUEUE_URL"), [_event(arrival) for arrival in waiting])
+        messages.send_messages(stack.here().inspection_queue, [_event(arrival) for arrival in waiting])
         return serving, _REFUSED_SECONDS
     if problem := _objection(released):
         return _refuse(serving, problem), min(_REFUSED_SECONDS, 15 * _poll())
-    count = len(arrivals.waiting(serving.dataset, _PICTURES_A_UNIT * int(stack.setting("MAX_INFERENCE_UNITS"))))
-    units = max(1, min(int(stack.setting("MAX_INFERENCE_UNITS")), -(-count // _PICTURES_A_UNIT)))
+    count = len(arrivals.waiting(serving.dataset, _PICTURES_A_UNIT * stack.here().max_inference_units))
+    units = max(1, min(stack.here().max_inference_units, -(-count // _PICTURES_A_UNIT)))
     versions = tuple(release.version_arn for release in released.values())
-    begun = replace(serving, state=STARTING, versions=versions, units=units, since=int(time.time()))
+    begun = replace(serving, state=STARTING, versions=versions, units=units, since=int(stack.here().clock.time()))
     # Noted before anything is started: whoever repeats this round finds it begun.
     servings.write(begun)
     return _start(begun)
@@ -121,14 +120,14 @@ def _look(serving: Serving) -> tuple[Serving | None, int]:
 def _seconds_left(since: str) -> int:
     """How long the picture that came then may still wait."""
     waited = (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
-    return int(60 * float(stack.setting("MOST_WAIT_MINUTES")) - waited)
+    return int(60 * stack.here().most_wait_minutes - waited)
 
 
 def _objection(released: Mapping[str, Release]) -> str:
     """Why nothing is started, as a sentence; empty when nothing is against it."""
     if servings.is_closed():
         return "the stack is being deleted"
-    budget, month = float(stack.setting("MONTHLY_BUDGET")), spending.month_of(time.time())
+    budget, month = stack.here().monthly_budget, spending.month_of(stack.here().clock.time())
     if budget and (spent := spending.total(month)) >= budget:
         return (
             f"the budget of {month} is used up: {dollars(spent)} of {dollars(budget)} US dollars were spent on models "
@@ -137,7 +136,7 @@ def _objection(released: Mapping[str, Release]) -> str:
     mine = {release.version_arn for release in released.values()}
     account = arns.account_of(next(iter(mine)))
     kept = {arn for arn in kept_models.kept() if arns.account_of(arn) == account}
-    most = int(stack.setting("RUNNING_MODELS"))
+    most = stack.here().running_models
     if len(kept | mine) > most:
         return (
             f"{counted(len(mine - kept), 'model')} would have to run beside {len(kept)} that always run; "
@@ -173,7 +172,7 @@ def _start(serving: Serving) -> tuple[Serving | None, int]:
         return replace(_refuse(serving, problem), state=STOPPING), _poll()
     if set(statuses.values()) != {"RUNNING"}:
         return serving, _poll()
-    return replace(serving, state=READY, ready=wanted, since=int(time.time()), sent="", problem=""), 0
+    return replace(serving, state=READY, ready=wanted, since=int(stack.here().clock.time()), sent="", problem=""), 0
 
 
 def _started(release: Release, serving: Serving) -> str:
@@ -209,12 +208,12 @@ def _place(dataset: str) -> StageRef:
 
 
 def _lease_minutes() -> int:
-    return int(stack.setting("LEASE_MINUTES"))
+    return stack.here().lease_minutes
 
 
 def _serve(serving: Serving) -> tuple[Serving | None, int]:
     """Send pictures, note what it costs, make leases longer; see whether something else is released, or all is done."""
-    released, now = releases.in_production(serving.dataset), time.time()
+    released, now = releases.in_production(serving.dataset), stack.here().clock.time()
     wanted = {release.version_arn for release in released.values()}
     if wanted != set(serving.ready) or any(models.status_of(arn) != "RUNNING" for arn in wanted):
         again = replace(serving, state=STARTING, ready=())
@@ -249,7 +248,7 @@ def _sent(serving: Serving, now: float) -> tuple[Serving, bool]:
     tries = serving.tries + 1 if is_idle and answered < serving.sent_at else 0
     given_up = f"it was sent {tries} times and no answer came: see InspectionDeadLetters" if tries > _TRIES else ""
     events = [_event(arrival, given_up) for arrival in waiting]
-    messages.send_messages(stack.setting("INSPECTION_QUEUE_URL"), events)
+    messages.send_messages(stack.here().inspection_queue, events)
     return replace(serving, sent=waiting[-1].place, sent_at=int(now), tries=tries), False
 
 
@@ -264,8 +263,8 @@ def _go_on(version_arn: str, units: int) -> None:
     lease = leases.of(version_arn)
     if lease is None or not lease.is_for_inspection:
         return
-    spending.note(lease, time.time(), units)
-    if lease.expires_at - time.time() < 30 * _lease_minutes():
+    spending.note(lease, stack.here().clock.time(), units)
+    if lease.expires_at - stack.here().clock.time() < 30 * _lease_minutes():
         leases.take_for_inspection(lease.ref, version_arn, _lease_minutes())
 
 
@@ -305,7 +304,7 @@ def _stop_one(version_arn: str, units: int) -> bool:
         if clients.code_of(error) != "ResourceInUseException":
             raise
         return False
-    usd = spending.note(lease, time.time(), units)
+    usd = spending.note(lease, stack.here().clock.time(), units)
     leases.give_back(version_arn, lease.lease_id)
     telemetry.inspection_cost(lease.ref.dataset, usd)
     return True
@@ -313,7 +312,7 @@ def _stop_one(version_arn: str, units: int) -> bool:
 
 def _write_days(dataset: str) -> None:
     """All answers of today and yesterday, a line each, in the order in which they were given."""
-    at = int(time.time())
+    at = int(stack.here().clock.time())
     today = datetime.fromtimestamp(at, UTC)
     for day in (today - timedelta(days=1), today):
         name = day.strftime("%Y-%m-%d")

@@ -4,11 +4,11 @@ Source: "Custom resource request objects" of the CloudFormation user guide.
 """
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.request import Request, urlopen
 
+from mlops import stack
 from mlops.records import servings
 from mlops.stages import model_sweeper
 
@@ -41,7 +41,7 @@ def _stop_until_none_runs(context: Context) -> list[str]:
     while still_running := model_sweeper.stop_everything():
         if context.get_remaining_time_in_millis() < _RESERVE_MILLISECONDS:
             return still_running
-        time.sleep(pause)
+        stack.here().clock.sleep(pause)
         pause = min(2 * pause, _MOST_POLL_SECONDS)
     return []
 

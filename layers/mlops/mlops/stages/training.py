@@ -31,7 +31,7 @@ def train(run_id: str, cause: str) -> None:
 
 def version_request(project: str, training_input: dict[str, Any]) -> dict[str, Any]:
     """The request of CreateProjectVersion for a project without datasets."""
-    bucket = stack.setting("ARTIFACTS_BUCKET")
+    bucket = stack.here().artifacts_bucket
 
     def assets(side: str) -> dict[str, Any]:
         location = {"Bucket": bucket, "Name": training_input["manifests"][side]}

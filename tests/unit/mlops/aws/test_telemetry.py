@@ -77,4 +77,4 @@ def test_the_sweeper_tells_what_it_stopped_and_what_runs_on(world: World, capsys
 def test_the_name_of_the_stack_is_read_from_its_arn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACK_ID", "arn:aws:cloudformation:eu-west-1:111122223333:stack/parts-eu/6d1f0c50")
 
-    assert stack.stack_name() == "parts-eu"
+    assert stack.here().name == "parts-eu"

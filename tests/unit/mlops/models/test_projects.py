@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from mlops.aws import clients
 from mlops.models import projects, sharing
+from tests.unit.mlops.world import set_clock
 
 OWN, STAGING, PRODUCTION = "111111111111", "222222222222", "333333333333"
 ROLES = {"staging": f"arn:aws:iam::{STAGING}:role/models", "production": f"arn:aws:iam::{PRODUCTION}:role/models"}
@@ -95,7 +96,7 @@ def test_a_role_is_taken_on_again_before_its_session_ends(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(clients, "client", lambda service: SimpleNamespace(assume_role=assume_role))
     monkeypatch.setattr(boto3, "client", lambda service, **options: options)
-    monkeypatch.setattr(clients, "time", SimpleNamespace(time=lambda: now[0]))
+    set_clock(monkeypatch, time=lambda: now[0])
     for now[0] in (0, 1799, 1800):
         clients.client_in("staging", "ssm")
 

@@ -565,7 +565,7 @@ REFUSED = {
     "32 bits": (tiff(np.full((80, 96), 70_000, np.uint32)), "has numbers from 70000"),
     "negative": (tiff(np.full((80, 96), -5, np.int16)), "has numbers from -5"),
     "colour floats": (tiff(np.zeros((80, 96, 3), np.float32), photometric="rgb"), "is a TIFF of"),
-    "12 bits": (blank(kind="JPEG").replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"), "is a JPEG that cannot be"),
+    "12 bits": (blank(kind="JPEG").replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"), "is a JPEG of 12 bits"),
 }
 
 

@@ -1,7 +1,6 @@
 """What a run costs, from what its training and its tests took."""
 
 import re
-from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +9,7 @@ from mlops.records import costs
 from mlops.records.leases import Lease
 from mlops.stage import StageRef
 from tests.unit.mlops.reading.test_rendering import shared
-from tests.unit.mlops.world import World
+from tests.unit.mlops.world import World, set_clock
 
 RUN = "parts-classification-000000000001"
 REF = StageRef(RUN, "parts", "classification", "inference_test", "staging")
@@ -18,7 +17,7 @@ REF = StageRef(RUN, "parts", "classification", "inference_test", "staging")
 
 @pytest.fixture(autouse=True)
 def _clock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "time", SimpleNamespace(time=lambda: 10_000))
+    set_clock(monkeypatch, time=lambda: 10_000)
 
 
 def lease(number: int, seconds: int) -> Lease:

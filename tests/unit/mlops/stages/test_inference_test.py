@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from mlops.dataset.images import Image
 from mlops.judging.answers import Call
 from mlops.stages import inference_test
+from tests.unit.mlops.world import set_clock
 
 KEY = "datasets/parts/test/cut/0.png"
 RECORDED = Image(KEY, "", ("cut",), "test", "same", 99, 99, version_id="v1")
@@ -30,7 +31,7 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(inference_test, "time", clock)
+    set_clock(monkeypatch, monotonic=clock.monotonic, sleep=clock.sleep)
     monkeypatch.setenv("DATA_BUCKET", "data")
     monkeypatch.setattr("mlops.records.images.record_of", lambda key: None)
     return clock

@@ -4,7 +4,6 @@ import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from mlops.records.servings import Serving, Wish
 from mlops.stage import StageRef
 from mlops.stages import model_sweeper, serve
 from tests.unit.mlops.test_survival import idempotency
-from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, version_arn
+from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, set_clock, version_arn
 
 RUN, NEXT = "parts-classification-000000000001", "parts-classification-000000000002"
 ARN, NEXT_ARN = (version_arn(PROJECTS[TASK]["production"], run) for run in (RUN, NEXT))
@@ -324,7 +323,7 @@ def test_a_round_that_was_lost_is_gone_on_with(released: World, monkeypatch: pyt
     servings.write(Serving(DATASET, hop=3))
     assert serve.tick() == []
 
-    monkeypatch.setattr(servings, "time", SimpleNamespace(time=lambda: datetime.now(UTC).timestamp() + 1000))
+    set_clock(monkeypatch, time=lambda: datetime.now(UTC).timestamp() + 1000)
     assert serve.tick() == [DATASET]
     released.run(HANDLERS)
     assert servings.of(DATASET) is None
