@@ -42,14 +42,17 @@ class Stack:
 
     @classmethod
     def from_env(cls) -> "Stack":
+        """The stack by the environment of the function that runs."""
         return cls(os.environ)
 
     @property
     def arn(self) -> str:
+        """The ARN that events of this stack name, for several stacks share the bus."""
         return self.variables["STACK_ID"]
 
     @property
     def name(self) -> str:
+        """The name that somebody gave it."""
         return self.variables["STACK_ID"].split("/")[1]
 
     @property
@@ -59,14 +62,17 @@ class Stack:
 
     @property
     def idempotency_table(self) -> str:
+        """The table of Powertools Idempotency."""
         return self.variables["IDEMPOTENCY_TABLE"]
 
     @property
     def data_bucket(self) -> str:
+        """The name of the bucket for pictures."""
         return self.variables["DATA_BUCKET"]
 
     @property
     def artifacts_bucket(self) -> str:
+        """The name of the bucket for what runs make."""
         return self.variables["ARTIFACTS_BUCKET"]
 
     def results_bucket(self, environment: str) -> str:
@@ -84,11 +90,23 @@ class Stack:
         return self.variables["STATUS_QUEUE_URL"]
 
     @property
+    def inspection_queue(self) -> str:
+        """The URL of the queue of new pictures."""
+        return self.variables["INSPECTION_QUEUE_URL"]
+
+    @property
+    def serving_queue(self) -> str:
+        """The URL of the queue of rounds, which look after datasets whose new pictures wait."""
+        return self.variables["SERVING_QUEUE_URL"]
+
+    @property
     def topic(self) -> str:
+        """The ARN of the topic for e-mails."""
         return self.variables["TOPIC_ARN"]
 
     @property
     def parameter_prefix(self) -> str:
+        """Where the SSM parameters of released models begin."""
         return self.variables["PARAMETER_PREFIX"]
 
     @property
@@ -111,22 +129,27 @@ class Stack:
 
     @property
     def poll_seconds(self) -> int:
+        """How often what is waited for is looked at."""
         return int(self.variables["POLL_SECONDS"])
 
     @property
     def deadline_hours(self) -> int:
+        """After so long a training, copy or start has failed."""
         return int(self.variables["DEADLINE_HOURS"])
 
     @property
     def lease_minutes(self) -> int:
+        """How long a model may run for one test."""
         return int(self.variables["LEASE_MINUTES"])
 
     @property
     def approval_days(self) -> int:
+        """How long a link can be used."""
         return int(self.variables["APPROVAL_DAYS"])
 
     @property
     def approval_url(self) -> str:
+        """Where links lead, without their token."""
         return self.variables["APPROVAL_URL"]
 
     @property
@@ -163,6 +186,26 @@ class Stack:
         """How many models that were never released stay in a project."""
         return int(self.variables["KEEP_MODELS"])
 
+    @property
+    def enough_pictures(self) -> int:
+        """Models are started when so many new pictures of a dataset wait."""
+        return int(self.variables["ENOUGH_PICTURES"])
+
+    @property
+    def most_wait_minutes(self) -> float:
+        """Models are started when a new picture has waited for so long."""
+        return float(self.variables["MOST_WAIT_MINUTES"])
+
+    @property
+    def max_inference_units(self) -> int:
+        """At most so many inference units judge the new pictures of a dataset."""
+        return int(self.variables["MAX_INFERENCE_UNITS"])
+
+    @property
+    def monthly_budget(self) -> float:
+        """US dollars a month for models that judge new pictures; 0 for no limit."""
+        return float(self.variables["MONTHLY_BUDGET"])
+
     def price_of(self, kind: str) -> float:
         """US dollars for an hour of `training` or of `running`."""
         return float(self._json("PRICES")[kind])
@@ -172,18 +215,22 @@ class Stack:
         return dict(self._json("GATES")[task])
 
     def inference_limits_of(self, task: str) -> dict[str, float]:
+        """What an inference test of a task must reach or keep to, by name."""
         return dict(self._json("INFERENCE_LIMITS")[task])
 
     @property
     def match_iou(self) -> float:
+        """From which overlap on a found box is right."""
         return float(self.variables["MATCH_IOU"])
 
     @property
     def tolerated_loss(self) -> float:
+        """How much macro F1 a candidate may lose against production."""
         return float(self.variables["TOLERATED_LOSS"])
 
     @property
     def test_images_per_label(self) -> int:
+        """How many images of a label a test asks about at most."""
         return int(self.variables["TEST_IMAGES_PER_LABEL"])
 
     def _json(self, name: str) -> dict[str, Any]:

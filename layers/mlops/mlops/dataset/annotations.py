@@ -27,6 +27,7 @@ class MaskRecord:
 
     @property
     def stem(self) -> str:
+        """What its image's file is called, without ending."""
         return stem_of(self.key, MASK_ENDING)
 
 

@@ -48,6 +48,7 @@ class Image:
 
     @property
     def stem(self) -> str:
+        """The name of its file without ending, by which a mask finds it."""
         return stem_of(self.key)
 
     @property

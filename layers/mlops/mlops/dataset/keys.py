@@ -9,7 +9,7 @@ from mlops.dataset.labels import as_written, label_of, likeness
 SPLITS = ("train", "test", "holdout")
 MASK_ENDING = "_mask.png"
 _DATASETS, _RUNS, _PREPARED = "datasets", "runs", "prepared"
-_INSPECTED, _REVIEWS, _REVIEWED = "inspect", "reviews", "reviewed"
+_INSPECT, _RESULTS, _REVIEWS, _REVIEWED = "inspect", "results", "reviews", "reviewed"
 # Below it lie images whose labels are in the annotation manifest.
 _PICTURES = "images"
 DATASETS_PREFIX = f"{_DATASETS}/"
@@ -132,10 +132,12 @@ def mask_key(image_key: str, name: str) -> str:
 
 
 def dataset_prefix(dataset: str) -> str:
+    """Where everything of a dataset lies in the data bucket."""
     return f"{_DATASETS}/{dataset}/"
 
 
 def settings_key(dataset: str) -> str:
+    """Where the settings of a dataset lie."""
     return f"{dataset_prefix(dataset)}dataset.json"
 
 
@@ -150,17 +152,13 @@ def prepared_key(dataset: str, digest: str, extension: str) -> str:
 
 
 def run_key(run_id: str, name: str) -> str:
+    """Where an artifact of a run lies."""
     return f"{_RUNS}/{run_id}/{name}"
 
 
 def run_of(key: str) -> str:
     """The run an artifact key belongs to."""
     return key.split("/")[1]
-
-
-def is_inspected(dataset: str, key: str) -> bool:
-    """Whether a key of the data bucket is that of a picture to be inspected."""
-    return key.startswith(f"{_INSPECTED}/{dataset}/")
 
 
 def review_key(dataset: str, digest: str, extension: str) -> str:
@@ -191,3 +189,29 @@ def drift_key(dataset: str) -> str:
 def sides_key(dataset: str) -> str:
     """Where a dataset keeps which image stands on which side of its split."""
     return f"{_DATASETS}/{dataset}/sides.json"
+
+
+def inspected_dataset(key: str) -> str | None:
+    """The dataset that a new picture is to be judged for; None outside `inspect/<dataset>/`, and for what is no picture
+    at all: folder markers, hidden files and what operating systems leave behind. Raises KeyRefused."""
+    parts = key.split("/")
+    if len(parts) < 3 or parts[0] != _INSPECT or not parts[1] or not parts[-1] or _is_litter(parts[2:]):
+        return None
+    if not _DATASET.fullmatch(parts[1]):
+        raise KeyRefused(f"there is no dataset {parts[1]!r}: a name has letters, digits, dots, dashes and underscores")
+    return parts[1]
+
+
+def inspect_key(dataset: str, path: str) -> str:
+    """Where a new picture is put to be judged."""
+    return f"{_INSPECT}/{dataset}/{path}"
+
+
+def result_key(inspect_key: str, ending: str = ".json") -> str:
+    """Where the answer about a picture is: beside its name, with an ending of its own."""
+    return f"{_RESULTS}/{inspect_key.split('/', 1)[1]}{ending}"
+
+
+def day_key(dataset: str, day: str) -> str:
+    """Where all answers of a day are, one a line."""
+    return f"{_RESULTS}/{dataset}/{day}.jsonl"

@@ -43,6 +43,7 @@ class PictureMapping:
 
     @property
     def changes_nothing(self) -> bool:
+        """Whether every pixel stays where it is."""
         return self.orientation == 1 and (self.width, self.height) == (self.stored_width, self.stored_height)
 
     @property

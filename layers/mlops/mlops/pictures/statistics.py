@@ -7,12 +7,18 @@ import numpy.typing as npt
 from PIL import Image
 
 from mlops.judging.appearance import Statistics
+from mlops.pictures.perceptual import perceptual_hash
 
 # Shades and colours are those of the whole picture, made small; sharpness is that of its middle, pixel by pixel.
 _SMALL, _MIDDLE = 256, 1024
 # Black and white squares beside each other have some 10 000 of it; what has less than this has no structure.
 _LEAST_STRUCTURE = 0.05
 _PLACES = 3
+
+
+def looks_of(image: Image.Image) -> str:
+    """The perceptual hash of a prepared picture."""
+    return perceptual_hash(image.convert("RGB"))
 
 
 def measure(data: bytes) -> Statistics:

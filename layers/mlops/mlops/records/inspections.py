@@ -33,7 +33,7 @@ class Inspection:
     `run_ids` and `version_arns` say by task who was asked; nobody was where the picture was `refused`: it cannot be
     read, or nothing is released. `inspected_at` is ISO 8601 in UTC. `seconds` is how long it took, `usd` its share of
     what the models cost meanwhile. `looks` is the perceptual hash of the prepared picture. `same_as` is the key of a
-    picture of the same bytes that this answer was taken from.
+    picture of the same bytes that this answer was taken from. `announced` says that results and event are out.
     """
 
     dataset: str
@@ -52,6 +52,7 @@ class Inspection:
     statistics: Statistics = field(default_factory=Statistics)
     refused: bool = False
     same_as: str = ""
+    announced: bool = False
 
     @property
     def day(self) -> str:
@@ -65,7 +66,7 @@ class Inspection:
 
     def as_document(self) -> dict[str, Any]:
         """What a result file says: everything, boxes as {left, top, width, height}."""
-        told = {one.name: getattr(self, one.name) for one in fields(self)}
+        told = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "announced"}
         for name in ("labels", "boxes"):
             told[name] = [{k: v for k, v in asdict(found).items() if v is not None} for found in told[name]]
         return {**told, "reasons": list(self.reasons), "statistics": asdict(self.statistics)}
@@ -92,6 +93,11 @@ def record(inspection: Inspection) -> Inspection:
     if OWN.put({**key, **index, **_row(inspection), "expires_at": expires}, may_be_written):
         return inspection
     return find(inspection.dataset, inspection.key, inspection.digest) or inspection
+
+
+def note_announced(inspection: Inspection) -> None:
+    """Remember that everybody knows of an inspection."""
+    OWN.update(_pk(inspection.dataset, inspection.digest), _sk(inspection.key), {"announced": True})
 
 
 def of_day(dataset: str, day: str, table: Table = OWN) -> Iterator[Inspection]:

@@ -43,10 +43,12 @@ class Stage:
 
     @property
     def has_ended(self) -> bool:
+        """Whether it completed or failed."""
         return self.state in (COMPLETED, FAILED)
 
     @property
     def name(self) -> str:
+        """How people read it: the stage and its environment."""
         return f"{self.stage} ({self.environment})"
 
     @property
@@ -71,15 +73,18 @@ class Run:
 
     @property
     def failure(self) -> Stage | None:
+        """The first stage that failed, None when none did."""
         return next((stage for stage in self.stages if stage.state == FAILED), None)
 
     @property
     def is_complete(self) -> bool:
+        """Whether it came to production."""
         completed = {(stage.stage, stage.environment) for stage in self.stages if stage.state == COMPLETED}
         return completed.issuperset(PIPELINE)
 
 
 def now() -> str:
+    """The time as it is written: ISO 8601 in UTC, to the millisecond."""
     return _text(datetime.fromtimestamp(stack.here().clock.time(), UTC))
 
 
@@ -169,6 +174,7 @@ def resume(ref: StageRef, what: str) -> None:
 
 
 def complete(ref: StageRef, artifact: str = "") -> None:
+    """End a stage that did its work; the event starts what follows."""
     _finish(ref, COMPLETED, (), artifact)
 
 

@@ -30,6 +30,7 @@ class Table:
         return _table() if self._given is None else self._given
 
     def get(self, pk: str, sk: str) -> Item | None:
+        """The item of a key, read consistently; None when there is none."""
         item = self._rows.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
         return dict(item) if item else None
 
@@ -66,11 +67,13 @@ class Table:
         return int(answer["Attributes"][name])
 
     def delete(self, pk: str, sk: str, condition: ConditionBase | None = None) -> bool:
+        """Delete an item; False when the condition does not hold."""
         return _held(lambda: self._rows.delete_item(Key={"pk": pk, "sk": sk}, **_when(condition))) is not None
 
-    def query(self, pk: str, prefix: str = "") -> Iterator[Item]:
-        """All items of a partition whose sort key begins with `prefix`."""
+    def query(self, pk: str, prefix: str = "", after: str = "") -> Iterator[Item]:
+        """All items of a partition whose sort key begins with `prefix`, or those behind the sort key `after`."""
         where = Key("pk").eq(pk) & Key("sk").begins_with(prefix) if prefix else Key("pk").eq(pk)
+        where = Key("pk").eq(pk) & Key("sk").gt(after) if after else where
         return self._pages(KeyConditionExpression=where, ConsistentRead=True)
 
     def indexed(self, index: str, name: str, value: str, since: str = "") -> Iterator[Item]:

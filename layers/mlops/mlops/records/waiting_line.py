@@ -27,6 +27,7 @@ class Place:
 
     @property
     def is_alive(self) -> bool:
+        """Whether whoever lined up still comes back to ask."""
         patience = max(_PATIENCE * stack.here().poll_seconds, _LEAST_PATIENCE)
         return self.seen > (stack.here().clock.time() - patience) * 1000
 
@@ -40,6 +41,11 @@ def is_next(kind: str, ref: StageRef) -> bool:
     """Whether no other stage has waited longer for a slot of this kind."""
     first = min((place for row in OWN.query(_pk(kind)) if (place := _place(row)).is_alive), default=None)
     return first is None or first.name == _name(ref)
+
+
+def others_wait(kind: str, ref: StageRef) -> bool:
+    """Whether another stage waits for a slot of this kind."""
+    return any((place := _place(row)).is_alive and place.name != _name(ref) for row in OWN.query(_pk(kind)))
 
 
 def line_up(kind: str, ref: StageRef) -> None:

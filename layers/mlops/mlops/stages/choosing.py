@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mlops import stack
 from mlops.aws import buckets
 from mlops.dataset.dataset_json import SettingsInvalid, parse_settings
-from mlops.dataset.keys import is_inspected, looks_key, review_key, settings_key
+from mlops.dataset.keys import inspected_dataset, looks_key, review_key, settings_key
 from mlops.events import PartInspected
 from mlops.judging import drift
 from mlops.judging.choosing import candidate, reasons_of
@@ -38,7 +38,7 @@ def choose(inspected: PartInspected) -> Review | None:
     Returns the review that is new. Raises PermissionError when there is no such inspection.
     """
     inspection = _inspection_of(inspected)
-    if inspection.refused or not is_inspected(inspection.dataset, inspection.key):
+    if inspection.refused or inspected_dataset(inspection.key) != inspection.dataset:
         return None
     reasons = reasons_of(
         inspection.digest,
