@@ -24,7 +24,7 @@ class Image:
     in place of the file, empty where it takes the file itself; `width`, `height`, `size` (bytes) and `format` are those
     of what the service gets, and so are the `boxes`. `mapping` leads from the file's pixels to the copy's. `group` is
     the physical part that it shows, where that is known. `is_in_manifest`: a line of the annotation manifest names it.
-    `looks` is what it looks like from afar (`perceptual`), `done` says what the copy differs in.
+    `looks` and `thumbnail` are what it looks like from afar (`perceptual`), `done` says what the copy differs in.
     """
 
     key: str
@@ -44,6 +44,7 @@ class Image:
     mapping: PictureMapping | None = None
     is_in_manifest: bool = False
     looks: str = ""
+    thumbnail: str = ""
     done: tuple[str, ...] = ()
 
     @property
@@ -99,6 +100,7 @@ def image_of(row: Mapping[str, Any]) -> Image:
 
     Lines of earlier releases have one label, which is that of all boxes.
     """
+    # A rollback reads inventories that releases of years ago have written.
     labels = tuple(row["labels"]) if "labels" in row else (str(row["label"]),)
     boxes = tuple(LabeledBox(str(box.get("label", labels[0])), _box(box)) for box in row["boxes"])
     facts: dict[str, Any] = {name: row[name] for name in _FACTS if name in row}

@@ -79,6 +79,7 @@ def parse_upload(key: str) -> Upload:
         raise KeyRefused(
             f"rename the dataset {dataset!r}: up to 100 letters, digits, dots, dashes and underscores", kind
         )
+    # A manifest has one line an image, and some readers divide at more than line feeds.
     if key.splitlines() != [key]:
         raise KeyRefused("rename it: names of folders and files must stay on one line", kind)
     match place, others:
