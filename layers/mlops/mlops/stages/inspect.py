@@ -90,7 +90,7 @@ def _refusal(arrival: Arrival, refusal: _Refused) -> Inspection:
     return Inspection(
         dataset=arrival.dataset,
         key=arrival.key,
-        digest=refusal.digest or "-",
+        digest=refusal.digest or f"-{arrival.version_id}",
         verdict=verdicts.UNSURE,
         reasons=(str(refusal),),
         inspected_at=inspections.now(),
