@@ -190,10 +190,37 @@ class ModelsDeleted(Event):
     deleted_at: str
 
 
+@dataclass(frozen=True)
+class PartInspected(Event):
+    """A new picture has its verdict; the result file has the rest. `labels` are those that count, of either task."""
+
+    detail_type = "Part Inspected"
+
+    dataset: str
+    key: str
+    verdict: str
+    labels: tuple[str, ...] = ()
+    version_arns: tuple[str, ...] = ()
+    result: str = ""
+
+
+@dataclass(frozen=True)
+class ServingRefused(Event):
+    """Pictures wait, and no model is started for them, for these reasons."""
+
+    detail_type = "Serving Refused"
+
+    dataset: str
+    reasons: tuple[str, ...]
+    waiting: str
+    refused_at: str
+
+
 KINDS: Mapping[str, type[Event]] = {
     kind.detail_type: kind
     for kind in (
         *(ModelStatusChange, PipelineStageCompleted, PipelineStageFailed, PipelineStageRetry),
         *(ModelApprovalDecided, ModelReleased, ModelRollbackRequested, ModelsSwept, ModelsDeleted),
+        *(PartInspected, ServingRefused),
     )
 }

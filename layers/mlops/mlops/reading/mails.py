@@ -6,7 +6,7 @@ from typing import Any
 
 from mlops import arns, words
 from mlops.dataset.keys import run_key
-from mlops.events import ModelReleased, PipelineStageFailed
+from mlops.events import ModelReleased, PipelineStageFailed, ServingRefused
 from mlops.reading.rendering import render
 from mlops.records.releases import Release
 from mlops.stage import StageRef
@@ -51,6 +51,12 @@ def sweep_mail(version_arns: Sequence[str], usd_an_hour: float) -> tuple[str, st
     """Models that ran although nobody might use them, and were stopped."""
     text = render("swept.txt", version_arns=version_arns, usd_an_hour=usd_an_hour)
     return f"Stopped: {len(version_arns)} model{'s'[: len(version_arns) > 1]} that nobody needed", plain(text)
+
+
+def refused_mail(refused: ServingRefused) -> tuple[str, str]:
+    """Pictures wait, and no model is started for them."""
+    text = render("refused.txt", detail=refused)
+    return words.subject(f"NOT STARTED: {refused.waiting} of {refused.dataset} wait"), plain(text)
 
 
 def pruning_mail(version_arns: Sequence[str]) -> tuple[str, str]:
