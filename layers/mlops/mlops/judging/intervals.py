@@ -13,8 +13,8 @@ BETTER, WORSE, CANNOT_TELL = "better", "worse", "cannot tell"
 _DRAWS, _SEED = 1000, 0
 # Fewer draws do where there are many kinds of parts: the more there are, the less hangs on any.
 _LEAST_DRAWS, _MOST_WEIGHTS = 200, 1_000_000
-# Half of a right answer and half of a wrong one are added to every label: a few answers that are all right do not
-# say that the next one is (Jeffreys).
+# Half of a part that is answered right and half of one that is answered wrong are added to every label: a few answers
+# that are all right do not say that the next one is (Jeffreys).
 _PRIOR = 0.5
 # Hits, and misses and false alarms together, of one label: F1 depends on nothing else.
 Tally = tuple[int, int]
@@ -82,9 +82,10 @@ def f1_intervals(
     chance = random.Random(seed)
     draws = min(draws, max(_MOST_WEIGHTS // max(len(kinds), 1), _LEAST_DRAWS))
     found: dict[str, list[float]] = {label: [] for label in labels}
+    sizes = {label: _size(label, ordered) for label in labels}
     for _ in range(draws):
-        right = {label: chance.gammavariate(_PRIOR, 1.0) for label in labels}
-        wrong = {label: chance.gammavariate(_PRIOR, 1.0) for label in labels}
+        right = {label: size * chance.gammavariate(_PRIOR, 1.0) for label, size in sizes.items()}
+        wrong = {label: size * chance.gammavariate(_PRIOR, 1.0) for label, size in sizes.items()}
         for kind, count in ordered:
             weight = chance.gammavariate(count, 1.0)
             for label, (hits, faults) in kind:
@@ -104,6 +105,12 @@ def f1_intervals(
 def _total(label: str, kinds: Iterable[tuple[tuple[tuple[str, Tally], ...], int]]) -> Tally:
     counted = [(count, tally) for kind, count in kinds for name, tally in kind if name == label]
     return sum(count * hits for count, (hits, _) in counted), sum(count * faults for count, (_, faults) in counted)
+
+
+def _size(label: str, kinds: Iterable[tuple[tuple[tuple[str, Tally], ...], int]]) -> float:
+    """How many answers of the label a part has on average, of those that have any."""
+    counted = [(count, sum(tally)) for kind, count in kinds for name, tally in kind if name == label]
+    return sum(count * size for count, size in counted) / max(sum(count for count, _ in counted), 1) or 1.0
 
 
 def _middle(drawn: Sequence[float], seen: float, confidence: float) -> Interval:
