@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,16 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from cli import assumptions, datasets, decide, doctor, incoming, models, upload, verify
+from cli import assumptions, datasets, decide, doctor, incoming, models, project_datasets, upload, verify
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.dataset_json import TASKS
-from mlops.dataset.keys import parse_upload
 from mlops.records import releases as released
 from mlops.records.runs import COMPLETED, FAILED, IN_PROGRESS, WAITING, Run
 from mlops.stage import DECISION, ENVIRONMENTS
 from mlops.words import counted, some
 
 POLL_SECONDS = 1.0
-MOST_NAMED = 50
+MOST_TOLD = 60
 # Within seconds the stack notices an upload; a new bucket's notifications begin after some five minutes.
 NOTICE_SECONDS, UNNOTICED_SECONDS = 15.0, 900.0
 _COLOURS = {IN_PROGRESS: "yellow", WAITING: "cyan", COMPLETED: "green", FAILED: "red"}
@@ -90,6 +89,14 @@ class Context:
         """Tell a person something that is no result."""
         click.echo(text, err=True)
 
+    def tell(self, sentences: Iterable[str]) -> None:
+        """Say several things, the first of very many."""
+        told = list(sentences)
+        for sentence in told[:MOST_TOLD]:
+            self.say(sentence)
+        if len(told) > MOST_TOLD:
+            self.say(f"and {len(told) - MOST_TOLD} more")
+
 
 def _cell(value: Any) -> Text:
     text = "" if value is None else str(value)
@@ -142,8 +149,15 @@ _approver = click.option("--approver", default=getpass.getuser, show_default="yo
 _comment = click.option("--comment", default="", help="why; goes into the release history")
 
 
+class FolderOrProject(click.Path):
+    """A folder that exists, or the ARN of a Custom Labels project."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return str(value) if project_datasets.is_project(str(value)) else super().convert(value, param, ctx)
+
+
 @main.command("upload")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=FolderOrProject(exists=True, file_okay=False, path_type=Path))
 @click.argument("dataset", required=False)
 @click.option("--skip-bad", is_flag=True, help="send the rest although some files cannot be used")
 @click.option("--dry-run", is_flag=True, help="check and say what would be sent")
@@ -154,7 +168,7 @@ _comment = click.option("--comment", default="", help="why; goes into the releas
 @click.pass_obj
 def upload_folder(
     context: Context,
-    folder: Path,
+    folder: Path | str,
     dataset: str | None,
     skip_bad: bool,
     dry_run: bool,
@@ -168,15 +182,41 @@ def upload_folder(
     The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png. Exports of labelling
     tools (COCO, YOLO, Pascal VOC, manifests) and published data sets are recognised: it says as what, writes a sheet of
     pictures with their boxes to look at, and asks. What was interrupted goes on where it stopped. The dataset has the
-    name of the folder.
+    name of the folder. In place of a folder, the ARN of a Custom Labels project takes what is in its datasets.
     """
-    name, rules = dataset or folder.resolve().name, context.stack.mask_rules
-    found = incoming.recognise(folder, name, layout, rules, incoming.read_renaming(renamed))
+    if isinstance(folder, str):
+        if dataset is None:
+            raise CommandRefused("Name the dataset that the pictures of the project are to be.")
+        with tempfile.TemporaryDirectory() as place:
+            entries = project_datasets.entries_of(context.session, folder)
+            with _counting(context, "Fetching", len(entries)) as advance:
+                project_datasets.fetch(context.session, entries, Path(place), advance)
+            _upload(context, Path(place), dataset, layout, renamed, skip_bad, dry_run, deletes, yes)
+        return
+    _upload(context, folder, dataset or folder.resolve().name, layout, renamed, skip_bad, dry_run, deletes, yes)
+
+
+def _upload(
+    context: Context,
+    folder: Path,
+    name: str,
+    layout: str | None,
+    renamed: str | None,
+    skip_bad: bool,
+    dry_run: bool,
+    deletes: bool,
+    yes: bool,
+) -> None:
+    """Recognise, show, ask, check and send. Raises CommandRefused."""
+    rules, names = context.stack.mask_rules, incoming.read_renaming(renamed)
+    found = incoming.recognise(folder, name, layout, rules, names)
+    send = partial(_send, context, folder, skip_bad=skip_bad, dry_run=dry_run, deletes=deletes, yes=yes)
+    if found is None:
+        send(upload.plan(folder, name))
+        return
+    _show_incoming(context, found, is_sure=yes or dry_run)
     with tempfile.TemporaryDirectory() as place:
-        if found:
-            _show_incoming(context, found, is_sure=yes or dry_run)
-        given = found.plan(Path(place)) if found else upload.plan(folder, name)
-        _send(context, folder, given, skip_bad=skip_bad, dry_run=dry_run, deletes=deletes, yes=yes)
+        send(found.plan(Path(place)))
 
 
 @main.command("dataset")
@@ -189,11 +229,7 @@ def show_dataset(context: Context, dataset: str) -> None:
         [row for of_task in found for row in of_task.rows()],
         {"task": "Task", "label": "Label", "train": "Train", "test": "Test", "holdout": "Holdout"},
     )
-    told = [sentence for of_task in found for sentence in of_task.told()]
-    for sentence in told[:MOST_NAMED]:
-        context.say(sentence)
-    if len(told) > MOST_NAMED:
-        context.say(f"and {len(told) - MOST_NAMED} more: ground_truth.json of the run has all")
+    context.tell(sentence for of_task in found for sentence in of_task.told())
 
 
 @main.command("export")
@@ -214,11 +250,7 @@ def export_dataset(context: Context, dataset: str, form: str, out: Path | None) 
 
 def _show_incoming(context: Context, found: incoming.Incoming, is_sure: bool) -> None:
     """Say what a folder was recognised as, show it, and ask. Raises CommandRefused."""
-    told = list(found.told())
-    for sentence in told[:MOST_NAMED]:
-        context.say(sentence)
-    if len(told) > MOST_NAMED:
-        context.say(f"and {len(told) - MOST_NAMED} more")
+    context.tell(found.told())
     if sheet := found.contact_sheet():
         path = Path(f"{found.dataset}-contact-sheet.jpg")
         path.write_bytes(sheet)
@@ -232,11 +264,12 @@ def _send(
 ) -> None:
     with _counting(context, "Checking", len(given.files)) as advance:
         given = upload.checked(given, advance, context.stack.mask_rules)
-    _tell(context, given)
+    for sentence in given.sentences():
+        context.say(sentence)
     if given.problems and not skip_bad:
         count = counted(len(given.problems), "file")
         raise CommandRefused(f"{count} cannot be used as they are; nothing was sent. Correct them, or --skip-bad.")
-    if not any(parse_upload(key).kind == "image" for key in given.files):
+    if not given.has_pictures:
         raise CommandRefused(f"There are no pictures below {folder}.")
     s3, bucket = context.session.client("s3"), context.stack.outputs["DataBucketName"]
     before = context.stack.batches_seen(given.dataset)
@@ -275,19 +308,6 @@ def _await_the_stack(
             send(probe)
             again_at = time.monotonic() + NOTICE_SECONDS
         time.sleep(POLL_SECONDS)
-
-
-def _tell(context: Context, given: upload.Plan) -> None:
-    """Say what is wrong with files, what was skipped, and what is worth knowing."""
-    problems = list(given.problems.items())
-    for name, problem in problems[:MOST_NAMED]:
-        context.say(f"{name}: {problem}")
-    if len(problems) > MOST_NAMED:
-        context.say(f"and {len(problems) - MOST_NAMED} more files with a problem")
-    if given.skipped:
-        context.say(f"Skipped, for they are no pictures: {some(given.skipped)}")
-    for remark in given.remarks:
-        context.say(f"Worth knowing: {remark}")
 
 
 def _tidy(context: Context, s3: Any, bucket: str, given: upload.Plan, deletes: bool, is_sure: bool) -> int:

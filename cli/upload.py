@@ -17,9 +17,10 @@ from mlops.dataset import datasets
 from mlops.dataset.annotations import annotate
 from mlops.dataset.keys import KeyRefused, annotations_key, dataset_of, dataset_prefix, parse_upload, settings_key
 from mlops.pictures.looking import MOST_BYTES_OF_A_FILE, MaskRules, look
-from mlops.words import counted
+from mlops.words import counted, some
 
 PARALLEL = 8
+MOST_NAMED = 50
 MAX_KEY_BYTES = 1024
 Advance = Callable[[], object]
 
@@ -37,7 +38,7 @@ class Plan:
     """What is to be sent, by key, and what is wrong, by file.
 
     Most files with a problem are not sent; `skipped` are those that are no content, `remarks` what is worth knowing,
-    `contents` what the files hold, by key, once they were looked at.
+    `contents` what the files hold, by key, and `tasks` what they can be trained for, once they were looked at.
     """
 
     dataset: str
@@ -46,9 +47,24 @@ class Plan:
     skipped: Sequence[str] = ()
     remarks: Sequence[str] = ()
     contents: Mapping[str, Content] = field(default_factory=dict)
+    tasks: Sequence[str] = ()
 
     def key_of(self, name: str) -> str:
         return f"{dataset_prefix(self.dataset)}{name}"
+
+    @property
+    def has_pictures(self) -> bool:
+        return any(parse_upload(key).kind == "image" for key in self.files)
+
+    def sentences(self) -> Iterator[str]:
+        """What is wrong with files, what was skipped, and what is worth knowing."""
+        problems = list(self.problems.items())
+        yield from (f"{name}: {problem}" for name, problem in problems[:MOST_NAMED])
+        if len(problems) > MOST_NAMED:
+            yield f"and {len(problems) - MOST_NAMED} more files with a problem"
+        if self.skipped:
+            yield f"Skipped, for they are no pictures: {some(self.skipped)}"
+        yield from (f"Worth knowing: {remark}" for remark in self.remarks)
 
 
 def plan(folder: Path, dataset: str) -> Plan:
@@ -119,6 +135,7 @@ def checked(given: Plan, advance: Advance = lambda: None, rules: MaskRules | Non
         files={key: path for key, path in given.files.items() if key not in left_out},
         problems={**given.problems, **dict(sorted(named.items()))},
         remarks=together.remarks,
+        tasks=together.tasks,
         contents={key: content for key, (_, content) in found.items() if content},
     )
 
@@ -145,8 +162,12 @@ def _content(data: bytes) -> Content:
 
 @dataclass(frozen=True)
 class _Together:
-    """What files are to each other, by key: which are refused, which images lack a mask, and what is worth knowing."""
+    """What files are to each other, by key: which are refused, which images lack a mask, and what is worth knowing.
 
+    `tasks` are what will be trained on them.
+    """
+
+    tasks: Sequence[str]
     refused: Mapping[str, str]
     lacking: Mapping[str, str]
     remarks: Sequence[str]
@@ -169,7 +190,7 @@ def _together(given: Plan, records: Sequence[Mapping[str, Any]]) -> _Together:
         refused |= {mask.key: found.problems[mask.key] for mask in dataset.masks if mask.key in found.problems}
     if dataset.problem:
         refused[settings] = dataset.problem
-    return _Together(refused, lacking, remarks)
+    return _Together(dataset.tasks, refused, lacking, remarks)
 
 
 def _annotations(given: Plan, keys: Collection[str]) -> datasets.Annotations:

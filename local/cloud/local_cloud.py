@@ -22,7 +22,7 @@ from local.cloud.sam import CREDENTIALS, NO_USER_CONFIG, PACKAGES_BUCKET, REGION
 
 STATE = ROOT / "build" / "cloud"
 PID_FILE = "cloud.pid"
-LAUNCHER = Path(__file__).with_name("ministack_launcher.py")
+LAUNCHER = ROOT / "local" / "launcher" / "__main__.py"
 READY_SECONDS = 60.0
 # Whoever polls may miss a passing state as on AWS; nobody waits for one.
 TRANSITION_SECONDS = 0.05

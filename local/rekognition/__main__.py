@@ -10,15 +10,15 @@ from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
-from local.rekognition.faults import Fault, Faults
-from local.rekognition.lifecycle import Lifecycle
-from local.rekognition.server import listen, serve
-from local.rekognition.service import Service
-from local.rekognition.settings import Quotas, Settings
-from local.rekognition.signatures import Keyring
-from local.rekognition.store import ModelFiles, Store
-from local.rekognition.throttle import ControlPlaneThrottle
-from local.rekognition.wire import create_app
+from local.rekognition.access.faults import Fault, Faults
+from local.rekognition.access.settings import Quotas, Settings
+from local.rekognition.access.signatures import Keyring
+from local.rekognition.access.throttle import ControlPlaneThrottle
+from local.rekognition.api.server import listen, serve
+from local.rekognition.api.wire import create_app
+from local.rekognition.operations.service import Service
+from local.rekognition.state.store import ModelFiles, Store
+from local.rekognition.transitions.lifecycle import Lifecycle
 
 _QUOTA_SWITCHES = {
     "trainings": ("--max-trainings", "trainings at once"),

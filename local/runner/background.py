@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from cli.stack import Stack
 from local.cloud import LocalCloud, ProcessFailedError, holder_of
-from local.cloud.ministack_launcher import with_local_links
 from local.cloud.sam import ROOT
+from local.launcher.outbox import with_local_links
 from local.runner.console import Display
 from local.runner.demo import STACK, deploy
 from local.runner.running import FACTS, read_facts, running_cloud

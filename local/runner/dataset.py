@@ -1,14 +1,18 @@
-"""Pictures for the demo, and their way into the data bucket."""
+"""Pictures for the demo, on the way that `mlops upload` takes."""
 
+import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-PARALLEL_UPLOADS = 8
+from cli import incoming
+from cli.stack import CommandRefused
+from cli.upload import Plan, plan, send
+from mlops.dataset.keys import settings_key
+from mlops.pictures.looking import MaskRules
 
 Progress = Callable[[int, int], None]
 
@@ -25,12 +29,23 @@ def dataset_name(folder: Path) -> str:
     return name
 
 
-def images_in(folder: Path) -> list[Path]:
-    """All images and masks below `folder`, sorted; raises DatasetError when there are none."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    if not found:
-        raise DatasetError(f"There are no {', '.join(IMAGE_SUFFIXES)} images below {folder}.")
-    return found
+def plan_of(folder: Path, tasks: Sequence[str], place: Path) -> Plan:
+    """What there is to send of a folder in any layout that `mlops upload` recognises.
+
+    Its dataset.json, even if it has none, and its annotation manifest are written below `place`. Raises DatasetError
+    when there are no pictures.
+    """
+    name = dataset_name(folder)
+    try:
+        known = incoming.recognise(folder, name, None, MaskRules(), {})
+    except CommandRefused as refused:
+        raise DatasetError(str(refused)) from refused
+    found = known.plan(place) if known else plan(folder, name)
+    if not found.has_pictures:
+        raise DatasetError(f"There are no pictures below {folder}.")
+    settings = place / "dataset.json"
+    settings.write_text(json.dumps(settings_of(folder, tasks)), encoding="utf-8")
+    return replace(found, files={**found.files, settings_key(found.dataset): settings})
 
 
 def settings_of(folder: Path, tasks: Sequence[str] = ()) -> dict[str, Any]:
@@ -43,22 +58,10 @@ def settings_of(folder: Path, tasks: Sequence[str] = ()) -> dict[str, Any]:
     return {**settings, "tasks": list(tasks)} if tasks else settings
 
 
-def tasks_of(folder: Path, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """What will be trained: what the settings name, or else detection only where there are masks."""
-    has_masks = any(path.name.lower().endswith("_mask.png") for path in (folder / "ground_truth").rglob("*"))
-    return tuple(settings.get("tasks") or (("classification", "detection") if has_masks else ("classification",)))
-
-
-def upload(s3: Any, folder: Path, bucket: str, name: str, settings: Mapping[str, Any], progress: Progress) -> None:
-    """Upload `folder` as datasets/<name>/ in its own layout; dataset.json last, which starts the runs at once."""
-    images, prefix = images_in(folder), f"datasets/{name}"
-
-    def put(image: Path) -> None:
-        s3.upload_file(str(image), bucket, f"{prefix}/{image.relative_to(folder).as_posix()}")
-
-    with ThreadPoolExecutor(PARALLEL_UPLOADS) as pool:
-        _report(pool.map(put, images), len(images), progress)
-    s3.put_object(Bucket=bucket, Key=f"{prefix}/dataset.json", Body=json.dumps(settings).encode())
+def upload(s3: Any, bucket: str, given: Plan, progress: Progress) -> None:
+    """Send everything, also what is there; dataset.json last, which starts the runs at once."""
+    number, total = itertools.count(1), len(given.files)
+    send(s3, bucket, given, list(given.files), lambda: progress(next(number), total))
 
 
 def download(s3: Any, bucket: str, prefix: str, folder: Path) -> int:
@@ -70,8 +73,3 @@ def download(s3: Any, bucket: str, prefix: str, folder: Path) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         s3.download_file(bucket, key, str(target))
     return len(keys)
-
-
-def _report(results: Iterable[None], total: int, progress: Progress) -> None:
-    for done, _ in enumerate(results, start=1):
-        progress(done, total)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +14,17 @@ from typing import Any
 
 from cli.decide import approval_link, approve
 from cli.stack import Stack
+from cli.upload import Plan, checked
 from local import pictures
 from local.cloud import CloudAccess, LocalCloud, Mail
 from local.cloud.sam import ROOT
 from local.runner.console import Display
-from local.runner.dataset import dataset_name, download, images_in, settings_of, tasks_of, upload
+from local.runner.dataset import DatasetError, download, plan_of, upload
 from local.runner.memory import memory_by_function
 from local.runner.running import running_cloud
 from local.runner.summary import summarise
 from local.runner.timing import Phases, time_of
+from mlops.dataset.keys import settings_key
 from mlops.records.runs import Run
 
 STACK = "rekognition-mlops"
@@ -50,23 +53,22 @@ class DemoOptions:
 def run_demo(options: DemoOptions, display: Display) -> int:
     """Exit code 0 when every task reached production, else 1. A local cloud that runs already is used, and stays.
 
-    Raises DatasetError when the dataset has no images.
+    Raises DatasetError when the dataset cannot be used.
     """
     started, since = time.monotonic(), datetime.now(UTC)
-    if options.dataset:
-        images_in(options.dataset)
-    # Pictures are drawn while the stack is built and deployed, most of which leaves a processor free.
+    # Pictures are drawn and looked into while the stack is built and deployed, most of which leaves a processor free.
     phases = Phases()
-    with ThreadPoolExecutor(1) as aside, contextlib.ExitStack() as stack:
-        drawing = aside.submit(prepare_pictures, options, display)
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(1) as aside, contextlib.ExitStack() as stack:
+        if options.dataset:
+            plan_of(options.dataset, options.tasks, Path(place))
+        preparing = aside.submit(prepare, options, display, Path(place))
         cloud, outputs = stack.enter_context(cloud_with_stack(display, phases))
         with phases("pictures, beyond that"):
-            folder = drawing.result()
-        name = dataset_name(folder)
-        settings = settings_of(folder, options.tasks)
-        journey = Journey(Stack(STACK, cloud), name, tasks_of(folder, settings), cloud.mails, display, since)
-        with phases("upload"), display.counting(f"Uploading {name}") as progress:
-            upload(cloud.client("s3"), folder, outputs["DataBucketName"], name, settings, progress)
+            given = preparing.result()
+        say_what_is_wrong(given, display)
+        journey = Journey(Stack(STACK, cloud), given.dataset, tuple(given.tasks), cloud.mails, display, since)
+        with phases("upload"), display.counting(f"Uploading {given.dataset}") as progress:
+            upload(cloud.client("s3"), outputs["DataBucketName"], given, progress)
         with phases("runs"), display.following():
             problem = journey.travel()
         report(cloud, outputs, journey, Timing(time.monotonic() - started, phases.seconds))
@@ -87,16 +89,27 @@ def cloud_with_stack(display: Display, phases: Phases) -> Iterator[tuple[CloudAc
         yield cloud.access, deploy(cloud, display, phases)
 
 
-def prepare_pictures(options: DemoOptions, display: Display) -> Path:
-    """The folder to upload."""
-    if options.dataset:
-        return options.dataset
+def prepare(options: DemoOptions, display: Display, place: Path) -> Plan:
+    """Draw pictures, unless there are some, and look into every file as `mlops upload` does."""
+    if not options.dataset:
+        draw_pictures(options, display)
+    return checked(plan_of(options.dataset or SAMPLE, options.tasks, place))
+
+
+def draw_pictures(options: DemoOptions, display: Display) -> None:
     shutil.rmtree(SAMPLE, ignore_errors=True)
     with display.counting("Making pictures") as progress:
         pictures.generate(
             SAMPLE, seed=options.seed, good=options.good, per_defect=options.per_defect, progress=progress
         )
-    return SAMPLE
+
+
+def say_what_is_wrong(given: Plan, display: Display) -> None:
+    """The rest goes its way, as with `mlops upload --skip-bad`; raises DatasetError when the rest is of no use."""
+    for sentence in given.sentences():
+        display.say(sentence)
+    if not given.has_pictures or settings_key(given.dataset) not in given.files:
+        raise DatasetError("Nothing was sent.")
 
 
 def deploy(cloud: LocalCloud, display: Display, phases: Phases) -> dict[str, str]:

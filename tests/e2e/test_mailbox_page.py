@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from local.cloud.mail import read_mails
-from local.cloud.ministack_launcher import _post
+from local.launcher.outbox import _post
 from local.mailbox.__main__ import mailbox
 from tests.e2e.browser import faults, look
 

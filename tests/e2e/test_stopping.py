@@ -12,7 +12,7 @@ from tests.e2e.system import QUICK, System, eventually, started_system
 
 pytestmark = pytest.mark.e2e
 
-SLOW = (*QUICK, "--transition-seconds", "6")
+SLOW = (*QUICK, "--transition-seconds", "4")
 ANSWERS = {"refused": (), "taken": ("--stop-while-starting",)}
 HELD, GONE = ("STARTING", "RUNNING"), ("STOPPING", "STOPPED")
 

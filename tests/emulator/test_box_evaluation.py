@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from local.rekognition.boxes import Box
-from local.rekognition.evaluation import EvaluationContext, summary_document, truth_manifest
-from local.rekognition.manifest import ManifestLine, parse_line
-from local.rekognition.models import Found
-from local.rekognition.object_boxes import BoxEvaluation, LabelCurve, evaluate
+from local.rekognition.learning.evaluation import EvaluationContext, summary_document, truth_manifest
+from local.rekognition.learning.models import Found
+from local.rekognition.learning.object_boxes import BoxEvaluation, LabelCurve, evaluate
+from local.rekognition.manifests.manifest import ManifestLine, parse_line
 from tests.emulator.datasets import boxes_line
 
 ENDED = datetime(2026, 3, 4, 11, 20, 31, 123456, UTC)

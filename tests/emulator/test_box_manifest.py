@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from local.rekognition.boxes import Box
-from local.rekognition.manifest import ManifestLine, parse_line, parse_manifest
+from local.rekognition.manifests.manifest import ManifestLine, parse_line, parse_manifest
 from local.rekognition.use_case import UseCase
 from tests.emulator.datasets import boxes_line, line
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from local.cloud import LocalCloud
-from local.cloud.ministack_launcher import rekognition_permissions
+from local.launcher.custom_labels import rekognition_permissions
 from tests.emulator.roles import assumed
 
 TEMPLATE = """

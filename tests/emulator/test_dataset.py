@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from local.rekognition import limits
-from local.rekognition.dataset import Dataset, bucket_codes, can_split, read_dataset, split, with_images
-from local.rekognition.failures import ManifestFileError
-from local.rekognition.inspection import inspect
-from local.rekognition.manifest import parse_manifest
-from local.rekognition.storage import ObjectStorage, Reason, StorageError
+from local.rekognition.manifests.dataset import Dataset, bucket_codes, can_split, read_dataset, split, with_images
+from local.rekognition.manifests.failures import ManifestFileError
+from local.rekognition.manifests.inspection import inspect
+from local.rekognition.manifests.manifest import parse_manifest
+from local.rekognition.manifests.storage import ObjectStorage, Reason, StorageError
 from tests.emulator.datasets import boxes_line, line, picture
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.rekognition.evaluation import Evaluation, EvaluationContext, summary_document, truth_manifest
-from local.rekognition.image_labels import best_threshold, confusion_matrix, evaluate
-from local.rekognition.manifest import parse_line
+from local.rekognition.learning.evaluation import Evaluation, EvaluationContext, summary_document, truth_manifest
+from local.rekognition.learning.image_labels import best_threshold, confusion_matrix, evaluate
+from local.rekognition.manifests.manifest import parse_line
 from tests.emulator.datasets import line
 
 ENDED = datetime(2026, 3, 4, 11, 20, 31, 123456, UTC)

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from local.rekognition.validation import service_model
+from local.rekognition.access.validation import service_model
 from tests.emulator.chance import Chance
 from tests.emulator.clients import begin_training, new_name, new_project, settled, start, train
 from tests.emulator.conformance.requests import OPERATIONS, requests_about_nothing

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.rekognition.failures import ManifestFileError
-from local.rekognition.manifest import ManifestLine, manifest_text, parse_line, parse_manifest
+from local.rekognition.manifests.failures import ManifestFileError
+from local.rekognition.manifests.manifest import ManifestLine, manifest_text, parse_line, parse_manifest
 from tests.emulator.datasets import line
 
 

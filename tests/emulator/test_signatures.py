@@ -12,9 +12,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials as Keys
 
+from local.rekognition.access.identity import Credentials
+from local.rekognition.access.signatures import Key, Keyring
 from local.rekognition.errors import ServiceError
-from local.rekognition.identity import Credentials
-from local.rekognition.signatures import Key, Keyring
 from tests.emulator.clients import begin_training, error_code, error_code_of, new_project, settled
 from tests.emulator.processes import REGION, RunningService
 

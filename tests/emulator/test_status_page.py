@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.rekognition.status_page import duration, mood
+from local.rekognition.api.status_page import duration, mood
 from tests.e2e.browser import faults, look
 from tests.emulator.clients import new_project
 from tests.emulator.processes import RunningService

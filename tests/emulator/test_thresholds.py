@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.rekognition import image_labels, object_boxes
-from local.rekognition.models import own_cuts
-from local.rekognition.thresholds import assumed_threshold
+from local.rekognition.learning import image_labels, object_boxes
+from local.rekognition.learning.models import own_cuts
+from local.rekognition.learning.thresholds import assumed_threshold
 
 Samples = Sequence[tuple[float, bool]]
 

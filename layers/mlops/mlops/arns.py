@@ -2,8 +2,10 @@
 
 
 def project_name(arn: str) -> str:
+    """The name of the project that an ARN of a project or version is in."""
     return arn.split("/")[1]
 
 
 def account_of(arn: str) -> str:
+    """The twelve digits of the account that an ARN is in."""
     return arn.split(":")[4]

@@ -19,6 +19,7 @@ class Event:
     detail_type: ClassVar[str]
 
     def as_detail(self) -> dict[str, Any]:
+        """The event's `detail` as it is put."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     def as_entry(self, stack_arn: str) -> dict[str, Any]:
@@ -51,6 +52,7 @@ class _OfStage(Event):
 
     @property
     def ref(self) -> StageRef:
+        """The stage that the event is about."""
         return StageRef(self.run_id, self.dataset, self.task, self.stage, self.environment)
 
 

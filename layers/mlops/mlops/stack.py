@@ -42,14 +42,17 @@ class Stack:
 
     @classmethod
     def from_env(cls) -> "Stack":
+        """The stack by the environment of the function that runs."""
         return cls(os.environ)
 
     @property
     def arn(self) -> str:
+        """The ARN that events of this stack name, for several stacks share the bus."""
         return self.variables["STACK_ID"]
 
     @property
     def name(self) -> str:
+        """The name that somebody gave it."""
         return self.variables["STACK_ID"].split("/")[1]
 
     @property
@@ -59,14 +62,17 @@ class Stack:
 
     @property
     def idempotency_table(self) -> str:
+        """The table of Powertools Idempotency."""
         return self.variables["IDEMPOTENCY_TABLE"]
 
     @property
     def data_bucket(self) -> str:
+        """The name of the bucket for pictures."""
         return self.variables["DATA_BUCKET"]
 
     @property
     def artifacts_bucket(self) -> str:
+        """The name of the bucket for what runs make."""
         return self.variables["ARTIFACTS_BUCKET"]
 
     def results_bucket(self, environment: str) -> str:
@@ -85,10 +91,12 @@ class Stack:
 
     @property
     def topic(self) -> str:
+        """The ARN of the topic for e-mails."""
         return self.variables["TOPIC_ARN"]
 
     @property
     def parameter_prefix(self) -> str:
+        """Where the SSM parameters of released models begin."""
         return self.variables["PARAMETER_PREFIX"]
 
     @property
@@ -111,22 +119,27 @@ class Stack:
 
     @property
     def poll_seconds(self) -> int:
+        """How often what is waited for is looked at."""
         return int(self.variables["POLL_SECONDS"])
 
     @property
     def deadline_hours(self) -> int:
+        """After so long a training, copy or start has failed."""
         return int(self.variables["DEADLINE_HOURS"])
 
     @property
     def lease_minutes(self) -> int:
+        """How long a model may run for one test."""
         return int(self.variables["LEASE_MINUTES"])
 
     @property
     def approval_days(self) -> int:
+        """How long a link can be used."""
         return int(self.variables["APPROVAL_DAYS"])
 
     @property
     def approval_url(self) -> str:
+        """Where links lead, without their token."""
         return self.variables["APPROVAL_URL"]
 
     @property
@@ -153,18 +166,22 @@ class Stack:
         return dict(self._json("GATES")[task])
 
     def inference_limits_of(self, task: str) -> dict[str, float]:
+        """What an inference test of a task must reach or keep to, by name."""
         return dict(self._json("INFERENCE_LIMITS")[task])
 
     @property
     def match_iou(self) -> float:
+        """From which overlap on a found box is right."""
         return float(self.variables["MATCH_IOU"])
 
     @property
     def tolerated_loss(self) -> float:
+        """How much macro F1 a candidate may lose against production."""
         return float(self.variables["TOLERATED_LOSS"])
 
     @property
     def test_images_per_label(self) -> int:
+        """How many images of a label a test asks about at most."""
         return int(self.variables["TEST_IMAGES_PER_LABEL"])
 
     def _json(self, name: str) -> dict[str, Any]:

@@ -48,9 +48,11 @@ class StageRef:
     environment: str = "development"
 
     def at(self, stage: str, environment: str | None = None) -> "StageRef":
+        """Another stage of the same run, in the same environment unless another is named."""
         return StageRef(self.run_id, self.dataset, self.task, stage, environment or self.environment)
 
     def as_detail(self) -> dict[str, Any]:
+        """The fields by which events and messages name a stage."""
         names = ("run_id", "dataset", "task", "stage", "environment")
         return {name: str(getattr(self, name)) for name in names}
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -24,6 +25,7 @@ from tests.unit.cli.test_commands import (  # noqa: F401
     outputs,
     png,
     put_run,
+    replace_client,
 )
 
 COCO = {
@@ -104,6 +106,56 @@ def test_labels_are_renamed_and_those_that_mean_no_defect_lose_their_boxes(
     first = parse_lines(sent(outputs, "datasets/boards/annotations.manifest").decode())[1]
 
     assert first["bounding-box-metadata"]["class-map"] == {"0": "Kratzer"}
+
+
+PROJECT = "arn:aws:rekognition:eu-west-1:123456789012:project/old/1"
+
+
+def project_with(datasets: dict[str, list[dict[str, Any]]]) -> Any:
+    """A client of Custom Labels that knows one project with these lines, by type of the dataset."""
+    described = [{"DatasetType": kind, "DatasetArn": kind} for kind in datasets]
+    paginate = lambda DatasetArn: [{"DatasetEntries": list(map(json.dumps, datasets[DatasetArn]))}]  # noqa: E731, N803
+    return SimpleNamespace(
+        describe_projects=lambda **_: {"ProjectDescriptions": [{"Datasets": described}]},
+        get_paginator=lambda _: SimpleNamespace(paginate=paginate),
+    )
+
+
+def entry_of(number: int, label: str) -> dict[str, Any]:
+    metadata = {"class-name": label, "confidence": 1, "type": "groundtruth/image-classification"}
+    key = "../up.png" if number == 3 else f"console/{number}.png"
+    return {"source-ref": f"s3://parts-data/{key}", "label": number % 2, "label-metadata": metadata}
+
+
+def test_the_datasets_of_a_project_come_in_with_their_sides(
+    mlops: Any,  # noqa: F811
+    outputs: dict[str, str],  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [entry_of(number, ("good", "scratch")[number % 2]) for number in range(4)]
+    for number, line in enumerate(lines):
+        key = line["source-ref"].removeprefix("s3://parts-data/")
+        boto3.client("s3").put_object(Bucket="parts-data", Key=key, Body=png(50 + number))
+    replace_client(monkeypatch, "rekognition", project_with({"TRAIN": lines[:2], "TEST": lines[2:]}))
+
+    assert mlops("upload", PROJECT, "old", "--yes").exit_code == 0
+    written = parse_lines(sent(outputs, "datasets/old/annotations.manifest").decode())
+    assert {line["source-ref"]: line["side"] for line in written} == {
+        "images/parts-data/console/0.png": "train",
+        "images/parts-data/console/1.png": "train",
+        "images/parts-data/console/2.png": "test",
+        "images/parts-data/__/up.png": "test",
+    }
+
+
+def test_a_project_without_datasets_is_refused(mlops: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    replace_client(monkeypatch, "rekognition", project_with({}))
+    result = mlops("upload", PROJECT, "old")
+
+    assert result.exit_code == 1
+    assert "has no datasets" in result.output
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,15 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from PIL import Image
 from rich.console import Console
 
 from cli.stack import Stack
+from cli.upload import Plan, checked
 from local.cloud import Mail
 from local.runner import demo
 from local.runner.console import Display
-from local.runner.dataset import DatasetError, dataset_name, download, settings_of, tasks_of, upload
+from local.runner.dataset import DatasetError, download, plan_of, settings_of, upload
 from local.runner.demo import Journey
 from local.runner.memory import FunctionMemory, memory_by_function
 from local.runner.summary import summarise
@@ -243,8 +245,8 @@ def test_upload_keeps_the_layout_and_sends_the_settings_last(tmp_path: Path) -> 
     s3, counts = boto3.client("s3"), []
     s3.create_bucket(Bucket="data")
 
-    folder = tmp_path / "Line A"
-    upload(s3, folder, "data", dataset_name(folder), settings_of(folder), lambda *count: counts.append(count))
+    given = plan_of(tmp_path / "Line A", (), tmp_path)
+    upload(s3, "data", given, lambda *count: counts.append(count))
     number = download(s3, "data", "datasets/", tmp_path / "copy")
 
     copied = sorted(path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*.*"))
@@ -254,12 +256,28 @@ def test_upload_keeps_the_layout_and_sends_the_settings_last(tmp_path: Path) -> 
         "datasets/line-a/train/good/1.png",
     ]
     assert (tmp_path / "copy/datasets/line-a/dataset.json").read_bytes() == b"{}"
-    assert (number, counts) == (3, [(1, 2), (2, 2)])
+    assert (number, counts) == (3, [(1, 3), (2, 3), (3, 3)])
 
 
-def test_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"no \.png, \.jpg, \.jpeg images"):
-        upload(boto3.client("s3"), tmp_path, "data", "line", {}, lambda *_: None)
+def test_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no pictures"):
+        plan_of(tmp_path, (), tmp_path)
+
+
+def test_demo_says_what_cannot_be_used_and_goes_on_without_it() -> None:
+    display, image = plain_display(), Path("1.png")
+    files = {"datasets/line/train/good/1.png": image, "datasets/line/dataset.json": image}
+
+    demo.say_what_is_wrong(Plan("line", files, {"train/good/2.png": "is no picture"}), display)
+
+    assert "train/good/2.png: is no picture" in shown(display)
+
+
+def test_demo_ends_where_the_settings_cannot_be_used() -> None:
+    given = Plan("line", {"datasets/line/train/good/1.png": Path("1.png")}, {"dataset.json": "names no task"})
+
+    with pytest.raises(DatasetError, match="Nothing was sent"):
+        demo.say_what_is_wrong(given, plain_display())
 
 
 def test_memory_is_the_peak_of_each_function() -> None:
@@ -275,13 +293,17 @@ def test_memory_is_the_peak_of_each_function() -> None:
     assert memory_by_function(logs) == [FunctionMemory("training", 95, 256)]
 
 
-def test_detection_is_expected_where_there_are_masks(tmp_path: Path) -> None:
-    assert tasks_of(tmp_path, {}) == ("classification",)
-    (tmp_path / "ground_truth" / "bent").mkdir(parents=True)
-    (tmp_path / "ground_truth" / "bent" / "1_mask.PNG").write_bytes(b"x")
+@pytest.mark.parametrize("given", [(), ("detection",)])
+def test_detection_is_expected_where_there_are_masks(tmp_path: Path, given: tuple[str, ...]) -> None:
+    folder = tmp_path / "line"
+    for name in ("train/good/1.png", "train/bent/1.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (80, 72), len(name)).save(folder / name)
+    assert checked(plan_of(folder, given, tmp_path)).tasks == (given or ("classification",))
+    (folder / "ground_truth" / "bent").mkdir(parents=True)
+    Image.new("L", (80, 72), 255).save(folder / "ground_truth" / "bent" / "1_mask.png")
 
-    assert tasks_of(tmp_path, {}) == ("classification", "detection")
-    assert tasks_of(tmp_path, {"tasks": ["detection"]}) == ("detection",)
+    assert checked(plan_of(folder, given, tmp_path)).tasks == (given or ("classification", "detection"))
 
 
 def test_tasks_of_the_command_line_replace_those_of_the_folder(tmp_path: Path) -> None:

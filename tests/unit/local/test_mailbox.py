@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from local.cloud.mail import Mail, read_mails
-from local.cloud.ministack_launcher import _post
+from local.launcher.outbox import _post
 from local.mailbox.__main__ import mailbox
 from local.mailbox.page import paragraphs, render_list, render_mail, with_links
 

@@ -37,15 +37,19 @@ class Bucket:
         self.name = name
 
     def read(self, key: str) -> str:
+        """The text of an object in UTF-8. Raises ClientError when there is none."""
         return self.read_bytes(key).decode()
 
     def read_bytes(self, key: str) -> bytes:
+        """The bytes of an object. Raises ClientError when there is none."""
         return bytes(clients.client("s3").get_object(Bucket=self.name, Key=key)["Body"].read())
 
     def read_json(self, key: str) -> Any:
+        """The JSON document in an object. Raises ClientError when there is none."""
         return json.loads(self.read(key))
 
     def read_if_exists(self, key: str) -> str | None:
+        """The text of an object in UTF-8, None when there is none."""
         data = self.find(key)
         return None if data is None else data.decode()
 
@@ -89,10 +93,12 @@ class Bucket:
         return dict(self.list(key)).get(key, "")
 
     def write(self, key: str, content: str | bytes, content_type: str = "application/json") -> None:
+        """Write an object in place of any other of its key."""
         body = content.encode() if isinstance(content, str) else content
         clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
 
     def write_json(self, key: str, document: Any) -> None:
+        """Write a document so that the same one has the same bytes."""
         self.write(key, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
     def entries(self, prefix: str) -> Iterator[Mapping[str, Any]]:
@@ -113,8 +119,10 @@ class Bucket:
 
 
 def data_bucket() -> Bucket:
+    """Where people drop pictures."""
     return Bucket(stack.here().data_bucket)
 
 
 def artifacts_bucket() -> Bucket:
+    """Where runs leave what they make."""
     return Bucket(stack.here().artifacts_bucket)

@@ -23,6 +23,7 @@ _ROLE_SECONDS, _ROLE_CLIENT_SECONDS = 3600, 1800
 
 @cache
 def client(service: str) -> Any:
+    """A client with the function's own rights, made once."""
     return boto3.client(service, config=_config_of(service))  # type: ignore[call-overload]
 
 
@@ -52,8 +53,10 @@ def _config_of(service: str) -> Config:
 
 
 def code_of(error: ClientError) -> str:
+    """The code of an error that AWS answered, empty when it has none."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def message_of(error: ClientError) -> str:
+    """What AWS says about an error, without our wrapping."""
     return str(error.response.get("Error", {}).get("Message", "")) or str(error)

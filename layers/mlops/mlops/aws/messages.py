@@ -11,12 +11,14 @@ from mlops.events import Event
 
 def put_event(event: Event) -> None:
     """Put an event of this stack on the default bus. PutEvents reports refusals in its answer: RuntimeError."""
+    # PutEvents answers 200 also when it refused an entry.
     answer = clients.client("events").put_events(Entries=[event.as_entry(stack.here().arn)])
     if answer["FailedEntryCount"]:
         raise RuntimeError(f"EventBridge refused {event.detail_type!r}: {answer['Entries'][0].get('ErrorMessage')}")
 
 
 def send_message(queue_url: str, body: Mapping[str, Any], delay_seconds: int = 0) -> None:
+    """Send a message that arrives after so many seconds, 900 at most as SQS allows."""
     clients.client("sqs").send_message(
         QueueUrl=queue_url, MessageBody=json.dumps(body, sort_keys=True), DelaySeconds=min(delay_seconds, 900)
     )

@@ -27,6 +27,7 @@ class MaskRecord:
 
     @property
     def stem(self) -> str:
+        """What its image's file is called, without ending."""
         return stem_of(self.key, MASK_ENDING)
 
 
@@ -57,6 +58,7 @@ def annotate(images: Iterable[Image], masks: Iterable[MaskRecord], refused: Mapp
     listed, found = list(images), Annotations()
     given = list(masks)
     found.problems |= {mask.key: fault for mask in given if (fault := mask_fault(mask))}
+    # "Its mask cannot be used" helps more than "it has no mask".
     unusable = {_place(key): key for key in (*refused, *found.problems)}
     unmarked = [image for image in listed if not image.boxes]
     partners = _partners(unmarked, (mask for mask in given if mask.key not in found.problems), found.problems)

@@ -48,6 +48,7 @@ class Image:
 
     @property
     def stem(self) -> str:
+        """The name of its file without ending, by which a mask finds it."""
         return stem_of(self.key)
 
     @property
@@ -98,6 +99,7 @@ def image_of(row: Mapping[str, Any]) -> Image:
 
     Lines of earlier releases have one label, which is that of all boxes.
     """
+    # A rollback reads inventories that releases of years ago have written.
     labels = tuple(row["labels"]) if "labels" in row else (str(row["label"]),)
     boxes = tuple(LabeledBox(str(box.get("label", labels[0])), _box(box)) for box in row["boxes"])
     facts: dict[str, Any] = {name: row[name] for name in _FACTS if name in row}

@@ -78,6 +78,7 @@ def parse_upload(key: str) -> Upload:
         raise KeyRefused(
             f"rename the dataset {dataset!r}: up to 100 letters, digits, dots, dashes and underscores", kind
         )
+    # A manifest has one line an image, and some readers divide at more than line feeds.
     if key.splitlines() != [key]:
         raise KeyRefused("rename it: names of folders and files must stay on one line", kind)
     match place, others:
@@ -131,10 +132,12 @@ def mask_key(image_key: str, name: str) -> str:
 
 
 def dataset_prefix(dataset: str) -> str:
+    """Where everything of a dataset lies in the data bucket."""
     return f"{_DATASETS}/{dataset}/"
 
 
 def settings_key(dataset: str) -> str:
+    """Where the settings of a dataset lie."""
     return f"{dataset_prefix(dataset)}dataset.json"
 
 
@@ -149,6 +152,7 @@ def prepared_key(dataset: str, digest: str, extension: str) -> str:
 
 
 def run_key(run_id: str, name: str) -> str:
+    """Where an artifact of a run lies."""
     return f"{_RUNS}/{run_id}/{name}"
 
 

@@ -103,11 +103,13 @@ class _Dealer:
         self._given = {label: Counter[str]() for label in self.counts}
 
     def give(self, image: Image, side: str) -> None:
+        """Put an image on a side, which counts for all of its labels."""
         self.sides[image.key] = side
         for label in image.labels:
             self._given[label][side] += 1
 
     def best_for(self, label: str) -> str:
+        """The side that lacks most of a label."""
         quota = self._quotas[label]
         missing = {side: quota[side] - self._given[label][side] for side in SPLITS}
         # Training comes first where little is left to deal: an image that no model sees helps nobody.
@@ -132,6 +134,7 @@ def _deal(images: list[Image], settings: DatasetSettings, given: Mapping[str, st
                 waiting[label].add(name)
     for label in sorted(waiting, key=lambda label: (dealer.counts[label], label)):
         for name in sorted(waiting[label], key=_hash):
+            # A unit with several labels was dealt with the rarest of them.
             if units[name][0].key not in dealer.sides:
                 side = dealer.best_for(label)
                 for image in units[name]:

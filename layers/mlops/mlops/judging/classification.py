@@ -21,6 +21,7 @@ def measure(calls: Sequence[Call]) -> dict[str, Any]:
     takes_all = any(len(call.image.labels) > 1 for call in calls)
     answers = [_answer(call, takes_all=takes_all) for call in calls]
     scores = scores_of(answers, answers)
+    # What clean parts are called is judged apart: one false alarm costs a good part.
     clean = [answer for answer in answers if truths_of(answer) == [NORMAL]]
     right = sum(set(truths_of(answer)) == set(said_of(answer)) for answer in answers)
     return {

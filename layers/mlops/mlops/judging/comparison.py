@@ -18,6 +18,7 @@ def compare(task: str, candidate: Answers, production: Answers, least_iou: float
     Nobody has to run for it: what the version in production answered in its own test is on record, and an image that
     was held out stays so.
     """
+    # Answers on record stand for the version in production: it need not run for this.
     known = {answer["key"]: answer for answer in production}
     common = [answer for answer in candidate if _is_same(answer, known.get(answer["key"]))]
     theirs = [known[answer["key"]] for answer in common]

@@ -20,6 +20,7 @@ def measure(calls: Sequence[Call], least_iou: float) -> dict[str, Any]:
     """
     answers = [_answer(call, least_iou) for call in calls]
     marked = [answer for answer in answers if answer["truth"]]
+    # Mixed in, precision would change with how many clean parts somebody photographed.
     clean = [answer for answer in answers if not answer["truth"]]
     scores = _scores(marked)
     false_alarms = sum(len(answer["found"]) for answer in clean)

@@ -19,6 +19,7 @@ class Thresholds:
     by_label: Mapping[str, float] = field(default_factory=dict)
 
     def least(self, label: str) -> float:
+        """The least F1 of a label."""
         return self.by_label.get(label, self.label_f1)
 
 

@@ -22,6 +22,7 @@ class Score:
 
 
 def score(true_positives: int, false_positives: int, false_negatives: int) -> Score:
+    """Precision, recall and F1 from counts; what nothing is divided by is 0."""
     found, support = true_positives + false_positives, true_positives + false_negatives
     precision = true_positives / found if found else 0.0
     recall = true_positives / support if support else 0.0
@@ -63,6 +64,7 @@ def confusion_matrix(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, in
 
 
 def as_dicts(scores: Mapping[str, Score]) -> dict[str, dict[str, Any]]:
+    """Scores as they are written into results."""
     return {label: asdict(value) for label, value in scores.items()}
 
 

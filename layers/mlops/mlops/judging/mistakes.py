@@ -31,6 +31,7 @@ def plan(ref: StageRef, answers: Sequence[Answer]) -> list[dict[str, Any]]:
 
 
 def is_wrong(answer: Answer) -> bool:
+    """Whether an answer has a mistake that a person should look at."""
     return _verdict(answer) in ("missed", "false-alarm", "wrong")
 
 

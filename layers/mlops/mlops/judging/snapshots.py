@@ -21,6 +21,7 @@ def label_outcomes(snapshot: str, thresholds: Mapping[str, float]) -> Iterator[O
     for entry in parse_lines(snapshot):
         truth = {value["class-name"] for _, value in _metadata(entry, _TRUTH)}
         confidences = {value["class-name"]: float(value["confidence"]) for _, value in _metadata(entry, _PREDICTION)}
+        # A label that nobody said and that is not there is an outcome as well, for its precision.
         for label in truth | set(confidences) | set(thresholds):
             least = thresholds.get(label, _UNKNOWN_THRESHOLD)
             yield label, label in truth, _reaches(confidences.get(label, -1.0), least)

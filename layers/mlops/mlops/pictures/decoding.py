@@ -66,6 +66,7 @@ class Decoded:
 
     @property
     def is_lossy(self) -> bool:
+        """Whether the file's encoding had thrown details away already."""
         return self.format == "JPEG"
 
 

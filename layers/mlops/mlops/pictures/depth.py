@@ -117,6 +117,7 @@ def _on_ground(colours: npt.NDArray[np.uint8], alpha: Strip, ground: Ground) -> 
 
 
 def rows_a_strip(width: int) -> int:
+    """How many rows of so many pixels are worked on at once."""
     return max(_STRIP // width, 1)
 
 

@@ -33,6 +33,7 @@ def look_alikes(images: Sequence[Image], sides: Mapping[str, str]) -> LookAlikes
     """What looks alike from afar. It is a question, not a proof: a scratch is not seen from there."""
     by_key = {image.key: image for image in images}
     pairs = list(near({image.key: image.looks for image in images if image.looks}, _MOST_DIFFERENT))
+    # Under a fixed camera every part looks like every other, and a list of all pairs helps nobody.
     if len({key for pair in pairs for key in pair}) > _TOO_COMMON * len(images):
         return LookAlikes()
     apart = tuple((one, other) for one, other in pairs if sides[one] != sides[other])

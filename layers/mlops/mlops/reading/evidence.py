@@ -35,6 +35,7 @@ class Measure:
 
     @property
     def is_good(self) -> bool:
+        """Whether the number keeps to its limit; one that is not known is not good."""
         if self.value is None:
             return True
         return (reaches if self.bound == "at least" else keeps_to)(self.value, self.limit)

@@ -35,6 +35,7 @@ def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: Any) -> t
 
 
 def failure_mail(failed: PipelineStageFailed, bucket: str) -> tuple[str, str]:
+    """A stage that failed: why, and what to do."""
     text = render("failed.txt", detail=failed, bucket=bucket, next_step=next_step(failed.stage))
     subject = words.subject(f"FAILED: {failed.stage} of {failed.run_id}")
     return subject, _fitting(text, bucket, failed.run_id)

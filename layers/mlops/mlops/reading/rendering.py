@@ -28,6 +28,7 @@ def _environment() -> Environment:
 
 
 def render(name: str, **values: Any) -> str:
+    """A template as text; a name that it uses and nobody gives is an error."""
     return _environment().get_template(name).render(**values)
 
 

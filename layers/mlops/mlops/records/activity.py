@@ -30,6 +30,7 @@ class Contents:
 
     @staticmethod
     def of(dataset: str) -> "Contents":
+        """What the bucket has of a dataset now, by listing it."""
         found = [entry for entry in buckets.data_bucket().entries(dataset_prefix(dataset)) if dataset_of(entry["Key"])]
         etags = {entry["Key"]: entry["ETag"].strip('"') for entry in found}
         never = datetime.min.replace(tzinfo=UTC)

@@ -43,6 +43,7 @@ class Approval:
 
     @property
     def ref(self) -> StageRef:
+        """The stage that waits for the decision."""
         return StageRef(self.run_id, self.dataset, self.task, self.stage, self.environment)
 
     @property

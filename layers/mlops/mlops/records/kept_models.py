@@ -57,6 +57,7 @@ def kept(table: Table = OWN) -> set[str]:
 
 
 def slot(ref: StageRef) -> str:
+    """What a kept model is kept for: one a dataset, task and environment."""
     return f"{ref.dataset}#{ref.task}#{ref.environment}"
 
 

@@ -28,6 +28,7 @@ class Lease:
 
     @property
     def is_over(self) -> bool:
+        """Whether the model may not be used any more."""
         return self.expires_at <= stack.here().clock.time()
 
 

@@ -30,6 +30,7 @@ class Table:
         return _table() if self._given is None else self._given
 
     def get(self, pk: str, sk: str) -> Item | None:
+        """The item of a key, read consistently; None when there is none."""
         item = self._rows.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
         return dict(item) if item else None
 
@@ -66,6 +67,7 @@ class Table:
         return int(answer["Attributes"][name])
 
     def delete(self, pk: str, sk: str, condition: ConditionBase | None = None) -> bool:
+        """Delete an item; False when the condition does not hold."""
         return _held(lambda: self._rows.delete_item(Key={"pk": pk, "sk": sk}, **_when(condition))) is not None
 
     def query(self, pk: str, prefix: str = "") -> Iterator[Item]:

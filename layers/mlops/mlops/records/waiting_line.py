@@ -27,6 +27,7 @@ class Place:
 
     @property
     def is_alive(self) -> bool:
+        """Whether whoever lined up still comes back to ask."""
         patience = max(_PATIENCE * stack.here().poll_seconds, _LEAST_PATIENCE)
         return self.seen > (stack.here().clock.time() - patience) * 1000
 

@@ -123,4 +123,5 @@ def _pass_on(approval: Approval) -> None:
 
 
 def expiry_text(expires_at: int) -> str:
+    """When a link expires, as people read it."""
     return datetime.fromtimestamp(int(expires_at), UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -26,6 +26,7 @@ _TOLERANCE = 0.005
 def evaluate(change: ModelStatusChange, cause: str) -> None:
     """Judge a trained version; when it passes, start it for its inference test."""
     ref = runs.load(change.run_id, "eval_metric")
+    # A gate that passed has started a model; doing so twice would pay twice.
     if not runs.begin(ref, cause):
         return
     version = _trained(ref)

@@ -39,6 +39,7 @@ _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "
 def test(version_arn: str) -> None:
     """Test a running version and end the stage. It is stopped whatever happens, unless it passed and is to stay."""
     lease = leases.of(version_arn)
+    # Somebody started the model by hand, or the test is over: there is nothing to test for.
     if lease is None:
         return
     # What is tested is in the lease, whatever the event says.

@@ -12,6 +12,7 @@ from mlops.records import releases
 
 
 def notify(event: Mapping[str, Any]) -> None:
+    """Send the e-mail that an event calls for."""
     messages.send_mail(*_mail(KINDS[event["detail-type"]].of(event["detail"])))
 
 

@@ -1,0 +1,1 @@
+"""AWS JSON over HTTP, and a page for people."""

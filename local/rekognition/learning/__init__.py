@@ -1,0 +1,1 @@
+"""Training, testing and answering of both kinds of model; what an engine is."""

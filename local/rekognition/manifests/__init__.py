@@ -1,0 +1,1 @@
+"""What a model learns from: pictures in S3, the lines that name them, and what may be wrong with both."""

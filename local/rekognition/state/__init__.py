@@ -1,0 +1,1 @@
+"""What is remembered when the service ends, and how Describe shows it."""
