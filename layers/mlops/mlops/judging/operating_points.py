@@ -26,6 +26,8 @@ _WIDTH = 0.9
 # What leaving the service's own threshold costs, as a share of both costs, for one unit of log-odds and its square:
 # it decides where the test says nothing, and soon nothing more where it does.
 _LOYALTY = 0.02
+# The point of a label of which the service says nothing, as of its snapshot.
+UNKNOWN = 50.0
 _CUMULATIVE = NormalDist().cdf
 
 
@@ -180,7 +182,7 @@ def choose(answered: Answered, cost: Cost, service: float) -> float:
     own = _odds(service)
     known = [own, *right.places, *wrong.places]
     first, last = min(known) - 1, min(max(known) + 1, _odds(answered.right[len(answered.right) // 2]))
-    step = max(last - first, 0.0) / (_CANDIDATES - 1)
+    step: float = max(last - first, 0.0) / (_CANDIDATES - 1)
     candidates = [min(own, last), *(first + place * step for place in range(_CANDIDATES))]
     loyalty = _LOYALTY * (cost.escape + cost.overkill)
 
@@ -200,7 +202,7 @@ class _Blurred:
 
     def below(self, candidate: float) -> float:
         """How many answers a candidate is expected to leave out."""
-        return sum(count * _CUMULATIVE((candidate - place) / self.width) for place, count in self.places.items())
+        return math.fsum(count * _CUMULATIVE((candidate - place) / self.width) for place, count in self.places.items())
 
 
 def _blurred(confidences: Sequence[float]) -> _Blurred:
@@ -221,17 +223,17 @@ def _odds(confidence: float) -> float:
 
 def _within(point: float) -> float:
     """Rounded down, so that what had the point's confidence still counts."""
-    scale = 10**_PLACES
+    scale = 10.0**_PLACES
     return min(max(math.floor(round(point * scale, 6)) / scale, LEAST), MOST)
 
 
 def choose_all(
     answered: Mapping[str, Answered], service: Mapping[str, float], costs: Costs
 ) -> dict[str, dict[str, Any]]:
-    """For every label that the service knows: its point, the service's own, what it is chosen by, and the counts."""
+    """For every label: its point, the service's own, what it is chosen by, and the counts on the test images."""
     chosen = {}
-    for label, own in sorted(service.items()):
-        known, cost = answered.get(label, Answered((), (), 0)), costs.of(label)
+    for label in sorted({*service, *answered}):
+        known, cost, own = answered.get(label, Answered((), (), 0)), costs.of(label), service.get(label, UNKNOWN)
         point = choose(known, cost, own)
         chosen[label] = {
             "min_confidence": point,
@@ -274,6 +276,11 @@ def service_points_in(evaluation: Mapping[str, Any]) -> dict[str, float]:
     """The thresholds that the service assumed when it evaluated a version, 0 to 100."""
     assumed = (evaluation.get("service") or {}).get("assumed_thresholds") or {}
     return {str(label): 100 * float(value) for label, value in sorted(assumed.items())}
+
+
+def counts(confidence: float, label: str, points: Mapping[str, float]) -> bool:
+    """Whether an answer reaches the point of its label; without any points, whatever the service answers counts."""
+    return not points or reaches(confidence, points.get(label, UNKNOWN))
 
 
 def costs_of(
