@@ -278,6 +278,12 @@ def service_points_in(evaluation: Mapping[str, Any]) -> dict[str, float]:
     return {str(label): 100 * float(value) for label, value in sorted(assumed.items())}
 
 
+def published_by(result: Mapping[str, Any]) -> dict[str, float]:
+    """The operating points that a version was tested at, by its inference_test.json; empty of an earlier release's."""
+    tested = result.get("operating_points") or {}
+    return {str(label): float(facts["point"]) for label, facts in sorted(tested.items())}
+
+
 def counts(confidence: float, label: str, points: Mapping[str, float]) -> bool:
     """Whether an answer reaches the point of its label; without any points, whatever the service answers counts."""
     return not points or reaches(confidence, points.get(label, UNKNOWN))
