@@ -17,6 +17,7 @@ from mlops.events import (
     PipelineStageCompleted,
     PipelineStageRetry,
 )
+from mlops.judging import operating_points
 from mlops.models import projects, serving, sharing, watch
 from mlops.records import approvals, decisions, kept_models, leases, releases, results, runs
 from mlops.records.decisions import Decision
@@ -168,6 +169,7 @@ def release(completed: PipelineStageCompleted) -> None:
             comment=decision.comment,
             is_rollback=decision.is_rollback,
             released_at=runs.now(),
+            min_confidence=operating_points.published_by(result),
         )
     )
     # Everything below was done before: a redelivery must not stop a version that was released since.
