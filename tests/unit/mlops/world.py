@@ -68,6 +68,10 @@ SETTINGS = {
     "RUNNING_MODELS": "2",
     "PROJECT_MODELS": "100",
     "KEEP_MODELS": "20",
+    "REVIEW_URL": "https://page.example/review",
+    "REVIEW_SHARE": "2",
+    "REVIEWS_PER_DAY": "50",
+    "RETRAIN_AFTER": "50",
     "PARAMETER_PREFIX": "/s/models",
     "POWERTOOLS_METRICS_DISABLED": "true",
 }

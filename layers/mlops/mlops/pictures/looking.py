@@ -4,6 +4,7 @@ layer."""
 import hashlib
 import io
 from dataclasses import astuple, dataclass
+from decimal import Decimal
 from typing import Any
 
 from PIL import Image
@@ -13,6 +14,7 @@ from mlops.pictures.masks import read_mask
 from mlops.pictures.perceptual import perceptual_hash, thumbnail
 from mlops.pictures.png import PictureRefused
 from mlops.pictures.preparing import Prepared, Window, prepare
+from mlops.pictures.statistics import measure
 
 # A file of this size, its pixels and its copy fit into what `ingest` has.
 MOST_BYTES_OF_A_FILE = 250_000_000
@@ -54,6 +56,8 @@ def _image(upload: Upload, data: bytes, window: tuple[int, int] | None) -> Seen:
     shown = prepared.data or data
     facts: dict[str, Any] = {"width": prepared.width, "height": prepared.height, "size": len(shown)}
     facts |= {"format": _FORMATS[prepared.extension], **_looks(shown)}
+    # The table knows no floats.
+    facts["statistics"] = {name: Decimal(str(value)) for name, value in measure(shown).as_dict().items()}
     if prepared.data:
         digest = hashlib.sha256(prepared.data).hexdigest()
         facts |= {"picture": prepared_key(upload.dataset, digest, prepared.extension), "done": list(prepared.done)}
