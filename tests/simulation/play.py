@@ -1,7 +1,7 @@
 """One history, played: the real handlers, events that find them by the rules of the template, and what goes wrong.
 
-Everything happens in one thread and by simulated time. Two functions run interleaved when one is halted inside of a call
-to AWS: whatever is due meanwhile is delivered then and there.
+Everything happens in one thread and by simulated time. Two functions run interleaved when one is halted inside of a
+call to AWS: whatever is due meanwhile is delivered then and there.
 """
 
 import base64
@@ -34,17 +34,18 @@ from PIL import Image
 
 from mlops import stack
 from mlops.aws import clients, once, telemetry
+from mlops.reading import gallery
 from mlops.records import approvals, decisions, releases, runs, table
 from mlops.records.runs import Run
 from mlops.stack import Stack
 from mlops.stage import StageRef
-from mlops.stages import ground_truth, inference_test, ingest
+from mlops.stages import ground_truth, inference_test, ingest, report
 from tests.infrastructure import template
 from tests.simulation import cloud, time_of
 from tests.simulation.cloud import Client, CustomLabels, Objects, OnceRows, Outgoing, Rows, refused
 from tests.simulation.plans import HOUR, Action, Answer, Fault, Plan, clock
 from tests.unit.mlops.settling import OWN_SETTINGS
-from tests.unit.mlops.world import PROJECTS, SETTINGS, Killed
+from tests.unit.mlops.world import SETTINGS, Killed
 
 TASK = "classification"
 QUIET, POLL, LEASE = 120, 60, 30
@@ -693,7 +694,10 @@ class Play:
             patch.object(inference_test, "ThreadPoolExecutor", _OneAfterAnother),
             patch.object(inference_test, "random", SimpleNamespace(uniform=lambda _, most: most)),
             patch.object(ingest, "look", _look),
+            # Pictures and pages are drawn from what was read; what they look like decides nothing.
             patch.object(ground_truth, "write_overlays", lambda *_: {}),
+            patch.object(gallery, "_drawn", lambda *_: b"drawn"),
+            patch.object(report, "encoded", lambda name, **_: name.encode()),
             *(patch.object(module, "dt", shim) for module in (once_base, once_rows, datarecord, dynamodb)),
             patch.dict(os.environ),
         ]
@@ -753,6 +757,3 @@ def _is_throttle(fault: BaseException) -> bool:
         return clients.code_of(fault) in (*_THROTTLED.values(), "ThrottlingException")
     nested = getattr(fault, "exceptions", ()) or ([fault.__cause__] if fault.__cause__ else [])
     return any(_is_throttle(part) for part in nested)
-
-
-assert PROJECTS
