@@ -26,6 +26,7 @@ from urllib.parse import urlencode
 import numpy as np
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from aws_lambda_powertools.utilities.idempotency import base as once_base
+from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyKeyError
 from aws_lambda_powertools.utilities.idempotency.persistence import base as once_rows
 from aws_lambda_powertools.utilities.idempotency.persistence import datarecord, dynamodb
 from botocore.exceptions import ClientError
@@ -183,6 +184,8 @@ class Delivery:
     event: Any
     attempt: int = 0
     queue: str = ""
+    # What Lambda calls an invocation: every attempt at it has the same.
+    request: str = ""
     act: Callable[[], None] | None = None
 
 
@@ -331,6 +334,8 @@ class Play:
 
     def _deliver(self, delivery: Delivery) -> None:
         self.deliveries += 1
+        if not delivery.attempt:
+            delivery = replace(delivery, request=f"request{self.deliveries}")
         if delivery.act:
             self._in_process("person", delivery, delivery.act)
         elif delivery.queue:
@@ -375,7 +380,7 @@ class Play:
             function_name=function.name,
             memory_limit_in_mb=256,
             invoked_function_arn=f"arn:aws:lambda:eu-west-1:111122223333:function:{function.name}",
-            aws_request_id="request",
+            aws_request_id=delivery.request,
             get_remaining_time_in_millis=lambda: max(0, int((process.deadline - self.now) * 1000)),
         )
 
@@ -421,7 +426,9 @@ class Play:
     def _judge(self, process: Process, fault: Exception) -> None:
         """Whether an exception of a function is one that must be."""
         self.tell(f"{process.function} fails: {type(fault).__name__}: {str(fault)[:150]}")
-        if process.is_troubled or isinstance(fault, PermissionError) or _is_throttle(fault):
+        # Events that claim what nobody decided are refused, by the lack of a name as well.
+        is_refusal = isinstance(fault, PermissionError | IdempotencyKeyError)
+        if process.is_troubled or is_refusal or _is_throttle(fault):
             return
         self.blame(
             "functions raise nothing unforeseen", f"{process.function}: {type(fault).__name__}: {str(fault)[:300]}"
