@@ -27,7 +27,7 @@ def once(work: Callable[[], None], *, cause: str, context: Any) -> None:
     """Run `work` unless the same cause has been or is being worked off by this function.
 
     A second delivery that meets a running first one is dropped: if the first fails, it is delivered again itself. Such
-    an attempt has the request id of the first. It takes over, however long the first might still have run: that is dead.
+    an attempt has the request id of the first. It takes over, however long the first might have run: it is dead.
     """
     config = IdempotencyConfig(
         event_key_jmespath="cause",
