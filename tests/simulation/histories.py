@@ -28,18 +28,18 @@ def broken_in(seed: str) -> tuple[str, Broken]:
     return seed, outcome(plan_of(seed))[1]
 
 
-def seeds(seed: str, count: int) -> list[str]:
-    return [f"{seed}:{number}" for number in range(count)]
+def seeds(seed: str, count: int, first: int = 0) -> list[str]:
+    return [f"{seed}:{number}" for number in range(first, first + count)]
 
 
-def failures(seed: str, count: int, processes: int = 0) -> Iterator[tuple[str, Broken]]:
+def failures(seed: str, count: int, processes: int = 0, first: int = 0) -> Iterator[tuple[str, Broken]]:
     """The seeds of all histories in which a rule is broken, and which."""
     workers = processes or os.cpu_count() or 1
     if workers == 1:
-        yield from filter(_is_broken, map(broken_in, seeds(seed, count)))
+        yield from filter(_is_broken, map(broken_in, seeds(seed, count, first)))
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-        yield from filter(_is_broken, pool.map(broken_in, seeds(seed, count), chunksize=10))
+        yield from filter(_is_broken, pool.map(broken_in, seeds(seed, count, first), chunksize=10))
 
 
 def _is_broken(found: tuple[str, Broken]) -> bool:

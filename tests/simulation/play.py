@@ -467,7 +467,7 @@ class Play:
         if len(self.stack) >= _DEPTH:
             return
         if fault.kind == "twin":
-            self._deliver(replace(process.delivery))
+            self._deliver(replace(process.delivery, attempt=0))
         elif fault.kind == "sweep":
             self._deliver(Delivery("model_sweeper", {}))
         elif fault.kind == "pause":
@@ -518,6 +518,8 @@ class Play:
         process = self.stack[-1] if self.stack else None
         same = re.sub(r"token=[\w-]+|expires on [^\n]*", "", f"{subject}\n{text}")
         self.mails.append((subject, same, bool(process and process.is_troubled)))
+        if process and process.is_troubled:
+            self.excused_mails[same] += 1
         if process:
             process.mails.append(same)
         if found := re.search(r"\?token=([\w-]+)", text):
