@@ -18,7 +18,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     change = ModelStatusChange.of(event["detail"])
     logger.append_keys(run_id=change.run_id, environment=change.environment)
     lease = leases.of(change.version_arn)
-    if lease is None:
+    if lease is None or lease.is_for_inspection:
         logger.info("a late event: nothing is leased, nothing to test", version_arn=change.version_arn)
         return
     cause = f"{change.version_arn}@{lease.lease_id}"

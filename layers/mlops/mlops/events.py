@@ -190,10 +190,68 @@ class ModelsDeleted(Event):
     deleted_at: str
 
 
+@dataclass(frozen=True)
+class PartInspected(Event):
+    """A new picture has its verdict; the result file has the rest. `labels` are those that count, of either task."""
+
+    detail_type = "Part Inspected"
+
+    dataset: str
+    key: str
+    verdict: str
+    labels: tuple[str, ...] = ()
+    version_arns: tuple[str, ...] = ()
+    result: str = ""
+
+
+@dataclass(frozen=True)
+class ReviewAnswered(Event):
+    """A person said what a picture shows; `review` is the SHA-256 of its bytes, the record has the answer."""
+
+    detail_type = "Review Answered"
+
+    dataset: str
+    review: str
+
+
+@dataclass(frozen=True)
+class RetrainingRequested(Event):
+    """Somebody wants what was answered to become data now, and a run to begin."""
+
+    detail_type = "Retraining Requested"
+
+    dataset: str
+
+
+@dataclass(frozen=True)
+class DriftFound(Event):
+    """Inspected pictures do not look like those that trained, or are answered otherwise; the artifact has the rest."""
+
+    detail_type = "Drift Found"
+
+    dataset: str
+    measures: tuple[str, ...]
+    found_at: str
+    artifact: str = ""
+
+
+@dataclass(frozen=True)
+class ServingRefused(Event):
+    """Pictures wait, and no model is started for them, for these reasons."""
+
+    detail_type = "Serving Refused"
+
+    dataset: str
+    reasons: tuple[str, ...]
+    waiting: str
+    refused_at: str
+
+
 KINDS: Mapping[str, type[Event]] = {
     kind.detail_type: kind
     for kind in (
         *(ModelStatusChange, PipelineStageCompleted, PipelineStageFailed, PipelineStageRetry),
         *(ModelApprovalDecided, ModelReleased, ModelRollbackRequested, ModelsSwept, ModelsDeleted),
+        *(PartInspected, ServingRefused, ReviewAnswered, RetrainingRequested, DriftFound),
     )
 }

@@ -90,6 +90,16 @@ class Stack:
         return self.variables["STATUS_QUEUE_URL"]
 
     @property
+    def inspection_queue(self) -> str:
+        """The URL of the queue of new pictures."""
+        return self.variables["INSPECTION_QUEUE_URL"]
+
+    @property
+    def serving_queue(self) -> str:
+        """The URL of the queue of rounds, which look after datasets whose new pictures wait."""
+        return self.variables["SERVING_QUEUE_URL"]
+
+    @property
     def topic(self) -> str:
         """The ARN of the topic for e-mails."""
         return self.variables["TOPIC_ARN"]
@@ -143,6 +153,25 @@ class Stack:
         return self.variables["APPROVAL_URL"]
 
     @property
+    def review_url(self) -> str:
+        return self.variables["REVIEW_URL"]
+
+    @property
+    def review_share(self) -> float:
+        """The share of all inspected pictures that a person is asked about whatever they are, 0 to 1."""
+        return float(self.variables["REVIEW_SHARE"]) / 100
+
+    @property
+    def reviews_per_day(self) -> int:
+        """At most so many pictures of a dataset and a day are put before a person."""
+        return int(self.variables["REVIEWS_PER_DAY"])
+
+    @property
+    def retrain_after(self) -> int:
+        """After so many answers a dataset is trained anew; 0 never."""
+        return int(self.variables["RETRAIN_AFTER"])
+
+    @property
     def running_models(self) -> int:
         """How many models an account may run."""
         return int(self.variables["RUNNING_MODELS"])
@@ -156,6 +185,26 @@ class Stack:
     def keep_models(self) -> int:
         """How many models that were never released stay in a project."""
         return int(self.variables["KEEP_MODELS"])
+
+    @property
+    def enough_pictures(self) -> int:
+        """Models are started when so many new pictures of a dataset wait."""
+        return int(self.variables["ENOUGH_PICTURES"])
+
+    @property
+    def most_wait_minutes(self) -> float:
+        """Models are started when a new picture has waited for so long."""
+        return float(self.variables["MOST_WAIT_MINUTES"])
+
+    @property
+    def max_inference_units(self) -> int:
+        """At most so many inference units judge the new pictures of a dataset."""
+        return int(self.variables["MAX_INFERENCE_UNITS"])
+
+    @property
+    def monthly_budget(self) -> float:
+        """US dollars a month for models that judge new pictures; 0 for no limit."""
+        return float(self.variables["MONTHLY_BUDGET"])
 
     def price_of(self, kind: str) -> float:
         """US dollars for an hour of `training` or of `running`."""

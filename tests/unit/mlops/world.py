@@ -43,6 +43,12 @@ SETTINGS = {
     "BUCKETS": "{}",
     "STATUS_QUEUE_URL": "status",
     "SETTLE_QUEUE_URL": "settle",
+    "INSPECTION_QUEUE_URL": "inspection",
+    "SERVING_QUEUE_URL": "serving",
+    "MOST_WAIT_MINUTES": "0",
+    "ENOUGH_PICTURES": "1",
+    "MAX_INFERENCE_UNITS": "1",
+    "MONTHLY_BUDGET": "0",
     "TASKS": "both",
     "TOPIC_ARN": "topic",
     "APPROVAL_URL": "https://page.example/approval",
@@ -62,9 +68,17 @@ SETTINGS = {
     "RUNNING_MODELS": "2",
     "PROJECT_MODELS": "100",
     "KEEP_MODELS": "20",
+    "REVIEW_URL": "https://page.example/review",
+    "REVIEW_SHARE": "2",
+    "REVIEWS_PER_DAY": "50",
+    "RETRAIN_AFTER": "50",
     "PARAMETER_PREFIX": "/s/models",
     "POWERTOOLS_METRICS_DISABLED": "true",
 }
+
+
+# Whose messages a queue holds.
+READERS = {"status": "model_status", "inspection": "inspect", "serving": "serve"}
 
 
 def set_clock(monkeypatch: Any, **functions: Callable[..., float]) -> None:
@@ -90,6 +104,9 @@ class Models:
     """
 
     quota: int = 2
+    said: Callable[[str], list[dict[str, Any]]] = lambda arn: [{"Name": "normal", "Confidence": 99.0}]
+    asked: list[str] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
     stops_while_starting: bool = False
     status: dict[str, str] = field(default_factory=dict)
 
@@ -117,6 +134,7 @@ class Models:
         if len(self.running) >= self.quota:
             raise refused("LimitExceededException")
         self.status[ProjectVersionArn] = "STARTING"
+        self.started.append(ProjectVersionArn)
 
     def stop_project_version(self, ProjectVersionArn: str) -> None:  # noqa: N803
         stoppable = ("STARTING", "RUNNING") if self.stops_while_starting else ("RUNNING",)
@@ -132,6 +150,9 @@ class Models:
     def detect_custom_labels(self, ProjectVersionArn: str, Image: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
         if self.status[ProjectVersionArn] != "RUNNING":
             raise refused("ResourceNotReadyException")
+        if "Bytes" in Image:
+            self.asked.append(ProjectVersionArn)
+            return {"CustomLabels": self.said(ProjectVersionArn)}
         return {"CustomLabels": [{"Name": Image["S3Object"]["Name"].split("/")[3], "Confidence": 99.0}]}
 
     @property
@@ -163,6 +184,7 @@ class World:
     parameters: dict[str, str] = field(default_factory=dict)
     mails: list[str] = field(default_factory=list)
     released: list[dict[str, Any]] = field(default_factory=list)
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     calls: int = 0
     dies_after: int = -1
     is_dead: bool = False
@@ -190,7 +212,7 @@ class World:
         return {
             "rekognition": self.models,
             "events": SimpleNamespace(put_events=self._put_events),
-            "sqs": SimpleNamespace(send_message=self._send_message),
+            "sqs": SimpleNamespace(send_message=self._send_message, send_message_batch=self._send_messages),
             "sns": SimpleNamespace(publish=lambda **mail: self.mails.append(mail["Subject"])),
             "ssm": SimpleNamespace(put_parameter=lambda **p: self.parameters.update({p["Name"]: p["Value"]})),
             "s3": self.s3,
@@ -200,13 +222,20 @@ class World:
         for entry in Entries:
             event = {"source": stack.SOURCE, "detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
             event["id"] = uuid.uuid4().hex
+            self.told.append((entry["DetailType"], event["detail"]))
             if entry["DetailType"] == "Model Released":
                 self.released.append(event["detail"])
             self.on_the_way += [(handler, event) for handler in _handlers_of(event)]
         return {"FailedEntryCount": 0}
 
-    def _send_message(self, MessageBody: str, **_: Any) -> None:  # noqa: N803
-        self.on_the_way.append(("model_status", {"Records": [{"body": MessageBody}]}))
+    def _send_message(self, QueueUrl: str, MessageBody: str, **_: Any) -> None:  # noqa: N803
+        message = {"messageId": "1", "body": MessageBody}
+        self.on_the_way.append((READERS[QueueUrl], {"Records": [message]}))
+
+    def _send_messages(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        for entry in Entries:
+            self._send_message(QueueUrl, entry["MessageBody"])
+        return {}
 
     def run(self, handlers: Mapping[str, Callable[..., Any]], deliveries: int = 400) -> None:
         """Deliver events until none is left; what a process died of is delivered again, as Lambda and SQS do."""

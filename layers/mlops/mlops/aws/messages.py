@@ -1,7 +1,7 @@
 """What leaves the stack: events, messages to its own queues, mails."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops import stack, words
@@ -22,6 +22,18 @@ def send_message(queue_url: str, body: Mapping[str, Any], delay_seconds: int = 0
     clients.client("sqs").send_message(
         QueueUrl=queue_url, MessageBody=json.dumps(body, sort_keys=True), DelaySeconds=min(delay_seconds, 900)
     )
+
+
+def send_messages(queue_url: str, bodies: Sequence[Mapping[str, Any]]) -> None:
+    """Send many messages, in their order as far as SQS keeps it. Raises RuntimeError when some were not taken."""
+    for start in range(0, len(bodies), 10):
+        entries = [
+            {"Id": str(number), "MessageBody": json.dumps(body, sort_keys=True)}
+            for number, body in enumerate(bodies[start : start + 10])
+        ]
+        answer = clients.client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
+        if failed := answer.get("Failed"):
+            raise RuntimeError(f"SQS did not take {len(failed)} messages: {failed[0].get('Message')}")
 
 
 def subscribers() -> int:

@@ -31,6 +31,16 @@ def models_stopped(version_arns: Sequence[str]) -> None:
     _put("ModelsStopped", "Count", len(version_arns), {}, {"version_arns": list(version_arns)})
 
 
+def part_inspected(dataset: str, key: str, verdict: str) -> None:
+    """A new picture has its verdict."""
+    _put("PartsInspected", "Count", 1, {"Verdict": verdict}, {"dataset": dataset, "key": key})
+
+
+def inspection_cost(dataset: str, usd: float) -> None:
+    """Models ran for new pictures, which cost so many US dollars since it was last told."""
+    _put("CostUSD", "None", usd, {"Kind": "inspection"}, {"dataset": dataset})
+
+
 def subscriptions(count: int) -> None:
     """So many addresses have confirmed that they want the mails."""
     _put("Subscriptions", "Count", count, {}, {})

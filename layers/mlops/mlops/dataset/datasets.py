@@ -214,7 +214,7 @@ def _image(row: Mapping[str, Any], labels: _Labels, line: Line | None, settings:
     texts = {name: row[name] for name in ("etag", "digest", "format", "uploaded_at")}
     shown = {"version_id": row.get("version_id", ""), "picture": row.get("picture", ""), "mapping": _mapping(row)}
     facts: dict[str, Any] = {**texts, **numbers, **shown}
-    facts |= {"looks": row.get("looks", ""), "done": tuple(row.get("done", ()))}
+    facts |= {"looks": row.get("looks", ""), "thumbnail": row.get("thumbnail", ""), "done": tuple(row.get("done", ()))}
     facts["group"] = (line and line.group) or settings.group_of(key.split("/", 2)[2])
     side = row["folder"]
     if line:

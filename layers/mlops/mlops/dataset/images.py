@@ -24,7 +24,7 @@ class Image:
     in place of the file, empty where it takes the file itself; `width`, `height`, `size` (bytes) and `format` are those
     of what the service gets, and so are the `boxes`. `mapping` leads from the file's pixels to the copy's. `group` is
     the physical part that it shows, where that is known. `is_in_manifest`: a line of the annotation manifest names it.
-    `looks` is what it looks like from afar (`perceptual`), `done` says what the copy differs in.
+    `looks` and `thumbnail` are what it looks like from afar (`perceptual`), `done` says what the copy differs in.
     """
 
     key: str
@@ -44,6 +44,7 @@ class Image:
     mapping: PictureMapping | None = None
     is_in_manifest: bool = False
     looks: str = ""
+    thumbnail: str = ""
     done: tuple[str, ...] = ()
 
     @property

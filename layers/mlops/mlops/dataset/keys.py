@@ -9,6 +9,7 @@ from mlops.dataset.labels import as_written, label_of, likeness
 SPLITS = ("train", "test", "holdout")
 MASK_ENDING = "_mask.png"
 _DATASETS, _RUNS, _PREPARED = "datasets", "runs", "prepared"
+_INSPECT, _RESULTS, _REVIEWS, _REVIEWED = "inspect", "results", "reviews", "reviewed"
 # Below it lie images whose labels are in the annotation manifest.
 _PICTURES = "images"
 DATASETS_PREFIX = f"{_DATASETS}/"
@@ -161,6 +162,57 @@ def run_of(key: str) -> str:
     return key.split("/")[1]
 
 
+def review_key(dataset: str, digest: str, extension: str) -> str:
+    """Where the artifacts bucket has a picture that a person is asked about, as the models were shown it."""
+    return f"{_REVIEWS}/{dataset}/{digest}.{extension}"
+
+
+def reviewed_reference(digest: str, extension: str) -> str:
+    """Where a picture that a person answered lies, relative to its dataset."""
+    return f"{_PICTURES}/{_REVIEWED}/{digest}.{extension}"
+
+
+def is_reviewed(key: str) -> bool:
+    """Whether the picture of a dataset came from a review: its line in the annotation manifest gave it its side."""
+    return key.split("/")[2:4] == [_PICTURES, _REVIEWED]
+
+
+def looks_key(dataset: str) -> str:
+    """Where a dataset keeps what its pictures look like, for what is inspected to be compared with."""
+    return f"{_DATASETS}/{dataset}/looks.json"
+
+
+def drift_key(dataset: str) -> str:
+    """Where a dataset keeps how its inspected pictures compared with it last."""
+    return f"{_DATASETS}/{dataset}/drift.json"
+
+
 def sides_key(dataset: str) -> str:
     """Where a dataset keeps which image stands on which side of its split."""
     return f"{_DATASETS}/{dataset}/sides.json"
+
+
+def inspected_dataset(key: str) -> str | None:
+    """The dataset that a new picture is to be judged for; None outside `inspect/<dataset>/`, and for what is no picture
+    at all: folder markers, hidden files and what operating systems leave behind. Raises KeyRefused."""
+    parts = key.split("/")
+    if len(parts) < 3 or parts[0] != _INSPECT or not parts[1] or not parts[-1] or _is_litter(parts[2:]):
+        return None
+    if not _DATASET.fullmatch(parts[1]):
+        raise KeyRefused(f"there is no dataset {parts[1]!r}: a name has letters, digits, dots, dashes and underscores")
+    return parts[1]
+
+
+def inspect_key(dataset: str, path: str) -> str:
+    """Where a new picture is put to be judged."""
+    return f"{_INSPECT}/{dataset}/{path}"
+
+
+def result_key(inspect_key: str, ending: str = ".json") -> str:
+    """Where the answer about a picture is: beside its name, with an ending of its own."""
+    return f"{_RESULTS}/{inspect_key.split('/', 1)[1]}{ending}"
+
+
+def day_key(dataset: str, day: str) -> str:
+    """Where all answers of a day are, one a line."""
+    return f"{_RESULTS}/{dataset}/{day}.jsonl"

@@ -35,7 +35,7 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
             return
         if clients.code_of(error) != "ResourceInUseException":
             raise
-        if _status(version_arn) not in ("STARTING", "RUNNING"):
+        if status_of(version_arn) not in ("STARTING", "RUNNING"):
             watch.retry_later(ref, version_arn=version_arn, decision=decision)
             return
     waiting_line.leave(waiting_line.running_in(version_arn), ref)
@@ -49,6 +49,23 @@ def _wait(ref: StageRef, version_arn: str, decision: str) -> None:
     watch.retry_later(ref, version_arn=version_arn, decision=decision)
 
 
+def start_leased(version_arn: str, units: int) -> str:
+    """Start a version that is leased for inspections with so many inference units; returns its status then.
+
+    Empty when no slot is free: it is to be tried again later.
+    """
+    rekognition = projects.rekognition(version_arn)
+    try:
+        rekognition.start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=units)
+    except ClientError as error:
+        if clients.code_of(error) == "LimitExceededException":
+            return ""
+        if clients.code_of(error) not in ("ResourceInUseException", "ResourceNotFoundException"):
+            raise
+        return status_of(version_arn)
+    return "STARTING"
+
+
 def stop(version_arn: str) -> None:
     """Stop a version; one that is stopping or stopped already is what was asked for."""
     try:
@@ -56,11 +73,12 @@ def stop(version_arn: str) -> None:
     except ClientError as error:
         if clients.code_of(error) not in ("ResourceInUseException", "ResourceNotFoundException"):
             raise
-        if _status(version_arn) in ("STARTING", "RUNNING"):
+        if status_of(version_arn) in ("STARTING", "RUNNING"):
             raise
 
 
-def _status(version_arn: str) -> str:
+def status_of(version_arn: str) -> str:
+    """What the service says of a version; DELETED where it knows none."""
     project, name = projects.names_of(version_arn)
     described = projects.describe_version(project, name)
     return str(described["Status"]) if described else "DELETED"

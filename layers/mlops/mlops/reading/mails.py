@@ -6,7 +6,7 @@ from typing import Any
 
 from mlops import arns, words
 from mlops.dataset.keys import run_key
-from mlops.events import ModelReleased, PipelineStageFailed
+from mlops.events import ModelReleased, PipelineStageFailed, ServingRefused
 from mlops.reading.rendering import render
 from mlops.records.releases import Release
 from mlops.stage import StageRef
@@ -53,11 +53,31 @@ def sweep_mail(version_arns: Sequence[str], usd_an_hour: float) -> tuple[str, st
     return f"Stopped: {len(version_arns)} model{'s'[: len(version_arns) > 1]} that nobody needed", plain(text)
 
 
+def refused_mail(refused: ServingRefused) -> tuple[str, str]:
+    """Pictures wait, and no model is started for them."""
+    text = render("refused.txt", detail=refused)
+    return words.subject(f"NOT STARTED: {refused.waiting} of {refused.dataset} wait"), plain(text)
+
+
 def pruning_mail(version_arns: Sequence[str]) -> tuple[str, str]:
     """Models of one project that were never released and were deleted to make room."""
     text = render("pruned.txt", version_arns=version_arns, project=arns.project_name(version_arns[0]))
     verb = "was" if len(version_arns) == 1 else "were"
     return f"Deleted: {words.counted(len(version_arns), 'model')} that {verb} never released", plain(text)
+
+
+def reviews_mail(dataset: str, **facts: Any) -> tuple[str, str]:
+    """`facts` are how many reviews wait and why, the link and when it expires, what is true in production, and after
+    how many answers models are trained anew."""
+    waiting = words.counted(facts["waiting"], "picture")
+    subject = words.subject(f"{waiting} of {dataset} to look at", f"{waiting} to look at: {dataset}")
+    return subject, plain(render("reviews.txt", dataset=dataset, **facts))
+
+
+def drift_mail(dataset: str, **facts: Any) -> tuple[str, str]:
+    """`facts` are the measures that drifted, the pictures that differ most, and some that they should look like."""
+    text = render("drift.txt", dataset=dataset, **facts)
+    return words.subject(f"Drift: {dataset} looks different"), words.fitting_mail(plain(text), "mlops drift")
 
 
 def _fitting(text: str, bucket: str, run_id: str) -> str:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
@@ -11,6 +11,8 @@ from mlops import stack
 from mlops.records.table import OWN, Table
 from mlops.stage import StageRef, ref_of
 
+# The stage of a lease under which a released version answers about new pictures: no test is made of it.
+INSPECTION = "inspection"
 _SK = "LEASE"
 
 
@@ -30,6 +32,10 @@ class Lease:
     def is_over(self) -> bool:
         """Whether the model may not be used any more."""
         return self.expires_at <= stack.here().clock.time()
+
+    @property
+    def is_for_inspection(self) -> bool:
+        return self.ref.stage == INSPECTION
 
 
 def of(version_arn: str, table: Table = OWN) -> Lease | None:
@@ -52,6 +58,23 @@ def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "")
     now = int(stack.here().clock.time())
     end = now + 60 * stack.here().lease_minutes
     lease = Lease(id_of(decision), version_arn, ref, now, end, is_rollback, decision)
+    write(lease)
+    return lease
+
+
+def take_for_inspection(ref: StageRef, version_arn: str, minutes: int) -> Lease | None:
+    """Lease a version for inspections, or make the lease that it has for them longer; None while a test has it.
+
+    The id stays the same however often it is made longer: it stands for one start.
+    """
+    held = of(version_arn)
+    now = int(stack.here().clock.time())
+    if held and not held.is_over:
+        if not held.is_for_inspection:
+            return None
+        lease = replace(held, expires_at=now + 60 * minutes)
+    else:
+        lease = Lease(id_of(""), version_arn, ref.at(INSPECTION), now, now + 60 * minutes)
     write(lease)
     return lease
 

@@ -10,6 +10,7 @@ from boto3.dynamodb.conditions import Attr
 
 from mlops import stack
 from mlops.aws import buckets, clients
+from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
 from mlops.records.table import OWN, Table
 from mlops.stage import ENVIRONMENTS, StageRef
@@ -49,6 +50,12 @@ def current(dataset: str, task: str, environment: str, table: Table = OWN) -> Re
     """The release that is in force, None before the first one."""
     row = table.get(_partition(dataset, task, environment), _CURRENT)
     return _read(row) if row else None
+
+
+def in_production(dataset: str, table: Table = OWN) -> dict[str, Release]:
+    """The releases that answer about new pictures, by task."""
+    found = ((task, current(dataset, task, ENVIRONMENTS[-1], table)) for task in TASKS)
+    return {task: release for task, release in found if release}
 
 
 def history(dataset: str, task: str, environment: str = "", table: Table = OWN) -> list[Release]:

@@ -70,14 +70,17 @@ class Table:
         """Delete an item; False when the condition does not hold."""
         return _held(lambda: self._rows.delete_item(Key={"pk": pk, "sk": sk}, **_when(condition))) is not None
 
-    def query(self, pk: str, prefix: str = "") -> Iterator[Item]:
-        """All items of a partition whose sort key begins with `prefix`."""
+    def query(self, pk: str, prefix: str = "", after: str = "") -> Iterator[Item]:
+        """All items of a partition whose sort key begins with `prefix`, or those behind the sort key `after`."""
         where = Key("pk").eq(pk) & Key("sk").begins_with(prefix) if prefix else Key("pk").eq(pk)
+        where = Key("pk").eq(pk) & Key("sk").gt(after) if after else where
         return self._pages(KeyConditionExpression=where, ConsistentRead=True)
 
-    def indexed(self, index: str, name: str, value: str) -> Iterator[Item]:
-        """The items that an index has under a value of its key, as far as it has them yet, in its order."""
-        return self._pages(KeyConditionExpression=Key(name).eq(value), IndexName=index)
+    def indexed(self, index: str, name: str, value: str, since: str = "") -> Iterator[Item]:
+        """The items that an index has under a value of its key, as far as it has them yet, in the order of when they
+        were made, or from a time on."""
+        where = Key(name).eq(value) & Key("created_at").gte(since) if since else Key(name).eq(value)
+        return self._pages(KeyConditionExpression=where, IndexName=index)
 
     def _pages(self, **request: Any) -> Iterator[Item]:
         start: dict[str, Any] = {}

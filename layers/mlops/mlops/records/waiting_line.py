@@ -43,6 +43,11 @@ def is_next(kind: str, ref: StageRef) -> bool:
     return first is None or first.name == _name(ref)
 
 
+def others_wait(kind: str, ref: StageRef) -> bool:
+    """Whether another stage waits for a slot of this kind."""
+    return any((place := _place(row)).is_alive and place.name != _name(ref) for row in OWN.query(_pk(kind)))
+
+
 def line_up(kind: str, ref: StageRef) -> None:
     """Take a place in the line, or keep the one that was taken."""
     now = int(stack.here().clock.time() * 1000)

@@ -42,8 +42,8 @@ _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "
 def test(version_arn: str) -> None:
     """Test a running version and end the stage. It is stopped whatever happens, unless it passed and is to stay."""
     lease = leases.of(version_arn)
-    # Somebody started the model by hand, or the test is over: there is nothing to test for.
-    if lease is None:
+    # Somebody started the model by hand, or for inspections, or the test is over: there is nothing to test for.
+    if lease is None or lease.is_for_inspection:
         return
     # What is tested is in the lease, whatever the event says.
     ref = lease.ref.at("inference_test")

@@ -125,7 +125,7 @@ def _facts(
     rules = MaskRules(int(stack.setting("MINIMUM_DEFECT_PIXELS")), int(stack.setting("MERGE_DISTANCE")))
     data = found["Body"].read()
     seen = look(upload, data, rules, window)
-    if "bits" in seen.facts and window is None and (window := _window_of(upload.dataset)):
+    if "bits" in seen.facts and window is None and (window := window_of(upload.dataset)):
         seen = look(upload, data, rules, window)
     # Before the record that names it: a record must not point to what is not there.
     if seen.copy:
@@ -134,7 +134,7 @@ def _facts(
     return facts | seen.facts
 
 
-def _window_of(dataset: str) -> tuple[int, int] | None:
+def window_of(dataset: str) -> tuple[int, int] | None:
     """The window that dataset.json names; what is wrong with it is told when the dataset settles."""
     try:
         return parse_settings(buckets.data_bucket().find(settings_key(dataset))).window

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlops import stack
 from mlops.aws import messages
-from mlops.events import KINDS, Event, ModelReleased, ModelsDeleted, ModelsSwept, PipelineStageFailed
+from mlops.events import KINDS, Event, ModelReleased, ModelsDeleted, ModelsSwept, PipelineStageFailed, ServingRefused
 from mlops.reading import mails
 from mlops.records import releases
 
@@ -20,6 +20,8 @@ def _mail(event: Event) -> tuple[str, str]:
     match event:
         case ModelsSwept():
             return mails.sweep_mail(event.version_arns, stack.here().price_of("running"))
+        case ServingRefused():
+            return mails.refused_mail(event)
         case ModelsDeleted():
             return mails.pruning_mail(event.version_arns)
         case ModelReleased():

@@ -188,10 +188,16 @@ def _keep_running(ref: StageRef, release: Release) -> bool:
     if not stays:
         kept_models.drop(ref)
         serving.stop(version_arn)
-    if previous and previous != version_arn:
+    # One that answers about new pictures is stopped by whoever started it for them, who looks what is released.
+    if previous and previous != version_arn and not _inspects(previous):
         serving.stop(previous)
     leases.give_back(version_arn, release.lease_id)
     return stays
+
+
+def _inspects(version_arn: str) -> bool:
+    lease = leases.of(version_arn)
+    return lease is not None and not lease.is_over and lease.is_for_inspection
 
 
 def _decision_of(ref: StageRef, result: Mapping[str, Any]) -> Decision | None:

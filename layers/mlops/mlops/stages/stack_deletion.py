@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from urllib.request import Request, urlopen
 
 from mlops import stack
+from mlops.records import servings
 from mlops.stages import model_sweeper
 
 _PHYSICAL_ID = "running-models"
@@ -36,6 +37,7 @@ def answer(event: Mapping[str, Any], context: Context) -> None:
 def _stop_until_none_runs(context: Context) -> list[str]:
     """Stop all models, also those that are only starting now; returns what runs when the time is over."""
     pause = _FIRST_POLL_SECONDS
+    servings.close()
     while still_running := model_sweeper.stop_everything():
         if context.get_remaining_time_in_millis() < _RESERVE_MILLISECONDS:
             return still_running

@@ -1,0 +1,175 @@
+"""The verdict about a part: what the released models say of its picture, put together, with the reasons in words.
+
+Confidences and operating points are the service's, 0 to 100. An answer counts from its label's operating point on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mlops.dataset.boxes import Box
+from mlops.dataset.labels import NORMAL
+from mlops.rounding import reaches
+from mlops.words import quoted
+
+OK, DEFECT, UNSURE = "ok", "defect", "unsure"
+VERDICTS = (OK, DEFECT, UNSURE)
+# How far from its operating point an answer still says little, in points of confidence.
+MARGIN = 5.0
+THEY_DISAGREE = "they disagree"
+_NAMED = 5
+_SPEAKERS = {"classification": "the classifier", "detection": "the detector"}
+
+
+@dataclass(frozen=True, order=True)
+class Found:
+    """One label that a model gives a picture; a detector says where, in pixels of the original."""
+
+    label: str
+    confidence: float
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the released version of a task says of a picture.
+
+    `points` has the operating point of every label that the version knows; without any, whatever the service answers on
+    its own counts, and the version may know any label.
+    """
+
+    task: str
+    found: tuple[Found, ...] = ()
+    points: Mapping[str, float] = field(default_factory=dict)
+
+    def point(self, label: str) -> float:
+        return self.points.get(label, 0.0)
+
+    def knows(self, label: str) -> bool:
+        return not self.points or label in self.points
+
+    @property
+    def counted(self) -> tuple[Found, ...]:
+        """What reaches its operating point, surest first."""
+        return tuple(sorted((one for one in self.found if reaches(one.confidence, self.point(one.label))), key=_surest))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`ok`, `defect` or `unsure`, and why, in sentences."""
+
+    verdict: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Opinion:
+    """What one task says: `ok`, `defect`, or `unsure`, which it may be on its own account alone."""
+
+    task: str
+    says: str
+    labels: tuple[str, ...]
+    reason: str
+
+
+def decide(answers: Sequence[Answer], margin: float = MARGIN) -> Verdict:
+    """The verdict from the answers of the released tasks, of which there may be one.
+
+    `defect` when a task says so and none contradicts it; `ok` when all say so; `unsure` when they contradict each
+    other, when an answer lies within the margin of its operating point, or when nobody says anything. What lies within
+    the margin changes nothing where another task is clear that the part is defective. A task that does not know a
+    defect does not contradict who does. Never `ok` when an answer that means a defect reaches its point.
+    """
+    opinions = [_classified(answer, margin) if _classifies(answer) else _detected(answer, margin) for answer in answers]
+    reasons = tuple(opinion.reason for opinion in opinions)
+    if not opinions:
+        return Verdict(UNSURE, ("no model was asked",))
+    accusing = [opinion for opinion in opinions if opinion.says == DEFECT]
+    if accusing:
+        known = {answer.task: answer for answer in answers}
+        denying = [
+            opinion
+            for opinion in opinions
+            if opinion.says == OK
+            and any(known[opinion.task].knows(label) for other in accusing for label in other.labels)
+        ]
+        return Verdict(UNSURE, (*reasons, THEY_DISAGREE)) if denying else Verdict(DEFECT, reasons)
+    return Verdict(OK if all(opinion.says == OK for opinion in opinions) else UNSURE, reasons)
+
+
+def least_confidence(points: Mapping[str, float], margin: float = MARGIN) -> float | None:
+    """From which confidence on a model must answer so that nothing within a margin is missed.
+
+    None: nothing is known, and the service's own thresholds decide.
+    """
+    return max(min(points.values()) - margin, 0.0) if points else None
+
+
+def points_in(evaluation: Mapping[str, object]) -> dict[str, float]:
+    """The operating points of a version: for now the thresholds that the service assumed when it evaluated it.
+
+    `evaluation` is the version's eval_metric.json; whoever chooses points on our own account changes this function.
+    """
+    service = evaluation.get("service")
+    assumed = service.get("assumed_thresholds", {}) if isinstance(service, Mapping) else {}
+    return {str(label): round(100 * float(value), 4) for label, value in sorted(assumed.items())}
+
+
+def _classifies(answer: Answer) -> bool:
+    return answer.task == "classification"
+
+
+def _classified(answer: Answer, margin: float) -> _Opinion:
+    speaker = _SPEAKERS[answer.task]
+    defects = [one for one in answer.counted if one.label != NORMAL]
+    normal = [one for one in answer.counted if one.label == NORMAL]
+    if defects and normal:
+        said = f"{speaker} says at once {_told(answer, [*normal, *defects])}"
+        return _Opinion(answer.task, UNSURE, (), said)
+    if not defects and not normal:
+        nearest = sorted(answer.found, key=_surest)[:1]
+        beside = f"; the nearest is {_told(answer, nearest)}" if nearest else ""
+        return _Opinion(answer.task, UNSURE, (), f"{speaker} is sure of no label{beside}")
+    return _weighed(answer, defects, f"{speaker} says {_told(answer, defects or normal)}", margin)
+
+
+def _detected(answer: Answer, margin: float) -> _Opinion:
+    speaker, boxes = _SPEAKERS[answer.task], answer.counted
+    if not boxes:
+        return _weighed(answer, boxes, f"{speaker} finds nothing", margin)
+    count = "1 box" if len(boxes) == 1 else f"{len(boxes)} boxes"
+    more = f" and {len(boxes) - _NAMED} more" if len(boxes) > _NAMED else ""
+    return _weighed(answer, boxes, f"{speaker} finds {count}: {_told(answer, boxes[:_NAMED])}{more}", margin)
+
+
+def _weighed(answer: Answer, defects: Sequence[Found], said: str, margin: float) -> _Opinion:
+    """What a task says whose `defects` reach their points, by how far they and the others are away from them."""
+    labels = tuple(dict.fromkeys(one.label for one in defects))
+    if any(not _is_near(answer, one, margin) for one in defects):
+        return _Opinion(answer.task, DEFECT, labels, said)
+    near = sorted((one for one in defects or answer.found if _is_near(answer, one, margin)), key=_surest)
+    if near:
+        what = f"within {margin:g} of its operating point: {_told(answer, near[:_NAMED])}"
+        return _Opinion(answer.task, UNSURE, labels, f"{said}; {what}")
+    return _Opinion(answer.task, OK, (), said)
+
+
+def _is_near(answer: Answer, one: Found, margin: float) -> bool:
+    """Whether an answer lies within the margin of its point; without a point there is nothing to be near to."""
+    point = answer.point(one.label)
+    return point > 0 and not reaches(abs(one.confidence - point), margin)
+
+
+def _told(answer: Answer, found: Sequence[Found]) -> str:
+    return ", ".join(
+        f"{quoted(one.label)} {_written(one.confidence)} (counts from {_written(answer.point(one.label))})"
+        for one in found
+    )
+
+
+def _written(confidence: float) -> str:
+    return f"{confidence:.1f}"
+
+
+def _surest(one: Found) -> tuple[float, str, tuple[float, ...]]:
+    box = one.box
+    return -one.confidence, one.label, (box.left, box.top, box.width, box.height) if box else ()

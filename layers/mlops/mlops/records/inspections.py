@@ -1,0 +1,151 @@
+"""Inspections: what was said of every new picture, once, and what the picture looked like.
+
+A picture is its key and its bytes: the same bytes under the same key have one inspection, whatever is delivered how
+often. One that was refused gives way to one that was answered.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from mlops.dataset.boxes import Box
+from mlops.judging.appearance import Statistics
+from mlops.judging.verdicts import Found
+from mlops.records.table import OWN, Table
+
+# So long an inspection is remembered; the result in the bucket stays.
+DAYS = 400
+_INDEX, _INDEXED, _ORDER = "runs-of-dataset", "dataset_key", "created_at"
+_NESTED = ("reasons", "labels", "boxes", "run_ids", "version_arns", "statistics")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One new picture and its verdict.
+
+    `key` is the object in the data bucket, `digest` the SHA-256 of its bytes. `labels` are the classifier's and `boxes`
+    the detector's that reach their operating points, confidences 0 to 100, boxes in pixels of the original.
+    `run_ids` and `version_arns` say by task who was asked; nobody was where the picture was `refused`: it cannot be
+    read, or nothing is released. `inspected_at` is ISO 8601 in UTC. `seconds` is how long it took, `usd` its share of
+    what the models cost meanwhile. `looks` is the perceptual hash of the prepared picture. `same_as` is the key of a
+    picture of the same bytes that this answer was taken from. `announced` says that results and event are out.
+    """
+
+    dataset: str
+    key: str
+    digest: str
+    verdict: str
+    reasons: tuple[str, ...]
+    inspected_at: str
+    labels: tuple[Found, ...] = ()
+    boxes: tuple[Found, ...] = ()
+    run_ids: Mapping[str, str] = field(default_factory=dict)
+    version_arns: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    usd: float = 0.0
+    looks: str = ""
+    statistics: Statistics = field(default_factory=Statistics)
+    refused: bool = False
+    same_as: str = ""
+    announced: bool = False
+
+    @property
+    def day(self) -> str:
+        """The day in UTC, as YYYY-MM-DD."""
+        return self.inspected_at[:10]
+
+    @property
+    def path(self) -> str:
+        """The name of the picture below `inspect/<dataset>/`."""
+        return self.key.split("/", 2)[-1]
+
+    def as_document(self) -> dict[str, Any]:
+        """What a result file says: everything, boxes as {left, top, width, height}."""
+        told = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "announced"}
+        for name in ("labels", "boxes"):
+            told[name] = [{k: v for k, v in asdict(found).items() if v is not None} for found in told[name]]
+        return {**told, "reasons": list(self.reasons), "statistics": asdict(self.statistics)}
+
+
+def find(dataset: str, key: str, digest: str, table: Table = OWN) -> Inspection | None:
+    """The inspection of a picture of these bytes, None when it has none."""
+    row = table.get(_pk(dataset, digest), _sk(key))
+    return _read(row) if row else None
+
+
+def of_bytes(dataset: str, digest: str, table: Table = OWN) -> Iterator[Inspection]:
+    """The inspections of every picture of the same bytes, by key."""
+    return map(_read, table.query(_pk(dataset, digest)))
+
+
+def record(inspection: Inspection) -> Inspection:
+    """Write an inspection once; returns the one that counts: this one, or the one that was there before."""
+    key = {"pk": _pk(inspection.dataset, inspection.digest), "sk": _sk(inspection.key)}
+    index = {_INDEXED: _of_day(inspection.dataset, inspection.day), _ORDER: inspection.inspected_at}
+    expires = int(datetime.fromisoformat(inspection.inspected_at).timestamp()) + DAYS * 86400
+    is_new = Attr("pk").not_exists()
+    may_be_written = is_new if inspection.refused else is_new | Attr("refused").eq(True)
+    if OWN.put({**key, **index, **_row(inspection), "expires_at": expires}, may_be_written):
+        return inspection
+    return find(inspection.dataset, inspection.key, inspection.digest) or inspection
+
+
+def note_announced(inspection: Inspection) -> None:
+    """Remember that everybody knows of an inspection."""
+    OWN.update(_pk(inspection.dataset, inspection.digest), _sk(inspection.key), {"announced": True})
+
+
+def of_day(dataset: str, day: str, table: Table = OWN) -> Iterator[Inspection]:
+    """The inspections of a dataset on a day (UTC, YYYY-MM-DD), as far as the index has them yet, oldest first."""
+    return map(_read, table.indexed(_INDEX, _INDEXED, _of_day(dataset, day)))
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _pk(dataset: str, digest: str) -> str:
+    return f"INSPECTION#{dataset}#{digest}"
+
+
+def _sk(key: str) -> str:
+    return f"INSPECTION#{key}"
+
+
+def _of_day(dataset: str, day: str) -> str:
+    return f"INSPECTIONS#{dataset}#{day}"
+
+
+def _row(inspection: Inspection) -> dict[str, Any]:
+    """The table knows no floats, and nests them where nobody asks for them: those are JSON."""
+    told = inspection.as_document()
+    plain = {name: value for name, value in told.items() if name not in _NESTED}
+    numbers = {name: Decimal(str(plain[name])) for name in ("seconds", "usd")}
+    nested = {name: told[name] for name in _NESTED}
+    return {**plain, **numbers, "told": json.dumps(nested, sort_keys=True, ensure_ascii=False)}
+
+
+def _read(row: Mapping[str, Any]) -> Inspection:
+    told = json.loads(row["told"])
+    plain = {one.name: row[one.name] for one in fields(Inspection) if one.name in row}
+    inspection = Inspection(**plain, reasons=tuple(told["reasons"]))
+    return replace(
+        inspection,
+        seconds=float(inspection.seconds),
+        usd=float(inspection.usd),
+        labels=tuple(map(_found, told["labels"])),
+        boxes=tuple(map(_found, told["boxes"])),
+        run_ids=told["run_ids"],
+        version_arns=told["version_arns"],
+        statistics=Statistics(**told["statistics"]),
+    )
+
+
+def _found(told: Mapping[str, Any]) -> Found:
+    box = told.get("box")
+    return Found(told["label"], told["confidence"], Box(**box) if box else None)

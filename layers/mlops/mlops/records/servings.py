@@ -1,0 +1,128 @@
+"""Which released versions answer about new pictures now, what people wish about that, and when they answered last.
+
+A dataset has one row while somebody looks after it: a message goes round, and every round has a number.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from mlops import stack
+from mlops.records.table import OWN, Table
+
+LOOKING, STARTING, READY, STOPPING = "LOOKING", "STARTING", "READY", "STOPPING"
+_PK, _WISHES, _ANSWERS = "SERVING", "SERVING#WISHES", "SERVING#ANSWERS"
+_CLOSED = ("SERVING#CLOSED", "STACK")
+# A round comes every poll interval at least; who has not come back for so many has died.
+_PATIENCE, _LEAST_PATIENCE = 5, 120
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How far a dataset has come; times in seconds.
+
+    `versions` were started for it or are about to be, `ready` are those that may be asked: all or none. `hop` is the
+    number of the next round, `sent` the place in the line up to which pictures were sent to be inspected, `sent_at`
+    when, `tries` how often without an answer. `problem` is why nothing is started although pictures wait; people were
+    told of it.
+    """
+
+    dataset: str
+    state: str = LOOKING
+    hop: int = 0
+    versions: tuple[str, ...] = ()
+    ready: tuple[str, ...] = ()
+    units: int = 1
+    since: int = 0
+    looked_at: int = 0
+    sent: str = ""
+    sent_at: int = 0
+    tries: int = 0
+    problem: str = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its message still goes round."""
+        return self.looked_at > stack.here().clock.time() - max(_PATIENCE * stack.here().poll_seconds, _LEAST_PATIENCE)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asked for: models that run until a time (seconds), or that stay stopped."""
+
+    until: int = 0
+    paused: bool = False
+
+
+def of(dataset: str, table: Table = OWN) -> Serving | None:
+    row = table.get(_PK, dataset)
+    return _read(row) if row else None
+
+
+def every(table: Table = OWN) -> Iterator[Serving]:
+    """All that are looked after now, and those that should be."""
+    return map(_read, table.query(_PK))
+
+
+def write(serving: Serving) -> None:
+    """Remember how far it has come, unless a later round has."""
+    noted = asdict(replace(serving, looked_at=int(stack.here().clock.time())))
+    row = {name: list(value) if isinstance(value, tuple) else value for name, value in noted.items()}
+    OWN.put({"pk": _PK, "sk": serving.dataset, **row}, Attr("hop").not_exists() | Attr("hop").lte(serving.hop))
+
+
+def end(serving: Serving) -> None:
+    """Nobody looks after it any more, unless a later round does."""
+    OWN.delete(_PK, serving.dataset, Attr("hop").lte(serving.hop))
+
+
+def wish(dataset: str, wanted: Wish, table: Table = OWN) -> None:
+    table.put({"pk": _WISHES, "sk": dataset, **asdict(wanted)})
+
+
+def wish_for(dataset: str, table: Table = OWN) -> Wish:
+    row = table.get(_WISHES, dataset)
+    return Wish(int(row["until"]), bool(row["paused"])) if row else Wish()
+
+
+def note_answer(dataset: str) -> None:
+    """Remember that a picture of a dataset was answered just now."""
+    OWN.update(_ANSWERS, dataset, {"answered_at": int(stack.here().clock.time())})
+
+
+def note_written(dataset: str, at: int) -> None:
+    """Remember up to when answers are in the files of their days."""
+    OWN.update(_ANSWERS, dataset, {"written_at": at})
+
+
+def answered_at(dataset: str) -> int:
+    """When a picture of a dataset was answered last, in seconds; 0 before the first."""
+    row = OWN.get(_ANSWERS, dataset)
+    return int(row.get("answered_at", 0)) if row else 0
+
+
+def unwritten() -> list[str]:
+    """The datasets with answers that may not be in the files of their days yet."""
+    return [
+        str(row["sk"]) for row in OWN.query(_ANSWERS) if int(row.get("answered_at", 0)) >= int(row.get("written_at", 0))
+    ]
+
+
+def close() -> None:
+    """Nothing is to be started any more: the stack is being deleted."""
+    OWN.put({"pk": _CLOSED[0], "sk": _CLOSED[1]})
+
+
+def is_closed() -> bool:
+    return OWN.get(*_CLOSED) is not None
+
+
+def _read(row: Mapping[str, Any]) -> Serving:
+    texts = ("dataset", "state", "sent", "problem")
+    lists = ("versions", "ready")
+    facts: dict[str, Any] = {one.name: row[one.name] for one in fields(Serving) if one.name in row}
+    for name, value in facts.items():
+        facts[name] = str(value) if name in texts else tuple(value) if name in lists else int(value)
+    return Serving(**facts)

@@ -1,0 +1,326 @@
+"""Released versions run while new pictures wait, and no longer: a message goes round for every dataset that has some.
+
+LOOKING: is it worth while yet? STARTING: a lease, then the start, for every task. READY: pictures are sent to be
+inspected, leases are made longer, and when none comes any more, STOPPING. Each round does its work, sends the next one,
+and only then notes that it is over: a round that died is repeated, and changes nothing that was done.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from mlops import arns, stack
+from mlops.aws import buckets, clients, messages, telemetry
+from mlops.dataset.keys import day_key
+from mlops.events import ServingRefused
+from mlops.models import serving as models
+from mlops.records import (
+    arrivals,
+    inspections,
+    kept_models,
+    leases,
+    releases,
+    runs,
+    servings,
+    spending,
+    waiting_line,
+)
+from mlops.records.releases import Release
+from mlops.records.servings import LOOKING, READY, STARTING, STOPPING, Serving
+from mlops.stage import ENVIRONMENTS, StageRef
+from mlops.words import counted, dollars
+
+_PRODUCTION = ENVIRONMENTS[-1]
+# So many pictures one inference unit judges in the time that starting a model takes.
+_PICTURES_A_UNIT = 2000
+# Sent in one round; those that are under way need not be sent again.
+_SENT_AT_ONCE = 1000
+# A drained line, pictures that are being answered: rounds in between come quickly.
+_QUICK_SECONDS = 10
+# Pictures that were sent so often, and none answered in between, have no answer.
+_TRIES = 5
+# When pictures wait and nothing may be started, it is looked at again so late.
+_REFUSED_SECONDS = 900
+
+
+def look(message: Mapping[str, Any]) -> None:
+    """One round for a dataset."""
+    dataset, hop = str(message["dataset"]), int(message["hop"])
+    serving = servings.of(dataset) or Serving(dataset, hop=hop)
+    if hop < serving.hop:
+        return
+    following, delay = _round(serving)
+    if following is None:
+        servings.end(serving)
+        # Whoever lined up in between has seen that it was looked after.
+        if arrivals.waiting(dataset, 1):
+            _send(dataset, hop + 1, 0)
+        return
+    _send(dataset, hop + 1, delay)
+    servings.write(replace(following, hop=hop + 1))
+
+
+def tick() -> list[str]:
+    """Every few minutes: go on where a round was lost, begin where models are to run by the clock, write the files of
+    days. Returns the datasets whose rounds go on."""
+    for dataset in servings.unwritten():
+        _write_days(dataset)
+    lost = [serving for serving in servings.every() if not serving.is_alive]
+    for serving in lost:
+        _send(serving.dataset, serving.hop, 0)
+    return [serving.dataset for serving in lost]
+
+
+def _send(dataset: str, hop: int, delay: int) -> None:
+    messages.send_message(stack.here().serving_queue, {"dataset": dataset, "hop": hop}, delay)
+
+
+def _round(serving: Serving) -> tuple[Serving | None, int]:
+    """What follows, None when nobody has to look after the dataset any more, and in how many seconds."""
+    work = {LOOKING: _look, STARTING: _start, READY: _serve, STOPPING: _stop}
+    return work[serving.state](serving)
+
+
+def _poll() -> int:
+    return stack.here().poll_seconds
+
+
+def _look(serving: Serving) -> tuple[Serving | None, int]:
+    wish = servings.wish_for(serving.dataset)
+    enough = stack.here().enough_pictures
+    waiting = arrivals.waiting(serving.dataset, max(enough, 1))
+    is_asked = wish.until > stack.here().clock.time()
+    if not waiting and not is_asked:
+        return None, 0
+    if wish.paused:
+        return replace(serving, problem=""), _REFUSED_SECONDS
+    left = _seconds_left(waiting[0].since) if waiting else 0
+    if not is_asked and len(waiting) < enough and left > 0:
+        return serving, min(max(left, 1), _poll() or 1)
+    released = releases.in_production(serving.dataset)
+    if not released:
+        # They get their answer, which says so.
+        messages.send_messages(stack.here().inspection_queue, [_event(arrival) for arrival in waiting])
+        return serving, _REFUSED_SECONDS
+    if problem := _objection(released):
+        return _refuse(serving, problem), min(_REFUSED_SECONDS, 15 * _poll())
+    count = len(arrivals.waiting(serving.dataset, _PICTURES_A_UNIT * stack.here().max_inference_units))
+    units = max(1, min(stack.here().max_inference_units, -(-count // _PICTURES_A_UNIT)))
+    versions = tuple(release.version_arn for release in released.values())
+    begun = replace(serving, state=STARTING, versions=versions, units=units, since=int(stack.here().clock.time()))
+    # Noted before anything is started: whoever repeats this round finds it begun.
+    servings.write(begun)
+    return _start(begun)
+
+
+def _seconds_left(since: str) -> int:
+    """How long the picture that came then may still wait."""
+    waited = (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
+    return int(60 * stack.here().most_wait_minutes - waited)
+
+
+def _objection(released: Mapping[str, Release]) -> str:
+    """Why nothing is started, as a sentence; empty when nothing is against it."""
+    if servings.is_closed():
+        return "the stack is being deleted"
+    budget, month = stack.here().monthly_budget, spending.month_of(stack.here().clock.time())
+    if budget and (spent := spending.total(month)) >= budget:
+        return (
+            f"the budget of {month} is used up: {dollars(spent)} of {dollars(budget)} US dollars were spent on models "
+            "for inspections. Raise MonthlyBudget, or wait for the next month: the pictures keep their place"
+        )
+    mine = {release.version_arn for release in released.values()}
+    account = arns.account_of(next(iter(mine)))
+    kept = {arn for arn in kept_models.kept() if arns.account_of(arn) == account}
+    most = stack.here().running_models
+    if len(kept | mine) > most:
+        return (
+            f"{counted(len(mine - kept), 'model')} would have to run beside {len(kept)} that always run; "
+            f"RunningModels is {most}. Raise the quota and RunningModels, or let fewer models run always"
+        )
+    return ""
+
+
+def _refuse(serving: Serving, problem: str) -> Serving:
+    """Tell people, once."""
+    if problem != serving.problem:
+        waiting = len(arrivals.waiting(serving.dataset, 1000))
+        told = f"{counted(waiting, 'picture')}{' or more' if waiting == 1000 else ''}"
+        messages.put_event(ServingRefused(serving.dataset, (problem,), told, runs.now()))
+    return replace(serving, problem=problem)
+
+
+def _start(serving: Serving) -> tuple[Serving | None, int]:
+    """Start what is released, each under a lease; the line for slots decides whose turn it is."""
+    released = releases.in_production(serving.dataset)
+    wanted = tuple(release.version_arn for release in released.values())
+    if not wanted or servings.is_closed():
+        return _stop(_stopping(serving))
+    serving = _without(serving, [arn for arn in serving.versions if arn not in wanted])
+    serving = replace(serving, versions=tuple(dict.fromkeys((*serving.versions, *wanted))), ready=())
+    line, place = waiting_line.running_in(wanted[0]), _place(serving.dataset)
+    statuses = {release.version_arn: _started(release, serving) for release in released.values()}
+    if set(statuses.values()) <= {"STARTING", "RUNNING"}:
+        waiting_line.leave(line, place)
+    if failed := [arn for arn, status in statuses.items() if status == "FAILED"]:
+        waiting_line.leave(line, place)
+        problem = f"{', '.join(arn.split('/')[3] for arn in failed)} did not start: Rekognition says FAILED"
+        return replace(_refuse(serving, problem), state=STOPPING), _poll()
+    if set(statuses.values()) != {"RUNNING"}:
+        return serving, _poll()
+    return replace(serving, state=READY, ready=wanted, since=int(stack.here().clock.time()), sent="", problem=""), 0
+
+
+def _started(release: Release, serving: Serving) -> str:
+    """The status of a version that is to run; empty while it has to wait for a slot or for the end of its test."""
+    arn, line, place = release.version_arn, waiting_line.running_in(release.version_arn), _place(serving.dataset)
+    status = models.status_of(arn)
+    held = leases.of(arn)
+    mine = held is not None and not held.is_over and held.is_for_inspection
+    if status == "RUNNING" and (mine or arn in kept_models.kept()):
+        return status
+    if mine and status in ("STARTING", "FAILED", "DELETED"):
+        return "FAILED" if status == "DELETED" else status
+    # First in line until all of its models have begun: so two datasets never hold one slot each, and wait for another.
+    waiting_line.line_up(line, place)
+    if not waiting_line.is_next(line, place):
+        return ""
+    ref = StageRef(release.run_id, serving.dataset, release.task, leases.INSPECTION, _PRODUCTION)
+    lease = leases.take_for_inspection(ref, arn, _lease_minutes())
+    if lease is None:
+        return ""
+    begun = models.start_leased(arn, serving.units)
+    if not begun:
+        leases.give_back(arn, lease.lease_id)
+    elif servings.is_closed():
+        # The stack is being deleted, and whoever stops its models may have looked already.
+        _stop_one(arn, serving.units)
+    return begun
+
+
+def _place(dataset: str) -> StageRef:
+    """What a dataset is called in the line for slots."""
+    return StageRef(f"inspections of {dataset}", dataset, "", leases.INSPECTION, _PRODUCTION)
+
+
+def _lease_minutes() -> int:
+    return stack.here().lease_minutes
+
+
+def _serve(serving: Serving) -> tuple[Serving | None, int]:
+    """Send pictures, note what it costs, make leases longer; see whether something else is released, or all is done."""
+    released, now = releases.in_production(serving.dataset), stack.here().clock.time()
+    wanted = {release.version_arn for release in released.values()}
+    if wanted != set(serving.ready) or any(models.status_of(arn) != "RUNNING" for arn in wanted):
+        again = replace(serving, state=STARTING, ready=())
+        # From here on nobody asks the version before.
+        servings.write(again)
+        return _start(again)
+    for arn in serving.ready:
+        _go_on(arn, serving.units)
+    serving, is_idle = _sent(serving, now)
+    wish = servings.wish_for(serving.dataset)
+    is_done = is_idle and wish.until <= now
+    line = waiting_line.running_in(serving.ready[0])
+    yields = now - serving.since > 30 * _lease_minutes() and waiting_line.others_wait(line, _place(serving.dataset))
+    if is_done or yields or wish.paused:
+        stopping = _stopping(serving)
+        servings.write(stopping)
+        return _stop(stopping)
+    return serving, min(_poll(), _QUICK_SECONDS)
+
+
+def _sent(serving: Serving, now: float) -> tuple[Serving, bool]:
+    """Send the pictures that are next in line to be inspected; whether there are none, and none is under way.
+
+    Those that were sent are sent again when nothing is answered any more: their messages met a model that did not run
+    yet, or were lost. What is never answered is given up, so that no model runs for it for ever.
+    """
+    answered = servings.answered_at(serving.dataset)
+    is_idle = now - max(answered, serving.since, serving.sent_at) >= 2 * _poll()
+    waiting = arrivals.waiting(serving.dataset, _SENT_AT_ONCE, "" if is_idle else serving.sent)
+    if not waiting:
+        return serving, is_idle
+    tries = serving.tries + 1 if is_idle and answered < serving.sent_at else 0
+    given_up = f"it was sent {tries} times and no answer came: see InspectionDeadLetters" if tries > _TRIES else ""
+    events = [_event(arrival, given_up) for arrival in waiting]
+    messages.send_messages(stack.here().inspection_queue, events)
+    return replace(serving, sent=waiting[-1].place, sent_at=int(now), tries=tries), False
+
+
+def _event(arrival: arrivals.Arrival, given_up: str = "") -> dict[str, Any]:
+    """The event that told of a picture, as far as anybody reads it."""
+    written = {"key": arrival.key, "version-id": arrival.version_id}
+    told = {"detail-type": "Object Created", "time": arrival.since, "detail": {"object": written}}
+    return {**told, "given-up": given_up} if given_up else told
+
+
+def _go_on(version_arn: str, units: int) -> None:
+    lease = leases.of(version_arn)
+    if lease is None or not lease.is_for_inspection:
+        return
+    spending.note(lease, stack.here().clock.time(), units)
+    if lease.expires_at - stack.here().clock.time() < 30 * _lease_minutes():
+        leases.take_for_inspection(lease.ref, version_arn, _lease_minutes())
+
+
+def _stopping(serving: Serving) -> Serving:
+    return replace(serving, state=STOPPING, ready=())
+
+
+def _stop(serving: Serving) -> tuple[Serving | None, int]:
+    """Stop everything that was started, and end its leases; write the files of the day."""
+    if serving.versions:
+        waiting_line.leave(waiting_line.running_in(serving.versions[0]), _place(serving.dataset))
+    serving = _without(serving, serving.versions)
+    if serving.versions:
+        return serving, _poll()
+    _write_days(serving.dataset)
+    # People know of a problem already; it is looked at again while pictures wait.
+    if serving.problem and arrivals.waiting(serving.dataset, 1):
+        return replace(serving, state=LOOKING), min(_REFUSED_SECONDS, 15 * _poll())
+    return None, 0
+
+
+def _without(serving: Serving, versions: Sequence[str]) -> Serving:
+    """Stop versions; those that cannot be stopped yet, for they are starting, stay with it."""
+    stopped = {arn for arn in versions if _stop_one(arn, serving.units)}
+    return replace(serving, versions=tuple(arn for arn in serving.versions if arn not in stopped))
+
+
+def _stop_one(version_arn: str, units: int) -> bool:
+    lease = leases.of(version_arn)
+    if lease is None or not lease.is_for_inspection:
+        # A test has it, or nobody; it was stopped or is to stay.
+        return True
+    try:
+        if version_arn not in kept_models.kept():
+            models.stop(version_arn)
+    except ClientError as error:
+        if clients.code_of(error) != "ResourceInUseException":
+            raise
+        return False
+    usd = spending.note(lease, stack.here().clock.time(), units)
+    leases.give_back(version_arn, lease.lease_id)
+    telemetry.inspection_cost(lease.ref.dataset, usd)
+    return True
+
+
+def _write_days(dataset: str) -> None:
+    """All answers of today and yesterday, a line each, in the order in which they were given."""
+    at = int(stack.here().clock.time())
+    today = datetime.fromtimestamp(at, UTC)
+    for day in (today - timedelta(days=1), today):
+        name = day.strftime("%Y-%m-%d")
+        lines = [
+            json.dumps(one.as_document(), sort_keys=True, ensure_ascii=False)
+            for one in sorted(inspections.of_day(dataset, name), key=lambda one: (one.inspected_at, one.key))
+        ]
+        if lines:
+            content = "".join(f"{line}\n" for line in lines)
+            buckets.artifacts_bucket().write(day_key(dataset, name), content, "application/x-ndjson")
+    servings.note_written(dataset, at)

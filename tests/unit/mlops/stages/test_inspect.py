@@ -1,0 +1,359 @@
+"""New pictures are answered once, by versions that run only meanwhile, whatever happens at whatever call."""
+
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from functions.inspect.app import handler as inspect_handler
+from functions.serve.app import handler as serve_handler
+from mlops.records import arrivals, inspections, kept_models, leases, releases, servings, spending
+from mlops.records.leases import Lease
+from mlops.records.releases import Release
+from mlops.records.servings import Serving, Wish
+from mlops.stage import StageRef
+from mlops.stages import model_sweeper, serve
+from tests.unit.mlops.test_survival import idempotency
+from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, set_clock, version_arn
+
+RUN, NEXT = "parts-classification-000000000001", "parts-classification-000000000002"
+ARN, NEXT_ARN = (version_arn(PROJECTS[TASK]["production"], run) for run in (RUN, NEXT))
+DAY = datetime.now(UTC).strftime("%Y-%m-%d")
+
+
+def inspect_all(event: dict[str, Any], context: Any) -> None:
+    answer = inspect_handler(event, context)
+    assert answer["batchItemFailures"] == []
+
+
+HANDLERS: dict[str, Callable[..., Any]] = {"inspect": inspect_all, "serve": serve_handler}
+
+
+def picture(shade: int) -> bytes:
+    file = io.BytesIO()
+    Image.linear_gradient("L").point([min(255, value // 2 + shade) for value in range(256)]).save(file, "PNG")
+    return file.getvalue()
+
+
+def release(run_id: str = RUN, arn: str = ARN, at: str = "2026-01-01T00:00:00Z") -> None:
+    place = {"dataset": DATASET, "task": TASK, "environment": "production"}
+    releases.record(Release(run_id, arn, at, **place, tested_at=at, lease_id=run_id))
+
+
+def ready(world: World, run_id: str = RUN, arn: str = ARN) -> None:
+    world.models.status[arn] = "STOPPED"
+    evaluation = json.dumps({"service": {"assumed_thresholds": {"bent": 0.5, "normal": 0.5}}})
+    world.s3.put_object(Bucket="artifacts", Key=f"runs/{run_id}/eval_metric.json", Body=evaluation.encode())
+
+
+@pytest.fixture
+def released(world: World) -> World:
+    ready(world)
+    release()
+    return world
+
+
+def drop(world: World, name: str, data: bytes | None, times: int = 1) -> str:
+    key = f"inspect/{name}" if "/" in name else f"inspect/{DATASET}/{name}"
+    if data is not None:
+        world.s3.put_object(Bucket="data", Key=key, Body=data)
+    event = {"detail-type": "Object Created", "time": "2026-01-01T00:00:00Z"}
+    body = json.dumps({**event, "detail": {"object": {"key": key, "version-id": "v1"}, "bucket": {"name": "data"}}})
+    world.on_the_way += [("inspect", {"Records": [{"messageId": "1", "body": body}]})] * times
+    return key
+
+
+def result(world: World, name: str) -> dict[str, Any]:
+    found = world.s3.get_object(Bucket="artifacts", Key=f"results/{DATASET}/{name}.json")["Body"].read()
+    return dict(json.loads(found))
+
+
+def inspected(world: World) -> list[str]:
+    return [detail["key"] for kind, detail in world.told if kind == "Part Inspected"]
+
+
+def check(world: World, names: list[str]) -> None:
+    """Every picture was answered once, and nothing runs, is leased, in line or looked after any more."""
+    keys = [f"inspect/{DATASET}/{name}" for name in names]
+    assert sorted(one.key for one in inspections.of_day(DATASET, DAY)) == sorted(keys)
+    assert {result(world, name)["version_arns"][TASK] for name in names} == {ARN}
+    assert world.models.running == set()
+    assert arrivals.waiting(DATASET, 1) == []
+    assert servings.of(DATASET) is None
+    assert not leases.is_held(ARN)
+
+
+def test_a_picture_is_judged_by_a_version_that_runs_only_meanwhile(released: World) -> None:
+    released.models.said = lambda arn: [{"Name": "bent", "Confidence": 91.0}, {"Name": "normal", "Confidence": 9.0}]
+    drop(released, "a b.png", picture(0))
+    released.run(HANDLERS)
+
+    told = result(released, "a b.png")
+    assert (told["verdict"], told["labels"]) == ("defect", [{"label": "bent", "confidence": 91.0}])
+    assert told["reasons"] == ["the classifier says bent 91.0 (counts from 50.0)"]
+    assert (told["run_ids"], told["version_arns"]) == ({TASK: RUN}, {TASK: ARN})
+    assert told["statistics"]["width"] == 256 and told["looks"]
+    assert released.s3.get_object(Bucket="artifacts", Key=told["picture"])["ContentType"] == "image/jpeg"
+    assert [detail for _, detail in released.told] == [
+        {
+            "dataset": DATASET,
+            "key": told["key"],
+            "verdict": "defect",
+            "labels": ["bent"],
+            "version_arns": [ARN],
+            "result": f"results/{DATASET}/a b.png.json",
+        }
+    ]
+    check(released, ["a b.png"])
+
+
+def test_many_pictures_every_event_twice_are_answered_once_with_one_start(released: World) -> None:
+    names = [f"{number}.png" for number in range(12)]
+    for number, name in enumerate(names):
+        drop(released, name, picture(number), times=2)
+    released.run(HANDLERS)
+
+    assert sorted(inspected(released)) == sorted(f"inspect/{DATASET}/{name}" for name in names)
+    assert released.models.started == [ARN]
+    assert len(released.models.asked) == len(names)
+    lines = released.s3.get_object(Bucket="artifacts", Key=f"results/{DATASET}/{DAY}.jsonl")["Body"].read().splitlines()
+    assert sorted(json.loads(line)["key"] for line in lines) == sorted(inspected(released))
+    check(released, names)
+
+
+def test_late_events_and_the_same_bytes_are_answered_from_the_record(released: World) -> None:
+    drop(released, "1.png", picture(1))
+    released.run(HANDLERS)
+    drop(released, "1.png", picture(1))
+    drop(released, "copy.png", picture(1))
+    released.run(HANDLERS)
+
+    assert len(released.models.asked) == 1
+    assert released.models.started == [ARN]
+    assert result(released, "copy.png")["same_as"] == f"inspect/{DATASET}/1.png"
+    assert inspected(released) == [f"inspect/{DATASET}/{name}" for name in ("1.png", "copy.png")]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("broken.png", b"no picture", "it is not a PNG"),
+        ("gone.png", None, "it was deleted before"),
+        ("small.png", b"", "it"),
+    ],
+)
+def test_what_cannot_be_judged_gets_its_reason_and_starts_nothing(
+    released: World, name: str, data: bytes | None, reason: str
+) -> None:
+    drop(released, name, data, times=2)
+    released.run(HANDLERS)
+
+    told = result(released, name)
+    assert (told["verdict"], told["refused"]) == ("unsure", True)
+    assert told["reasons"][0].startswith(reason)
+    assert released.models.started == []
+    assert len(inspected(released)) == 1
+
+
+def test_a_dataset_with_an_odd_name_or_without_release_gets_its_reason(world: World) -> None:
+    drop(world, "odd name/1.png", picture(0))
+    drop(world, "1.png", picture(0))
+    world.run(HANDLERS)
+
+    odd = json.loads(world.s3.get_object(Bucket="artifacts", Key="results/odd name/1.png.json")["Body"].read())
+    assert "there is no dataset 'odd name'" in odd["reasons"][0]
+    assert result(world, "1.png")["reasons"] == [
+        "nothing of parts is released in production: approve a run, then drop it again"
+    ]
+
+
+def test_a_refusal_gives_way_when_something_is_released(world: World) -> None:
+    drop(world, "1.png", picture(0))
+    world.run(HANDLERS)
+    ready(world)
+    release()
+    key = f"inspect/{DATASET}/1.png"
+    told = {"detail-type": "Object Created", "time": "2026-01-02T00:00:00Z", "detail": {"object": {"key": key}}}
+    world.on_the_way.append(("inspect", {"Records": [{"messageId": "1", "body": json.dumps(told)}]}))
+    world.run(HANDLERS)
+
+    assert result(world, "1.png")["verdict"] == "ok"
+
+
+def test_a_picture_that_was_answered_and_taken_away_keeps_its_answer(released: World) -> None:
+    key = drop(released, "1.png", picture(1))
+    released.run(HANDLERS)
+    released.s3.delete_object(Bucket="data", Key=key)
+    told = {"detail-type": "Object Created", "time": "2026-01-02T00:00:00Z", "detail": {"object": {"key": key}}}
+    released.on_the_way.append(("inspect", {"Records": [{"messageId": "1", "body": json.dumps(told)}]}))
+    released.run(HANDLERS)
+
+    assert result(released, "1.png")["verdict"] == "ok"
+    assert len(inspected(released)) == 1
+
+
+def test_a_new_release_takes_over_at_the_next_picture(released: World) -> None:
+    drop(released, "1.png", picture(1))
+    drop(released, "2.png", picture(2))
+    said = released.models.said
+
+    def release_meanwhile(arn: str) -> list[dict[str, Any]]:
+        if arn == ARN:
+            ready(released, NEXT, NEXT_ARN)
+            release(NEXT, NEXT_ARN, "2026-01-02T00:00:00Z")
+        return said(arn)
+
+    released.models.said = release_meanwhile
+    released.run(HANDLERS)
+
+    assert [result(released, f"{number}.png")["version_arns"][TASK] for number in (1, 2)] == [ARN, NEXT_ARN]
+    assert released.models.started == [ARN, NEXT_ARN]
+    assert released.models.running == set()
+
+
+def test_a_version_that_always_runs_is_asked_at_once_and_not_stopped(released: World) -> None:
+    released.models.status[ARN] = "RUNNING"
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    drop(released, "1.png", picture(1))
+    released.run(HANDLERS)
+
+    assert result(released, "1.png")["verdict"] == "ok"
+    assert released.models.running == {ARN}
+    assert released.models.started == []
+
+
+def test_few_pictures_wait_until_the_oldest_has_waited_long_enough(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENOUGH_PICTURES", "3")
+    monkeypatch.setenv("MOST_WAIT_MINUTES", "10")
+    for name in ("a", "b"):
+        arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/{name}.png", inspections.now(), "v"))
+    serve.look({"dataset": DATASET, "hop": 0})
+    assert released.models.started == []
+
+    arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/c.png", inspections.now(), "v"))
+    serve.look({"dataset": DATASET, "hop": 1})
+    assert released.models.started == [ARN]
+
+
+def test_a_budget_that_is_used_up_refuses_the_next_start_and_says_so_once(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONTHLY_BUDGET", "5")
+    now = int(datetime.now(UTC).timestamp())
+    ref = StageRef(RUN, DATASET, TASK, leases.INSPECTION, "production")
+    spending.note(Lease("before", ARN, ref, now - 4500, now), now, units=1)
+    drop(released, "1.png", picture(1))
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=30)
+
+    assert released.models.started == []
+    ((kind, told),) = released.told
+    assert kind == "Serving Refused"
+    assert told["reasons"][0].startswith(f"the budget of {DAY[:7]} is used up: 5.00 of 5.00 US dollars")
+    monkeypatch.setenv("MONTHLY_BUDGET", "6")
+    released.run(HANDLERS)
+    check(released, ["1.png"])
+    assert spending.total(DAY[:7]) >= 5
+
+
+def test_a_test_of_a_version_comes_first_and_its_lease_is_not_taken(released: World) -> None:
+    ref = StageRef(RUN, DATASET, TASK, "inference_test", "production")
+    lease = leases.take(ref, ARN, False)
+    drop(released, "1.png", picture(1))
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=30)
+    assert released.models.started == []
+    leases.give_back(ARN, lease.lease_id)
+    released.run(HANDLERS)
+    check(released, ["1.png"])
+
+
+def test_without_a_slot_it_waits_in_line(released: World) -> None:
+    released.models.quota = 0
+    drop(released, "1.png", picture(1))
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=30)
+    assert not leases.is_held(ARN)
+    released.models.quota = 2
+    released.run(HANDLERS)
+    check(released, ["1.png"])
+
+
+def test_what_people_ask_for_starts_without_pictures_or_keeps_it_stopped(released: World) -> None:
+    servings.wish(DATASET, Wish(until=int(4e9)))
+    serve.look({"dataset": DATASET, "hop": 0})
+    assert released.models.started == [ARN]
+
+    servings.wish(DATASET, Wish(paused=True))
+    released.models.stops_while_starting = True
+    for hop in range(1, 8):
+        serve.look({"dataset": DATASET, "hop": hop})
+    assert released.models.running == set()
+
+
+def test_a_picture_that_is_never_answered_is_given_up(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(arn: str) -> list[dict[str, Any]]:
+        raise RuntimeError("out of order")
+
+    released.models.said = fail
+    drop(released, "1.png", picture(1))
+    released.run({"inspect": inspect_handler, "serve": serve_handler})
+
+    assert result(released, "1.png")["reasons"][0].startswith("it was sent 6 times and no answer came")
+    assert released.models.running == set()
+    assert servings.of(DATASET) is None
+
+
+def test_nothing_is_started_once_the_stack_is_being_deleted(released: World) -> None:
+    servings.close()
+    drop(released, "1.png", picture(1))
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=30)
+
+    assert released.models.started == []
+
+
+def test_a_round_that_was_lost_is_gone_on_with(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    servings.write(Serving(DATASET, hop=3))
+    assert serve.tick() == []
+
+    set_clock(monkeypatch, time=lambda: datetime.now(UTC).timestamp() + 1000)
+    assert serve.tick() == [DATASET]
+    released.run(HANDLERS)
+    assert servings.of(DATASET) is None
+
+
+def test_ending_at_any_call_changes_nothing(world: World) -> None:
+    ready(world)
+    release()
+    before, call = (world.table.snapshot(), dict(world.models.status)), 0
+    store = idempotency()
+    while True:
+        call += 1
+        world.table.restore(before[0])
+        world.models.status = dict(before[1])
+        world.models.started.clear()
+        world.told.clear()
+        for item in store.scan()["Items"]:
+            store.delete_item(Key={"id": item["id"]})
+        for number in range(2):
+            drop(world, f"{number}.png", picture(number), times=2)
+        world.kill_after(call)
+        world.run(HANDLERS)
+        reached = world.calls >= call
+        world.kill_after(-1)
+        model_sweeper.sweep()
+
+        assert set(inspected(world)) == {f"inspect/{DATASET}/{number}.png" for number in range(2)}, call
+        assert len(inspected(world)) <= 3, f"after call {call}"
+        assert world.models.started == [ARN], f"after call {call}"
+        check(world, ["0.png", "1.png"])
+        if not reached:
+            break
+    assert call > 60
