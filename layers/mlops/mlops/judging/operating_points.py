@@ -275,7 +275,7 @@ def points_in(evaluation: Mapping[str, Any]) -> dict[str, float]:
 def service_points_in(evaluation: Mapping[str, Any]) -> dict[str, float]:
     """The thresholds that the service assumed when it evaluated a version, 0 to 100."""
     assumed = (evaluation.get("service") or {}).get("assumed_thresholds") or {}
-    return {str(label): 100 * float(value) for label, value in sorted(assumed.items())}
+    return {str(label): round(100 * float(value), 6) for label, value in sorted(assumed.items())}
 
 
 def published_by(result: Mapping[str, Any]) -> dict[str, float]:
