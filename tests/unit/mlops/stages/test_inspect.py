@@ -297,6 +297,20 @@ def test_what_people_ask_for_starts_without_pictures_or_keeps_it_stopped(release
     assert released.models.running == set()
 
 
+def test_models_run_by_the_clock_and_stop_when_their_hours_end(released: World) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    released.s3.put_object(Bucket="data", Key="datasets/unreleased/dataset.json", Body=b"{}")
+    assert serve.by_the_clock(begins=True) == [DATASET]
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=30)
+    assert released.models.running == {ARN}
+
+    serve.by_the_clock(begins=False)
+    released.run(HANDLERS)
+    assert released.models.running == set()
+    assert servings.of(DATASET) is None
+
+
 def test_a_picture_that_is_never_answered_is_given_up(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(arn: str) -> list[dict[str, Any]]:
         raise RuntimeError("out of order")
