@@ -906,6 +906,25 @@ ROWS = (
         "CloudFormation is refused what it makes under a shorter name: shorten `StackName`",
         hand="`aws iam list-roles --path-prefix /rekognition-mlops/` shows the names of roles, cut at 64 characters",
     ),
+    _row(
+        50,
+        "Several attributes of the type `groundtruth/image-classification` in one line of a manifest give an image "
+        "several labels",
+        "yes, in the guide about labels of images; no sample has more than two",
+        "a line has an attribute for each label, and the classifier is asked for all that it answers",
+        "training ends with an error of that line in the manifest summary, which the e-mail names; images with one "
+        "label are not concerned",
+        hand="train a data set of ten pictures with two labels each",
+    ),
+    _row(
+        51,
+        "CloudFormation expands `Fn::ForEach` with names that the transform of SAM makes, such as "
+        "`IngestFunctionRole`, when `AWS::LanguageExtensions` stands before `AWS::Serverless-2016-10-31`",
+        "the order is; names of the other transform in a loop are not",
+        "loops make log groups, alarms, queues, projects and buckets by names that stand in the template itself",
+        "the deployment ends before anything is made, with the name that is not known",
+        hand="`sam deploy --stack-name try --no-execute-changeset`",
+    ),
 )
 
 

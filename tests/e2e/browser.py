@@ -23,11 +23,16 @@ def look(
     themes: Sequence[str] = THEMES,
 ) -> dict[str, Any]:
     """Look at a page at every width and in both themes, then fill in its form; return what look.cjs prints."""
+    request = {"url": url, "widths": widths, "themes": themes, "form": form}
+    return run("look.cjs", {**request, "pictures": str(pictures) if pictures else None})
+
+
+def run(script: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """What a script beside look.cjs prints about this request."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), "")
-    request = {"url": url, "browser": browser, "widths": widths, "themes": themes, "form": form}
     finished = subprocess.run(
-        ["node", ROOT / "tests" / "javascript" / "look.cjs"],
-        input=json.dumps({**request, "pictures": str(pictures) if pictures else None}),
+        ["node", ROOT / "tests" / "javascript" / script],
+        input=json.dumps({"browser": browser, **request}),
         env=os.environ | with_clients(),
         capture_output=True,
         text=True,

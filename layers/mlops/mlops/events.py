@@ -205,6 +205,37 @@ class PartInspected(Event):
 
 
 @dataclass(frozen=True)
+class ReviewAnswered(Event):
+    """A person said what a picture shows; `review` is the SHA-256 of its bytes, the record has the answer."""
+
+    detail_type = "Review Answered"
+
+    dataset: str
+    review: str
+
+
+@dataclass(frozen=True)
+class RetrainingRequested(Event):
+    """Somebody wants what was answered to become data now, and a run to begin."""
+
+    detail_type = "Retraining Requested"
+
+    dataset: str
+
+
+@dataclass(frozen=True)
+class DriftFound(Event):
+    """Inspected pictures do not look like those that trained, or are answered otherwise; the artifact has the rest."""
+
+    detail_type = "Drift Found"
+
+    dataset: str
+    measures: tuple[str, ...]
+    found_at: str
+    artifact: str = ""
+
+
+@dataclass(frozen=True)
 class ServingRefused(Event):
     """Pictures wait, and no model is started for them, for these reasons."""
 
@@ -221,6 +252,6 @@ KINDS: Mapping[str, type[Event]] = {
     for kind in (
         *(ModelStatusChange, PipelineStageCompleted, PipelineStageFailed, PipelineStageRetry),
         *(ModelApprovalDecided, ModelReleased, ModelRollbackRequested, ModelsSwept, ModelsDeleted),
-        *(PartInspected, ServingRefused),
+        *(PartInspected, ServingRefused, ReviewAnswered, RetrainingRequested, DriftFound),
     )
 }

@@ -153,6 +153,25 @@ class Stack:
         return self.variables["APPROVAL_URL"]
 
     @property
+    def review_url(self) -> str:
+        return self.variables["REVIEW_URL"]
+
+    @property
+    def review_share(self) -> float:
+        """The share of all inspected pictures that a person is asked about whatever they are, 0 to 1."""
+        return float(self.variables["REVIEW_SHARE"]) / 100
+
+    @property
+    def reviews_per_day(self) -> int:
+        """At most so many pictures of a dataset and a day are put before a person."""
+        return int(self.variables["REVIEWS_PER_DAY"])
+
+    @property
+    def retrain_after(self) -> int:
+        """After so many answers a dataset is trained anew; 0 never."""
+        return int(self.variables["RETRAIN_AFTER"])
+
+    @property
     def running_models(self) -> int:
         """How many models an account may run."""
         return int(self.variables["RUNNING_MODELS"])
@@ -198,6 +217,16 @@ class Stack:
     def inference_limits_of(self, task: str) -> dict[str, float]:
         """What an inference test of a task must reach or keep to, by name."""
         return dict(self._json("INFERENCE_LIMITS")[task])
+
+    @property
+    def mistakes_cost(self) -> tuple[float, float]:
+        """What an escape and an overkill cost."""
+        return float(self.variables["ESCAPE_COST"]), float(self.variables["OVERKILL_COST"])
+
+    @property
+    def gates_on_bound(self) -> bool:
+        """Whether a number passes only if the unfavourable end of its interval does."""
+        return self.variables["GATE_ON"] == "lower bound"
 
     @property
     def match_iou(self) -> float:

@@ -78,6 +78,8 @@ class MemoryTable:
         IndexName: str = "",  # noqa: N803
     ) -> dict[str, Any]:
         found = [item for _, item in sorted(self._items.items()) if _holds(KeyConditionExpression, item)]
+        if IndexName:
+            found.sort(key=lambda item: str(item.get("created_at", "")))
         return {"Items": [_copied(item) for item in found]}
 
     def snapshot(self) -> dict[tuple[str, str], Item]:

@@ -11,6 +11,7 @@ from mlops.events import Event
 
 def put_event(event: Event) -> None:
     """Put an event of this stack on the default bus. PutEvents reports refusals in its answer: RuntimeError."""
+    # PutEvents answers 200 also when it refused an entry.
     answer = clients.client("events").put_events(Entries=[event.as_entry(stack.here().arn)])
     if answer["FailedEntryCount"]:
         raise RuntimeError(f"EventBridge refused {event.detail_type!r}: {answer['Entries'][0].get('ErrorMessage')}")

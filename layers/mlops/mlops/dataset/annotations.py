@@ -58,6 +58,7 @@ def annotate(images: Iterable[Image], masks: Iterable[MaskRecord], refused: Mapp
     listed, found = list(images), Annotations()
     given = list(masks)
     found.problems |= {mask.key: fault for mask in given if (fault := mask_fault(mask))}
+    # "Its mask cannot be used" helps more than "it has no mask".
     unusable = {_place(key): key for key in (*refused, *found.problems)}
     unmarked = [image for image in listed if not image.boxes]
     partners = _partners(unmarked, (mask for mask in given if mask.key not in found.problems), found.problems)

@@ -90,6 +90,7 @@ def read(
     images = [row for row in records if row["kind"] == "image"]
     masks = [row for row in records if row["kind"] == "mask"]
     refused = {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED" and row["kind"] != "mask"}
+    # A mask beside its picture would teach the classifier what masks look like.
     among = masks_among(row["sk"] for row in images if row["sk"] not in annotations.lines)
     refused |= among | dict(annotations.refused)
     accepted = []
@@ -99,6 +100,7 @@ def read(
                 accepted.append(_image(row, labels, annotations.lines.get(row["sk"]), settings))
             except _Unusable as why:
                 refused[row["sk"]] = str(why)
+    # After the labels are known: copies under two labels contradict each other, copies under one do not.
     refused |= find_duplicates(accepted)
     remarks = [*labels.remarks(), *_remarks_on_masks(masks), *_remarks_on_lines(annotations)]
     if among:
@@ -212,7 +214,7 @@ def _image(row: Mapping[str, Any], labels: _Labels, line: Line | None, settings:
     texts = {name: row[name] for name in ("etag", "digest", "format", "uploaded_at")}
     shown = {"version_id": row.get("version_id", ""), "picture": row.get("picture", ""), "mapping": _mapping(row)}
     facts: dict[str, Any] = {**texts, **numbers, **shown}
-    facts |= {"looks": row.get("looks", ""), "done": tuple(row.get("done", ()))}
+    facts |= {"looks": row.get("looks", ""), "thumbnail": row.get("thumbnail", ""), "done": tuple(row.get("done", ()))}
     facts["group"] = (line and line.group) or settings.group_of(key.split("/", 2)[2])
     side = row["folder"]
     if line:
@@ -240,6 +242,7 @@ def _annotated(image: Image, line: Line, labels: _Labels) -> Image:
         raise _Unusable(f"the boxes of {where} were drawn on {sizes}: draw them on the picture as it is")
     boxes = []
     for box in line.boxes:
+        # Tools draw boxes around good parts, too; a detector of defects must not learn those.
         if (label := labels.of(box.label)) == NORMAL:
             continue
         if box.left >= drawn_on[0] or box.top >= drawn_on[1]:

@@ -24,7 +24,7 @@ class Image:
     in place of the file, empty where it takes the file itself; `width`, `height`, `size` (bytes) and `format` are those
     of what the service gets, and so are the `boxes`. `mapping` leads from the file's pixels to the copy's. `group` is
     the physical part that it shows, where that is known. `is_in_manifest`: a line of the annotation manifest names it.
-    `looks` is what it looks like from afar (`perceptual`), `done` says what the copy differs in.
+    `looks` and `thumbnail` are what it looks like from afar (`perceptual`), `done` says what the copy differs in.
     """
 
     key: str
@@ -44,6 +44,7 @@ class Image:
     mapping: PictureMapping | None = None
     is_in_manifest: bool = False
     looks: str = ""
+    thumbnail: str = ""
     done: tuple[str, ...] = ()
 
     @property
@@ -69,8 +70,9 @@ class Image:
 
     @property
     def content(self) -> dict[str, str]:
-        """Which bytes it is about."""
-        return {name: getattr(self, name) for name in ("key", "etag", "digest", "version_id", "picture")}
+        """Which bytes it is about, and which part where that is known."""
+        known = {name: getattr(self, name) for name in ("key", "etag", "digest", "version_id", "picture")}
+        return {**known, "group": self.group} if self.group else known
 
     def drawn_on(self, width: int, height: int) -> PictureMapping | None:
         """How something of so many pixels that was drawn on the image is to be mapped; None if it was drawn on another.
@@ -99,6 +101,7 @@ def image_of(row: Mapping[str, Any]) -> Image:
 
     Lines of earlier releases have one label, which is that of all boxes.
     """
+    # A rollback reads inventories that releases of years ago have written.
     labels = tuple(row["labels"]) if "labels" in row else (str(row["label"]),)
     boxes = tuple(LabeledBox(str(box.get("label", labels[0])), _box(box)) for box in row["boxes"])
     facts: dict[str, Any] = {name: row[name] for name in _FACTS if name in row}

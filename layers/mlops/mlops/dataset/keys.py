@@ -9,7 +9,7 @@ from mlops.dataset.labels import as_written, label_of, likeness
 SPLITS = ("train", "test", "holdout")
 MASK_ENDING = "_mask.png"
 _DATASETS, _RUNS, _PREPARED = "datasets", "runs", "prepared"
-_INSPECT, _RESULTS = "inspect", "results"
+_INSPECT, _RESULTS, _REVIEWS, _REVIEWED = "inspect", "results", "reviews", "reviewed"
 # Below it lie images whose labels are in the annotation manifest.
 _PICTURES = "images"
 DATASETS_PREFIX = f"{_DATASETS}/"
@@ -79,6 +79,7 @@ def parse_upload(key: str) -> Upload:
         raise KeyRefused(
             f"rename the dataset {dataset!r}: up to 100 letters, digits, dots, dashes and underscores", kind
         )
+    # A manifest has one line an image, and some readers divide at more than line feeds.
     if key.splitlines() != [key]:
         raise KeyRefused("rename it: names of folders and files must stay on one line", kind)
     match place, others:
@@ -159,6 +160,31 @@ def run_key(run_id: str, name: str) -> str:
 def run_of(key: str) -> str:
     """The run an artifact key belongs to."""
     return key.split("/")[1]
+
+
+def review_key(dataset: str, digest: str, extension: str) -> str:
+    """Where the artifacts bucket has a picture that a person is asked about, as the models were shown it."""
+    return f"{_REVIEWS}/{dataset}/{digest}.{extension}"
+
+
+def reviewed_reference(digest: str, extension: str) -> str:
+    """Where a picture that a person answered lies, relative to its dataset."""
+    return f"{_PICTURES}/{_REVIEWED}/{digest}.{extension}"
+
+
+def is_reviewed(key: str) -> bool:
+    """Whether the picture of a dataset came from a review: its line in the annotation manifest gave it its side."""
+    return key.split("/")[2:4] == [_PICTURES, _REVIEWED]
+
+
+def looks_key(dataset: str) -> str:
+    """Where a dataset keeps what its pictures look like, for what is inspected to be compared with."""
+    return f"{_DATASETS}/{dataset}/looks.json"
+
+
+def drift_key(dataset: str) -> str:
+    """Where a dataset keeps how its inspected pictures compared with it last."""
+    return f"{_DATASETS}/{dataset}/drift.json"
 
 
 def sides_key(dataset: str) -> str:

@@ -96,6 +96,7 @@ def _check_side(side: str, text: str, images: Mapping[str, Mapping[str, Any]], v
         image = images.get(key)
         faults = image_faults(**image) if image else ["is not in the inventory of the run"]
         verdict.violations += [f"{key} {fault}" for fault in faults]
+        # The service counts images of a label, not boxes.
         labels.update(set(found := labels_of(entry)))
         if len(found) > MAX_BOXES:
             verdict.violations.append(f"{key} has {len(found)} boxes; at most {MAX_BOXES} are allowed")

@@ -13,6 +13,7 @@ ATTRIBUTE, BOXES = "label", "bounding-box"
 def manifest_of(task: str, images: Iterable[Image], bucket: str) -> str:
     """The manifest of one side, sorted by key; ends with a newline unless empty."""
     listed = sorted(images, key=lambda image: image.key)
+    # Numbers depend on all labels of the side, so that the same images always give the same bytes.
     names = {label for image in listed for label in (*image.labels, *(box.label for box in image.boxes))}
     class_ids = {label: index for index, label in enumerate(sorted(names))}
     write = {"classification": classification_line, "detection": detection_line}[task]

@@ -63,6 +63,7 @@ class PictureMapping:
         What reaches beyond the picture is cut off; at least one pixel is left. Raises ValueError for a box that is
         empty or not a number.
         """
+        # Exact until the end: a float would move an edge that lies on a pixel into the next one.
         across, down = _edges(left, width), _edges(top, height)
         swap, mirror_x, mirror_y = _TURNS[self.orientation]
         if swap:

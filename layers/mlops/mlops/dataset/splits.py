@@ -134,6 +134,7 @@ def _deal(images: list[Image], settings: DatasetSettings, given: Mapping[str, st
                 waiting[label].add(name)
     for label in sorted(waiting, key=lambda label: (dealer.counts[label], label)):
         for name in sorted(waiting[label], key=_hash):
+            # A unit with several labels was dealt with the rarest of them.
             if units[name][0].key not in dealer.sides:
                 side = dealer.best_for(label)
                 for image in units[name]:

@@ -15,6 +15,7 @@ OK, DEFECT, UNSURE = "ok", "defect", "unsure"
 VERDICTS = (OK, DEFECT, UNSURE)
 # How far from its operating point an answer still says little, in points of confidence.
 MARGIN = 5.0
+THEY_DISAGREE = "they disagree"
 _NAMED = 5
 _SPEAKERS = {"classification": "the classifier", "detection": "the detector"}
 
@@ -91,7 +92,7 @@ def decide(answers: Sequence[Answer], margin: float = MARGIN) -> Verdict:
             if opinion.says == OK
             and any(known[opinion.task].knows(label) for other in accusing for label in other.labels)
         ]
-        return Verdict(UNSURE, (*reasons, "they disagree")) if denying else Verdict(DEFECT, reasons)
+        return Verdict(UNSURE, (*reasons, THEY_DISAGREE)) if denying else Verdict(DEFECT, reasons)
     return Verdict(OK if all(opinion.says == OK for opinion in opinions) else UNSURE, reasons)
 
 

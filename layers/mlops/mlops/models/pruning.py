@@ -41,6 +41,7 @@ def _superfluous(project: str, is_free: Callable[[str], bool]) -> Iterator[str]:
     if len(versions) <= keep:
         return
     free = [version for version in versions if is_free(version["ProjectVersionArn"].split("/")[3])]
+    # Read once: it is one row for the whole stack.
     kept = kept_models.kept()
     for version in free[: max(len(free) - keep, 0)]:
         arn = version["ProjectVersionArn"]

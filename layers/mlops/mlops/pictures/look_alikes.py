@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlops.dataset.images import Image
-from mlops.pictures.perceptual import near
+from mlops.pictures.perceptual import near, shows_the_same
 from mlops.words import counted, some
 
-# In how many bits of 64 two pictures of one scene may differ.
+# In how many bits of 64 the hashes of one picture may differ when it is encoded anew.
 _MOST_DIFFERENT = 2
 # From this share on all pictures look alike, as they do under a fixed camera: then it says nothing.
 _TOO_COMMON = 0.25
@@ -30,9 +30,11 @@ class LookAlikes:
 
 
 def look_alikes(images: Sequence[Image], sides: Mapping[str, str]) -> LookAlikes:
-    """What looks alike from afar. It is a question, not a proof: a scratch is not seen from there."""
+    """What may be one picture twice. It is a question, not a proof: a scratch is not seen from afar."""
     by_key = {image.key: image for image in images}
-    pairs = list(near({image.key: image.looks for image in images if image.looks}, _MOST_DIFFERENT))
+    near_ones = near({image.key: image.looks for image in images if image.looks and image.thumbnail}, _MOST_DIFFERENT)
+    pairs = [pair for pair in near_ones if shows_the_same(*(by_key[key].thumbnail for key in pair))]
+    # Under a fixed camera every part looks like every other, and a list of all pairs helps nobody.
     if len({key for pair in pairs for key in pair}) > _TOO_COMMON * len(images):
         return LookAlikes()
     apart = tuple((one, other) for one, other in pairs if sides[one] != sides[other])

@@ -4,15 +4,17 @@ layer."""
 import hashlib
 import io
 from dataclasses import astuple, dataclass
+from decimal import Decimal
 from typing import Any
 
 from PIL import Image
 
 from mlops.dataset.keys import Upload, prepared_key
 from mlops.pictures.masks import read_mask
-from mlops.pictures.perceptual import perceptual_hash
+from mlops.pictures.perceptual import perceptual_hash, thumbnail
 from mlops.pictures.png import PictureRefused
 from mlops.pictures.preparing import Prepared, Window, prepare
+from mlops.pictures.statistics import measure
 
 # A file of this size, its pixels and its copy fit into what `ingest` has.
 MOST_BYTES_OF_A_FILE = 250_000_000
@@ -53,7 +55,9 @@ def _image(upload: Upload, data: bytes, window: tuple[int, int] | None) -> Seen:
     prepared = prepare(data, window=Window(*window) if window else None)
     shown = prepared.data or data
     facts: dict[str, Any] = {"width": prepared.width, "height": prepared.height, "size": len(shown)}
-    facts |= {"format": _FORMATS[prepared.extension], "looks": _looks(shown)}
+    facts |= {"format": _FORMATS[prepared.extension], **_looks(shown)}
+    # The table knows no floats.
+    facts["statistics"] = {name: Decimal(str(value)) for name, value in measure(shown).as_dict().items()}
     if prepared.data:
         digest = hashlib.sha256(prepared.data).hexdigest()
         facts |= {"picture": prepared_key(upload.dataset, digest, prepared.extension), "done": list(prepared.done)}
@@ -75,11 +79,12 @@ def _depth(prepared: Prepared, window: tuple[int, int] | None) -> dict[str, Any]
     return {"bits": prepared.bits, "window": list(used)}
 
 
-def _looks(data: bytes) -> str:
+def _looks(data: bytes) -> dict[str, str]:
+    """What it looks like from afar, by which copies of one picture are found."""
     with Image.open(io.BytesIO(data)) as image:
         # A JPEG need not be unpacked whole for that.
         image.draft("L", _SHRUNK)
-        return perceptual_hash(image)
+        return {"looks": perceptual_hash(image), "thumbnail": thumbnail(image)}
 
 
 def _mask(data: bytes, rules: MaskRules) -> dict[str, Any]:

@@ -6,9 +6,11 @@ the same from afar. Under a fixed camera that may be all parts of a kind, so it 
 show one part. It does notice turning and cropping. Source of the idea: N. Krawetz, "Kind of Like That" (2013).
 """
 
+import base64
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from statistics import fmean
 
 from PIL import Image
 
@@ -22,6 +24,9 @@ BLANK = ""
 _FLAT = 3
 # With how many others a hash is compared at most because they share a band.
 _MOST_TOGETHER = 100
+# Encoding anew changes the mean of a twelfth by a shade or two.
+_THUMBNAIL = 12
+_MOST_DIFFERENT_SHADES, _MEAN_DIFFERENT_SHADES = 6, 1.5
 
 
 def perceptual_hash(image: Image.Image) -> str:
@@ -38,6 +43,23 @@ def perceptual_hash(image: Image.Image) -> str:
         if place % _COLUMNS:
             bits = bits << 1 | (shade > shades[place - 1])
     return f"{bits:0{_DIGITS}x}"
+
+
+def thumbnail(image: Image.Image) -> str:
+    """An upright picture of 8 bits as 12 x 12 shades of gray, row by row, in base64."""
+    gray = image.convert("L").resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.BOX)
+    return base64.b64encode(gray.tobytes()).decode()
+
+
+def shows_the_same(one: str, other: str) -> bool:
+    """Whether two thumbnails are of one picture, encoded or scaled anew.
+
+    A hash says where pictures become brighter, and many parts under one lamp agree about that. Shades differ as soon as
+    a part lies a little elsewhere, or has a defect that is not thin.
+    """
+    pairs = zip(base64.b64decode(one), base64.b64decode(other), strict=True)
+    differences = [abs(here - there) for here, there in pairs]
+    return max(differences) <= _MOST_DIFFERENT_SHADES and fmean(differences) <= _MEAN_DIFFERENT_SHADES
 
 
 def distance(one: str, other: str) -> int:

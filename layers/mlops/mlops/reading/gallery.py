@@ -21,6 +21,7 @@ def write(result: Mapping[str, Any]) -> None:
     for picture in result["gallery"]:
         answer = by_image[picture["image"]]
         data = _bytes_of(answer)
+        # A picture that was deleted since costs the gallery one entry, not the test its result.
         if data is not None and (drawn := _drawn(answer, picture["caption"], data)):
             buckets.artifacts_bucket().write(picture["key"], drawn, "image/jpeg")
 

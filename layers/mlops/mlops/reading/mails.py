@@ -66,6 +66,20 @@ def pruning_mail(version_arns: Sequence[str]) -> tuple[str, str]:
     return f"Deleted: {words.counted(len(version_arns), 'model')} that {verb} never released", plain(text)
 
 
+def reviews_mail(dataset: str, **facts: Any) -> tuple[str, str]:
+    """`facts` are how many reviews wait and why, the link and when it expires, what is true in production, and after
+    how many answers models are trained anew."""
+    waiting = words.counted(facts["waiting"], "picture")
+    subject = words.subject(f"{waiting} of {dataset} to look at", f"{waiting} to look at: {dataset}")
+    return subject, plain(render("reviews.txt", dataset=dataset, **facts))
+
+
+def drift_mail(dataset: str, **facts: Any) -> tuple[str, str]:
+    """`facts` are the measures that drifted, the pictures that differ most, and some that they should look like."""
+    text = render("drift.txt", dataset=dataset, **facts)
+    return words.subject(f"Drift: {dataset} looks different"), words.fitting_mail(plain(text), "mlops drift")
+
+
 def _fitting(text: str, bucket: str, run_id: str) -> str:
     return words.fitting_mail(plain(text), f"s3://{bucket}/{run_key(run_id, '')} has the report, and everything else.")
 

@@ -39,6 +39,7 @@ def record_of(key: str) -> dict[str, Any] | None:
 
 def write_record(upload: Upload, facts: Mapping[str, Any], sequencer: str) -> None:
     """Write a record unless a newer event about the same key has been recorded already."""
+    # S3: sequencers are compared as text after the shorter one was filled up on the right.
     padded = sequencer.upper().ljust(_SEQUENCER_DIGITS, "0")
     OWN.put(_item(upload, facts, padded), Attr("sequencer").not_exists() | Attr("sequencer").lte(padded))
 

@@ -14,6 +14,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 
 from mlops.dataset.boxes import Box
+from mlops.judging.appearance import Statistics
 from mlops.judging.verdicts import Found
 from mlops.records.table import OWN, Table
 
@@ -21,20 +22,6 @@ from mlops.records.table import OWN, Table
 DAYS = 400
 _INDEX, _INDEXED, _ORDER = "runs-of-dataset", "dataset_key", "created_at"
 _NESTED = ("reasons", "labels", "boxes", "run_ids", "version_arns", "statistics")
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What a prepared picture looks like from afar: shades and colours 0 to 255, sharpness without a unit."""
-
-    brightness: float = 0.0
-    contrast: float = 0.0
-    sharpness: float = 0.0
-    red: float = 0.0
-    green: float = 0.0
-    blue: float = 0.0
-    width: int = 0
-    height: int = 0
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ def create(run_id: str, dataset: str, task: str) -> None:
     """Write the run record; an existing one stays as it is."""
     facts = {"run_id": run_id, "dataset": dataset, "task": task, "created_at": now()}
     index = {_INDEXED: activity.partition(dataset)}
+    # A second delivery must not make a run younger: the CLI and the index sort by when it was created.
     OWN.put({"pk": partition(run_id), "sk": _SK, **facts, **index}, Attr("pk").not_exists())
 
 
@@ -147,6 +148,7 @@ def begin(ref: StageRef, cause: str) -> bool:
     repetition (the artifact copied onto itself, another start of the model) runs again.
     """
     known = stage_of(ref)
+    # Idempotency alone would not do: it forgets after two days, and a stage may be repeated on purpose.
     if known and known.cause == cause:
         return not known.has_ended
     pk, sk = _key(ref)
@@ -163,12 +165,14 @@ def is_over(ref: StageRef, cause: str) -> bool:
 
 def wait(ref: StageRef, what: str) -> None:
     """Say what a stage waits for."""
+    # A late message must not open a stage again that has ended meanwhile.
     is_open = Attr("state").is_in([IN_PROGRESS, WAITING])
     OWN.update(*_key(ref), {"state": WAITING, "waiting_for": what}, is_open)
 
 
 def resume(ref: StageRef, what: str) -> None:
     """What a stage waited for has come."""
+    # It may wait for something else by now, which has not come.
     is_waiting = Attr("state").eq(WAITING) & Attr("waiting_for").eq(what)
     OWN.update(*_key(ref), {"state": IN_PROGRESS, "waiting_for": None}, is_waiting)
 
@@ -202,6 +206,7 @@ def note_version(ref: StageRef, version_arn: str) -> None:
 def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) -> None:
     # The event goes first: if this dies in between, the redelivery puts it again and consumers bear that.
     known, told = stage_of(ref), words.within(reasons, artifact)
+    # Without this, a redelivery would put the event a second time, and one more e-mail would be sent.
     if known and (known.state, known.reasons) == (state, tuple(told)):
         return
     ended = PipelineStageCompleted if state == COMPLETED else PipelineStageFailed

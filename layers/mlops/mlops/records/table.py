@@ -76,9 +76,11 @@ class Table:
         where = Key("pk").eq(pk) & Key("sk").gt(after) if after else where
         return self._pages(KeyConditionExpression=where, ConsistentRead=True)
 
-    def indexed(self, index: str, name: str, value: str) -> Iterator[Item]:
-        """The items that an index has under a value of its key, as far as it has them yet, in its order."""
-        return self._pages(KeyConditionExpression=Key(name).eq(value), IndexName=index)
+    def indexed(self, index: str, name: str, value: str, since: str = "") -> Iterator[Item]:
+        """The items that an index has under a value of its key, as far as it has them yet, in the order of when they
+        were made, or from a time on."""
+        where = Key(name).eq(value) & Key("created_at").gte(since) if since else Key(name).eq(value)
+        return self._pages(KeyConditionExpression=where, IndexName=index)
 
     def _pages(self, **request: Any) -> Iterator[Item]:
         start: dict[str, Any] = {}

@@ -19,6 +19,7 @@ def prepare(run_id: str, cause: str) -> None:
     """Check a run's manifests and write its training input; a violation fails the stage and names the files."""
     store = buckets.artifacts_bucket()
     truth = store.read_json(run_key(run_id, "ground_truth.json"))
+    # A refused run leaves its account, too, and the rule cannot see what is in it.
     if truth["outcome"] != runs.COMPLETED:
         return
     ref = StageRef(run_id, truth["dataset"], truth["task"], "data_prepare")
@@ -29,6 +30,7 @@ def prepare(run_id: str, cause: str) -> None:
     facts = ("width", "height", "size", "format")
     shapes = {row.get("picture") or row["key"]: {name: row[name] for name in facts} for row in inventory}
     verdict = check_manifests(ref.task, train, test, shapes)
+    # Everything at once: whoever corrects one thing should not wait for a mail about the next.
     violations = verdict.violations + _changed(truth["dataset"], inventory)
     limits = label_thresholds(ref.task, truth)
     violations += limits.violations

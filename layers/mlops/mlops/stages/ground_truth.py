@@ -53,12 +53,14 @@ class Selection:
 def settle(message: Mapping[str, Any]) -> None:
     """Start the runs of a dataset once nothing has come after this message and every object has been looked at."""
     dataset = str(message["dataset"])
+    # Something came after this message was sent; the message that it sent will settle the dataset.
     if activity.of(dataset).generation != message["generation"]:
         return
     # What is no content is not recorded any more; it may have been by an earlier release of this stack.
     records = {row["sk"]: row for row in records_of(dataset) if dataset_of(row["sk"])}
     contents = Contents.of(dataset)
     present = contents.etags
+    # The bucket is the truth, the records are what is known of it: no run starts while they differ.
     differing = {key for key in records.keys() | present.keys() if _etag(records.get(key)) != present.get(key)}
     # What S3 did not hand out may have been restored since, which no event tells.
     unread = {key for key, row in records.items() if row.get("is_unread")} if message["attempt"] == 0 else set()
@@ -143,6 +145,7 @@ def start_runs(dataset: Dataset) -> None:
             continue
         try:
             start_run(dataset, task)
+        # One task that cannot start must not take the other with it.
         except Exception as fault:  # raised again below, when every task had its turn
             faults.append(fault)
     if faults:
@@ -157,7 +160,9 @@ def start_run(dataset: Dataset, task: str) -> None:
     run_id = f"{dataset.name}-{task}-{digest[:12]}"
     ref = StageRef(run_id, dataset.name, task, "ground_truth")
     artifact = run_key(run_id, "ground_truth.json")
+    # Before anything is written: whatever happens now can be found under the dataset.
     runs.create(run_id, dataset.name, task)
+    # The digest is the cause: the same set of images again has nothing to do.
     if not runs.begin(ref, digest):
         return
     reasons = _reasons(task, dataset, selection)
@@ -189,8 +194,8 @@ def select(dataset: Dataset, task: str, sides: Mapping[str, str]) -> Selection:
 def run_digest(task: str, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> str:
     """SHA-256 over what decides a training: every image with its side, the settings, and what is wrong with them."""
     images = [_what_is_trained_on(task, image, sides[image.key]) for image in selection.images]
-    # What the others say is in the labels, the sides and the pictures.
-    said = ("tasks", "normal", "groups", "window")
+    # What the others say is in the labels, the sides and the pictures; what mistakes cost is no matter of training.
+    said = ("tasks", "normal", "groups", "window", "costs")
     settings = {name: value for name, value in dataset.settings.as_dict().items() if name not in said}
     content = [images, settings, dataset.problem, sorted(selection.refused) if not images else []]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -213,6 +218,7 @@ def _sides(dataset: Dataset) -> dict[str, str]:
     sides = assign_sides(dataset.images, dataset.settings, known)
     by_folder = uses_folders(dataset.images, dataset.settings)
     dealt = {image.key: sides[image.key] for image in dataset.images if not (by_folder and image.side)}
+    # Written only when something new was dealt, so that two tasks of one dataset do not overwrite each other.
     if known | dealt != known:
         store.write_json(key, known | dealt)
     return sides

@@ -38,11 +38,13 @@ def record(event: Mapping[str, Any]) -> Arrival | None:
     key = str(written["key"])
     if dataset_of(key) is None:
         return None
+    # The event says where to look; what is recorded is what lies there now.
     upload, refusal = _read(key)
     with _found(key) as found:
         if event["detail-type"] == "Object Deleted" and found and _is_recorded(key, found):
             return None
         facts = _facts(upload, refusal, found)
+    # S3 orders the events of one key by this number; the table refuses an older one.
     write_record(upload, facts, str(written.get("sequencer", "")))
     return Arrival(upload, str(facts.get("uploaded_at") or event.get("time") or runs.now())[:_TO_THE_SECOND])
 
@@ -125,6 +127,7 @@ def _facts(
     seen = look(upload, data, rules, window)
     if "bits" in seen.facts and window is None and (window := window_of(upload.dataset)):
         seen = look(upload, data, rules, window)
+    # Before the record that names it: a record must not point to what is not there.
     if seen.copy:
         kind = {"PNG": "image/png", "JPEG": "image/jpeg"}[seen.facts["format"]]
         buckets.data_bucket().write(seen.facts["picture"], seen.copy, kind)

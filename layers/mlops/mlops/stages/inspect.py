@@ -27,10 +27,10 @@ from mlops.pictures.looking import MOST_BYTES_OF_A_FILE
 from mlops.pictures.pixels import open_picture
 from mlops.pictures.png import PictureRefused
 from mlops.pictures.preparing import MOST_BYTES_IN_A_CALL, Prepared, Window, prepare
-from mlops.pictures.statistics import looks_of, measures_of
+from mlops.pictures.statistics import looks_of, statistics_of
 from mlops.records import arrivals, inspections, kept_models, releases, results, servings
 from mlops.records.arrivals import Arrival
-from mlops.records.inspections import Inspection, Statistics
+from mlops.records.inspections import Inspection
 from mlops.records.releases import Release
 from mlops.stages import ingest
 from mlops.words import quoted
@@ -181,7 +181,7 @@ def _asked(arrival: Arrival, picture: _Picture, released: Mapping[str, Release],
         seconds=round(stack.here().clock.monotonic() - began, 3),
         usd=round(sum(seconds for _, seconds in answers) / 3600 * price, 8),
         looks=looks_of(picture.image),
-        statistics=_statistics(picture.image),
+        statistics=statistics_of(picture.image),
     )
 
 
@@ -198,10 +198,6 @@ def _ask(task: str, release: Release, picture: _Picture) -> tuple[Answer, float]
         raise _Refused(reason, picture.digest) from error
     found = _found(said, picture.prepared) if task == "detection" else _labels(said)
     return Answer(task, tuple(found), points), stack.here().clock.monotonic() - began
-
-
-def _statistics(image: Image.Image) -> Statistics:
-    return Statistics(**measures_of(image), width=image.width, height=image.height)
 
 
 def _labels(said: list[Mapping[str, Any]]) -> Iterator[Found]:

@@ -17,14 +17,17 @@ _LATER = ("STARTING", "RUNNING", "STOPPING", "STOPPED")
 
 def handle(message: Message) -> None:
     """One hop: look, tell what changed, and come back later unless the end is reached."""
+    # One queue serves both: a retry is nothing but an event that comes after the poll interval.
     if message["kind"] == "retry":
         messages.put_event(PipelineStageRetry.of(message))
         return
     ref, version_arn = ref_of(message), str(message["version_arn"])
     watch = Watch(version_arn, str(message["cause"]), int(message["hop"]))
+    # Two deliveries of one message would else become two loops that never end.
     if not watches.is_due(watch):
         return
     project, name = projects.names_of(version_arn)
+    # A deleted version is absent from the answer; it is told like any other change.
     described = projects.describe_version(project, name) or {
         "Status": "DELETED",
         "StatusMessage": "The version is gone.",
@@ -32,6 +35,7 @@ def handle(message: Message) -> None:
     status = _status_of(described, message["until"])
     if status != message["previous"]:
         _announce(ref, project, message, {**described, "Status": status})
+    # It may have been started, used and stopped between two looks, so that nobody ever saw it run.
     if status in message["until"] or _was_used(message, status):
         _end_stage(ref, status, described)
     elif status in ("DELETED", "DELETING"):
@@ -42,12 +46,14 @@ def handle(message: Message) -> None:
         runs.fail(ref, [f"{name} is still {status} after {stack.here().deadline_hours} hours"])
     else:
         send({**message, "previous": status, "hop": watch.hop + 1})
+    # Last: whoever dies before this repeats the whole hop, which consumers bear.
     watches.take(watch)
 
 
 def _status_of(described: Mapping[str, Any], until: Sequence[str]) -> str:
     """The status of a version; one that was started since is a version whose training or copy is complete."""
     status = str(described["Status"])
+    # A stage that looks late must not wait for ever for a status that has passed.
     complete = next((awaited for awaited in until if awaited in ("TRAINING_COMPLETED", "COPYING_COMPLETED")), None)
     return complete if complete and status in _LATER else status
 

@@ -17,6 +17,7 @@ from mlops.events import (
     PipelineStageCompleted,
     PipelineStageRetry,
 )
+from mlops.judging import operating_points
 from mlops.models import projects, serving, sharing, watch
 from mlops.records import approvals, decisions, kept_models, leases, releases, results, runs
 from mlops.records.decisions import Decision
@@ -35,6 +36,7 @@ REFUSALS = (
 def decided(event: ModelApprovalDecided) -> None:
     """Act on a decision, after looking it up: the event alone is not believed."""
     approval = approvals.find(event.approval)
+    # Whoever may put events could put this one; only the record says what a person decided.
     if approval is None or approval.run_id != event.run_id or approval.state == approvals.PENDING:
         raise PermissionError(f"no decision is recorded for {event.run_id}")
     ref = runs.load(approval.run_id, approval_stage(approval.target), approval.target)
@@ -42,6 +44,7 @@ def decided(event: ModelApprovalDecided) -> None:
         comment = f": {approval.comment}" if approval.comment else ""
         runs.fail(ref, [f"rejected by {approval.approver}{comment}"])
     else:
+        # The approval expires with its link; the history has to say who decided for years.
         decisions.note(ref, approval.name, approval.approver or "", approval.comment)
         copy(ref, approval.name)
 
@@ -59,6 +62,7 @@ def copy(ref: StageRef, decision: str) -> None:
         runs.fail(ref, [_gone(ref, source)])
         return
     try:
+        # Between accounts the source must allow this one copy; within one account nothing is granted.
         sharing.grant(version["ProjectVersionArn"], destination)
         answer = projects.rekognition(destination).copy_project_version(
             SourceProjectArn=source,
@@ -87,6 +91,7 @@ def _gone(ref: StageRef, project: str) -> str:
 def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) -> str | None:
     """The ARN of a copy that exists already; None when the stage waits or has failed."""
     code = clients.code_of(error)
+    # The version has the name of its run, so a copy that an earlier delivery began is found by it.
     existing = projects.describe_version(destination, ref.run_id)
     if code == "ResourceInUseException" and existing:
         return str(existing["ProjectVersionArn"])
@@ -107,6 +112,7 @@ def copied(change: ModelStatusChange) -> None:
     """Start a copied version for the test that a decision asks for; the event's `cause` is the decision."""
     ref = runs.load(change.run_id, approval_stage(change.environment), change.environment)
     places = projects.projects()[ref.task]
+    # Whatever came of the copy: a grant that outlives it would let it be repeated without a decision.
     sharing.revoke(places[before(ref.environment)], places[ref.environment], ref.run_id)
     if change.status == "COPYING_FAILED":
         return
@@ -163,8 +169,10 @@ def release(completed: PipelineStageCompleted) -> None:
             comment=decision.comment,
             is_rollback=decision.is_rollback,
             released_at=runs.now(),
+            min_confidence=operating_points.published_by(result),
         )
     )
+    # Everything below was done before: a redelivery must not stop a version that was released since.
     if release.announced:
         return
     is_running = _keep_running(ref, release)

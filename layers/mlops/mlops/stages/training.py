@@ -16,9 +16,11 @@ def train(run_id: str, cause: str) -> None:
     """Create the run's project version, or find it, and watch it until it is trained."""
     training_input = buckets.artifacts_bucket().read_json(run_key(run_id, "training_input.json"))
     ref = StageRef(run_id, training_input["dataset"], training_input["task"], "training")
+    # A second CreateProjectVersion would find the first by its name; this spares the call and a quota.
     if not runs.begin(ref, cause):
         return
     project = projects.projects()[ref.task]["development"]
+    # Asking the service although others have waited longer would let a newcomer take their slot.
     if not waiting_line.is_next(waiting_line.TRAINING, ref):
         _wait(ref)
         return
@@ -48,6 +50,7 @@ def version_request(project: str, training_input: dict[str, Any]) -> dict[str, A
 
 def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
     code = clients.code_of(error)
+    # The same code says that the name is taken, which is success, and that the project is busy.
     if code == "ResourceInUseException":
         _find(ref, project, cause)
     elif code == "LimitExceededException" and (full := projects.fullness(project)):

@@ -1,3 +1,4 @@
+import io
 import random
 import time
 import tracemalloc
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance
 
 from mlops.pictures import perceptual
-from mlops.pictures.perceptual import BLANK, distance, near, perceptual_hash
+from mlops.pictures.perceptual import BLANK, distance, near, perceptual_hash, shows_the_same, thumbnail
 
 
 def part(scratch: int = 0, size: tuple[int, int] = (400, 300)) -> Image.Image:
@@ -129,3 +130,27 @@ def test_a_standing_belt_takes_no_time() -> None:
 
     assert time.monotonic() - started < 30
     assert len(named) > 9_900
+
+
+def scene(shift: int = 0, spot: int = 0) -> Image.Image:
+    """A bright part on a dark ground, moved by some pixels, with a dark spot of some pixels."""
+    image = Image.new("L", (480, 360), 40)
+    image.paste(200, (120 + shift, 80, 360 + shift, 280))
+    image.paste(30, (200, 140, 200 + spot, 140 + spot))
+    return image
+
+
+def encoded_anew(image: Image.Image) -> Image.Image:
+    data = io.BytesIO()
+    image.resize((360, 270), Image.Resampling.LANCZOS).save(data, "JPEG", quality=70)
+    return Image.open(io.BytesIO(data.getvalue()))
+
+
+def test_a_picture_that_was_scaled_and_encoded_anew_shows_the_same() -> None:
+    assert shows_the_same(thumbnail(scene()), thumbnail(encoded_anew(scene())))
+
+
+@pytest.mark.parametrize("other", [scene(shift=6), scene(spot=16)])
+def test_another_photograph_and_a_defect_do_not_show_the_same(other: Image.Image) -> None:
+    assert distance(perceptual_hash(scene()), perceptual_hash(other)) <= 2
+    assert not shows_the_same(thumbnail(scene()), thumbnail(other))

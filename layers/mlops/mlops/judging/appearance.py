@@ -1,0 +1,38 @@
+"""What a picture looks like from afar, in a few numbers: the same for pictures that trained and that are inspected."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a prepared picture looks like from afar: shades and colours 0 to 255, sharpness without a unit.
+
+    `sharpness` compares neighbouring pixels with those two apart: 1 is noise, about 0.5 hard edges, 0.25 a soft slope.
+    """
+
+    brightness: float = 0.0
+    contrast: float = 0.0
+    sharpness: float = 0.0
+    red: float = 0.0
+    green: float = 0.0
+    blue: float = 0.0
+    width: int = 0
+    height: int = 0
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Self:
+        """From numbers of any kind, such as those of the table; what is missing is 0."""
+        whole = ("width", "height")
+        names = [one.name for one in fields(cls) if one.name in told]
+        known: dict[str, Any] = {name: int(told[name]) if name in whole else float(told[name]) for name in names}
+        return cls(**known)
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anybody looked: a picture has pixels."""
+        return self.width > 0

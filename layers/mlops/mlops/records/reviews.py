@@ -1,0 +1,293 @@
+"""Reviews: pictures that are put before a person, who works on which, and what was answered, by whom, when.
+
+A picture is its bytes: it is asked about once, whatever it is called. Every write has its condition, so that two people
+never answer the same picture twice, and a second delivery changes nothing.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from mlops import stack
+from mlops.dataset.boxes import Box, LabeledBox
+from mlops.dataset.labels import NORMAL
+from mlops.judging.choosing import RANDOM, Candidate, place_of
+from mlops.judging.verdicts import Found
+from mlops.records.table import OWN, Table
+
+# `ANSWERED` waits to become data; `CLOSED` has become data, or never does, because nobody can tell.
+WAITING, ANSWERED, CLOSED = "WAITING", "ANSWERED", "CLOSED"
+# So long nobody else is shown a picture that somebody looks at.
+LOCK_SECONDS = 600
+DAYS = 400
+_INDEX, _INDEXED, _ORDER = "runs-of-dataset", "dataset_key", "created_at"
+_SK = "REVIEW"
+_PATIENCE = 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person said: the labels of the picture (`normal` alone where it has no defect), and boxes in its pixels.
+
+    Without labels nobody can tell. `is_boxed`: the boxes are all that there are.
+    """
+
+    labels: tuple[str, ...] = ()
+    boxes: tuple[LabeledBox, ...] = ()
+    is_boxed: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.labels)
+
+    @property
+    def is_defective(self) -> bool:
+        return any(label != NORMAL for label in self.labels)
+
+
+@dataclass(frozen=True)
+class Review:
+    """One picture, and what the models said of it: `boxes` are in pixels of `picture`, which is what they were shown.
+
+    `picture` is a key of the artifacts bucket; `key` is the inspected object, `digest` the SHA-256 of its bytes.
+    `session` is the reviewer's visit that works on it, or answered it. `side` is where the picture stands once it is
+    data, for ever. `revision` counts answers.
+    """
+
+    dataset: str
+    digest: str
+    key: str
+    picture: str
+    width: int
+    height: int
+    reasons: tuple[str, ...]
+    verdict: str
+    said: tuple[str, ...]
+    inspected_at: str
+    labels: tuple[Found, ...] = ()
+    boxes: tuple[Found, ...] = ()
+    run_ids: Mapping[str, str] = field(default_factory=dict)
+    state: str = WAITING
+    session: str = ""
+    locked_until: int = 0
+    answer: Answer = field(default_factory=Answer)
+    reviewer: str = ""
+    answered_at: str = ""
+    revision: int = 0
+    side: str = ""
+
+    @property
+    def is_random(self) -> bool:
+        return RANDOM in self.reasons
+
+    @property
+    def day(self) -> str:
+        """The day of the inspection in UTC, as YYYY-MM-DD."""
+        return self.inspected_at[:10]
+
+    @property
+    def path(self) -> str:
+        """The name of the picture below `inspect/<dataset>/`."""
+        return self.key.split("/", 2)[-1]
+
+    def is_free(self, session: str = "") -> bool:
+        """Whether nobody else works on it."""
+        return self.session in ("", session) or self.locked_until <= stack.here().clock.time()
+
+
+def reserve(dataset: str, day: str, new: Candidate, most: int) -> bool:
+    """Give a picture one of the places of its day, where it has a right to one; whoever gives way is withdrawn.
+
+    Raises TimeoutError when others change the day all the time.
+    """
+    fixed: set[str] = set()
+    for _ in range(_PATIENCE):
+        row = OWN.get(*_day_key(dataset, day)) or {}
+        places = [Candidate(rank, name, tuple(reasons)) for rank, name, reasons in json.loads(row.get("places", "[]"))]
+        place = place_of(new, places, most, fixed)
+        if not place.is_taken:
+            return False
+        if any(one.name == new.name for one in places):
+            return True
+        if place.gives_way and not _withdraw(dataset, place.gives_way):
+            fixed.add(place.gives_way)
+            continue
+        kept = [*(one for one in places if one.name != place.gives_way), new]
+        if _write_day(dataset, day, kept, int(row.get("revision", 0))):
+            return True
+    raise TimeoutError(f"the reviews of {dataset} on {day} change all the time")
+
+
+def _write_day(dataset: str, day: str, places: list[Candidate], revision: int) -> bool:
+    pk, sk = _day_key(dataset, day)
+    told = json.dumps([[one.rank, one.name, one.reasons] for one in places])
+    expires = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) + DAYS * 86400
+    same = Attr("revision").eq(revision) if revision else Attr("pk").not_exists()
+    item = {"pk": pk, "sk": sk, "places": told, "revision": revision + 1, "expires_at": expires}
+    return OWN.put(item, same)
+
+
+def _withdraw(dataset: str, digest: str) -> bool:
+    """Take a picture back that nobody works on; True also when it is gone already."""
+    gone = Attr("pk").not_exists()
+    return OWN.delete(_pk(dataset, digest), _SK, gone | (Attr("state").eq(WAITING) & _is_unlocked()))
+
+
+def begin(review: Review) -> bool:
+    """Write a new review; False when there is one of this picture already."""
+    expires = int(datetime.fromisoformat(review.inspected_at).timestamp()) + DAYS * 86400
+    key = {"pk": _pk(review.dataset, review.digest), "sk": _SK, "expires_at": expires}
+    index = {_INDEXED: _of_state(review.dataset, WAITING), _ORDER: review.inspected_at}
+    return OWN.put({**key, **index, **_row(review)}, Attr("pk").not_exists())
+
+
+def find(dataset: str, digest: str, table: Table = OWN) -> Review | None:
+    """The review of a picture, None when there is none."""
+    row = table.get(_pk(dataset, digest), _SK)
+    return _read(row) if row else None
+
+
+def of_state(dataset: str, state: str, since: str = "", table: Table = OWN) -> Iterator[Review]:
+    """The reviews of a dataset in a state, as far as the index has them yet: those that wait longest, or that were
+    answered first; `since` is a time in ISO 8601."""
+    found = map(_read, table.indexed(_INDEX, _INDEXED, _of_state(dataset, state), since))
+    # The index lags behind the table.
+    return (review for review in found if review.state == state)
+
+
+def take(review: Review, session: str) -> bool:
+    """Work on a review that waits, for some minutes alone; False when somebody else does, or it was answered."""
+    until = int(stack.here().clock.time()) + LOCK_SECONDS
+    changes = {"session": session, "locked_until": until}
+    return OWN.update(
+        _pk(review.dataset, review.digest), _SK, changes, Attr("state").eq(WAITING) & _is_unlocked(session)
+    )
+
+
+def put_off(review: Review, session: str) -> bool:
+    """Let a review wait behind all others."""
+    changes = {"session": "", "locked_until": 0, _ORDER: now()}
+    mine = Attr("state").eq(WAITING) & Attr("session").eq(session)
+    return OWN.update(_pk(review.dataset, review.digest), _SK, changes, mine)
+
+
+def answer(review: Review, session: str, given: Answer, reviewer: str) -> bool:
+    """Keep an answer: the first, or another one by whoever gave it in the same visit; False when neither is.
+
+    The same answer given again is kept once.
+    """
+    state = ANSWERED if given.is_known or review.side else CLOSED
+    changes: dict[str, Any] = {
+        "state": state,
+        "session": session,
+        "locked_until": 0,
+        "reviewer": reviewer,
+        "answered_at": now(),
+        "answer": _told_answer(given),
+        "revision": review.revision + 1,
+        _INDEXED: _of_state(review.dataset, state),
+    }
+    changes[_ORDER] = changes["answered_at"]
+    first = Attr("state").eq(WAITING) & _is_unlocked(session)
+    again = Attr("state").is_in([ANSWERED, CLOSED]) & Attr("session").eq(session)
+    may = Attr("revision").eq(review.revision) & (first | again)
+    # `side` decides whether an answer that says nothing must undo one: nobody may have given it in between.
+    may &= Attr("side").eq(review.side)
+    return OWN.update(_pk(review.dataset, review.digest), _SK, changes, may)
+
+
+def settle_side(review: Review, side: str) -> str:
+    """The side of a picture that becomes data: this one, or the one that it was given before."""
+    if review.side:
+        return review.side
+    OWN.update(_pk(review.dataset, review.digest), _SK, {"side": side}, Attr("side").eq(""))
+    found = find(review.dataset, review.digest)
+    return found.side if found else side
+
+
+def note_filed(review: Review) -> bool:
+    """Remember that an answer has become data, unless there is another one meanwhile."""
+    changes = {"state": CLOSED, _INDEXED: _of_state(review.dataset, CLOSED)}
+    same = Attr("revision").eq(review.revision) & Attr("state").eq(ANSWERED)
+    return OWN.update(_pk(review.dataset, review.digest), _SK, changes, same)
+
+
+def now() -> str:
+    return datetime.fromtimestamp(stack.here().clock.time(), UTC).isoformat(timespec="milliseconds")
+
+
+def _is_unlocked(session: str = "") -> Any:
+    free = Attr("session").eq("") | Attr("locked_until").lte(int(stack.here().clock.time()))
+    return free | Attr("session").eq(session) if session else free
+
+
+def _pk(dataset: str, digest: str) -> str:
+    return f"REVIEW#{dataset}#{digest}"
+
+
+def _of_state(dataset: str, state: str) -> str:
+    return f"REVIEWS#{dataset}#{state}"
+
+
+def _day_key(dataset: str, day: str) -> tuple[str, str]:
+    return f"REVIEWS#{dataset}", f"DAY#{day}"
+
+
+def _row(review: Review) -> dict[str, Any]:
+    """The table knows no floats: what is nested is JSON."""
+    told = {
+        "reasons": review.reasons,
+        "said": review.said,
+        "labels": [_told(found) for found in review.labels],
+        "boxes": [_told(found) for found in review.boxes],
+        "run_ids": dict(review.run_ids),
+    }
+    plain = {name: getattr(review, name) for name in _PLAIN}
+    return {**plain, "told": json.dumps(told, ensure_ascii=False), "answer": _told_answer(review.answer)}
+
+
+def _read(row: Mapping[str, Any]) -> Review:
+    told = json.loads(row["told"])
+    numbers = {name for name, value in row.items() if isinstance(value, Decimal)}
+    known: dict[str, Any] = {name: int(row[name]) if name in numbers else row[name] for name in _PLAIN if name in row}
+    answered = json.loads(row["answer"])
+    review = Review(**known, reasons=tuple(told["reasons"]), said=tuple(told["said"]))
+    return replace(
+        review,
+        labels=tuple(map(_found, told["labels"])),
+        boxes=tuple(map(_found, told["boxes"])),
+        run_ids=told["run_ids"],
+        answer=Answer(
+            tuple(answered["labels"]),
+            tuple(LabeledBox(label, Box(*box)) for label, *box in answered["boxes"]),
+            answered["is_boxed"],
+        ),
+    )
+
+
+_PLAIN = tuple(
+    name
+    for name in Review.__dataclass_fields__
+    if name not in ("reasons", "said", "labels", "boxes", "run_ids", "answer")
+)
+
+
+def _told(found: Found) -> list[Any]:
+    box = found.box
+    return [found.label, found.confidence, [box.left, box.top, box.width, box.height] if box else None]
+
+
+def _found(told: list[Any]) -> Found:
+    label, confidence, box = told
+    return Found(label, confidence, Box(*box) if box else None)
+
+
+def _told_answer(given: Answer) -> str:
+    boxes = [[one.label, one.box.left, one.box.top, one.box.width, one.box.height] for one in given.boxes]
+    told = {"labels": given.labels, "boxes": boxes, "is_boxed": given.is_boxed}
+    return json.dumps(told, ensure_ascii=False)

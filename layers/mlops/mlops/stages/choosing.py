@@ -1,0 +1,115 @@
+"""A picture was inspected: is a person to look at it, too? Needs the imaging layer."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from mlops import stack
+from mlops.aws import buckets
+from mlops.dataset.dataset_json import SettingsInvalid, parse_settings
+from mlops.dataset.keys import inspected_dataset, looks_key, review_key, settings_key
+from mlops.events import PartInspected
+from mlops.judging import drift
+from mlops.judging.choosing import candidate, reasons_of
+from mlops.judging.drift import Reference
+from mlops.judging.verdicts import Found, Verdict
+from mlops.pictures.preparing import Window, prepare
+from mlops.records import inspections, reviews
+from mlops.records.inspections import Inspection
+from mlops.records.reviews import Review
+
+_KINDS = {"png": "image/png", "jpg": "image/jpeg"}
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A picture as a browser and the models can take it, and the boxes of its inspection in its pixels."""
+
+    data: bytes
+    extension: str
+    width: int
+    height: int
+    boxes: tuple[Found, ...]
+
+
+def choose(inspected: PartInspected) -> Review | None:
+    """Put an inspected picture before a person where there is a reason to; the same event again changes nothing.
+
+    Returns the review that is new. Raises PermissionError when there is no such inspection.
+    """
+    inspection = _inspection_of(inspected)
+    if inspection.refused or inspected_dataset(inspection.key) != inspection.dataset:
+        return None
+    reasons = reasons_of(
+        inspection.digest,
+        Verdict(inspection.verdict, inspection.reasons),
+        is_unlike=bool(drift.unlike(references_of(inspection.dataset), inspection.statistics)),
+        share=stack.here().review_share,
+    )
+    if not reasons or reviews.find(inspection.dataset, inspection.digest):
+        return None
+    shown = _shown(inspection)
+    if shown is None:
+        return None
+    new = candidate(inspection.digest, inspection.digest, reasons)
+    if not reviews.reserve(inspection.dataset, inspection.day, new, stack.here().reviews_per_day):
+        return None
+    picture = review_key(inspection.dataset, inspection.digest, shown.extension)
+    # The copy stays what was inspected, whatever the camera writes under its name next.
+    buckets.artifacts_bucket().write(picture, shown.data, _KINDS[shown.extension])
+    review = Review(
+        dataset=inspection.dataset,
+        digest=inspection.digest,
+        key=inspection.key,
+        picture=picture,
+        width=shown.width,
+        height=shown.height,
+        reasons=reasons,
+        verdict=inspection.verdict,
+        said=inspection.reasons,
+        inspected_at=inspection.inspected_at,
+        labels=inspection.labels,
+        boxes=shown.boxes,
+        run_ids=inspection.run_ids,
+    )
+    return review if reviews.begin(review) else None
+
+
+def references_of(dataset: str) -> dict[str, Reference]:
+    """What the pictures of a dataset look like; nothing before that was measured."""
+    text = buckets.artifacts_bucket().read_if_exists(looks_key(dataset))
+    known = json.loads(text)["looks"] if text else {}
+    return {name: Reference.read(told) for name, told in known.items()}
+
+
+def _inspection_of(inspected: PartInspected) -> Inspection:
+    """The record that an event tells of."""
+    text = buckets.artifacts_bucket().read_if_exists(inspected.result) if inspected.result else None
+    digest = str(json.loads(text).get("digest", "")) if text else ""
+    found = inspections.find(inspected.dataset, inspected.key, digest) if digest else None
+    if found is None:
+        raise PermissionError(f"nothing is known of an inspection of {inspected.key}, which an event tells of")
+    return found
+
+
+def _shown(inspection: Inspection) -> _Shown | None:
+    """The picture as it was inspected; None when it is gone, or another one has taken its name since."""
+    found = buckets.data_bucket().find(inspection.key)
+    if found is None or hashlib.sha256(found).hexdigest() != inspection.digest:
+        return None
+    prepared = prepare(found, window=_window_of(inspection.dataset))
+    mapping = prepared.mapping
+    boxes = [
+        Found(one.label, one.confidence, mapping.box(one.box.left, one.box.top, one.box.width, one.box.height))
+        for one in inspection.boxes
+        if one.box
+    ]
+    return _Shown(prepared.data or found, prepared.extension, prepared.width, prepared.height, tuple(boxes))
+
+
+def _window_of(dataset: str) -> Window | None:
+    try:
+        window = parse_settings(buckets.data_bucket().find(settings_key(dataset))).window
+    except SettingsInvalid:
+        return None
+    return Window(*window) if window else None

@@ -1,0 +1,130 @@
+"""The page of reviews behind its link: GET shows how many wait, POST answers and shows the next picture."""
+
+import base64
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import parse_qs
+
+from mlops.aws import buckets
+from mlops.judging.choosing import WHY
+from mlops.reading import production
+from mlops.reading.rendering import render
+from mlops.records.reviews import Review
+from mlops.stages import approval, review
+from mlops.stages.review import AnswerRefused, Form, Turn
+
+_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Strict-Transport-Security": "max-age=31536000",
+}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; img-src {pictures} data:; style-src 'unsafe-inline'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+SCRIPT = "/review.js"
+_SECONDS = 900
+_MOST_FIELDS = 200
+
+
+def respond(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer one HTTP API request (payload format 2.0)."""
+    http = event["requestContext"]["http"]
+    if event.get("rawPath", http.get("path", "")).endswith(SCRIPT):
+        return _script()
+    if http["method"] == "POST":
+        return _take_turn(_form(event))
+    return _begin((event.get("queryStringParameters") or {}).get("token", ""))
+
+
+def _begin(token: str, problem: str = "", reviewer: str = "") -> dict[str, Any]:
+    link = review.find(token)
+    if link is None:
+        return _page(404, "review_unknown.html")
+    return _page(
+        400 if problem else 200,
+        "review_begin.html",
+        token=token,
+        dataset=link.dataset,
+        waiting=review.waiting(link.dataset),
+        expires=approval.expiry_text(link.expires_at),
+        production=production.of(link.dataset).lines(),
+        problem=problem,
+        reviewer=reviewer,
+    )
+
+
+def _take_turn(form: Form) -> dict[str, Any]:
+    try:
+        turn = review.take_turn(form)
+    except AnswerRefused as refusal:
+        return _begin(form.token, str(refusal), form.reviewer)
+    except LookupError:
+        return _page(404, "review_unknown.html")
+    given: dict[str, Any] = {"token": form.token, "turn": turn, "dataset": turn.link.dataset}
+    if turn.review is None:
+        return _page(200, "review_done.html", **given)
+    return _page(400 if turn.problem else 200, "review.html", **given, **_shown(turn, turn.review))
+
+
+def _shown(turn: Turn, shown: Review) -> dict[str, Any]:
+    drawn = [(one.label, None, one.box) for one in shown.answer.boxes]
+    found = [(one.label, one.confidence, one.box) for one in shown.boxes if one.box]
+    boxes = drawn if shown.revision else found
+    return {
+        "review": shown,
+        "picture": buckets.artifacts_bucket().link(shown.picture, _SECONDS),
+        "why": [WHY[reason] for reason in shown.reasons],
+        "says": review.says(shown),
+        "labels": review.labels_of(shown),
+        "boxes": boxes,
+        "plain_boxes": [
+            {"label": label, "left": box.left, "top": box.top, "width": box.width, "height": box.height}
+            for label, _, box in boxes
+        ],
+        "answered": review.told(shown.answer) if shown.revision else "",
+        "waiting": review.waiting(turn.link.dataset),
+    }
+
+
+def _form(event: Mapping[str, Any]) -> Form:
+    body = event.get("body") or ""
+    text = base64.b64decode(body).decode("utf-8", "replace") if event.get("isBase64Encoded") else body
+    try:
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        fields = {}
+    plain = {name: fields.get(name, [""])[0] for name in ("token", "answer", "reviewer", "session", "review")}
+    return Form(
+        **plain,
+        revision=_number(fields.get("revision", ["0"])[0]),
+        trail=tuple(name for name in fields.get("trail", [""])[0].split(",") if name),
+        new_label=fields.get("new_label", [""])[0],
+        boxes=fields.get("boxes", [""])[0],
+        keep=tuple(_number(place) for place in fields.get("keep", ())),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+
+
+def _page(status: int, template: str, **values: Any) -> dict[str, Any]:
+    headers = {**_HEADERS, "Content-Security-Policy": _POLICY.format(pictures=buckets.artifacts_bucket().origin)}
+    return {"statusCode": status, "headers": headers, "body": render(template, **values)}
+
+
+@cache
+def _text_of_script() -> str:
+    return resources.files("mlops.reading").joinpath("templates", "review.js").read_text(encoding="utf-8")
+
+
+def _script() -> dict[str, Any]:
+    # The same for everybody; it is asked for anew after an update of the stack.
+    headers = {**_HEADERS, "Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "max-age=600"}
+    return {"statusCode": 200, "headers": headers, "body": _text_of_script()}

@@ -1,0 +1,141 @@
+"""Inspected pictures that are put before a person."""
+
+import hashlib
+import io
+import json
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from mlops.dataset.boxes import Box
+from mlops.events import PartInspected
+from mlops.judging import drift
+from mlops.judging.appearance import Statistics
+from mlops.judging.choosing import RANDOM, UNLIKE
+from mlops.judging.verdicts import DEFECT, OK, UNSURE, Found
+from mlops.records import inspections, reviews
+from mlops.records.inspections import Inspection
+from mlops.stages import choosing
+from tests.unit.mlops.settling import as_png, picture
+from tests.unit.mlops.world import Killed, World
+
+DATA = picture(1)
+KEY = "inspect/parts/line 2/1.png"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEW_SHARE", "0")
+
+
+def inspected(world: World, data: bytes = DATA, key: str = KEY, **facts: object) -> PartInspected:
+    """An inspection as it is recorded, and the event that tells of it."""
+    digest = hashlib.sha256(data).hexdigest()
+    told = {"verdict": UNSURE, "reasons": ("it is near",), "boxes": (Found("bent", 60, Box(1, 2, 30, 40)),), **facts}
+    inspection = Inspection("parts", key, digest, inspected_at="2026-03-02T09:15:00.000+00:00", **told)  # type: ignore[arg-type]
+    inspections.record(inspection)
+    world.s3.put_object(Bucket="data", Key=key, Body=data)
+    result = f"results/{key.removeprefix('inspect/')}.json"
+    world.s3.put_object(Bucket="artifacts", Key=result, Body=json.dumps(inspection.as_document()))
+    return PartInspected("parts", key, inspection.verdict, result=result)
+
+
+def test_what_the_models_are_unsure_of_is_put_before_a_person(world: World) -> None:
+    review = choosing.choose(inspected(world))
+
+    assert review and review == reviews.find("parts", review.digest)
+    assert (review.reasons, review.width, review.height) == ((UNSURE,), 80, 72)
+    assert world.s3.get_object(Bucket="artifacts", Key=review.picture)["Body"].read() == DATA
+
+
+def test_the_same_event_again_changes_nothing(world: World) -> None:
+    event = inspected(world)
+
+    assert choosing.choose(event)
+    before = world.table.snapshot()
+    assert choosing.choose(event) is None
+    assert world.table.snapshot() == before
+
+
+def test_a_clear_verdict_is_not_asked_about_but_by_chance(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    event = inspected(world, verdict=DEFECT)
+    assert choosing.choose(event) is None
+
+    monkeypatch.setenv("REVIEW_SHARE", "100")
+    review = choosing.choose(event)
+    assert review and review.is_random and review.reasons == (RANDOM,)
+
+
+def test_a_picture_unlike_all_that_trained_is_asked_about(world: World) -> None:
+    usual = [Statistics(100 + number, 40, 0.5, 100, 100, 100, 80, 72) for number in range(30)]
+    references = {"brightness": drift.Reference.of(drift.looks_of(one)["brightness"] for one in usual).as_dict()}
+    world.s3.put_object(Bucket="artifacts", Key="datasets/parts/looks.json", Body=json.dumps({"looks": references}))
+
+    assert choosing.choose(inspected(world, verdict=OK, statistics=usual[3])) is None
+    dark = choosing.choose(
+        inspected(world, picture(2), f"{KEY}2", verdict=OK, statistics=replace(usual[3], brightness=5))
+    )
+    assert dark and dark.reasons == (UNLIKE,)
+
+
+def test_an_event_of_which_nothing_is_recorded_is_refused(world: World) -> None:
+    event = inspected(world)
+
+    for forged in (
+        replace(event, dataset="others"),
+        replace(event, result=""),
+        replace(event, result="results/x.json"),
+    ):
+        with pytest.raises(PermissionError):
+            choosing.choose(forged)
+
+
+def test_what_was_refused_or_has_been_overwritten_is_not_asked_about(world: World) -> None:
+    event = inspected(world)
+    world.s3.put_object(Bucket="data", Key=KEY, Body=picture(2))
+
+    assert choosing.choose(event) is None
+    assert choosing.choose(inspected(world, picture(3), f"{KEY}3", refused=True)) is None
+
+
+def test_boxes_are_those_of_the_picture_as_it_is_shown(world: World) -> None:
+    """A picture that lies on its side is shown upright, and its boxes with it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = io.BytesIO()
+    Image.new("RGB", (100, 80), "gray").save(data, "JPEG", exif=exif)
+    review = choosing.choose(inspected(world, data.getvalue(), "inspect/parts/1.jpg"))
+
+    assert review and (review.width, review.height) == (80, 100)
+    assert review.boxes[0].box == Box(80 - 2 - 40, 1, 40, 30)
+
+
+def test_a_day_has_so_many_reviews(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEWS_PER_DAY", "3")
+    for number in range(8):
+        choosing.choose(inspected(world, picture(number), f"inspect/parts/{number}.png"))
+
+    assert len(list(reviews.of_state("parts", reviews.WAITING))) == 3
+
+
+def test_killed_at_any_call_it_is_asked_about_once(world: World) -> None:
+    event = inspected(world)
+    empty = world.table.snapshot()
+    world.kill_after(-1)
+    choosing.choose(event)
+    calls = world.calls
+    assert calls > 6
+    for call in range(1, calls + 1):
+        world.table.restore(empty)
+        world.kill_after(call)
+        with suppress(Killed):
+            choosing.choose(event)
+        world.is_dead = False
+        choosing.choose(event)
+        assert [review.key for review in reviews.of_state("parts", reviews.WAITING)] == [KEY]
+
+
+def test_a_plain_picture_of_one_colour_is_shown_as_well(world: World) -> None:
+    assert choosing.choose(inspected(world, as_png(Image.new("L", (70, 70)))))
