@@ -72,6 +72,12 @@ def result(world: World, name: str) -> dict[str, Any]:
     return dict(json.loads(found))
 
 
+def forget_results(world: World) -> None:
+    """Take away what was answered, for another try."""
+    for entry in world.s3.list_objects_v2(Bucket="artifacts", Prefix="results/").get("Contents", ()):
+        world.s3.delete_object(Bucket="artifacts", Key=entry["Key"])
+
+
 def inspected(world: World) -> list[str]:
     return [detail["key"] for kind, detail in world.told if kind == "Part Inspected"]
 
@@ -354,20 +360,22 @@ def test_ending_at_any_call_changes_nothing(world: World) -> None:
         world.models.status = dict(before[1])
         world.models.started.clear()
         world.told.clear()
+        forget_results(world)
         for item in store.scan()["Items"]:
             store.delete_item(Key={"id": item["id"]})
-        for number in range(2):
-            drop(world, f"{number}.png", picture(number), times=2)
+        drop(world, "0.png", picture(0), times=2)
         world.kill_after(call)
         world.run(HANDLERS)
         reached = world.calls >= call
         world.kill_after(-1)
         model_sweeper.sweep()
 
-        assert set(inspected(world)) == {f"inspect/{DATASET}/{number}.png" for number in range(2)}, call
-        assert len(inspected(world)) <= 3, f"after call {call}"
+        # Dying right after the event was put is the only way to put it twice.
+        assert inspected(world) in ([f"inspect/{DATASET}/0.png"], 2 * [f"inspect/{DATASET}/0.png"]), (
+            f"after call {call}"
+        )
         assert world.models.started == [ARN], f"after call {call}"
-        check(world, ["0.png", "1.png"])
+        check(world, ["0.png"])
         if not reached:
             break
-    assert call > 60
+    assert call > 40
