@@ -1,3 +1,4 @@
+# ruff: noqa: N803  - names of arguments are those of AWS
 """AWS as its documentation describes it, in memory and by simulated time: what the pipeline calls and no more.
 
 Nothing here decides about faults: every call goes through `call`, which the history that is played gives.
@@ -93,15 +94,15 @@ class Objects(Backend):
         key = str(request.get("Key") or request.get("Prefix", ""))
         return f"{name} {key.rsplit('/', 1)[-1] if key.startswith('runs/') else key.split('/')[0]}"
 
-    def put_object(self, Bucket: str, Key: str, Body: bytes, ContentType: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803
+    def put_object(self, Bucket: str, Key: str, Body: bytes, ContentType: str = "", **_: Any) -> dict[str, Any]:
         self._write(Bucket, Key, bytes(Body))
         return {}
 
-    def delete_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+    def delete_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         self._write(Bucket, Key, None)
         return {}
 
-    def get_object(self, Bucket: str, Key: str, VersionId: str = "") -> dict[str, Any]:  # noqa: N803
+    def get_object(self, Bucket: str, Key: str, VersionId: str = "") -> dict[str, Any]:
         versions = self.buckets.get(Bucket, {}).get(Key, [])
         found = [v for v in versions if v.version_id == VersionId] if VersionId else versions[-1:]
         if not found or found[0].data is None:
@@ -115,7 +116,7 @@ class Objects(Backend):
         }
         return {"Body": Body(data), "ContentLength": len(data), **facts}
 
-    def list_objects_v2(self, Bucket: str, Prefix: str, Delimiter: str = "") -> dict[str, Any]:  # noqa: N803
+    def list_objects_v2(self, Bucket: str, Prefix: str, Delimiter: str = "") -> dict[str, Any]:
         present = [(k, v) for k, v in self.present(Bucket).items() if k.startswith(Prefix)]
         if Delimiter:
             below = {k[len(Prefix) :].split(Delimiter)[0] for k, _ in present if Delimiter in k[len(Prefix) :]}
@@ -127,7 +128,7 @@ class Objects(Backend):
             ]
         }
 
-    def generate_presigned_url(self, _: str, Params: Mapping[str, str], ExpiresIn: int) -> str:  # noqa: N803
+    def generate_presigned_url(self, _: str, Params: Mapping[str, str], ExpiresIn: int) -> str:
         return f"https://{Params['Bucket']}.s3.example/{Params['Key']}?seconds={ExpiresIn}"
 
     def present(self, bucket: str) -> dict[str, Version]:
@@ -222,24 +223,24 @@ class OnceRows(Backend):
     clock: Clock
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def put_item(self, Item: dict[str, Any], ExpressionAttributeValues: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def put_item(self, Item: dict[str, Any], ExpressionAttributeValues: Any, **_: Any) -> dict[str, Any]:
         held = self.items.get(Item["id"]["S"])
         if held and not self._may_be_replaced(held, ExpressionAttributeValues):
             raise refused("ConditionalCheckFailedException", Item=dict(held))
         self.items[Item["id"]["S"]] = dict(Item)
         return {}
 
-    def get_item(self, Key: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def get_item(self, Key: Any, **_: Any) -> dict[str, Any]:
         held = self.items.get(Key["id"]["S"])
         return {"Item": dict(held)} if held else {}
 
-    def update_item(self, Key: Any, ExpressionAttributeValues: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def update_item(self, Key: Any, ExpressionAttributeValues: Any, **_: Any) -> dict[str, Any]:
         values = ExpressionAttributeValues
         changes = {"expiration": values[":expiry"], "status": values[":status"], "data": values[":response_data"]}
         self.items[Key["id"]["S"]] = {**Key, **self.items.get(Key["id"]["S"], {}), **changes}
         return {}
 
-    def delete_item(self, Key: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def delete_item(self, Key: Any, **_: Any) -> dict[str, Any]:
         self.items.pop(Key["id"]["S"], None)
         return {}
 
@@ -266,25 +267,25 @@ class Outgoing(Backend):
     def label(self, name: str, request: Mapping[str, Any]) -> str:
         return f"{name} {request['Entries'][0]['DetailType']}" if name == "put_events" else name
 
-    def send_message(self, QueueUrl: str, MessageBody: str, DelaySeconds: int) -> dict[str, Any]:  # noqa: N803
+    def send_message(self, QueueUrl: str, MessageBody: str, DelaySeconds: int) -> dict[str, Any]:
         self.sent(QueueUrl, json.loads(MessageBody), DelaySeconds)
         return {}
 
-    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         for entry in Entries:
             self._count += 1
             kind = {"source": entry["Source"], "detail-type": entry["DetailType"], "resources": entry["Resources"]}
             self.put({"id": f"event-{self._count}", **kind, "detail": json.loads(entry["Detail"])})
         return {"FailedEntryCount": 0}
 
-    def publish(self, TopicArn: str, Subject: str, Message: str) -> dict[str, Any]:  # noqa: N803
+    def publish(self, TopicArn: str, Subject: str, Message: str) -> dict[str, Any]:
         self.published(Subject, Message)
         return {}
 
-    def list_subscriptions_by_topic(self, TopicArn: str) -> dict[str, Any]:  # noqa: N803
+    def list_subscriptions_by_topic(self, TopicArn: str) -> dict[str, Any]:
         return {"Subscriptions": [{"SubscriptionArn": "arn:aws:sns:::topic:1"}]}
 
-    def put_parameter(self, Name: str, Value: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def put_parameter(self, Name: str, Value: str, **_: Any) -> dict[str, Any]:
         self.parameters[Name] = json.loads(Value)
         return {}
 
@@ -334,7 +335,7 @@ class CustomLabels(Backend):
         VersionName: str,
         TestingData: Any,
         OutputConfig: Any,
-        **_: Any,  # noqa: N803
+        **_: Any,
     ) -> dict[str, Any]:
         self._require_free(ProjectArn, VersionName)
         if self._count_of("TRAINING_IN_PROGRESS") >= self.trainings:
@@ -355,7 +356,7 @@ class CustomLabels(Backend):
         DestinationProjectArn: str,
         VersionName: str,
         OutputConfig: Any,
-        **_: Any,  # noqa: N803
+        **_: Any,
     ) -> dict[str, Any]:
         source = self._find(SourceProjectVersionArn)
         self._require_free(DestinationProjectArn, VersionName)
@@ -366,7 +367,7 @@ class CustomLabels(Backend):
         status, then = "COPYING_IN_PROGRESS", "COPYING_COMPLETED"
         return self._make(DestinationProjectArn, VersionName, status, then, source.quality, source.lines, OutputConfig)
 
-    def describe_project_versions(self, ProjectArn: str, VersionNames: list[str] | None = None) -> dict[str, Any]:  # noqa: N803
+    def describe_project_versions(self, ProjectArn: str, VersionNames: list[str] | None = None) -> dict[str, Any]:
         found = [model for model in self._all() if model.arn.split("/")[1] == ProjectArn.split("/")[1]]
         asked = [model for model in found if VersionNames is None or model.name in VersionNames]
         return {"ProjectVersionDescriptions": [self._described(model) for model in asked]}
@@ -374,7 +375,7 @@ class CustomLabels(Backend):
     def describe_projects(self, **_: Any) -> dict[str, Any]:
         return {"ProjectDescriptions": []}
 
-    def start_project_version(self, ProjectVersionArn: str, MinInferenceUnits: int) -> dict[str, Any]:  # noqa: N803
+    def start_project_version(self, ProjectVersionArn: str, MinInferenceUnits: int) -> dict[str, Any]:
         model = self._find(ProjectVersionArn)
         if model.status not in ("TRAINING_COMPLETED", "COPYING_COMPLETED", "STOPPED"):
             raise refused("ResourceInUseException")
@@ -384,21 +385,21 @@ class CustomLabels(Backend):
         self.started.append(ProjectVersionArn)
         return {"Status": "STARTING"}
 
-    def stop_project_version(self, ProjectVersionArn: str) -> dict[str, Any]:  # noqa: N803
+    def stop_project_version(self, ProjectVersionArn: str) -> dict[str, Any]:
         model = self._find(ProjectVersionArn)
         if model.status not in (("STARTING", "RUNNING") if self.stops_while_starting else ("RUNNING",)):
             raise refused("ResourceInUseException")
         self._pass(model, "STOPPING")
         return {"Status": "STOPPING"}
 
-    def delete_project_version(self, ProjectVersionArn: str) -> dict[str, Any]:  # noqa: N803
+    def delete_project_version(self, ProjectVersionArn: str) -> dict[str, Any]:
         model = self._find(ProjectVersionArn)
         if model.status.endswith("ING") or model.status.endswith("IN_PROGRESS"):
             raise refused("ResourceInUseException")
         del self.models[ProjectVersionArn]
         return {"Status": "DELETING"}
 
-    def detect_custom_labels(self, ProjectVersionArn: str, Image: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def detect_custom_labels(self, ProjectVersionArn: str, Image: Any, **_: Any) -> dict[str, Any]:
         model, shown = self._find(ProjectVersionArn), Image["S3Object"]
         if model.status != "RUNNING":
             raise refused("ResourceNotReadyException")

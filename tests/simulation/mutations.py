@@ -1,3 +1,4 @@
+# ruff: noqa: E501  - one guard a line
 """python -m tests.simulation.mutations: takes one guard after the other out of the code, and shows that it is missed.
 
 A guard without which every history passes is either not needed, or not tried by the simulation.

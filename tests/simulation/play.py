@@ -530,12 +530,15 @@ class Play:
         pk = str(after.get("pk", ""))
         if pk.startswith("IMAGES#") and before and str(after["sequencer"]) < str(before["sequencer"]):
             self.blame("a newer event about a file stays recorded", f"{after['sk']}: an older one came over it")
-        if pk.startswith("APPROVAL#") and before.get("state") in ("APPROVED", "REJECTED"):
-            if after.get("state") != before["state"] or after.get("approver") != before["approver"]:
-                self.blame(
-                    "the first decision wins",
-                    f"{before['approver']} said {before['state']}; {after.get('approver')} came over it",
-                )
+        decided = before.get("state") in ("APPROVED", "REJECTED")
+        names = ("state", "approver")
+        if pk.startswith("APPROVAL#") and decided and any(after.get(name) != before[name] for name in names):
+            self.blame("the first decision wins", f"{before['approver']}'s {before['state']} was overwritten")
+        if str(after.get("sk", "")).startswith("STAGE#") and before.get("state") in (runs.COMPLETED, runs.FAILED):
+            if after["state"] == runs.IN_PROGRESS and after["cause"] == before["cause"]:
+                self.blame("a cause is worked off once", f"{after['sk']} of {pk} begins again for {after['cause']}")
+            if after["state"] == runs.WAITING:
+                self.blame("what has ended does not wait", f"{after['sk']} of {pk} waits for {after['waiting_for']}")
 
     # ------------------------------------------------------------ people
     def _put_before_a_person(self, token: str, run_id: str) -> None:
@@ -575,7 +578,7 @@ class Play:
                 self.blame(
                     "the first decision wins", f"{approver} was shown {state}, somebody else {self.decided[name]}"
                 )
-        elif tries < 5:
+        elif tries < 20:
             again = Delivery(
                 "person", None, act=lambda: self._decide(token, verdict, approver, confirmation, tries + 1)
             )
@@ -583,27 +586,31 @@ class Play:
 
     def _act(self, action: Action) -> None:
         self.tell(str(action).split(" ", 1)[1])
-        match action.what:
-            case "upload":
-                self._upload(action, 0)
-            case "delete":
-                for key in action.keys:
-                    if f"datasets/{action.dataset}/{key}" in self.objects.present(DATA):
-                        self.objects.delete_object(DATA, f"datasets/{action.dataset}/{key}")
-                self._note_state(action.dataset)
-            case "roll back":
-                self._roll_back(action)
-            case "forge":
-                self._forge(action)
-            case "repeat":
-                for run in self.runs_of(action.dataset)[-1:]:
-                    key = f"runs/{run.run_id}/training_input.json"
-                    if text := self.objects.text(ARTIFACTS, key):
-                        self.objects.put_object(ARTIFACTS, key, text.encode())
-            case "stop":
-                running = sorted(arn for arn in self.labels.of("RUNNING") if f"/{action.dataset}-" in arn)
-                for arn in running[:1]:
-                    self.labels.stop_project_version(arn)
+        acts = {
+            "upload": lambda: self._upload(action, 0),
+            "delete": lambda: self._delete(action),
+            "roll back": lambda: self._roll_back(action),
+            "forge": lambda: self._forge(action),
+            "repeat": lambda: self._repeat(action),
+            "stop": lambda: self._stop(action),
+        }
+        acts[action.what]()
+
+    def _delete(self, action: Action) -> None:
+        for key in action.keys:
+            if f"datasets/{action.dataset}/{key}" in self.objects.present(DATA):
+                self.objects.delete_object(DATA, f"datasets/{action.dataset}/{key}")
+        self._note_state(action.dataset)
+
+    def _repeat(self, action: Action) -> None:
+        for run in self.runs_of(action.dataset)[-1:]:
+            key = f"runs/{run.run_id}/training_input.json"
+            if text := self.objects.text(ARTIFACTS, key):
+                self.objects.put_object(ARTIFACTS, key, text.encode())
+
+    def _stop(self, action: Action) -> None:
+        for arn in sorted(arn for arn in self.labels.of("RUNNING") if f"/{action.dataset}-" in arn)[:1]:
+            self.labels.stop_project_version(arn)
 
     def _upload(self, action: Action, place: int) -> None:
         key, content = action.keys[place], action.contents[place]

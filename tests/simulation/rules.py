@@ -14,9 +14,10 @@ Broken = list[tuple[str, str]]
 # Reasons for which a run may fail; anything else is a fault of ours.
 _JUST = (
     r"F1 .* below|no label|Rekognition: TRAINING_FAILED|inference test: |rejected by|was (replaced|deleted) after its",
-    r"dataset\.json|no usable image|is the current release|was never released|\d+ labels?.*needs|has no images",
-    r"only \d+ of the|stopped by the sweeper|was stopped before its test|images? cannot be read|calls failed",
-    r"macro F1|loses|worse than production|is not in .* any more|was deleted while|the dataset changed before all|is still .* after",
+    r"dataset\.json|no usable image|is the current release|was never released|\d+ labels?.*needs|has no images|only \d+ of",
+    r"stopped by the sweeper|was stopped before its test|images? cannot be read|calls failed",
+    r"macro F1|loses|worse than production|is not in .* any more|was deleted while|is still .* after",
+    r"the dataset changed before all",
 )
 
 
@@ -187,9 +188,10 @@ def _releases(play: Play) -> Iterator[str]:
         parameter = play.out.parameters.get(f"/s/models/{pk.removeprefix('RELEASE#').replace('#', '/')}")
         if parameter is None or parameter["version_arn"] != current["version_arn"]:
             yield f"the parameter of {pk} has {parameter and parameter['run_id']}, the release is {current['run_id']}"
-        elif parameter["is_running"] != (current["version_arn"] in play.labels.of("STARTING", "RUNNING")):
-            if not any(action.what == "stop" for action in play.plan.actions):
-                yield f"the parameter of {pk} says is_running {parameter['is_running']}, which it is not"
+            continue
+        is_running = current["version_arn"] in play.labels.of("STARTING", "RUNNING")
+        if parameter["is_running"] != is_running and not any(action.what == "stop" for action in play.plan.actions):
+            yield f"the parameter of {pk} says is_running {parameter['is_running']}, which it is not"
 
 
 def _may_be_released(play: Play, rows: Any, item: Any) -> Iterator[str]:
