@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from statistics import NormalDist, fmean
 
+from mlops.judging.metrics import Outcome
+
 CONFIDENCE = 0.95
 BETTER, WORSE, CANNOT_TELL = "better", "worse", "cannot tell"
 _DRAWS, _SEED = 1000, 0
 # Fewer draws do where there are many kinds of parts: the more there are, the less hangs on any.
-_LEAST_DRAWS, _MOST_WEIGHTS = 200, 1_000_000
+_LEAST_DRAWS, _MOST_WEIGHTS = 80, 200_000
 # Half of a part that is answered right and half of one that is answered wrong are added to every label: a few answers
 # that are all right do not say that the next one is (Jeffreys).
 _PRIOR = 0.5
@@ -56,6 +58,16 @@ def mean_count(counts: Sequence[int], confidence: float = CONFIDENCE) -> Interva
     return Interval(max(low, 0.0) * together / len(counts), high * together / len(counts))
 
 
+def tallied(outcomes: Iterable[Outcome]) -> dict[str, Tally]:
+    """The tallies of a part by label, from what became of its labels or boxes."""
+    tallies: dict[str, Tally] = {}
+    for label, is_true, is_said in outcomes:
+        hits, faults = tallies.get(label, (0, 0))
+        is_hit = is_true and is_said
+        tallies[label] = hits + is_hit, faults + (is_true != is_said)
+    return tallies
+
+
 @dataclass(frozen=True)
 class F1Intervals:
     """Of the mean over the labels that occur in the truth, and of every one of them."""
@@ -76,13 +88,16 @@ def f1_intervals(
     `groups` has for every part the tallies of its labels. Every draw weighs the parts anew (Rubin's Bayesian
     bootstrap). Parts with the same tallies are weighed at once: the time depends on how many kinds of parts there are.
     """
+    if not labels:
+        return F1Intervals(Interval(0.0, 1.0), {})
     kinds = Counter(tuple(sorted((label, tally) for label, tally in group.items() if any(tally))) for group in groups)
     kinds.pop((), None)
     ordered = sorted(kinds.items())
     chance = random.Random(seed)
     draws = min(draws, max(_MOST_WEIGHTS // max(len(kinds), 1), _LEAST_DRAWS))
     found: dict[str, list[float]] = {label: [] for label in labels}
-    sizes = {label: _size(label, ordered) for label in labels}
+    sums = dict.fromkeys(labels, (0, 0, 0)) | _sums(ordered)
+    sizes = {label: (sums[label][0] + sums[label][1]) / sums[label][2] if sums[label][2] else 1.0 for label in labels}
     for _ in range(draws):
         right = {label: size * chance.gammavariate(_PRIOR, 1.0) for label, size in sizes.items()}
         wrong = {label: size * chance.gammavariate(_PRIOR, 1.0) for label, size in sizes.items()}
@@ -94,23 +109,24 @@ def f1_intervals(
                     wrong[label] += weight * faults
         for label in labels:
             found[label].append(2 * right[label] / (2 * right[label] + wrong[label]))
-    totals = {label: _total(label, ordered) for label in labels}
-    seen = {label: 2 * hits / (2 * hits + faults) if hits else 0.0 for label, (hits, faults) in totals.items()}
+    seen = {label: _f1(*sums[label][:2]) for label in labels}
     by_label = {label: _middle(found[label], seen[label], confidence) for label in labels}
     means = [fmean(values) for values in zip(*found.values(), strict=True)]
-    macro = _middle(means, fmean(seen.values()), confidence) if labels else Interval(0.0, 1.0)
-    return F1Intervals(macro, by_label)
+    return F1Intervals(_middle(means, fmean(seen.values()), confidence), by_label)
 
 
-def _total(label: str, kinds: Iterable[tuple[tuple[tuple[str, Tally], ...], int]]) -> Tally:
-    counted = [(count, tally) for kind, count in kinds for name, tally in kind if name == label]
-    return sum(count * hits for count, (hits, _) in counted), sum(count * faults for count, (_, faults) in counted)
+def _f1(hits: int, faults: int) -> float:
+    return 2 * hits / (2 * hits + faults) if hits else 0.0
 
 
-def _size(label: str, kinds: Iterable[tuple[tuple[tuple[str, Tally], ...], int]]) -> float:
-    """How many answers of the label a part has on average, of those that have any."""
-    counted = [(count, sum(tally)) for kind, count in kinds for name, tally in kind if name == label]
-    return sum(count * size for count, size in counted) / max(sum(count for count, _ in counted), 1) or 1.0
+def _sums(kinds: Iterable[tuple[tuple[tuple[str, Tally], ...], int]]) -> dict[str, tuple[int, int, int]]:
+    """By label: hits, faults, and how many parts have any of both."""
+    sums: dict[str, tuple[int, int, int]] = {}
+    for kind, count in kinds:
+        for label, (hits, faults) in kind:
+            known = sums.get(label, (0, 0, 0))
+            sums[label] = known[0] + count * hits, known[1] + count * faults, known[2] + count
+    return sums
 
 
 def _middle(drawn: Sequence[float], seen: float, confidence: float) -> Interval:

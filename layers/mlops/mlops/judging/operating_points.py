@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist, quantiles, stdev
+from statistics import quantiles, stdev
 from typing import Any
 
 from mlops.dataset.boxes import LabeledBox, match
@@ -19,16 +19,15 @@ STEP = 10.0
 LEAST, MOST = 0.01, 99.99
 _PLACES = 2
 _MOST_CURVE = 60
-_CANDIDATES = 200
+_CANDIDATES = 120
 # In log-odds: how finely confidences are told apart, and the least that one of them says about its neighbours.
-_BIN, _LEAST_WIDTH = 0.05, 0.25
+_BIN, _LEAST_WIDTH = 0.1, 0.25
 _WIDTH = 0.9
 # What leaving the service's own threshold costs, as a share of both costs, for one unit of log-odds and its square:
 # it decides where the test says nothing, and soon nothing more where it does.
 _LOYALTY = 0.02
 # The point of a label of which the service says nothing, as of its snapshot.
 UNKNOWN = 50.0
-_CUMULATIVE = NormalDist().cdf
 
 
 @dataclass(frozen=True)
@@ -202,7 +201,8 @@ class _Blurred:
 
     def below(self, candidate: float) -> float:
         """How many answers a candidate is expected to leave out."""
-        return math.fsum(count * _CUMULATIVE((candidate - place) / self.width) for place, count in self.places.items())
+        scale = self.width * math.sqrt(2)
+        return sum(count * (1 + math.erf((candidate - place) / scale)) for place, count in self.places.items()) / 2
 
 
 def _blurred(confidences: Sequence[float]) -> _Blurred:

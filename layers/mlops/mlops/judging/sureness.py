@@ -5,7 +5,7 @@ from typing import Any
 
 from mlops.judging import classification, detection
 from mlops.judging.answers import part_of
-from mlops.judging.intervals import Tally, f1_intervals, mean_count, wilson
+from mlops.judging.intervals import Tally, f1_intervals, mean_count, tallied, wilson
 from mlops.judging.metrics import Outcome
 
 Answer = Mapping[str, Any]
@@ -27,19 +27,15 @@ def sure(task: str, answers: Sequence[Answer], per_label: Mapping[str, Mapping[s
         "intervals": intervals,
         "label_intervals": {label: interval.as_list() for label, interval in f1.by_label.items()},
         "label_counts": _counts(judged, kind.outcomes_of),
-        "parts": _parts(answers, kind),
+        "parts": parts(task, answers),
     }
 
 
 def _groups(answers: Iterable[Answer], outcomes_of: Callable[[Answer], Iterator[Outcome]]) -> list[dict[str, Tally]]:
-    groups: dict[str, dict[str, Tally]] = {}
+    grouped: dict[str, list[Outcome]] = {}
     for answer in answers:
-        tallies = groups.setdefault(part_of(answer), {})
-        for label, is_true, is_said in outcomes_of(answer):
-            hits, faults = tallies.get(label, (0, 0))
-            is_hit = is_true and is_said
-            tallies[label] = hits + is_hit, faults + (not is_hit)
-    return list(groups.values())
+        grouped.setdefault(part_of(answer), []).extend(outcomes_of(answer))
+    return [tallied(outcomes) for outcomes in grouped.values()]
 
 
 def _counts(answers: Iterable[Answer], outcomes_of: Callable[[Answer], Iterator[Outcome]]) -> dict[str, dict[str, int]]:
@@ -61,15 +57,16 @@ def _false_alarms(task: str, answers: Iterable[Answer], kind: Any) -> Interval |
     return wilson(sum(map(kind.is_called_defective, clean)), len(clean)).as_list() if clean else None
 
 
-def _parts(answers: Iterable[Answer], kind: Any) -> dict[str, Any]:
+def parts(task: str, answers: Iterable[Answer]) -> dict[str, Any]:
     """Whole parts: a part is defective when one of its pictures is, and is called so when one of them is."""
-    parts: dict[str, list[bool]] = {}
+    kind: Any = detection if task == "detection" else classification
+    known: dict[str, list[bool]] = {}
     for answer in answers:
-        facts = parts.setdefault(part_of(answer), [False, False])
+        facts = known.setdefault(part_of(answer), [False, False])
         facts[0] |= kind.is_defective(answer)
         facts[1] |= kind.is_called_defective(answer)
-    defective = [is_called for is_defective, is_called in parts.values() if is_defective]
-    clean = [is_called for is_defective, is_called in parts.values() if not is_defective]
+    defective = [is_called for is_defective, is_called in known.values() if is_defective]
+    clean = [is_called for is_defective, is_called in known.values() if not is_defective]
     return {
         "escapes": _share(len(defective) - sum(defective), len(defective)),
         "overkill": _share(sum(clean), len(clean)),

@@ -108,7 +108,10 @@ def measures_of(gate: Mapping[str, Any] | None, test: Mapping[str, Any] | None) 
     if gate:
         least = gate["thresholds"]["f1"]
         yield Measure("F1 of the service on the test images", gate["service"]["f1"], "at least", least)
-        yield Measure("F1 recomputed from its predictions", gate["recomputed"]["f1"], "at least", least)
+        own = gate["recomputed"]
+        yield Measure(
+            "F1 recomputed from its predictions", own["f1"], "at least", least, interval=own.get("f1_interval")
+        )
     if not test:
         return
     limits, beside = test["thresholds"], test["comparison"]

@@ -11,6 +11,7 @@ from mlops.dataset.manifests import parse_lines
 from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.judging import operating_points
 from mlops.judging.gate import Thresholds, parse_label_thresholds, reasons_against
+from mlops.judging.intervals import f1_intervals, tallied
 from mlops.judging.metrics import Outcome, Score, as_dicts, label_scores, macro
 from mlops.judging.operating_points import Answered, Cost, Costs
 from mlops.judging.snapshots import box_outcomes, label_outcomes, said_of_boxes, said_of_images
@@ -98,7 +99,7 @@ def judge(
     differences = {name: own[name] - service[name] for name in own}
     return {
         "service": {**service, "per_label": as_dicts(theirs), "assumed_thresholds": assumed},
-        "recomputed": {**own, "per_label": as_dicts(ours)},
+        "recomputed": {**own, "per_label": as_dicts(ours), "f1_interval": _f1_interval(task, snapshot, assumed, ours)},
         "differences": differences,
         "agrees": all(keeps_to(abs(value), _TOLERANCE) for value in differences.values()),
         "thresholds": {"f1": limits.f1, "label_f1": limits.label_f1, "by_label": dict(limits.by_label)},
@@ -114,6 +115,12 @@ def _outcomes(task: str, snapshot: str, assumed: Mapping[str, float]) -> Iterato
     if task == "detection":
         return box_outcomes(snapshot, assumed, stack.here().match_iou)
     return label_outcomes(snapshot, assumed)
+
+
+def _f1_interval(task: str, snapshot: str, assumed: Mapping[str, float], scores: Mapping[str, Score]) -> list[float]:
+    """Where the true F1 lies by so many test images; the snapshot does not say which of them show one part."""
+    images = [tallied(_outcomes(task, line, assumed)) for line in snapshot.split("\n") if line]
+    return f1_intervals(images, [label for label, score in scores.items() if score.support]).macro.as_list()
 
 
 def _answered(task: str, snapshot: str) -> dict[str, Answered]:

@@ -215,7 +215,7 @@ def _by_service(task: str, answered: Sequence[Call], own: Mapping[str, float]) -
     """What users get who ask without a least confidence."""
     numbers = _measured(task, answered, own)
     told: dict[str, Any] = {name: numbers[name] for name in ("f1", "accuracy", "false_alarm_rate") if name in numbers}
-    parts = sureness.sure(task, numbers["answers"], {})["parts"]
+    parts = sureness.parts(task, numbers["answers"])
     return {**told, "per_label": {label: score["f1"] for label, score in numbers["per_label"].items()}, "parts": parts}
 
 
