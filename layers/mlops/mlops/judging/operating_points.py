@@ -151,7 +151,7 @@ def counts_at(answered: Answered, point: float) -> Counts:
 
 
 def curve(answered: Answered, most: int = _MOST_CURVE) -> list[tuple[float, float, float]]:
-    """(confidence, precision, recall), surest first: where another true one is found, and the least confidence of all.
+    """(confidence, precision, recall), surest first: wherever another true one is found, and just before.
 
     Between two such confidences precision only falls. At most about so many, evenly chosen.
     """
@@ -160,8 +160,8 @@ def curve(answered: Answered, most: int = _MOST_CURVE) -> list[tuple[float, floa
     points: list[tuple[float, float, float]] = []
     for place, (negative, is_right) in enumerate(ordered):
         found, false = found + is_right, false + (not is_right)
-        is_last_of_equals = place + 1 == len(ordered) or ordered[place + 1][0] != negative
-        if is_last_of_equals and (is_right or place + 1 == len(ordered)):
+        following = ordered[place + 1] if place + 1 < len(ordered) else None
+        if following is None or (following[0] != negative and (is_right or following[1])):
             counts = Counts(found, false, answered.support)
             points.append((-negative, counts.precision, counts.recall))
     if len(points) <= most:
@@ -275,7 +275,7 @@ def points_in(evaluation: Mapping[str, Any]) -> dict[str, float]:
 def service_points_in(evaluation: Mapping[str, Any]) -> dict[str, float]:
     """The thresholds that the service assumed when it evaluated a version, 0 to 100."""
     assumed = (evaluation.get("service") or {}).get("assumed_thresholds") or {}
-    return {str(label): 100 * float(value) for label, value in sorted(assumed.items())}
+    return {str(label): round(100 * float(value), 6) for label, value in sorted(assumed.items())}
 
 
 def published_by(result: Mapping[str, Any]) -> dict[str, float]:

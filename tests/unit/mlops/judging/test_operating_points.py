@@ -123,7 +123,10 @@ def test_every_label_that_the_service_knows_has_a_point() -> None:
 
 
 def test_a_version_of_an_earlier_release_has_the_points_that_the_service_assumed() -> None:
-    assert operating_points.points_in({"service": {"assumed_thresholds": {"cut": 0.25}}}) == {"cut": 25.0}
+    assert operating_points.points_in({"service": {"assumed_thresholds": {"cut": 0.123, "a": 0.5}}}) == {
+        "a": 50.0,
+        "cut": 12.3,
+    }
     assert operating_points.points_in({}) == {}
 
 
