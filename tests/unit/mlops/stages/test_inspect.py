@@ -117,6 +117,18 @@ def test_a_picture_is_judged_by_a_version_that_runs_only_meanwhile(released: Wor
     check(released, ["a b.png"])
 
 
+def test_answers_count_from_the_points_that_were_published_with_the_release(world: World) -> None:
+    ready(world)
+    place = {"dataset": DATASET, "task": TASK, "environment": "production", "tested_at": "t", "lease_id": "l"}
+    releases.record(Release(RUN, ARN, "t", **place, min_confidence={"bent": 95.0, "normal": 5.0}))
+    world.models.said = lambda arn: [{"Name": "bent", "Confidence": 80.0}, {"Name": "normal", "Confidence": 20.0}]
+    drop(world, "1.png", picture(0))
+    world.run(HANDLERS)
+
+    told = result(world, "1.png")
+    assert (told["verdict"], told["reasons"]) == ("ok", ["the classifier says normal 20.0 (counts from 5.0)"])
+
+
 def test_many_pictures_every_event_twice_are_answered_once_with_one_start(released: World) -> None:
     names = [f"{number}.png" for number in range(12)]
     for number, name in enumerate(names):
