@@ -41,6 +41,11 @@ def inspection_cost(dataset: str, usd: float) -> None:
     _put("CostUSD", "None", usd, {"Kind": "inspection"}, {"dataset": dataset})
 
 
+def oldest_picture(seconds: float) -> None:
+    """The new picture that has waited longest for a model came so long ago."""
+    _put("OldestPictureSeconds", "Seconds", seconds, {}, {})
+
+
 def subscriptions(count: int) -> None:
     """So many addresses have confirmed that they want the mails."""
     _put("Subscriptions", "Count", count, {}, {})
