@@ -60,6 +60,11 @@ def stop(version_arn: str) -> None:
             raise
 
 
+def is_running(version_arn: str) -> bool:
+    """Whether a version runs, or will in a moment."""
+    return _status(version_arn) in ("STARTING", "RUNNING")
+
+
 def _status(version_arn: str) -> str:
     project, name = projects.names_of(version_arn)
     described = projects.describe_version(project, name)
