@@ -18,6 +18,7 @@ from mlops.dataset.keys import KeyRefused, inspect_key, inspected_dataset, resul
 from mlops.judging.verdicts import DEFECT
 from mlops.pictures.looking import MOST_BYTES_OF_A_FILE
 from mlops.records import kept_models, releases, servings
+from mlops.words import counted
 
 PARALLEL = 8
 FOUND_A_DEFECT = 3
@@ -58,7 +59,7 @@ class Estimate:
 
     def __str__(self) -> str:
         minutes = max(1, round(self.seconds / _MINUTE))
-        return f"{self.pictures} pictures, about {minutes} min, about USD {self.usd:.2f}"
+        return f"{counted(self.pictures, 'picture')}, about {minutes} min, about USD {self.usd:.2f}"
 
 
 def find(path: Path, dataset: str) -> Plan:

@@ -100,6 +100,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"{base}/review?token={TOKEN}"
         server.shutdown()
+        server.server_close()
 
 
 def visit(page: str, gesture: str, answer: str) -> dict[str, Any]:

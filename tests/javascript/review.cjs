@@ -89,6 +89,10 @@ async function main() {
     const lookAt = async (name) => {
       for (const width of request.widths) {
         for (const theme of request.themes) {
+          if (request.gesture === "none") {
+            // Nothing can be asked of a page without JavaScript.
+            continue;
+          }
           const look = await check(page, width, theme, null);
           if (request.pictures) {
             await page.screenshot({ path: join(request.pictures, `${name}-${width}-${theme}.png`), fullPage: true });
@@ -100,8 +104,7 @@ async function main() {
     await lookAt("begin");
     await page.type("[name=reviewer]", "Ann");
     await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
-    await page.waitForSelector(".sheet img");
-    const toolsShown = await page.$eval("#tools", (tools) => tools.checkVisibility());
+    const toolsShown = await page.$eval("#tools", (tools) => !tools.hidden);
     await GESTURES[request.gesture](page);
     const boxes = await page.$eval("[name=boxes]", (field) => field.value);
     await lookAt("review");

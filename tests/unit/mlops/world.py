@@ -78,7 +78,7 @@ SETTINGS = {
 
 
 # Whose messages a queue holds.
-READERS = {"status": "model_status", "inspection": "inspect", "serving": "serve"}
+READERS = {"settle": "ground_truth", "status": "model_status", "inspection": "inspect", "serving": "serve"}
 
 
 def set_clock(monkeypatch: Any, **functions: Callable[..., float]) -> None:

@@ -19,6 +19,8 @@ class ObjectUnreadable(Exception):  # noqa: N818  - a fact about an object, not 
         super().__init__(f"{code}: {message}")
 
 
+# S3 User Guide, "Conditional writes": another object is there, or is being written.
+_OVERTAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 _ABSENT = ("NoSuchKey", "NoSuchVersion", "NotFound", "404")
 # Refusals of the moment: by S3, by KMS behind it, or of credentials that are about to be renewed.
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "OperationAborted", "NoSuchBucket")
@@ -96,6 +98,18 @@ class Bucket:
         """Write an object in place of any other of its key."""
         body = content.encode() if isinstance(content, str) else content
         clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
+
+    def write_over(self, key: str, content: bytes, etag: str, content_type: str = "application/jsonlines") -> bool:
+        """Write an object in place of the one with this etag, or of none; False when it is another one by now."""
+        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+        request = {"Bucket": self.name, "Key": key, "Body": content, "ContentType": content_type, **condition}
+        try:
+            clients.client("s3").put_object(**request)
+        except ClientError as error:
+            if code_of(error) in (*_ABSENT, *_OVERTAKEN):
+                return False
+            raise
+        return True
 
     def write_json(self, key: str, document: Any) -> None:
         """Write a document so that the same one has the same bytes."""

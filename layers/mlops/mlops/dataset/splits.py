@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mlops.dataset.dataset_json import DatasetSettings
 from mlops.dataset.images import Image
-from mlops.dataset.keys import SPLITS
+from mlops.dataset.keys import SPLITS, is_reviewed
 from mlops.dataset.limits import MAX_TEST_IMAGES_PER_LABEL, MIN_OVERLAP
 
 
@@ -21,6 +21,8 @@ class Split:
 
 def chosen_split(images: Iterable[Image], settings: DatasetSettings) -> Split:
     """What decides about the sides of these images: the settings, or else the folders where they can be trained on."""
+    # What people answered about production says nothing of how a team sorts its pictures.
+    images = [image for image in images if not is_reviewed(image.key)]
     if settings.split != "auto":
         return Split(settings.split, "dataset.json says so")
     fault = folder_fault(images)
@@ -59,9 +61,11 @@ def assign_sides(
     """Side of every image by key. `known` holds the sides given before: they never change.
 
     Where folders decide, images keep the side that theirs names, and the others are dealt. Without, all are pooled and
-    dealt out in the order of a hash of their key, so that even a label of five images has some on every side.
+    dealt out in the order of a hash of their key, so that even a label of five images has some on every side. What came
+    from a review keeps the side that it was given then, either way.
     """
-    listed, given = list(images), known or {}
+    listed = list(images)
+    given = {i.key: i.side for i in listed if is_reviewed(i.key) and i.side} | dict(known or {})
     if uses_folders(listed, settings):
         sides = {i.key: i.side or given.get(i.key, "") for i in listed}
         sides = {key: side for key, side in sides.items() if side}

@@ -200,3 +200,28 @@ def test_what_is_left_has_no_copies(drawn: Iterable[tuple[str, int]]) -> None:
     left = [item.digest for item in listed if item.key not in refused]
     assert len(left) == len(set(left))
     assert find_duplicates(reversed(listed)) == refused
+
+
+def reviewed(name: str, label: str, side: str) -> Image:
+    """A picture that came from a review, with the side that its line names."""
+    key = f"datasets/d/images/reviewed/{name}.png"
+    return Image(key, "etag", (label,), side, key, is_in_manifest=True)
+
+
+@pytest.mark.parametrize("settings", [DatasetSettings("folders"), POOL, DatasetSettings()])
+def test_what_came_from_a_review_keeps_its_side_whatever_decides(settings: DatasetSettings) -> None:
+    others = [image(f"{n}", label, side) for n in range(6) for label in LABELS for side in ("train", "test")]
+    new = [reviewed("a", "bent", "holdout"), reviewed("b", "bent", "train"), reviewed("c", "never seen", "train")]
+    before = assign_sides(others, settings)
+    after = assign_sides([*others, *new], settings, before)
+
+    assert before.items() <= after.items()
+    assert [after[one.key] for one in new] == ["holdout", "train", "train"]
+
+
+def test_answers_about_production_never_make_a_pool_of_folders() -> None:
+    """Else a new label that is trained on only would deal all pictures anew, across sides."""
+    others = [image(f"{n}", label, side) for n in range(6) for label in LABELS for side in ("train", "test")]
+    new = [reviewed(str(n), f"new label {n}", side) for n in range(9) for side in ("train", "holdout")]
+
+    assert uses_folders([*others, *new], DatasetSettings())

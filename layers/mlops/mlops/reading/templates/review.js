@@ -164,7 +164,7 @@
     svg.setPointerCapture(event.pointerId);
   });
 
-  svg.addEventListener("pointermove", (event) => {
+  function follow(event) {
     if (!gesture || chosen < 0) {
       return;
     }
@@ -180,11 +180,16 @@
     }
     within(box);
     show();
-  });
+  }
+  svg.addEventListener("pointermove", follow);
 
   function end(event) {
     if (!gesture) {
       return;
+    }
+    // The last step of a finger may come with its end only.
+    if (event.type === "pointerup") {
+      follow(event);
     }
     const { kind, from, before } = gesture;
     gesture = null;
@@ -261,6 +266,10 @@
   byId("closer").addEventListener("click", () => setZoom(zoom * 1.5));
   byId("wider").addEventListener("click", () => setZoom(zoom / 1.5));
   window.addEventListener("resize", () => show());
+  // Most boxes have the label of those that are there.
+  if ([...select.options].some((option) => option.value === boxes[0]?.label)) {
+    select.value = boxes[0].label;
+  }
   byId("tools").hidden = false;
   byId("help").hidden = false;
   show();
