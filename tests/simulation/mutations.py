@@ -62,17 +62,11 @@ def _replaced(module: Any, name: str, by: Any) -> Callable[[], AbstractContextMa
     return lambda: patch.object(module, name, by)
 
 
-@contextmanager
-def _always_begins() -> Iterator[None]:
-    """`runs.begin` that knows no cause that was worked off."""
-    begin = runs.begin
-
-    def again(ref: Any, cause: str) -> bool:
-        begin(ref, cause)
-        return True
-
-    with patch.object(runs, "begin", again):
-        yield
+def _always_begin(ref: Any, cause: str) -> bool:
+    pk, sk = runs._key(ref)
+    begun = {"cause": cause, "state": runs.IN_PROGRESS, "started_at": runs.now(), "reasons": []}
+    runs.OWN.put({"pk": pk, "sk": sk, **runs._names(ref), **begun})
+    return True
 
 
 @contextmanager
@@ -128,13 +122,14 @@ def _take_another(ref: Any, version_arn: str, is_rollback: bool, decision: str =
 
 MUTATIONS = (
     Mutation("images: an older event overwrites a newer one (no condition on the sequencer)", _without_condition(images, "put")),
-    Mutation("runs.begin: a cause that was worked off begins again", _always_begins),
+    Mutation("runs.begin: a cause that was worked off begins again", _replaced(runs, "begin", _always_begin)),
     Mutation("decisions.require: nobody need have decided", _replaced(decisions, "require", lambda *_: Decision("nobody"))),
     Mutation("approvals.decide: the last decision wins (no condition)", _without_condition(approvals, "update")),
     Mutation("releases.record: once for each test, and none before a later one (no conditions)", _without_condition(releases, "put")),
     Mutation("kept_models: no condition on the revision", _without_condition(kept_models, "put")),
     Mutation("leases.is_held: nobody holds a lease (the sweeper)", _replaced(leases, "is_held", lambda *_: False)),
     Mutation("leases.take: a lease that is held is taken again", _replaced(leases, "take", _take_another)),
+    Mutation("leases.id_of: each start for a decision has a lease of its own", _replaced(leases, "id_of", lambda _: leases.stack.here().new_id())),
     Mutation("leases.give_back: whoever's lease it is (no condition)", _without_condition(leases, "delete")),
     Mutation("watches.is_due: a look that was taken is taken again", _replaced(watches, "is_due", lambda _: True)),
     Mutation("once: two deliveries run at the same moment", _without_once),

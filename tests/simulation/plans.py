@@ -85,6 +85,8 @@ class Account:
     staging_stays: bool = False
     keep_models: int = 20
     index_lag: float = 0.0
+    # Whether everything takes the same time, so that what two datasets come to they come to at once.
+    in_step: bool = False
     # One run in so many is no good, in one way or another; 0 for none.
     bad: int = 0
 
@@ -141,17 +143,21 @@ def drawn(seed: str, vocabulary: Mapping[tuple[str, str], int]) -> Plan:
     chance = random.Random(seed)
     datasets = chance.choice([DATASETS[:1], DATASETS])
     actions = list(_actions(chance, datasets))
+    in_step = len(datasets) == 2 and chance.random() < 0.4
     account = Account(
-        trainings=chance.choice([1, 1, 2]),
-        running=chance.choice([1, 2, 2, 3]),
-        copies=chance.choice([1, 2]),
+        trainings=2 if in_step else chance.choice([1, 1, 2]),
+        running=3 if in_step else chance.choice([1, 2, 2, 3]),
+        copies=2 if in_step else chance.choice([1, 2]),
+        in_step=in_step,
         stops_while_starting=chance.random() < 0.5,
         staging_stays=chance.random() < 0.3,
         keep_models=chance.choice([1, 20]),
         index_lag=chance.choice([0.0, 30.0]),
         bad=chance.choice([0, 0, 4]),
     )
-    answers = tuple(_answer(chance) for _ in range(12))
+    if in_step:
+        actions = _in_step(actions)
+    answers = tuple(Answer() if in_step else _answer(chance) for _ in range(12))
     calls = sorted(vocabulary)
     by_function: dict[str, list[tuple[str, str]]] = {}
     for call in calls:
@@ -160,6 +166,11 @@ def drawn(seed: str, vocabulary: Mapping[tuple[str, str], int]) -> Plan:
     if chance.random() < 0.15:
         faults += (Fault("storm", "", "", int(chance.uniform(60, 3 * HOUR)), chance.choice([30, 120, 600])),)
     return Plan(seed, tuple(sorted(actions, key=lambda action: action.at)), answers, faults, account)
+
+
+def _in_step(actions: Sequence[Action]) -> list[Action]:
+    """The same, with the first uploads of all datasets at once."""
+    return [replace(action, at=60.0, number=0) if len(action.keys) > 1 else action for action in actions]
 
 
 def _actions(chance: random.Random, datasets: Sequence[str]) -> list[Action]:
@@ -208,7 +219,8 @@ _SECONDS = (1.0, 20.0, 90.0, 400.0, 1000.0, 4000.0, 9000.0)
 def _fault(
     chance: random.Random, by_function: Mapping[str, list[tuple[str, str]]], counts: Mapping[tuple[str, str], int]
 ) -> Fault:
-    function = chance.choice(sorted(by_function))
+    # Where most guards are most goes wrong.
+    function = chance.choice([*sorted(by_function), "promotion", "promotion", "inference_test", "approval"])
     if chance.random() < 0.3:
         kind = chance.choices(list(_DELIVERY_FAULTS), list(_DELIVERY_FAULTS.values()))[0]
         most = 20 if kind != "lose" else 12

@@ -12,10 +12,12 @@ from tests.simulation.play import ARTIFACTS, DATA, TASK, Play, Violation
 
 Broken = list[tuple[str, str]]
 # Reasons for which a run may fail; anything else is a fault of ours.
+_STOPPED = r"stopped by the sweeper|was stopped before its test|images? cannot be read|calls failed"
 _JUST = (
     r"F1 .* below|no label|Rekognition: TRAINING_FAILED|inference test: |rejected by|was (replaced|deleted) after its",
-    r"dataset\.json|no usable image|is the current release|was never released|\d+ labels?.*needs|has no images|only \d+ of",
-    r"stopped by the sweeper|was stopped before its test|images? cannot be read|calls failed",
+    r"dataset\.json|no usable image|is the current release|was never released|\d+ labels?.*needs|has no images",
+    r"only \d+ of the",
+    _STOPPED,
     r"macro F1|loses|worse than production|is not in .* any more|was deleted while|is still .* after",
     r"the dataset changed before all",
 )
@@ -167,7 +169,7 @@ def _failures(play: Play) -> Iterator[str]:
         for run in _runs(play):
             for stage in run.stages:
                 for reason in stage.reasons:
-                    if re.search(_JUST[2], reason) and "images" not in reason:
+                    if re.search(_STOPPED, reason) and "images" not in reason:
                         yield f"{stage.name} of {run.run_id} failed though nothing went wrong: {reason}"
 
 
@@ -235,15 +237,21 @@ def _running(play: Play) -> Iterator[str]:
         ]
         if environment != "development" and not any(row["state"] == "APPROVED" for row in approved):
             yield f"{name} is in {environment}, where nobody let it in"
+    for arn in play.labels.models:
+        for decision, count in Counter(decision for _, decision in _tests_of(play, arn) if decision).items():
+            if count > 1:
+                yield f"{arn} was tested {count} times for the decision {decision}"
     for name, count in Counter(play.labels.started).items():
         if count > 1 + len(_tests_of(play, name)):
             yield f"{name} was started {count} times for {len(_tests_of(play, name))} tests"
 
 
-def _tests_of(play: Play, arn: str) -> set[str]:
+def _tests_of(play: Play, arn: str) -> set[tuple[str, str]]:
+    """Lease and decision of every test of a version that has a result."""
     name, environment = arn.split("/")[3], arn.split("/")[1].rsplit("-", 1)[1]
     versions = play.objects.buckets.get(ARTIFACTS, {}).get(f"runs/{name}/{environment}/inference_test.json", [])
-    return {json.loads(version.data or b"{}")["lease_id"] for version in versions}
+    results = [json.loads(version.data or b"{}") for version in versions]
+    return {(result["lease_id"], result["decision"]) for result in results}
 
 
 def _mails(play: Play) -> Iterator[str]:

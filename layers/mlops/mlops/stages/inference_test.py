@@ -131,6 +131,9 @@ class Points:
 def _points(ref: StageRef) -> Points:
     text = buckets.artifacts_bucket().read_if_exists(run_key(ref.run_id, "eval_metric.json"))
     evaluation = json.loads(text) if text else {}
+    if not evaluation.get("operating_points"):
+        # What an earlier release trained is tested as it was then, also when somebody goes back to it.
+        return Points()
     return Points(operating_points.points_in(evaluation), operating_points.service_points_in(evaluation))
 
 

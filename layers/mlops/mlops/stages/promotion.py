@@ -185,6 +185,8 @@ def _keep_running(ref: StageRef, release: Release) -> bool:
     """Keep the released version running where that is wanted and there is room; stop it and the one before it else."""
     version_arn, previous = release.version_arn, release.previous_version_arn
     stays = stack.here().is_wanted(ref.environment) and kept_models.keep(ref, version_arn)
+    # Looked at only now: what is kept is not stopped any more. It was when this comes after the end of the lease.
+    stays = stays and serving.is_running(version_arn)
     if not stays:
         kept_models.drop(ref)
         serving.stop(version_arn)

@@ -2,11 +2,13 @@
 
 import html
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from mlops.events import ModelReleased
 from mlops.judging import operating_points
 from mlops.judging.intervals import wilson
 from mlops.judging.operating_points import Answered, Cost, Costs
@@ -188,6 +190,15 @@ def test_the_mail_about_swept_models_names_each_and_says_what_keeps_it_from_comi
     assert "USD 4.00 an hour" in text
     assert "LeaseMinutes" in text
     assert max(map(len, text.splitlines())) <= 90
+
+
+def test_the_mail_about_a_release_says_from_which_confidence_answers_count() -> None:
+    released = ModelReleased(RUN, "transistor", "detection", "staging", "arn")
+    facts = {"parameter": "/s/models/transistor/detection/staging", "no_room": 0}
+    release = Release(RUN, "arn", "2026", min_confidence={"cut lead": 37.25})
+
+    assert "cut lead                  37.25" in mails.release_mail(released, release, **facts)[1]
+    assert "MinConfidence" not in mails.release_mail(released, replace(release, min_confidence={}), **facts)[1]
 
 
 def test_the_verdict_comes_first_and_says_what_misses_its_limit() -> None:

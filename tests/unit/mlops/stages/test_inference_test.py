@@ -1,5 +1,6 @@
 """One call of an inference test: which bytes it is about, and what is tried again."""
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,8 +10,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.images import Image
 from mlops.judging.answers import Call
+from mlops.stage import StageRef
 from mlops.stages import inference_test
-from tests.unit.mlops.world import set_clock
+from tests.unit.mlops.world import World, set_clock
 
 KEY = "datasets/parts/test/cut/0.png"
 RECORDED = Image(KEY, "", ("cut",), "test", "same", 99, 99, version_id="v1")
@@ -245,3 +247,28 @@ def test_everything_is_asked_for_once_points_are_known(
     task: str, points: inference_test.Points, least: dict[str, int]
 ) -> None:
     assert inference_test._least(task, [image("0", "cut")], points) == least
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "points"),
+    [
+        ({}, inference_test.Points()),
+        ({"service": {"assumed_thresholds": {"cut": 0.3}}}, inference_test.Points()),
+        (
+            {
+                "operating_points": {"cut": {"min_confidence": 41.5}},
+                "service": {"assumed_thresholds": {"cut": 0.3}},
+            },
+            inference_test.Points({"cut": 41.5}, {"cut": 30.0}),
+        ),
+    ],
+)
+def test_what_an_earlier_release_trained_is_tested_as_it_was_then(
+    world: World, evaluation: dict[str, Any], points: inference_test.Points
+) -> None:
+    ref = StageRef("parts-classification-1", "parts", "classification", "inference_test", "production")
+    if evaluation:
+        body = json.dumps(evaluation).encode()
+        world.s3.put_object(Bucket="artifacts", Key="runs/parts-classification-1/eval_metric.json", Body=body)
+
+    assert inference_test._points(ref) == points
