@@ -88,6 +88,8 @@ def _who_else(event):
     match event["detail-type"], event["detail"].get("environment"):
         case "Pipeline Stage Failed" | "Model Released", _:
             return {"ReportFunction", "NotificationFunction"}
+        case "Drift Found", _:
+            return {"NotificationFunction", "RetrainingFunction"}
         case "Pipeline Stage Completed", "development":
             return {"ReportFunction", "ApprovalFunction"}
         case "Pipeline Stage Completed", "staging":

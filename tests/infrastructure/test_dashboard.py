@@ -30,6 +30,7 @@ def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     telemetry.models_running("staging", 1)
     telemetry.models_stopped([])
     telemetry.subscriptions(0)
+    telemetry.drifted("x", {}, 0)
     telemetry.part_inspected("x", "x", "ok")
     telemetry.oldest_picture(0)
     directives = [json.loads(line)["_aws"]["CloudWatchMetrics"][0] for line in capsys.readouterr().out.splitlines()]

@@ -172,12 +172,15 @@ def test_a_rule_may_call_its_function():
     assert called == allowed
 
 
-def test_only_the_approval_function_is_called_from_outside_and_by_its_own_api():
+def test_only_the_pages_are_called_from_outside_and_by_their_own_api():
     permissions = of_type("AWS::Lambda::Permission").values()
     outside = [p for p in permissions if p["Principal"] != "events.amazonaws.com"]
 
-    assert [(p["Principal"], p["FunctionName"]) for p in outside] == [("apigateway.amazonaws.com", "ApprovalFunction")]
-    assert ":ApprovalApi/" in outside[0]["SourceArn"]
+    assert {(p["Principal"], p["FunctionName"]) for p in outside} == {
+        ("apigateway.amazonaws.com", "ApprovalFunction"),
+        ("apigateway.amazonaws.com", "ReviewFunction"),
+    }
+    assert all(":ApprovalApi/" in permission["SourceArn"] for permission in outside)
 
 
 def test_the_page_is_throttled():
@@ -195,7 +198,10 @@ def test_the_access_log_never_holds_the_token():
     ]
 
 
-def test_the_page_has_these_routes_and_no_other():
+def test_the_pages_have_these_routes_and_no_other():
     routes = {route["RouteKey"] for route in of_type("AWS::ApiGatewayV2::Route").values()}
 
-    assert routes == {"GET /approval", "HEAD /approval", "POST /approval"}
+    assert routes == {
+        *("GET /approval", "HEAD /approval", "POST /approval"),
+        *("GET /review", "HEAD /review", "POST /review", "GET /review.js"),
+    }

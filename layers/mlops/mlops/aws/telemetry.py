@@ -46,6 +46,11 @@ def oldest_picture(seconds: float) -> None:
     _put("OldestPictureSeconds", "Seconds", seconds, {}, {})
 
 
+def drifted(dataset: str, measures: Mapping[str, float], count: int) -> None:
+    """So many measures of the last inspected pictures of a dataset have drifted, of all these, with their indices."""
+    _put("DriftedMeasures", "Count", count, {}, {"dataset": dataset, "measures": dict(measures)})
+
+
 def subscriptions(count: int) -> None:
     """So many addresses have confirmed that they want the mails."""
     _put("Subscriptions", "Count", count, {}, {})

@@ -100,9 +100,10 @@ def note_announced(inspection: Inspection) -> None:
     OWN.update(_pk(inspection.dataset, inspection.digest), _sk(inspection.key), {"announced": True})
 
 
-def of_day(dataset: str, day: str, table: Table = OWN) -> Iterator[Inspection]:
-    """The inspections of a dataset on a day (UTC, YYYY-MM-DD), as far as the index has them yet, oldest first."""
-    return map(_read, table.indexed(_INDEX, _INDEXED, _of_day(dataset, day)))
+def of_day(dataset: str, day: str, since: str = "", table: Table = OWN) -> Iterator[Inspection]:
+    """The inspections of a dataset on a day (UTC, YYYY-MM-DD), as far as the index has them yet, oldest first; `since`
+    is a time in ISO 8601."""
+    return map(_read, table.indexed(_INDEX, _INDEXED, _of_day(dataset, day), since))
 
 
 def now() -> str:

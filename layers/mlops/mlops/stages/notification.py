@@ -5,8 +5,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops import stack
-from mlops.aws import messages
-from mlops.events import KINDS, Event, ModelReleased, ModelsDeleted, ModelsSwept, PipelineStageFailed, ServingRefused
+from mlops.aws import buckets, messages
+from mlops.dataset.keys import drift_key
+from mlops.events import (
+    KINDS,
+    DriftFound,
+    Event,
+    ModelReleased,
+    ModelsDeleted,
+    ModelsSwept,
+    PipelineStageFailed,
+    ServingRefused,
+)
 from mlops.reading import mails
 from mlops.records import releases
 
@@ -22,6 +32,8 @@ def _mail(event: Event) -> tuple[str, str]:
             return mails.sweep_mail(event.version_arns, stack.here().price_of("running"))
         case ServingRefused():
             return mails.refused_mail(event)
+        case DriftFound():
+            return _drift(event)
         case ModelsDeleted():
             return mails.pruning_mail(event.version_arns)
         case ModelReleased():
@@ -34,6 +46,14 @@ def _mail(event: Event) -> tuple[str, str]:
             return mails.failure_mail(event, stack.here().artifacts_bucket)
         case _:
             raise ValueError(f"nobody is told of {event.detail_type!r}")
+
+
+def _drift(found: DriftFound) -> tuple[str, str]:
+    """The numbers are those of the last look, whatever an event says."""
+    told = buckets.artifacts_bucket().read_json(drift_key(found.dataset))
+    drifted = [one for one in told["measures"] if one["has_drifted"]]
+    facts = {"measures": drifted, "farthest": told["farthest"], "usual": told["usual"]}
+    return mails.drift_mail(found.dataset, data_bucket=stack.here().data_bucket, **facts)
 
 
 def cause_of(event: Mapping[str, Any]) -> str:

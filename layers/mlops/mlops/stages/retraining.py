@@ -28,6 +28,7 @@ from mlops.dataset.keys import (
     sides_key,
 )
 from mlops.dataset.reviewed import Answered, Filed
+from mlops.events import DriftFound, Event, RetrainingRequested, ReviewAnswered
 from mlops.judging.choosing import WHY
 from mlops.reading import mails, production
 from mlops.records import activity, review_links, reviews
@@ -47,6 +48,27 @@ def after_answer(dataset: str) -> bool:
         return False
     file_answers(dataset)
     return True
+
+
+def handle(event: Event) -> None:
+    """What an event asks for: an answer may be the last that was missing; who asks, or drift, waits for no more."""
+    match event:
+        case ReviewAnswered():
+            after_answer(event.dataset)
+        case RetrainingRequested():
+            _require(event.dataset)
+            file_answers(event.dataset)
+        case DriftFound():
+            if stack.here().retrain_after:
+                file_answers(event.dataset)
+        case _:
+            raise ValueError(f"nothing is filed for {event.detail_type!r}")
+
+
+def _require(dataset: str) -> None:
+    """Raises PermissionError for a dataset that there is not."""
+    if next(buckets.data_bucket().list(dataset_prefix(dataset)), None) is None:
+        raise PermissionError(f"there is no dataset {dataset}, which an event asks for")
 
 
 def hourly() -> list[str]:

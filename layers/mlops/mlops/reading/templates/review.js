@@ -20,9 +20,13 @@
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const round = (value) => Math.round(value * 100) / 100;
 
+  function set(made, attributes) {
+    Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
+  }
+
   function element(name, attributes) {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-    Object.entries(attributes).forEach(([key, value]) => made.setAttribute(key, value));
+    set(made, attributes);
     return made;
   }
 
@@ -55,23 +59,31 @@
     return `Box ${index + 1} of ${boxes.length}: ${box.label}, ${numbers[2]} by ${numbers[3]} at ${numbers[0]}, ${numbers[1]}`;
   }
 
+  function made() {
+    const group = element("g", { tabindex: 0, role: "button" });
+    group.append(...["shade", "line", "handle"].map((name) => element("rect", { class: name })));
+    return group;
+  }
+
+  // Elements stay what they are while a finger is on them: a browser scrolls where one that is touched goes away.
   function show(focus = false) {
-    svg.replaceChildren(
-      ...boxes.map((box, index) => {
-        const frame = { x: box.left, y: box.top, width: box.width, height: box.height };
-        const group = element("g", { tabindex: 0, role: "button", "aria-label": describe(box, index) });
-        group.setAttribute("aria-pressed", String(index === chosen));
-        group.dataset.index = index;
-        group.append(element("rect", { class: "shade", ...frame }), element("rect", { class: "line", ...frame }));
-        if (index === chosen) {
-          const size = handleSize();
-          const corner = { x: box.left + box.width - size / 2, y: box.top + box.height - size / 2 };
-          group.classList.add("chosen");
-          group.append(element("rect", { class: "handle", ...corner, width: size, height: size }));
-        }
-        return group;
-      }),
-    );
+    while (svg.children.length > boxes.length) {
+      svg.lastChild.remove();
+    }
+    while (svg.children.length < boxes.length) {
+      svg.append(made());
+    }
+    const size = handleSize();
+    boxes.forEach((box, index) => {
+      const group = svg.children[index];
+      const [shade, line, handle] = group.children;
+      const frame = { x: box.left, y: box.top, width: box.width, height: box.height };
+      set(group, { "aria-label": describe(box, index), "aria-pressed": String(index === chosen), "data-index": index });
+      group.classList.toggle("chosen", index === chosen);
+      set(shade, frame);
+      set(line, frame);
+      set(handle, { x: box.left + box.width - size / 2, y: box.top + box.height - size / 2, width: size, height: size });
+    });
     remove.disabled = chosen < 0;
     if (focus && chosen >= 0) {
       svg.children[chosen].focus({ preventScroll: true });
@@ -182,6 +194,8 @@
     show();
   }
   svg.addEventListener("pointermove", follow);
+  // A finger on a box moves the box, and not the page.
+  svg.addEventListener("touchstart", (event) => gesture && event.preventDefault(), { passive: false });
 
   function end(event) {
     if (!gesture) {
@@ -266,6 +280,7 @@
   byId("closer").addEventListener("click", () => setZoom(zoom * 1.5));
   byId("wider").addEventListener("click", () => setZoom(zoom / 1.5));
   window.addEventListener("resize", () => show());
+  svg.replaceChildren();
   // Most boxes have the label of those that are there.
   if ([...select.options].some((option) => option.value === boxes[0]?.label)) {
     select.value = boxes[0].label;
