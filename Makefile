@@ -33,7 +33,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures up rollback down sam catalog check test clean
+.PHONY: help setup demo pictures up inspect rollback down sam catalog check test clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ pictures: setup ## Only make the sample pictures, in build/pictures/transistor: 
 
 up: setup ## Leave the local cloud with the application running in the background
 	@$(RUN) -m local up
+
+inspect: setup ## Have new pictures judged, in the local cloud of `make up` after `make demo`: make inspect FOLDER=folder [DATASET=name]
+	@$(RUN) -m local inspect "$(or $(FOLDER),build/pictures/new)" $(if $(DATASET),--dataset "$(DATASET)")
 
 rollback: setup ## Bring back what was in production before, in the local cloud of `make up`
 	@$(RUN) -m local rollback

@@ -1,4 +1,4 @@
-"""The commands. Exit codes: 0 done, 1 refused or failed, 2 called wrongly."""
+"""The commands. Exit codes: 0 done, 1 refused or failed, 2 called wrongly, 3 a defect was found."""
 
 import getpass
 import json
@@ -22,7 +22,20 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from cli import assumptions, datasets, decide, doctor, incoming, models, project_datasets, reviews, upload, verify
+from cli import (
+    assumptions,
+    datasets,
+    decide,
+    doctor,
+    incoming,
+    inspect,
+    models,
+    project_datasets,
+    reviews,
+    serve,
+    upload,
+    verify,
+)
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.dataset_json import TASKS
 from mlops.records import releases as released
@@ -544,6 +557,64 @@ def show_drift(context: Context, dataset: str, output: Path | None) -> None:
     path = output or Path(f"{dataset}-drift.svg")
     path.write_text(reviews.plot(told), encoding="utf-8")
     context.say(f"Compared at {told['looked_at']}. The plot is in {path}.")
+
+
+@main.command("inspect")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@_dataset
+@click.option("--yes", is_flag=True, help="judge without asking")
+@click.option("--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="write the answers as CSV, too")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FOLDER", help="fetch the pictures with their boxes")
+@click.pass_obj
+def inspect_pictures(
+    context: Context, path: Path, dataset: str, yes: bool, table: Path | None, output: Path | None
+) -> None:
+    """Have new pictures judged by what is released: a folder, or one file. Exit code 3 when a defect was found.
+
+    What has an answer already is not sent again. Models that do not run are started, and stopped afterwards.
+    """
+    found = inspect.find(path, dataset)
+    with _counting(context, "Looking for answers", len(found.files)) as advance:
+        plan = inspect.with_answers(context.stack, found, advance)
+    listed = list(plan.answered.values())
+    if missing := plan.missing:
+        text = str(inspect.estimate(context.stack, plan))
+        if not yes:
+            click.confirm(f"{text}: go?", abort=True, err=True)
+        with _counting(context, "Sending", len(missing)) as advance:
+            inspect.send(context.stack, plan, advance)
+        with _counting(context, "Judging", len(missing)) as advance:
+            for _, answer in inspect.answers(context.stack, plan, context.say):
+                listed.append(answer)
+                advance()
+    listed.sort(key=lambda answer: str(answer["key"]))
+    if table:
+        inspect.write_csv(table, listed)
+    if output:
+        context.say(f"{counted(inspect.fetch_pictures(context.stack, listed, output), 'picture')} below {output}")
+    columns = {"verdict": "Verdict", "label": "Label", "confidence": "Confidence", "file": "File"}
+    context.show((dict(answer) if context.is_json else inspect.row_of(answer) for answer in listed), columns)
+    sys.exit(inspect.exit_code(listed))
+
+
+@main.command("serve")
+@_dataset
+@click.option("--now", "wanted", flag_value="now", help="start the released models, and let them run for --minutes")
+@click.option("--stop", "wanted", flag_value="stop", help="stop them; pictures wait until --now")
+@click.option("--status", "wanted", flag_value="status", default=True, help="only say how it stands")
+@click.option("--minutes", type=click.FloatRange(min=1, max=1440), default=30.0)
+@click.pass_obj
+def serve_models(context: Context, dataset: str, wanted: str, minutes: float) -> None:
+    """Start or stop the models that judge new pictures of a dataset, and say how it stands."""
+    if wanted == "now":
+        serve.start(context.stack, dataset, minutes)
+        context.say("Asked for; starting takes some minutes.")
+    elif wanted == "stop":
+        serve.stop(context.stack, dataset)
+        context.say("Asked for; pictures that come wait until `mlops serve --now`.")
+    columns = {"dataset": "Dataset", "state": "State", "waiting": "Waiting", "usd_this_month": "USD this month"}
+    status = serve.status(context.stack, dataset).as_row()
+    context.show([status], {**columns, "released": "Released", "problem": "Problem"})
 
 
 @main.command("doctor")

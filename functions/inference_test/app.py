@@ -20,6 +20,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     lease = leases.of(change.version_arn)
     if lease is None or lease.is_for_inspection:
         logger.info("a late event: nothing is leased, nothing to test", version_arn=change.version_arn)
+        inference_test.end_late(change.run_id, change.environment)
         return
     cause = f"{change.version_arn}@{lease.lease_id}"
     once(lambda: inference_test.test(change.version_arn), cause=cause, context=context)

@@ -1,4 +1,4 @@
-"""Messages that go round for every dataset whose pictures wait, and a look every few minutes whether one was lost."""
+"""Messages that go round for every dataset whose pictures wait; every few minutes, what was lost; and by the clock."""
 
 import json
 from typing import Any
@@ -13,6 +13,9 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    if "hours" in event:
+        logger.info("by the clock", moment=event["hours"], datasets=serve.by_the_clock(event["hours"] == "Begins"))
+        return
     if "Records" not in event:
         if lost := serve.tick():
             logger.warning("went on where a message was lost", datasets=lost)

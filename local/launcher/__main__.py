@@ -9,7 +9,11 @@ from pathlib import Path
 # This project is on nobody's path here, and is to come last: the path of functions' processes is their own.
 sys.path.append(str(Path(__file__).parents[2]))
 
-from local.launcher.access import install_callers_of_foreign_buckets, install_condition_keys
+from local.launcher.access import (
+    install_batches_of_messages,
+    install_callers_of_foreign_buckets,
+    install_condition_keys,
+)
 from local.launcher.buckets import install_silent_buckets
 from local.launcher.contract import require_contract
 from local.launcher.custom_labels import install_custom_labels
@@ -69,6 +73,7 @@ def start(options: argparse.Namespace) -> None:
     install_silent_buckets(options.silent_seconds)
     install_condition_keys()
     install_callers_of_foreign_buckets()
+    install_batches_of_messages()
     install_outbox(options.outbox, options.port)
     if options.rekognition_endpoint:
         install_custom_labels(options.rekognition_endpoint)

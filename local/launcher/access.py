@@ -37,6 +37,26 @@ def install_callers_of_foreign_buckets() -> None:
     iam_evaluator.evaluate_resource_policy = evaluated
 
 
+def install_batches_of_messages() -> None:
+    """SQS knows no right to batches of messages: whoever may send, receive or change one may do so with several.
+
+    Source: "Actions defined by Amazon SQS" of the service authorization reference.
+    """
+    from ministack.core import iam_actions
+
+    extract = iam_actions.extract_iam_action
+
+    def extracted(*request: Any, **options: Any) -> str | None:
+        return action_of_batch(extract(*request, **options))
+
+    iam_actions.extract_iam_action = extracted
+
+
+def action_of_batch(action: str | None) -> str | None:
+    """The right that a call of SQS needs, by what ministack takes for it; those of other services as they are."""
+    return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+
 def _role_arn(principal_arn: str) -> str:
     """The role of an assumed-role session, with its path; any other principal as it is."""
     from ministack.services import iam

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 CONTRACT: Mapping[str, str] = {
+    "ministack.core.iam_actions:extract_iam_action": "ec476b92d969822b",
     "ministack.core.iam_actions:identity_denial_message": "82f77b7767c60ba0",
     "ministack.core.iam_evaluator:_gather_role_policies": "d83d1661b86595ac",
     "ministack.core.iam_evaluator:_resolve_condition_key": "15e26964cd38f32c",

@@ -11,7 +11,8 @@ from local.cloud import CloudInUseError, ProcessFailedError
 from local.runner.background import down, hold, rollback, up
 from local.runner.console import Display
 from local.runner.dataset import DatasetError
-from local.runner.demo import DemoOptions, run_demo
+from local.runner.demo import STACK, DemoOptions, run_demo
+from local.runner.inspecting import inspect_folder
 
 TASKS = ("classification", "detection")
 INTERRUPTED, TERMINATED = 130, 143
@@ -40,6 +41,8 @@ def run(options: argparse.Namespace, display: Display) -> int:
         return run_demo(demo, display)
     if options.command == "rollback":
         return rollback(display, options.dataset, options.tasks)
+    if options.command == "inspect":
+        return inspect_folder(display, STACK, options.folder, options.dataset)
     return {"up": up, "down": down, "hold": hold}[options.command](display)
 
 
@@ -57,6 +60,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     back = commands.add_parser("rollback", help="bring back what was in production before, in the running local cloud")
     back.add_argument("--dataset", default="transistor", help="name of the dataset (default: %(default)s)")
     back.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS, help="default: both")
+    judged = commands.add_parser("inspect", help="have new pictures judged, in the running local cloud")
+    judged.add_argument("folder", type=Path, help="folder of pictures, or one")
+    judged.add_argument("--dataset", default="transistor", help="name of the dataset (default: %(default)s)")
     commands.add_parser("up", help="start the local cloud in the background")
     commands.add_parser("down", help="end it")
     commands.add_parser("hold", help="start the local cloud in the foreground")

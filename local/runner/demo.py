@@ -20,15 +20,17 @@ from local.cloud import CloudAccess, LocalCloud, Mail
 from local.cloud.sam import ROOT
 from local.runner.console import Display
 from local.runner.dataset import DatasetError, download, plan_of, upload
+from local.runner.inspecting import judge, new_pictures
 from local.runner.memory import memory_by_function
 from local.runner.running import running_cloud
 from local.runner.summary import summarise
 from local.runner.timing import Phases, time_of
-from mlops.dataset.keys import settings_key
+from mlops.dataset.keys import parse_upload, settings_key
 from mlops.records.runs import Run
 
 STACK = "rekognition-mlops"
 OUTPUT = ROOT / "build" / "demo"
+NEW = ROOT / "build" / "pictures" / "new"
 SAMPLE = ROOT / "build" / "pictures" / "transistor"
 POLL_SECONDS = 0.1
 STALLED_SECONDS = 900.0
@@ -72,6 +74,10 @@ def run_demo(options: DemoOptions, display: Display) -> int:
         with phases("runs"), display.following():
             problem = journey.travel()
         report(cloud, outputs, journey, Timing(time.monotonic() - started, phases.seconds))
+        if not problem:
+            images = [path for key, path in given.files.items() if parse_upload(key).kind == "image"]
+            new = new_pictures(NEW, options.seed, images if options.dataset else [])
+            judge(journey.stack, new, given.dataset, display, OUTPUT / "inspected")
     display.say(problem or f"Every task reached production in {time.monotonic() - started:.0f} s.")
     return 1 if problem else 0
 

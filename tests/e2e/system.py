@@ -208,7 +208,8 @@ class System:
             content = {"Resources": event["resources"], "Detail": json.dumps(event["detail"])}
             self.cloud.client("events").put_events(Entries=[{**entry, **content}])
         elif event["detail"]["bucket"]["name"] == self.outputs["DataBucketName"]:
-            url = self._resource("UploadsQueue")
+            is_new = event["detail"]["object"]["key"].startswith("inspect/")
+            url = self._resource("InspectionQueue" if is_new else "UploadsQueue")
             self.cloud.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event))
         else:
             targets = {"ground_truth.json": "DataPrepareFunction", "training_input.json": "TrainingFunction"}

@@ -105,6 +105,20 @@ def test_clean_images_are_left_out_of_training_and_testing_and_counted_for_false
     assert system.artifact(run_id, "staging/inference_test.json")["clean_images"] > 0
 
 
+def test_operating_points_are_chosen_confirmed_shown_and_published(system: System, released: Released) -> None:
+    chosen = system.artifact(released.detection, "eval_metric.json")["operating_points"]
+    tested = system.artifact(released.detection, "staging/inference_test.json")
+    points = {label: facts["min_confidence"] for label, facts in chosen.items()}
+    release = system.operated.current("plates", "detection", "staging")
+
+    assert points.keys() == {"scratch", "stain"}
+    assert {label: facts["point"] for label, facts in tested["operating_points"].items()} == points
+    assert release is not None and release.min_confidence == points
+    assert released.page.text.count("<svg") == len(points)
+    assert "Escapes 0 of " in released.page.text and "By the service&#39;s own thresholds" in released.page.text
+    assert len(system.artifact(released.detection, "staging/answers.jsonl").splitlines()) == tested["images"]
+
+
 def test_detector_finds_what_it_was_shown(system: System, released: Released) -> None:
     result = system.artifact(released.detection, "staging/inference_test.json")
 

@@ -63,14 +63,14 @@ class Shell:
         assert finished.returncode == exit_code, f"{commands}\n{finished.stdout}"
         return finished.stdout
 
-    def link(self, task: str) -> str:
+    def link(self, task: str, target: str = "staging") -> str:
         """The link of the mail about a task."""
 
         def look() -> str | None:
-            mails = [m for m in self.cloud.mails() if m.subject.startswith(f"Approve transistor {task} for staging")]
+            mails = [m for m in self.cloud.mails() if m.subject.startswith(f"Approve transistor {task} for {target}")]
             return approval_link(mails[0].text) if mails else None
 
-        return eventually(look, f"mail about {task}")
+        return eventually(look, f"mail about {task} for {target}")
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,19 @@ def test_somebody_who_has_only_the_readme_gets_a_model_into_staging(released: st
     assert re.search(r"transistor-classification-\w+ +approved .*current", released), released
 
 
+def test_a_picture_is_judged_as_printed(shell: Shell, released: str) -> None:
+    link = shell.link("classification", "production")
+    run_id = shell.run("mlops --json runs transistor | grep -o 'transistor-classification-[0-9a-f]*'").split()[0]
+    shell.run(block("mlops approve"), typed=f"{run_id[-6:]}\n", given={"LINK": link})
+    eventually(lambda: run_id in shell.run("mlops releases transistor classification"), "release to production")
+    printed = shell.run(f"{block('mlops inspect').strip()} || [ $? = 3 ]", typed="y\n")
+
+    assert "1 picture, about" in printed
+    assert re.search(r"(ok|defect|unsure) .*000\.png", printed), printed
+
+
 def test_every_block_of_commands_is_tried() -> None:
-    tried = {"sam deploy", "mlops doctor", "make pictures", "mlops approve", "output()", "aws s3 sync"}
+    tried = {"sam deploy", "mlops doctor", "make pictures", "mlops approve", "mlops inspect", "output()", "aws s3 sync"}
     others = {"mlops rollback", "--metadata-directive", "cloudformation deploy", "sam delete"}
 
     assert sorted(map(block, tried | others)) == sorted(BLOCKS)

@@ -219,6 +219,16 @@ class Stack:
         return dict(self._json("INFERENCE_LIMITS")[task])
 
     @property
+    def mistakes_cost(self) -> tuple[float, float]:
+        """What an escape and an overkill cost."""
+        return float(self.variables["ESCAPE_COST"]), float(self.variables["OVERKILL_COST"])
+
+    @property
+    def gates_on_bound(self) -> bool:
+        """Whether a number passes only if the unfavourable end of its interval does."""
+        return self.variables["GATE_ON"] == "lower bound"
+
+    @property
     def match_iou(self) -> float:
         """From which overlap on a found box is right."""
         return float(self.variables["MATCH_IOU"])

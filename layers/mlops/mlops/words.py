@@ -49,6 +49,24 @@ def percent(value: float) -> str:
     return f"{_unlike(value, [0.0, 100.0], 0)} %"
 
 
+def rough(share: float) -> str:
+    """The end of an interval, 0 to 1, in percent: 0.4 %, 11 %; near to nothing and near to all with a decimal."""
+    value = 100 * share
+    if value in (0, 100):
+        return f"{value:.0f} %"
+    return f"{value:.1f} %" if value < 9.95 or value > 99 else f"{value:.0f} %"
+
+
+def of_many(count: int, total: int, interval: Sequence[float]) -> str:
+    """`1 of 48 (0.4 % to 11 %)`: how many there were, and which share of all there may be."""
+    return f"{count} of {total} ({rough(interval[0])} to {rough(interval[1])})" if total else "none tested"
+
+
+def between(interval: Sequence[float] | None) -> str:
+    """`0.62 to 0.93`: where a number lies; empty when that is not known."""
+    return f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+
+
 def dollars(value: float) -> str:
     """US dollars; what is not nothing does not read like it."""
     return number(value, places=2) if value < 1 else f"{value:.2f}"

@@ -10,6 +10,7 @@ import pytest
 from local.cloud.local_cloud import LAUNCHER
 from local.cloud.sam import VENVS
 from local.launcher import contract, outbox, queues
+from local.launcher.access import action_of_batch
 
 NAME = "textwrap:dedent"
 
@@ -100,3 +101,16 @@ def test_mail_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     outbox._post(tmp_path, 7, "a@example.com", "arn:aws:sns:us-east-1:0:t", "", "text")
 
     assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+
+
+@pytest.mark.parametrize(
+    ("taken_for", "right"),
+    [
+        ("sqs:SendMessageBatch", "sqs:SendMessage"),
+        ("sqs:SendMessage", "sqs:SendMessage"),
+        ("iot:DeleteThingBatch", "iot:DeleteThingBatch"),
+        (None, None),
+    ],
+)
+def test_a_batch_of_messages_needs_the_right_to_one(taken_for: str | None, right: str | None) -> None:
+    assert action_of_batch(taken_for) == right

@@ -5,10 +5,11 @@
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.conditions import AttributeBase, ConditionBase
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import DYNAMODB_CONTEXT, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 Item = dict[str, Any]
@@ -77,7 +78,13 @@ class MemoryTable:
         ConsistentRead: bool = False,  # noqa: N803
         IndexName: str = "",  # noqa: N803
     ) -> dict[str, Any]:
-        found = [item for _, item in sorted(self._items.items()) if _holds(KeyConditionExpression, item)]
+        partition = _partition_of(KeyConditionExpression)
+        items = (
+            self._items.items()
+            if partition is None
+            else ((at, i) for at, i in self._items.items() if at[0] == partition)
+        )
+        found = [item for _, item in sorted(items, key=_by_place) if _holds(KeyConditionExpression, item)]
         if IndexName:
             found.sort(key=lambda item: str(item.get("created_at", "")))
         return {"Items": [_copied(item) for item in found]}
@@ -100,8 +107,36 @@ def _place(key: Mapping[str, Any]) -> tuple[str, str]:
     return key["pk"], key["sk"]
 
 
+def _by_place(entry: tuple[tuple[str, str], Item]) -> tuple[str, str]:
+    return entry[0]
+
+
+def _partition_of(condition: ConditionBase) -> str | None:
+    """The partition that a query is about; None where it asks an index."""
+    expression = condition.get_expression()
+    values = expression["values"]
+    if expression["operator"] == "AND":
+        return _partition_of(values[0])
+    return str(values[1]) if values[0].name == "pk" and expression["operator"] == "=" else None
+
+
 def _copied(item: Mapping[str, Any]) -> Item:
-    return {name: _READ.deserialize(_WRITTEN.serialize(value)) for name, value in item.items()}
+    return {name: _copy(value) for name, value in item.items()}
+
+
+def _copy(value: Any) -> Any:
+    """What the table gives back of a value that was written; the usual kinds without writing and reading them."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if type(value) is int:
+        return DYNAMODB_CONTEXT.create_decimal(value)
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_copy(part) for part in value]
+    if isinstance(value, dict):
+        return _copied(value)
+    return _READ.deserialize(_WRITTEN.serialize(value))
 
 
 def _holds(condition: ConditionBase, item: Mapping[str, Any]) -> bool:

@@ -10,9 +10,10 @@ import pytest
 from functions.inference_test.app import handler as inference_test
 from functions.model_status.app import handler as model_status
 from functions.promotion.app import handler as promotion
-from mlops.records import approvals, decisions, kept_models, releases, runs
+from mlops.records import approvals, decisions, kept_models, leases, releases, runs
 from mlops.records.approvals import APPROVED, Approval
 from mlops.records.releases import Release
+from mlops.records.table import OWN
 from mlops.stage import StageRef
 from mlops.stages import model_sweeper
 from tests.unit.mlops.world import (
@@ -204,3 +205,42 @@ def test_more_promotions_at_once_than_slots_all_finish_in_the_order_of_waiting(w
 
     assert set(history()) == set(names)
     assert world.models.running == kept_models.kept() == {current().version_arn}
+
+
+def test_a_test_whose_lease_was_given_back_before_it_ended_ends_by_its_result(world: World) -> None:
+    """It died after its event: promotion heard of that, released the version and ended the lease."""
+    released_before(world)
+    tested = ref(OLD, "inference_test", "production")
+    result = json.loads(world.s3.get_object(Bucket="artifacts", Key=result_key(OLD))["Body"].read())
+    runs.begin(tested, "another cause")
+    for cause in (result["lease_id"], "another lease"):
+        OWN.update(f"RUN#{OLD}", "STAGE#production#inference_test", {"state": runs.WAITING, "cause": cause})
+        detail = {**tested.as_detail(), "version_arn": at(OLD, "production"), "status": "RUNNING"}
+        world.on_the_way.append(
+            ("inference_test", {"id": cause, "detail-type": "Model Status Change", "detail": detail})
+        )
+        world.run(HANDLERS)
+
+        stage = runs.stage_of(tested)
+        assert stage is not None
+        assert stage.state == (runs.COMPLETED if cause == result["lease_id"] else runs.WAITING)
+    assert history() == [OLD]
+
+
+def test_a_version_that_was_stopped_before_its_release_came_is_not_said_to_run(world: World) -> None:
+    """The event about its test was late, or came from the dead letters: the sweeper has stopped it meanwhile."""
+    prepare_run(world, OLD, "staging")
+    approve_for_production(world, OLD)
+    handlers = {**HANDLERS, "promotion": lambda event, context: sweep_first(world, event, context)}
+    world.run(handlers)
+
+    assert current().run_id == OLD
+    assert world.models.running == kept_models.kept() == set()
+    assert json.loads(world.parameters[f"/s/models/{DATASET}/{TASK}/production"])["is_running"] is False
+
+
+def sweep_first(world: World, event: dict[str, Any], context: Any) -> None:
+    if event["detail-type"] == "Pipeline Stage Completed":
+        leases.end(at(OLD, "production"))
+        model_sweeper.sweep()
+    promotion(event, context)

@@ -6,7 +6,10 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer, IdempotencyConfig, idempotent_function
-from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyAlreadyInProgressError
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+    IdempotencyValidationError,
+)
 
 from mlops import stack
 
@@ -23,19 +26,31 @@ def _store() -> DynamoDBPersistenceLayer:
 def once(work: Callable[[], None], *, cause: str, context: Any) -> None:
     """Run `work` unless the same cause has been or is being worked off by this function.
 
-    A second delivery that meets a running first one is dropped: if the first fails, it is delivered again itself.
+    A second delivery that meets a running first one is dropped: if the first fails, it is delivered again itself. Such
+    an attempt has the request id of the first. It takes over, however long the first might have run: it is dead.
     """
-    config = IdempotencyConfig(expires_after_seconds=_EXPIRES, raise_on_no_idempotency_key=True)
+    config = IdempotencyConfig(
+        event_key_jmespath="cause",
+        payload_validation_jmespath="request",
+        expires_after_seconds=_EXPIRES,
+        raise_on_no_idempotency_key=True,
+    )
     config.register_lambda_context(context)
+    delivery = {"cause": cause, "request": str(context.aws_request_id)}
 
-    def run(*, cause: str) -> str:
+    def run(*, delivery: dict[str, str]) -> str:
         work()
-        return cause
+        return delivery["cause"]
 
+    alone = idempotent_function(run, data_keyword_argument="delivery", config=config, persistence_store=_store())
     try:
-        idempotent_function(run, data_keyword_argument="cause", config=config, persistence_store=_store())(cause=cause)
+        alone(delivery=delivery)
+    except IdempotencyValidationError:
+        logger.info("dropped a second delivery: the first has done it, or is still at work", cause=cause)
     except IdempotencyAlreadyInProgressError:
-        logger.info("dropped a second delivery: the first is still at work", cause=cause)
+        logger.info("an earlier attempt at this delivery has died: this one takes over", cause=cause)
+        _store().delete_record(data=delivery, exception=InterruptedError())
+        alone(delivery=delivery)
 
 
 def cause_of_object(event: dict[str, Any]) -> str:

@@ -2,10 +2,12 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 TASKS = ("classification", "detection")
+MOST_COST = 1_000_000
 
 
 class SettingsInvalid(ValueError):  # noqa: N818
@@ -20,6 +22,7 @@ class DatasetSettings:
     that mean "no defect" beside those that always do (`labels.means_no_defect`); None: nothing is said about it.
     `groups` is a regular expression whose group names the physical part, searched in the path below the dataset.
     `window` are the numbers of a pixel of more than 8 bits that become black and white.
+    `costs` says of single labels what an escape and an overkill cost, where it is not what the stack says.
     """
 
     split: str = "auto"
@@ -29,11 +32,12 @@ class DatasetSettings:
     normal: tuple[str, ...] | None = None
     groups: str = ""
     window: tuple[int, int] | None = None
+    costs: Mapping[str, Mapping[str, float]] | None = None
 
     def as_dict(self) -> dict[str, object]:
         """What was said, with what counts where nothing was."""
         given = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        unsaid = {name for name in ("normal", "groups", "window") if given[name] in (None, "")}
+        unsaid = {name for name in ("normal", "groups", "window", "costs") if given[name] in (None, "")}
         return {name: value for name, value in given.items() if name not in unsaid}
 
     def group_of(self, path: str) -> str:
@@ -66,6 +70,7 @@ def parse_settings(content: str | bytes | None) -> DatasetSettings:
         "normal": _normal(given.get("normal")),
         "groups": _groups(given.get("groups", "")),
         "window": _window(given.get("window")),
+        "costs": _costs(given.get("costs")),
     }
     return _checked(DatasetSettings(**given | read))
 
@@ -117,6 +122,24 @@ def _window(given: Any) -> tuple[int, int] | None:
             'such as "window": [0, 4095]'
         )
     return int(given[0]), int(given[1])
+
+
+def _costs(given: Any) -> dict[str, dict[str, float]] | None:
+    if given is None:
+        return None
+    if not isinstance(given, dict) or not all(map(_is_cost, given.values())):
+        raise SettingsInvalid(
+            f"dataset.json: costs is {given!r}; it must say of labels what an escape and an overkill cost, as numbers "
+            'above 0, such as "costs": {"cut_lead": {"escape": 10, "overkill": 1}}'
+        )
+    return {str(label): {name: float(value) for name, value in costs.items()} for label, costs in given.items()}
+
+
+def _is_cost(given: Any) -> bool:
+    if not isinstance(given, dict) or not given or given.keys() - {"escape", "overkill"}:
+        return False
+    numbers = [value for value in given.values() if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    return len(numbers) == len(given) and all(0 < value <= MOST_COST for value in numbers)
 
 
 def _tasks(given: Any) -> tuple[str, ...]:

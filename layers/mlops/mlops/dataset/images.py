@@ -70,8 +70,9 @@ class Image:
 
     @property
     def content(self) -> dict[str, str]:
-        """Which bytes it is about."""
-        return {name: getattr(self, name) for name in ("key", "etag", "digest", "version_id", "picture")}
+        """Which bytes it is about, and which part where that is known."""
+        known = {name: getattr(self, name) for name in ("key", "etag", "digest", "version_id", "picture")}
+        return {**known, "group": self.group} if self.group else known
 
     def drawn_on(self, width: int, height: int) -> PictureMapping | None:
         """How something of so many pixels that was drawn on the image is to be mapped; None if it was drawn on another.

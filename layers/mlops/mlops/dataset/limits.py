@@ -5,7 +5,7 @@ Source: "Guidelines and quotas in Amazon Rekognition Custom Labels" and the trai
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,9 @@ MIN_LABELS, MAX_LABELS = {"classification": 2, "detection": 1}, 250
 MAX_BOXES = 50
 # Larger images are made smaller for training; a box must stay larger than one pixel then.
 TRAINED_SIDE = 1280
+# What is smaller, in pixels after that, is easily missed; it is told where it is a larger share of the boxes than this.
+LEAST_SEEN, SMALL_SHARE = 8, 0.05
+TILE_STEP = 64
 MAX_LABEL_NAME = 255
 RECOMMENDED_IMAGES = 10
 MAX_TEST_IMAGES_PER_LABEL = 1000
@@ -49,6 +52,37 @@ def image_faults(width: int, height: int, size: int, format: str) -> list[str]:
 def least_box_side(width: int, height: int) -> int:
     """The least side in pixels of a box that is still larger than one pixel once its image was made smaller."""
     return int(max(width, height, TRAINED_SIDE) / TRAINED_SIDE) + 1
+
+
+def small_boxes(inventory: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is to be said of boxes that are hardly seen once the service has made their images smaller.
+
+    `inventory` has the rows of a run. A tile is the largest part of an image whose shrinking leaves nearly all boxes
+    so large that they are seen; a tile of the size that is trained on is not made smaller at all.
+    """
+    sides = []
+    for row in inventory:
+        scale = min(TRAINED_SIDE / max(row["width"], row["height"], 1), 1.0)
+        sides += [(min(box["width"], box["height"]), scale) for box in row["boxes"]]
+    small = [side for side, scale in sides if side * scale < LEAST_SEEN]
+    if not small or len(small) < SMALL_SHARE * len(sides):
+        return []
+    told = (
+        f"{len(small)} of {len(sides)} boxes are less than {LEAST_SEEN} px wide or high once the service has made "
+        f"their images smaller, to {TRAINED_SIDE} px: such defects are easily missed"
+    )
+    helped = sorted(side for side, _ in sides if side >= LEAST_SEEN)
+    if not any(side >= LEAST_SEEN for side in small):
+        return [f"{told}. They are as small in the pictures themselves: take pictures from nearer"]
+    longest = max(max(row["width"], row["height"]) for row in inventory)
+    tile = min(TRAINED_SIDE * helped[int(SMALL_SHARE * len(helped))] / LEAST_SEEN, longest - 1)
+    size = int(max(tile // TILE_STEP * TILE_STEP, TRAINED_SIDE))
+    shown = sum(side * TRAINED_SIDE / size >= LEAST_SEEN for side in small)
+    rest = f"; {len(small) - shown} would stay too small" if len(small) > shown else ""
+    return [
+        f"{told}. In overlapping tiles of {size} x {size} px in place of whole pictures, {shown} of them would be "
+        f"large enough{rest}"
+    ]
 
 
 @dataclass

@@ -22,6 +22,11 @@ class Call:
         return self.error.startswith("InvalidS3ObjectException")
 
 
+def part_of(answer: Mapping[str, Any]) -> str:
+    """The physical part that a recorded answer is about: its group, or else the image itself."""
+    return f"group {answer['group']}" if answer.get("group") else str(answer["key"])
+
+
 def truths_of(answer: Mapping[str, Any]) -> list[str]:
     """The true labels of a classifier's recorded answer; those of earlier releases have one, in a field of its own."""
     return list(answer["truths"]) if "truths" in answer else [str(answer["truth"])]

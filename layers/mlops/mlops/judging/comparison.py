@@ -1,9 +1,12 @@
 """A candidate beside the version that is in production: the same images, answered by both."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mlops.judging import classification, detection
+from mlops.judging.answers import part_of
+from mlops.judging.intervals import paired
 from mlops.judging.metrics import Score, macro
 from mlops.rounding import reaches
 from mlops.words import loss
@@ -25,8 +28,11 @@ def compare(task: str, candidate: Answers, production: Answers, least_iou: float
     ours_by_label, theirs_by_label = (_scores(task, answers, common, least_iou) for answers in (common, theirs))
     f1 = macro(ours_by_label)["f1"], macro(theirs_by_label)["f1"]
     labels = sorted(label for label, score in ours_by_label.items() if score.support)
+    mistakes = [_mistakes(task, own, other, least_iou) for own, other in zip(common, theirs, strict=True)]
+    pair = paired((part_of(own), *counts) for own, counts in zip(common, mistakes, strict=True))
     return {
         "images": len(common),
+        "paired": {**asdict(pair), "verdict": pair.verdict},
         "f1": _difference(*f1),
         "per_label": {label: _difference(ours_by_label[label].f1, theirs_by_label[label].f1) for label in labels},
     }
@@ -52,6 +58,13 @@ def reasons_against(comparison: Mapping[str, Any], tolerated: float) -> list[str
         f"worse than production: F1 {candidate} beside {production} on the same {comparison['images']} images; "
         f"{most} less is tolerated"
     ]
+
+
+def _mistakes(task: str, ours: Mapping[str, Any], theirs: Mapping[str, Any], least_iou: float) -> tuple[int, int]:
+    """How many mistakes both make about an image, by our truth."""
+    if task == "detection":
+        return detection.mistakes_in(ours, ours, least_iou), detection.mistakes_in(theirs, ours, least_iou)
+    return classification.mistakes_in(ours, ours), classification.mistakes_in(theirs, ours)
 
 
 def _scores(task: str, answers: Answers, truths: Answers, least_iou: float) -> dict[str, Score]:

@@ -1,24 +1,26 @@
 """How right a detector is about boxes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from mlops.dataset.boxes import Box, LabeledBox, match
 from mlops.dataset.images import Image
 from mlops.judging.answers import Call
-from mlops.judging.metrics import Score, as_dicts, label_scores, macro
+from mlops.judging.metrics import Outcome, Score, as_dicts, label_scores, macro
+from mlops.judging.operating_points import counts
 
 # What became of a true box, and of a found one.
 HIT, MISSED, RIGHT, FALSE_ALARM = "hit", "missed", "right", "false_alarm"
 
 
-def measure(calls: Sequence[Call], least_iou: float) -> dict[str, Any]:
+def measure(calls: Sequence[Call], least_iou: float, points: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Scores by label on the images with boxes, and the number of boxes found per clean image.
 
+    A box counts from the point of its label on (0 to 100); without points, every box that the service answers.
     Clean images are counted apart, so that precision does not depend on how many of them are asked about.
     """
-    answers = [_answer(call, least_iou) for call in calls]
+    answers = [_answer(call, least_iou, points or {}) for call in calls]
     marked = [answer for answer in answers if answer["truth"]]
     # Mixed in, precision would change with how many clean parts somebody photographed.
     clean = [answer for answer in answers if not answer["truth"]]
@@ -46,9 +48,9 @@ def _mistakes(label: str, marked: Sequence[Mapping[str, Any]], clean: Sequence[M
     }
 
 
-def _answer(call: Call, least_iou: float) -> dict[str, Any]:
+def _answer(call: Call, least_iou: float, points: Mapping[str, float]) -> dict[str, Any]:
     truth = list(call.image.boxes)
-    found = [_found(label, call.image) for label in call.labels if "Geometry" in label]
+    found = [box for box in found_by(call) if counts(box.confidence * 100, box.label, points)]
     return {
         **call.image.content,
         "label": " + ".join(call.image.labels),
@@ -67,10 +69,27 @@ def _outcomes(truth: Sequence[LabeledBox], found: Sequence[LabeledBox], least_io
 
 
 def _scores(marked: Sequence[Mapping[str, Any]]) -> dict[str, Score]:
-    return label_scores(
-        [(box["label"], True, box["outcome"] == HIT) for answer in marked for box in answer["truth"]]
-        + [(box["label"], False, True) for answer in marked for box in answer["found"] if box["outcome"] != RIGHT]
-    )
+    return label_scores(outcome for answer in marked for outcome in outcomes_of(answer))
+
+
+def outcomes_of(answer: Mapping[str, Any]) -> Iterator[Outcome]:
+    """What became of every true box of an image, and every false alarm on it."""
+    yield from ((box["label"], True, box["outcome"] == HIT) for box in answer["truth"])
+    yield from ((box["label"], False, True) for box in answer["found"] if box["outcome"] != RIGHT)
+
+
+def is_called_defective(answer: Mapping[str, Any]) -> bool:
+    return bool(answer["found"])
+
+
+def is_defective(answer: Mapping[str, Any]) -> bool:
+    return bool(answer["truth"])
+
+
+def mistakes_in(answer: Mapping[str, Any], truth: Mapping[str, Any], least_iou: float) -> int:
+    """How many boxes of an image are missed or false alarms, by the truth that another answer to it recorded."""
+    judged = _outcomes(_boxes(truth["truth"]), _boxes(answer["found"]), least_iou)
+    return sum(not (is_true and is_found) for _, is_true, is_found in outcomes_of(judged))
 
 
 def scores_of(
@@ -83,6 +102,11 @@ def scores_of(
 
 def _boxes(recorded: Sequence[Mapping[str, Any]]) -> list[LabeledBox]:
     return [LabeledBox(box["label"], Box(**box["box"]), box["confidence"]) for box in recorded]
+
+
+def found_by(call: Call) -> list[LabeledBox]:
+    """The boxes of an answer, whatever their confidence, 0 to 1."""
+    return [_found(label, call.image) for label in call.labels if "Geometry" in label]
 
 
 def _found(label: Mapping[str, Any], image: Image) -> LabeledBox:

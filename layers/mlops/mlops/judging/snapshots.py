@@ -27,6 +27,22 @@ def label_outcomes(snapshot: str, thresholds: Mapping[str, float]) -> Iterator[O
             yield label, label in truth, _reaches(confidences.get(label, -1.0), least)
 
 
+def said_of_images(snapshot: str) -> Iterator[tuple[set[str], dict[str, float]]]:
+    """(true labels, confidence of every label, 0 to 100) for every image of a classification snapshot."""
+    for entry in parse_lines(snapshot):
+        truth = {str(value["class-name"]) for _, value in _metadata(entry, _TRUTH)}
+        said = {
+            str(value["class-name"]): 100 * float(value["confidence"]) for _, value in _metadata(entry, _PREDICTION)
+        }
+        yield truth, said
+
+
+def said_of_boxes(snapshot: str) -> Iterator[tuple[list[LabeledBox], list[LabeledBox]]]:
+    """(true boxes, boxes found at any confidence) for every image of a detection snapshot."""
+    for entry in parse_lines(snapshot):
+        yield _boxes(entry, _TRUTH), _boxes(entry, _PREDICTION)
+
+
 def box_outcomes(snapshot: str, thresholds: Mapping[str, float], least_iou: float) -> Iterator[Outcome]:
     """(label, is true, was found) for every box of a detection snapshot; predictions below their threshold are none."""
     for entry in parse_lines(snapshot):

@@ -104,16 +104,6 @@ def least_confidence(points: Mapping[str, float], margin: float = MARGIN) -> flo
     return max(min(points.values()) - margin, 0.0) if points else None
 
 
-def points_in(evaluation: Mapping[str, object]) -> dict[str, float]:
-    """The operating points of a version: for now the thresholds that the service assumed when it evaluated it.
-
-    `evaluation` is the version's eval_metric.json; whoever chooses points on our own account changes this function.
-    """
-    service = evaluation.get("service")
-    assumed = service.get("assumed_thresholds", {}) if isinstance(service, Mapping) else {}
-    return {str(label): round(100 * float(value), 4) for label, value in sorted(assumed.items())}
-
-
 def _classifies(answer: Answer) -> bool:
     return answer.task == "classification"
 

@@ -77,6 +77,11 @@ def stop(version_arn: str) -> None:
             raise
 
 
+def is_running(version_arn: str) -> bool:
+    """Whether a version runs, or will in a moment."""
+    return status_of(version_arn) in ("STARTING", "RUNNING")
+
+
 def status_of(version_arn: str) -> str:
     """What the service says of a version; DELETED where it knows none."""
     project, name = projects.names_of(version_arn)

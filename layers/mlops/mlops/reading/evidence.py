@@ -9,7 +9,9 @@ from typing import Any
 from mlops import words
 from mlops.aws import buckets
 from mlops.dataset.keys import run_key
+from mlops.judging.intervals import BETTER, CANNOT_TELL, WORSE
 from mlops.judging.mistakes import is_wrong
+from mlops.reading.points import points_of
 from mlops.records import costs
 from mlops.records.runs import FAILED, Stage
 from mlops.rounding import keeps_to, reaches
@@ -24,7 +26,8 @@ MOST_EMBEDDED = 11_000_000
 class Measure:
     """A number beside its limit, which it must reach (`at least`) or keep to (`at most`); None: not measured.
 
-    `production` is the same number of the version in production, where it is known.
+    `production` is the same number of the version in production, where it is known; `counts` says of how many,
+    `interval` where the true number lies.
     """
 
     name: str
@@ -32,6 +35,22 @@ class Measure:
     bound: str
     limit: float
     production: float | None = None
+    counts: str = ""
+    interval: Sequence[float] | None = None
+
+    @property
+    def certainty(self) -> str:
+        """Of how many, and where the true number lies; empty when neither is known."""
+        lies = f"{words.between(self.interval)}" if self.interval and self.value is not None else ""
+        return "; ".join(filter(None, (self.counts, lies)))
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it keeps to its limit, and the unfavourable end of its interval does not."""
+        if self.value is None or not self.interval or not self.is_good:
+            return False
+        low, high = self.interval
+        return not (reaches(low, self.limit) if self.bound == "at least" else keeps_to(high, self.limit))
 
     @property
     def is_good(self) -> bool:
@@ -70,7 +89,8 @@ def load(run_id: str, environment: str) -> dict[str, Any]:
     # What a test could not tell comes first.
     warnings = [*(test or {}).get("remarks", ()), *prepared.get("warnings", ())]
     facts = {"warnings": warnings, "bucket": store.name, "cost": costs.estimate(run_id)}
-    known = {**found, **facts, "measures": list(measures_of(gate, test)), "confusion": confusion_of(truth, test)}
+    told = {"confusion": confusion_of(truth, test), "points": points_of(gate, test), "sureness": sureness_of(test)}
+    known = {**found, **facts, "measures": list(measures_of(gate, test)), **told}
     return {**known, "mistakes": sum(test["answers"]) if test else None}
 
 
@@ -88,18 +108,73 @@ def measures_of(gate: Mapping[str, Any] | None, test: Mapping[str, Any] | None) 
     if gate:
         least = gate["thresholds"]["f1"]
         yield Measure("F1 of the service on the test images", gate["service"]["f1"], "at least", least)
-        yield Measure("F1 recomputed from its predictions", gate["recomputed"]["f1"], "at least", least)
+        own = gate["recomputed"]
+        yield Measure(
+            "F1 recomputed from its predictions", own["f1"], "at least", least, interval=own.get("f1_interval")
+        )
     if not test:
         return
     limits, beside = test["thresholds"], test["comparison"]
     asked = f"{test['images']} {test['images_from']} images"
     production = beside["f1"]["production"] if beside.get("f1") and not beside["note"] else None
-    yield Measure(f"F1 of real inference on {asked}", test["f1"], "at least", limits["f1"], production)
+    lies = test.get("intervals") or {}
+    yield Measure(
+        f"F1 of real inference on {asked}",
+        test["f1"],
+        "at least",
+        limits["f1"],
+        production,
+        interval=lies.get("f1"),
+    )
     if "accuracy" in limits:
-        yield Measure("Accuracy of real inference", test["accuracy"], "at least", limits["accuracy"])
+        accuracy, counts = test["accuracy"], _right(test) if lies else ""
+        yield Measure(
+            "Accuracy of real inference", accuracy, "at least", limits["accuracy"], None, counts, lies.get("accuracy")
+        )
     what = "False alarms per clean image" if test["task"] == "detection" else "Clean images called a defect"
     name = f"{what} ({test['clean_images']} images)"
-    yield Measure(name, test["false_alarm_rate"], "at most", limits["false_alarm_rate"])
+    rate, counts = test["false_alarm_rate"], _alarms(test) if lies else ""
+    yield Measure(name, rate, "at most", limits["false_alarm_rate"], None, counts, lies.get("false_alarm_rate"))
+
+
+def _right(test: Mapping[str, Any]) -> str:
+    answered = test["images"] - len(test.get("errors", ()))
+    return f"{round(test['accuracy'] * answered)} of {answered}"
+
+
+def _alarms(test: Mapping[str, Any]) -> str:
+    if test["task"] == "detection":
+        return f"{test['false_alarms_on_clean_images']} on {test['clean_images']}"
+    return f"{round((test['false_alarm_rate'] or 0) * test['clean_images'])} of {test['clean_images']}"
+
+
+def sureness_of(test: Mapping[str, Any] | None) -> dict[str, str]:
+    """In sentences, each empty where nothing is known: whole parts, the service's own thresholds, the comparison."""
+    test = test or {}
+    parts, service, pair = test.get("parts"), test.get("by_service"), (test.get("comparison") or {}).get("paired")
+    told = {"parts": _parts(parts) if parts else "", "service": "", "paired": _paired(pair) if pair else ""}
+    if service:
+        f1, whole = words.number(service["f1"], test["f1"]), _parts(service["parts"])
+        told["service"] = f"By the service's own thresholds: F1 {f1}, {whole[0].lower()}{whole[1:]}."
+    return told
+
+
+def _parts(parts: Mapping[str, Any]) -> str:
+    escapes, overkill = (
+        words.of_many(parts[name]["count"], parts[name]["of"], parts[name]["interval"])
+        for name in ("escapes", "overkill")
+    )
+    return f"Escapes {escapes}, overkill {overkill}"
+
+
+def _paired(pair: Mapping[str, Any]) -> str:
+    said = {
+        CANNOT_TELL: "cannot tell which of the two is better",
+        BETTER: "it is better than production",
+        WORSE: "it is worse than production",
+    }[pair["verdict"]]
+    counts = f"{pair['better']} answered better, {pair['worse']} worse, {pair['same']} alike"
+    return f"Part by part, {counts}: {said}"
 
 
 def confusion_of(truth: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> dict[str, Any] | None:

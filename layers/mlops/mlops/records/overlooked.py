@@ -13,10 +13,11 @@ from mlops.dataset.keys import DATASETS_PREFIX, run_key
 from mlops.records import activity, runs
 from mlops.records.activity import Contents
 from mlops.records.runs import Run, Stage
-from mlops.stage import ENVIRONMENTS
+from mlops.stage import ENVIRONMENTS, StageRef
 
 # What is younger may still be on its way; runs that are older are not begun by surprise.
 _PATIENCE, _OLDEST = timedelta(minutes=10), timedelta(days=1)
+_SUPERSEDED = "the dataset changed before all of this run was written: what is there now has a run of its own"
 # The artifact of the first stage begins the second.
 _STEPS = (("ground_truth", "ground_truth.json", "data_prepare"), ("data_prepare", "training_input.json", "training"))
 
@@ -36,6 +37,10 @@ def sweep(now: datetime | None = None) -> list[str]:
         elif contents.etags and known.settled != contents.mark and moment - contents.newest > _PATIENCE:
             activity.ask_whether_settled(dataset, 0)
             done.append(f"asked whether {dataset} has settled")
+        if known.settled == contents.mark:
+            for ref in _half_written(found, moment):
+                runs.fail(ref, [_SUPERSEDED])
+                done.append(f"ended ground_truth of {ref.run_id}")
         for run_id, artifact in _left_lying(found, moment):
             _write_again(run_key(run_id, artifact))
             done.append(f"wrote {artifact} of {run_id} again")
@@ -51,6 +56,15 @@ def _left_lying(found: Sequence[Run], moment: datetime) -> Iterator[tuple[str, s
         for stage, artifact, next_stage in _STEPS:
             if next_stage not in begun and _ended_long_ago(begun.get(stage), moment):
                 yield run.run_id, artifact
+
+
+def _half_written(found: Sequence[Run], moment: datetime) -> Iterator[StageRef]:
+    """Runs whose first stage was begun, and whose function died before other uploads came: nobody goes on with them."""
+    for run in found:
+        ref = StageRef(run.run_id, run.dataset, run.task, "ground_truth")
+        stage = runs.stage_of(ref)
+        if stage and not stage.has_ended and moment - stage.started_at > _PATIENCE:
+            yield ref
 
 
 def _ended_long_ago(stage: Stage | None, moment: datetime) -> bool:

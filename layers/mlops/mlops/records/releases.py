@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
@@ -15,13 +16,17 @@ from mlops.records.table import OWN, Table
 from mlops.stage import ENVIRONMENTS, StageRef
 
 _CURRENT, _HISTORY = "CURRENT", "HISTORY#"
+_POINTS = "min_confidence"
+# Bytes of the value of a standard parameter, which costs nothing.
+_MOST_PARAMETER = 4096
 
 
 @dataclass(frozen=True)
 class Release:
     """A version that became the current one of an environment, by whom and why, after the test of a lease.
 
-    `announced` says that the event about it was put, and the version before it stopped.
+    `announced` says that the event about it was put, and the version before it stopped. `min_confidence` are its
+    operating points, 0 to 100: from which confidence an answer of a label counts; earlier releases have none.
     """
 
     run_id: str
@@ -38,6 +43,7 @@ class Release:
     lease_id: str = ""
     previous_version_arn: str = ""
     announced: bool = False
+    min_confidence: Mapping[str, float] = field(default_factory=dict)
 
 
 def current(dataset: str, task: str, environment: str, table: Table = OWN) -> Release | None:
@@ -104,7 +110,14 @@ def parameter(dataset: str, task: str, environment: str) -> str:
 def publish(release: Release, is_running: bool) -> None:
     """Let consumers read the current version: an SSM parameter that holds JSON, in the environment's own account."""
     names = ("version_arn", "run_id", "released_at")
-    value = {**{name: getattr(release, name) for name in names}, "is_running": is_running}
+    value: dict[str, Any] = {**{name: getattr(release, name) for name in names}, "is_running": is_running}
+    if release.min_confidence:
+        value["min_confidence"] = dict(release.min_confidence)
+    if len(json.dumps(value).encode()) > _MOST_PARAMETER:
+        # Of some hundred labels, the points are too long for a parameter: it names the file that has them.
+        key = run_key(release.run_id, f"{release.environment}/inference_test.json")
+        value["min_confidence"] = {}
+        value["operating_points"] = f"s3://{stack.here().artifacts_bucket}/{key}"
     clients.client_in(release.environment, "ssm").put_parameter(
         Name=parameter(release.dataset, release.task, release.environment),
         Description="The current version of a Rekognition Custom Labels model",
@@ -123,9 +136,13 @@ def _sk(release: Release) -> str:
 
 
 def _row(release: Release) -> dict[str, Any]:
-    # What is not announced says nothing of it.
-    return {name: value for name, value in asdict(release).items() if name != "announced" or value}
+    # What is not announced says nothing of it, and what has no points neither.
+    row = {name: value for name, value in asdict(release).items() if name not in ("announced", _POINTS) or value}
+    if release.min_confidence:
+        row[_POINTS] = {label: Decimal(str(point)) for label, point in release.min_confidence.items()}
+    return row
 
 
 def _read(row: Mapping[str, Any]) -> Release:
-    return Release(**{field.name: row[field.name] for field in fields(Release) if field.name in row})
+    facts = {field.name: row[field.name] for field in fields(Release) if field.name in row}
+    return Release(**facts | {_POINTS: {str(label): float(point) for label, point in row.get(_POINTS, {}).items()}})

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlops.aws import buckets
 from mlops.dataset.keys import run_key
-from mlops.judging.verdicts import points_in
+from mlops.judging.operating_points import points_in
 from mlops.records import runs
 from mlops.stage import StageRef
 

@@ -8,7 +8,7 @@ from typing import Any
 from mlops.aws import buckets
 from mlops.dataset.keys import dataset_prefix, run_key
 from mlops.dataset.labels import NORMAL
-from mlops.dataset.limits import Verdict, check_manifests
+from mlops.dataset.limits import Verdict, check_manifests, small_boxes
 from mlops.dataset.manifests import parse_lines
 from mlops.records import runs
 from mlops.stage import StageRef
@@ -48,6 +48,8 @@ def prepare(run_id: str, cause: str) -> None:
 def _remarks(truth: Mapping[str, Any], inventory: Sequence[Mapping[str, Any]]) -> list[str]:
     """What somebody who decides should know beside the service's limits."""
     remarks = []
+    if truth["task"] == "detection":
+        remarks += small_boxes(inventory)
     if truth["task"] == "detection" and all(row["boxes"] for row in inventory):
         remarks.append("no clean image is tested on: nothing will be known of false alarms on them")
     if "detection" in truth["left_out_tasks"] and not truth["settings"]["tasks"]:

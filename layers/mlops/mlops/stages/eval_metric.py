@@ -9,9 +9,12 @@ from mlops.aws import buckets
 from mlops.dataset.keys import run_key
 from mlops.dataset.manifests import parse_lines
 from mlops.events import ModelStatusChange, PipelineStageRetry
+from mlops.judging import operating_points
 from mlops.judging.gate import Thresholds, parse_label_thresholds, reasons_against
+from mlops.judging.intervals import f1_intervals, tallied
 from mlops.judging.metrics import Outcome, Score, as_dicts, label_scores, macro
-from mlops.judging.snapshots import box_outcomes, label_outcomes
+from mlops.judging.operating_points import Answered, Cost, Costs
+from mlops.judging.snapshots import box_outcomes, label_outcomes, said_of_boxes, said_of_images
 from mlops.models import projects, serving
 from mlops.records import costs, runs
 from mlops.rounding import keeps_to
@@ -21,6 +24,7 @@ _REQUIRED = {"precision": "Precision", "recall": "Recall", "f1": "F1Score"}
 # Detection has these, too.
 _AGGREGATES = {**_REQUIRED, "average_precision": "AveragePrecision", "average_recall": "AverageRecall"}
 _TOLERANCE = 0.005
+_EVEN = Costs(Cost(1, 1))
 
 
 def evaluate(change: ModelStatusChange, cause: str) -> None:
@@ -40,7 +44,11 @@ def evaluate(change: ModelStatusChange, cause: str) -> None:
     except ValueError as error:
         runs.fail(ref, [str(error)])
         return
-    result = judge(ref.task, _read(version["EvaluationResult"]["Summary"]), _snapshot(version), gate)
+    costs_of_mistakes = operating_points.costs_of(
+        Cost(*stack.here().mistakes_cost), truth.get("settings", {}).get("costs") or {}, truth.get("label_names")
+    )
+    summary, snapshot = _read(version["EvaluationResult"]["Summary"]), _snapshot(version)
+    result = judge(ref.task, summary, snapshot, gate, costs_of_mistakes)
     artifact = run_key(ref.run_id, "eval_metric.json")
     version_arn = str(version["ProjectVersionArn"])
     facts = {"version_arn": version_arn, "outcome": runs.FAILED if result["reasons"] else runs.COMPLETED}
@@ -78,8 +86,10 @@ def gate_of(task: str, label_names: Mapping[str, str] | None = None) -> Threshol
     return Thresholds(given["f1"], given["label_f1"], by_label)
 
 
-def judge(task: str, summary: Mapping[str, Any], snapshot: str, limits: Thresholds) -> dict[str, Any]:
-    """All numbers of both sources, how far they differ, and every reason against the version."""
+def judge(
+    task: str, summary: Mapping[str, Any], snapshot: str, limits: Thresholds, costs: Costs = _EVEN
+) -> dict[str, Any]:
+    """All numbers of both sources, how far they differ, every reason against the version, and its operating points."""
     theirs, assumed = _service_scores(summary)
     ours = label_scores(_outcomes(task, snapshot, assumed))
     service, own = _service_aggregates(summary), macro(ours)
@@ -89,10 +99,13 @@ def judge(task: str, summary: Mapping[str, Any], snapshot: str, limits: Threshol
     differences = {name: own[name] - service[name] for name in own}
     return {
         "service": {**service, "per_label": as_dicts(theirs), "assumed_thresholds": assumed},
-        "recomputed": {**own, "per_label": as_dicts(ours)},
+        "recomputed": {**own, "per_label": as_dicts(ours), "f1_interval": _f1_interval(task, snapshot, assumed, ours)},
         "differences": differences,
         "agrees": all(keeps_to(abs(value), _TOLERANCE) for value in differences.values()),
         "thresholds": {"f1": limits.f1, "label_f1": limits.label_f1, "by_label": dict(limits.by_label)},
+        "operating_points": operating_points.choose_all(
+            _answered(task, snapshot), {label: 100 * value for label, value in assumed.items()}, costs
+        ),
         "test_images": len(parse_lines(snapshot)),
         "reasons": reasons,
     }
@@ -102,6 +115,18 @@ def _outcomes(task: str, snapshot: str, assumed: Mapping[str, float]) -> Iterato
     if task == "detection":
         return box_outcomes(snapshot, assumed, stack.here().match_iou)
     return label_outcomes(snapshot, assumed)
+
+
+def _f1_interval(task: str, snapshot: str, assumed: Mapping[str, float], scores: Mapping[str, Score]) -> list[float]:
+    """Where the true F1 lies by so many test images; the snapshot does not say which of them show one part."""
+    images = [tallied(_outcomes(task, line, assumed)) for line in snapshot.split("\n") if line]
+    return f1_intervals(images, [label for label, score in scores.items() if score.support]).macro.as_list()
+
+
+def _answered(task: str, snapshot: str) -> dict[str, Answered]:
+    if task == "detection":
+        return operating_points.answered_boxes(said_of_boxes(snapshot), stack.here().match_iou)
+    return operating_points.answered_images(said_of_images(snapshot))
 
 
 def _service_aggregates(summary: Mapping[str, Any]) -> dict[str, float]:

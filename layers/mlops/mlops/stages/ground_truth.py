@@ -194,8 +194,8 @@ def select(dataset: Dataset, task: str, sides: Mapping[str, str]) -> Selection:
 def run_digest(task: str, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> str:
     """SHA-256 over what decides a training: every image with its side, the settings, and what is wrong with them."""
     images = [_what_is_trained_on(task, image, sides[image.key]) for image in selection.images]
-    # What the others say is in the labels, the sides and the pictures.
-    said = ("tasks", "normal", "groups", "window")
+    # What the others say is in the labels, the sides and the pictures; what mistakes cost is no matter of training.
+    said = ("tasks", "normal", "groups", "window", "costs")
     settings = {name: value for name, value in dataset.settings.as_dict().items() if name not in said}
     content = [images, settings, dataset.problem, sorted(selection.refused) if not images else []]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()

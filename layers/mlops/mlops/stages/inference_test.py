@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass, field
 from itertools import count
 from typing import Any
 
@@ -14,17 +15,19 @@ from mlops import stack
 from mlops.aws import buckets, clients
 from mlops.dataset.images import Image, image_of
 from mlops.dataset.keys import run_key
+from mlops.dataset.limits import MAX_BOXES
 from mlops.dataset.manifests import parse_lines
-from mlops.judging import classification, comparison, detection, mistakes
+from mlops.judging import classification, comparison, detection, mistakes, operating_points, sureness
 from mlops.judging.answers import Call
 from mlops.judging.metrics import percentile
+from mlops.judging.operating_points import Answered
 from mlops.models import projects, serving
 from mlops.reading import gallery
 from mlops.records import costs, images, leases, releases, runs
 from mlops.records.leases import Lease
 from mlops.rounding import keeps_to, reaches
 from mlops.stage import StageRef
-from mlops.words import beside, counted, some
+from mlops.words import beside, counted, number, some
 
 # One inference unit serves a few calls a second; more in flight would only be throttled.
 _PARALLEL = 3
@@ -39,7 +42,7 @@ _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "
 def test(version_arn: str) -> None:
     """Test a running version and end the stage. It is stopped whatever happens, unless it passed and is to stay."""
     lease = leases.of(version_arn)
-    # Somebody started the model by hand, or the test is over: there is nothing to test for.
+    # Somebody started the model by hand, or for inspections, or the test is over: there is nothing to test for.
     if lease is None or lease.is_for_inspection:
         return
     # What is tested is in the lease, whatever the event says.
@@ -64,6 +67,24 @@ def test(version_arn: str) -> None:
         leases.give_back(version_arn, lease.lease_id)
 
 
+def end_late(run_id: str, environment: str) -> None:
+    """End a stage whose result is there: its function died between the event about it and its end.
+
+    By then whoever heard of the event may have released the version, and given its lease back.
+    """
+    known = runs.find(run_id)
+    if known is None:
+        return
+    ref = StageRef(run_id, known.dataset, known.task, "inference_test", environment)
+    stage, artifact = runs.stage_of(ref), run_key(run_id, f"{environment}/inference_test.json")
+    if stage is None or stage.has_ended or (result := _tested_before(artifact, stage.cause)) is None:
+        return
+    if result["reasons"]:
+        runs.fail(ref, result["reasons"], artifact)
+    else:
+        runs.complete(ref, artifact)
+
+
 def _tested_before(artifact: str, lease_id: str) -> dict[str, Any] | None:
     """The result of a delivery that died after it had written it."""
     text = buckets.artifacts_bucket().read_if_exists(artifact)
@@ -75,16 +96,14 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease: Lease) -> dict[
     store = buckets.artifacts_bucket()
     inventory = parse_lines(store.read(run_key(ref.run_id, "images.jsonl")))
     subjects, side = choose(ref.task, inventory, stack.here().test_images_per_label)
-    # A detector is asked for what its users get, and so is a classifier of images with several labels; one of images
-    # with one label for everything, to take the surest.
-    gets_all = ref.task == "detection" or any(len(image.labels) > 1 for image in subjects)
-    least = {} if gets_all else {"MinConfidence": 0}
+    points = _points(ref)
+    least = _least(ref.task, subjects, points)
     client = projects.rekognition(version_arn)
     with runs.timed(ref, "inference"), ThreadPoolExecutor(_PARALLEL) as pool:
         calls = list(pool.map(lambda image: _ask(client, version_arn, image, least), subjects))
     asked = {"lease_id": lease.lease_id, "decision": lease.decision}
     facts = {"version_arn": version_arn, **asked, "images_from": side, "tested_at": runs.now()}
-    judged = judge(ref.task, calls)
+    judged = judge(ref.task, calls, points)
     beside = _beside_production(ref, version_arn, judged["answers"])
     # Somebody who goes back to an earlier version knows that it is not the best one.
     if not lease.is_rollback:
@@ -92,8 +111,52 @@ def _test(ref: StageRef, version_arn: str, artifact: str, lease: Lease) -> dict[
     outcome = runs.FAILED if judged["reasons"] else runs.COMPLETED
     result: dict[str, Any] = {**ref.as_detail(), **facts, **judged, "comparison": beside, "outcome": outcome}
     result["gallery"] = mistakes.plan(ref, result["answers"])
+    lines = (json.dumps(raw(call), ensure_ascii=False, separators=(",", ":")) for call in calls if not call.error)
+    store.write(run_key(ref.run_id, f"{ref.environment}/answers.jsonl"), "".join(f"{line}\n" for line in lines))
     store.write_json(artifact, result)
     return result
+
+
+@dataclass(frozen=True)
+class Points:
+    """From which confidence answers count, by label, 0 to 100: as chosen, and by the service's own thresholds.
+
+    Both are empty for a version of which neither is known.
+    """
+
+    chosen: Mapping[str, float] = field(default_factory=dict)
+    service: Mapping[str, float] = field(default_factory=dict)
+
+
+def _points(ref: StageRef) -> Points:
+    text = buckets.artifacts_bucket().read_if_exists(run_key(ref.run_id, "eval_metric.json"))
+    evaluation = json.loads(text) if text else {}
+    if not evaluation.get("operating_points"):
+        # What an earlier release trained is tested as it was then, also when somebody goes back to it.
+        return Points()
+    return Points(operating_points.points_in(evaluation), operating_points.service_points_in(evaluation))
+
+
+def _least(task: str, subjects: Sequence[Image], points: Points) -> dict[str, Any]:
+    """What is asked for: everything, to see what other points would give.
+
+    Where no points are known, a detector is asked for what its users get, and so is a classifier of images with several
+    labels; one of images with one label for everything, to take the surest.
+    """
+    is_plain = task != "detection" and all(len(image.labels) == 1 for image in subjects)
+    if not points.chosen and not is_plain:
+        return {}
+    return {"MinConfidence": 0, "MaxResults": MAX_BOXES} if task == "detection" else {"MinConfidence": 0}
+
+
+def raw(call: Call) -> dict[str, Any]:
+    """All that a version said of an image: label and confidence, and of a box left, top, width and height in pixels."""
+    if any("Geometry" in label for label in call.labels):
+        boxes = detection.found_by(call)
+        said = [[b.label, round(100 * b.confidence, 4), *(round(x, 2) for x in astuple(b.box))] for b in boxes]
+    else:
+        said = [[str(label["Name"]), round(float(label["Confidence"]), 4)] for label in call.labels]
+    return {"key": call.image.key, "digest": call.image.digest, "said": said}
 
 
 def _beside_production(ref: StageRef, version_arn: str, answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -106,27 +169,57 @@ def _beside_production(ref: StageRef, version_arn: str, answers: Sequence[Mappin
     return {"with": release.run_id, "note": note, **compared}
 
 
-def judge(task: str, calls: Sequence[Call]) -> dict[str, Any]:
-    """All numbers, and every reason against the version."""
-    limits = stack.here().inference_limits_of(task)
+def judge(task: str, calls: Sequence[Call], points: Points | None = None) -> dict[str, Any]:
+    """All numbers at the operating points, what other points would give, and every reason against the version."""
+    limits, points = stack.here().inference_limits_of(task), points or Points()
     answered = [call for call in calls if not call.error]
-    if task == "detection":
-        numbers = detection.measure(answered, stack.here().match_iou)
-    else:
-        numbers = classification.measure(answered)
+    numbers = _measured(task, answered, points.chosen)
+    numbers |= sureness.sure(task, numbers["answers"], numbers["per_label"])
+    if points.chosen:
+        numbers["operating_points"] = operating_points.told(_answers(task, answered), points.chosen, points.service)
+    if points.service:
+        numbers["by_service"] = _by_service(task, answered, points.service)
+    on_bound = stack.here().gates_on_bound
     latencies = [call.milliseconds for call in answered]
     gone = [call for call in calls if call.is_gone]
-    reasons = _failures(calls, float(limits.get("missing_images", _MISSING_IMAGES))) + _reasons(numbers, limits)
+    reasons = _failures(calls, float(limits.get("missing_images", _MISSING_IMAGES)))
+    reasons += _reasons(numbers, limits, on_bound=on_bound)
     return {
         **numbers,
         "gone": [call.image.key for call in gone],
-        "remarks": list(_remarks(numbers, gone)),
+        "remarks": [*_remarks(numbers, gone), *_doubts(numbers, limits)],
         "latency_ms": {"p50": percentile(latencies, 0.5), "p95": percentile(latencies, 0.95)},
         "images": len(calls),
         "errors": {call.image.key: call.error for call in calls if call.error},
         "thresholds": limits,
+        "gate_on": "lower bound" if on_bound else "value",
         "reasons": reasons,
     }
+
+
+def _measured(task: str, answered: Sequence[Call], points: Mapping[str, float]) -> dict[str, Any]:
+    if task == "detection":
+        return detection.measure(answered, stack.here().match_iou, points)
+    return classification.measure(answered, points)
+
+
+def _answers(task: str, answered: Sequence[Call]) -> dict[str, Answered]:
+    """What was said at any confidence, by label; as precision does, boxes on images with defects."""
+    if task == "detection":
+        found = ((call.image.boxes, detection.found_by(call)) for call in answered if call.image.boxes)
+        return operating_points.answered_boxes(found, stack.here().match_iou)
+    return operating_points.answered_images(
+        (call.image.labels, {str(label["Name"]): float(label["Confidence"]) for label in call.labels})
+        for call in answered
+    )
+
+
+def _by_service(task: str, answered: Sequence[Call], own: Mapping[str, float]) -> dict[str, Any]:
+    """What users get who ask without a least confidence."""
+    numbers = _measured(task, answered, own)
+    told: dict[str, Any] = {name: numbers[name] for name in ("f1", "accuracy", "false_alarm_rate") if name in numbers}
+    parts = sureness.parts(task, numbers["answers"])
+    return {**told, "per_label": {label: score["f1"] for label, score in numbers["per_label"].items()}, "parts": parts}
 
 
 def _failures(calls: Sequence[Call], tolerated: float) -> list[str]:
@@ -156,7 +249,8 @@ def _remarks(numbers: Mapping[str, Any], gone: Sequence[Call]) -> Iterator[str]:
         yield 'false alarms were not judged: no image of the test has a label that means "no defect"'
 
 
-def _reasons(numbers: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
+def _reasons(numbers: Mapping[str, Any], limits: Mapping[str, float], *, on_bound: bool = False) -> list[str]:
+    """Why the numbers do not pass: by their values, or also by the unfavourable ends of their intervals."""
     reasons = []
     for name in ("f1", "accuracy"):
         if name in limits and not reaches(numbers[name], limits[name]):
@@ -166,7 +260,25 @@ def _reasons(numbers: Mapping[str, Any], limits: Mapping[str, float]) -> list[st
     if rate is not None and not keeps_to(rate, most):
         value, limit = beside(rate, most)
         reasons.append(f"inference test: {value} false alarms per clean image are more than {limit}")
+    if on_bound:
+        reasons += [f"inference test: {doubt}; GateOn is lower bound" for doubt in _doubts(numbers, limits)]
     return reasons
+
+
+def _doubts(numbers: Mapping[str, Any], limits: Mapping[str, float]) -> Iterator[str]:
+    """Of which numbers that keep to their limits too few images were asked about to be sure that they do."""
+    for name in ("f1", "accuracy"):
+        low = numbers["intervals"].get(name, [1.0])[0]
+        if name in limits and reaches(numbers[name], limits[name]) and not reaches(low, limits[name]):
+            value, least = beside(low, limits[name])
+            yield f"{name} {number(numbers[name])} may be as low as {value} on so few images, below {least}"
+    rate, most = numbers["false_alarm_rate"], limits["false_alarm_rate"]
+    high = (numbers["intervals"].get("false_alarm_rate") or [0.0, 0.0])[1]
+    if rate is not None and keeps_to(rate, most) and not keeps_to(high, most):
+        value, limit = beside(high, most)
+        yield (
+            f"{number(rate)} false alarms per clean image may be as many as {value} on so few images, more than {limit}"
+        )
 
 
 def choose(task: str, inventory: Sequence[Mapping[str, Any]], most: int) -> tuple[list[Image], str]:

@@ -90,7 +90,7 @@ def _refusal(arrival: Arrival, refusal: _Refused) -> Inspection:
     return Inspection(
         dataset=arrival.dataset,
         key=arrival.key,
-        digest=refusal.digest or "-",
+        digest=refusal.digest or f"-{arrival.version_id}",
         verdict=verdicts.UNSURE,
         reasons=(str(refusal),),
         inspected_at=inspections.now(),
@@ -187,7 +187,8 @@ def _asked(arrival: Arrival, picture: _Picture, released: Mapping[str, Release],
 
 def _ask(task: str, release: Release, picture: _Picture) -> tuple[Answer, float]:
     """What a version says, and in how many seconds. Raises NotRunning, and _Refused where the service takes nothing."""
-    points = results.operating_points(release.run_id)
+    # What was published with the release; an earlier release of this stack published none.
+    points = dict(release.min_confidence) or results.operating_points(release.run_id)
     began = stack.here().clock.monotonic()
     try:
         said = asking.ask(release.version_arn, picture.shown, verdicts.least_confidence(points))

@@ -17,6 +17,7 @@ from mlops.events import (
     PipelineStageCompleted,
     PipelineStageRetry,
 )
+from mlops.judging import operating_points
 from mlops.models import projects, serving, sharing, watch
 from mlops.records import approvals, decisions, kept_models, leases, releases, results, runs
 from mlops.records.decisions import Decision
@@ -168,6 +169,7 @@ def release(completed: PipelineStageCompleted) -> None:
             comment=decision.comment,
             is_rollback=decision.is_rollback,
             released_at=runs.now(),
+            min_confidence=operating_points.published_by(result),
         )
     )
     # Everything below was done before: a redelivery must not stop a version that was released since.
@@ -183,6 +185,8 @@ def _keep_running(ref: StageRef, release: Release) -> bool:
     """Keep the released version running where that is wanted and there is room; stop it and the one before it else."""
     version_arn, previous = release.version_arn, release.previous_version_arn
     stays = stack.here().is_wanted(ref.environment) and kept_models.keep(ref, version_arn)
+    # Looked at only now: what is kept is not stopped any more. It was when this comes after the end of the lease.
+    stays = stays and serving.is_running(version_arn)
     if not stays:
         kept_models.drop(ref)
         serving.stop(version_arn)

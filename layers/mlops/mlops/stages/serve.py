@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from mlops import arns, stack
 from mlops.aws import buckets, clients, messages, telemetry
-from mlops.dataset.keys import day_key
+from mlops.dataset.keys import DATASETS_PREFIX, day_key
 from mlops.events import ServingRefused
 from mlops.models import serving as models
 from mlops.records import (
@@ -30,7 +30,7 @@ from mlops.records import (
     waiting_line,
 )
 from mlops.records.releases import Release
-from mlops.records.servings import LOOKING, READY, STARTING, STOPPING, Serving
+from mlops.records.servings import LOOKING, READY, STARTING, STOPPING, Serving, Wish
 from mlops.stage import ENVIRONMENTS, StageRef
 from mlops.words import counted, dollars
 
@@ -41,6 +41,8 @@ _PICTURES_A_UNIT = 2000
 _SENT_AT_ONCE = 1000
 # A drained line, pictures that are being answered: rounds in between come quickly.
 _QUICK_SECONDS = 10
+# Models that were started by the clock stop by themselves where the end of their hours is never told.
+_LONGEST_SHIFT_SECONDS = 24 * 3600
 # Pictures that were sent so often, and none answered in between, have no answer.
 _TRIES = 5
 # When pictures wait and nothing may be started, it is looked at again so late.
@@ -69,10 +71,31 @@ def tick() -> list[str]:
     days. Returns the datasets whose rounds go on."""
     for dataset in servings.unwritten():
         _write_days(dataset)
-    lost = [serving for serving in servings.every() if not serving.is_alive]
+    looked_after = list(servings.every())
+    telemetry.oldest_picture(max(map(_longest_wait, looked_after), default=0.0))
+    lost = [serving for serving in looked_after if not serving.is_alive]
     for serving in lost:
         _send(serving.dataset, serving.hop, 0)
     return [serving.dataset for serving in lost]
+
+
+def _longest_wait(serving: Serving) -> float:
+    """For how many seconds the first picture in line has waited."""
+    first = arrivals.waiting(serving.dataset, 1)
+    return stack.here().clock.time() - datetime.fromisoformat(first[0].since).timestamp() if first else 0.0
+
+
+def by_the_clock(begins: bool) -> list[str]:
+    """The hours of serving begin, or end, for every dataset with a release, unless somebody paused it; returns them."""
+    until = int(stack.here().clock.time()) + _LONGEST_SHIFT_SECONDS if begins else 0
+    served = []
+    for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
+        if releases.in_production(dataset) and not servings.wish_for(dataset).paused:
+            servings.wish(dataset, Wish(until))
+            serving = servings.of(dataset)
+            _send(dataset, serving.hop if serving else 0, 0)
+            served.append(dataset)
+    return served
 
 
 def _send(dataset: str, hop: int, delay: int) -> None:

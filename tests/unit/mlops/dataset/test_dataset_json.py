@@ -47,7 +47,8 @@ def test_tasks_come_in_the_order_of_the_pipeline_whatever_is_written() -> None:
         ("null", "one JSON object"),
         (
             '{"splitt": "auto"}',
-            "unknown field 'splitt'; known are groups, holdout_fraction, normal, split, tasks, test_fraction, window",
+            "unknown field 'splitt'; known are costs, groups, holdout_fraction, normal, split, tasks, test_fraction, "
+            "window",
         ),
         ('{"split": "random"}', "split is 'random'; it must be auto, folders or pool"),
         ('{"split": ["auto"]}', "split is"),
@@ -77,3 +78,27 @@ def test_any_value_is_taken_or_refused_by_name(value: object) -> None:
             parse_settings(json.dumps({field: value}))
         except SettingsInvalid as error:
             assert "dataset.json" in str(error)
+
+
+def test_costs_are_numbers_by_label() -> None:
+    settings = parse_settings('{"costs": {"cut": {"escape": 10}, "bent": {"escape": 2, "overkill": 0.5}}}')
+
+    assert settings.as_dict()["costs"] == {"cut": {"escape": 10.0}, "bent": {"escape": 2.0, "overkill": 0.5}}
+    assert "costs" not in parse_settings("{}").as_dict()
+
+
+@pytest.mark.parametrize(
+    "costs",
+    [
+        '{"cut": 3}',
+        '{"cut": {}}',
+        '{"cut": {"miss": 1}}',
+        '{"cut": {"escape": 0}}',
+        '{"cut": {"escape": 1e999}}',
+        '{"cut": {"escape": true}}',
+        "[]",
+    ],
+)
+def test_what_is_no_cost_is_refused(costs: str) -> None:
+    with pytest.raises(SettingsInvalid, match="costs is"):
+        parse_settings(f'{{"costs": {costs}}}')

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from mlops.dataset.images import Image
-from mlops.dataset.limits import MAX_BYTES, check_manifests, image_faults
+from mlops.dataset.limits import MAX_BYTES, check_manifests, image_faults, small_boxes
 from mlops.dataset.manifests import manifest_of
 
 SHAPE = {"width": 640, "height": 480, "size": 1000, "format": "PNG"}
@@ -166,3 +166,37 @@ def test_what_is_allowed_but_unwise_is_a_warning() -> None:
         "cut has 9 training images; at least 10 are advised",
         "no label 'normal': every image will be called a defect",
     ]
+
+
+def row(width: int, height: int, *sides: int) -> dict[str, Any]:
+    return {"width": width, "height": height, "boxes": [{"width": side, "height": 50} for side in sides]}
+
+
+@pytest.mark.parametrize(
+    ("inventory", "said"),
+    [
+        ([], []),
+        # Pictures that are not made smaller, and boxes that stay large enough.
+        ([row(1280, 960, 8, 20)], []),
+        ([row(2560, 1920, 16, 40)], []),
+        # One of thirty is no share to speak of.
+        ([row(2560, 1920, 12, *[40] * 29)], []),
+        (
+            [row(3000, 2000, 10, 40)],
+            ["1 of 2 boxes are less than 8 px", "tiles of 1600 x 1600 px", "1 of them would be"],
+        ),
+        (
+            [row(3000, 2000, 3, 10, 9)],
+            ["3 of 3 boxes", "tiles of 1408 x 1408 px", "2 of them would be", "1 would stay too small"],
+        ),
+        ([row(3000, 2000, 3, 40)], ["as small in the pictures themselves"]),
+        ([row(1400, 1400, 8)], ["tiles of 1280 x 1280 px"]),
+    ],
+)
+def test_boxes_that_shrink_out_of_sight_are_told_with_a_tile_that_shows_them(
+    inventory: list[dict[str, Any]], said: list[str]
+) -> None:
+    told = small_boxes(inventory)
+
+    assert len(told) == bool(said)
+    assert all(part in told[0] for part in said)

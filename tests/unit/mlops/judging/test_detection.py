@@ -29,6 +29,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = {"detection": {"f1": 0.5, "false_alarm_rate": 0.5}, "classification": {}}
     monkeypatch.setenv("INFERENCE_LIMITS", json.dumps(limits))
     monkeypatch.setenv("MATCH_IOU", "0.5")
+    monkeypatch.setenv("GATE_ON", "value")
 
 
 def attribute(boxes: list[Found]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -122,14 +122,6 @@ def test_a_model_is_asked_for_everything_within_the_margin() -> None:
     assert verdicts.least_confidence({}) is None
 
 
-def test_the_points_are_the_thresholds_that_the_service_assumed() -> None:
-    assert verdicts.points_in({"service": {"assumed_thresholds": {"bent": 0.123, "a": 0.5}}}) == {
-        "a": 50.0,
-        "bent": 12.3,
-    }
-    assert verdicts.points_in({}) == {}
-
-
 _LABELS = st.sampled_from(["normal", "bent", "cut", "misplaced"])
 _CONFIDENCES = st.floats(0, 100)
 _ANSWERS = st.builds(

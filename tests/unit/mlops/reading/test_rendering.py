@@ -2,13 +2,19 @@
 
 import html
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from mlops.events import ModelReleased
+from mlops.judging import operating_points
+from mlops.judging.intervals import wilson
+from mlops.judging.operating_points import Answered, Cost, Costs
 from mlops.reading import evidence, mails
 from mlops.reading.evidence import Picture
+from mlops.reading.points import points_of
 from mlops.reading.rendering import render
 from mlops.records import runs
 from mlops.records.releases import Release
@@ -123,6 +129,56 @@ def test_mails_hold_no_characters_that_change_what_is_read(label: str) -> None:
     assert label.replace("\u202e", "") in text
 
 
+def sure_of(label: str, task: str) -> dict[str, Any]:
+    """The same, of a version that was tested at operating points."""
+    known = known_of(label, task)
+    shapes = {label: Answered((20.0, 55.0, 70.0, 80.0), (10.0, 47.0), 5), "normal": Answered((90.0,), (), 5)}
+    counts = {name: {"found": 4, "of": 5, "false": 1} for name in shapes}
+    whole = {
+        "escapes": {"count": 1, "of": 48, "interval": wilson(1, 48).as_list()},
+        "overkill": {"count": 3, "of": 200, "interval": wilson(3, 200).as_list()},
+    }
+    pair = {"better": 5, "worse": 1, "same": 4, "chance": 0.2, "verdict": "cannot tell"}
+    known["test"] |= {
+        "intervals": {"f1": [0.6, 0.92], "accuracy": [0.5, 0.9], "false_alarm_rate": [0.0, 0.4]},
+        "label_intervals": {name: [0.5, 0.9] for name in shapes},
+        "label_counts": counts,
+        "parts": whole,
+        "by_service": {"f1": 0.7, "parts": whole},
+        "gate_on": "value",
+        "false_alarms_on_clean_images": 0,
+        "operating_points": operating_points.told(shapes, {label: 50.0, "normal": 60.0}, {label: 61.0, "normal": 50.0}),
+        "comparison": {**known["test"]["comparison"], "paired": pair},
+    }
+    chosen = operating_points.choose_all(shapes, {label: 61.0}, Costs(Cost(2, 1)))
+    known["gate"]["operating_points"] = chosen
+    known["measures"] = list(evidence.measures_of(known["gate"], known["test"]))
+    return known | {
+        "points": points_of(known["gate"], known["test"]),
+        "sureness": evidence.sureness_of(known["test"]),
+    }
+
+
+@pytest.mark.parametrize("task", ["classification", "detection"])
+@pytest.mark.parametrize("label", ["cut lead", *HOSTILE])
+def test_page_and_mail_say_how_sure_the_numbers_are_and_what_a_step_would_change(label: str, task: str) -> None:
+    known = {**shared(label, task), **sure_of(label, task)}
+    form = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
+    ref = StageRef(RUN, "transistor", task, "approve2staging", "staging")
+    terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
+    _, mail = mails.approval_mail(ref, sure_of(label, task), **terms, expires="tomorrow", stays_running=False)
+    shown = render("approval.html", **{**known, **form})
+
+    for text in (html.unescape(shown), mail):
+        assert "Escapes 1 of 48 (0.4 % to 11 %), overkill 3 of 200 (0.5 % to 4.3 %)" in text
+        assert "By the service's own thresholds: F1 0.700, escapes 1 of 48" in text
+        assert "5 answered better, 1 worse, 4 alike: cannot tell which of the two is better" in text
+        assert "from 40.0: 1 more wrong" in text
+        assert "from 60.0: 1 fewer found" in text
+        assert "may miss" in text
+    assert shown.count("<svg") == 2 and "<script" not in shown and "<img src=x" not in shown
+
+
 @pytest.mark.parametrize(("arns", "said"), [(["a"], "1 model that"), (["a", "b"], "2 models that")])
 def test_the_mail_about_swept_models_names_each_and_says_what_keeps_it_from_coming_again(
     arns: list[str], said: str
@@ -134,6 +190,15 @@ def test_the_mail_about_swept_models_names_each_and_says_what_keeps_it_from_comi
     assert "USD 4.00 an hour" in text
     assert "LeaseMinutes" in text
     assert max(map(len, text.splitlines())) <= 90
+
+
+def test_the_mail_about_a_release_says_from_which_confidence_answers_count() -> None:
+    released = ModelReleased(RUN, "transistor", "detection", "staging", "arn")
+    facts = {"parameter": "/s/models/transistor/detection/staging", "no_room": 0}
+    release = Release(RUN, "arn", "2026", min_confidence={"cut lead": 37.25})
+
+    assert "cut lead                  37.25" in mails.release_mail(released, release, **facts)[1]
+    assert "MinConfidence" not in mails.release_mail(released, replace(release, min_confidence={}), **facts)[1]
 
 
 def test_the_verdict_comes_first_and_says_what_misses_its_limit() -> None:

@@ -1,5 +1,6 @@
 """Rows are written as they always were: deployed stacks have them, and go back to earlier releases."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -131,6 +132,30 @@ def test_a_release(world: World) -> None:
 
     releases.note_announced(release)
     assert rows(world)[1] == {**place, "sk": "HISTORY#2025#l", **facts, "announced": True}
+
+
+def test_a_release_with_operating_points_is_read_as_it_was_written(world: World) -> None:
+    points = {"cut lead": 31.25, "normal": 60.0}
+    release = Release(**REF.as_detail(), version_arn=ARN, released_at="2026", tested_at="2025", min_confidence=points)
+
+    releases.record(release)
+
+    assert releases.current("parts", "classification", "staging") == release
+    releases.publish(release, is_running=False)
+    published = json.loads(world.parameters["/s/models/parts/classification/staging"])
+    assert published["min_confidence"] == points
+
+
+def test_the_points_of_hundreds_of_labels_are_named_where_they_are(world: World) -> None:
+    points = {f"a label with a long name {number:03}": 50.0 for number in range(250)}
+    releases.publish(
+        Release(RUN, ARN, "2026", dataset="parts", task="classification", environment="staging", min_confidence=points),
+        is_running=False,
+    )
+
+    text = world.parameters["/s/models/parts/classification/staging"]
+    assert len(text) < 4096
+    assert json.loads(text)["operating_points"] == f"s3://artifacts/runs/{RUN}/staging/inference_test.json"
 
 
 def test_the_rest(world: World) -> None:

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mlops.records import activity, overlooked
+from mlops.records import activity, overlooked, runs
 from mlops.records.table import OWN
 from tests.unit.mlops.settling import Uploads, bucket_with_events, picture
+from tests.unit.mlops.world import Killed
 
 ACTIVITY = ("DATASET#parts", "ACTIVITY")
 
@@ -90,3 +91,23 @@ def test_a_stage_that_began_or_is_too_old_is_left_alone(uploads: Uploads) -> Non
     assert overlooked.sweep(later() + timedelta(days=2)) == []
     uploads.prepared(run)
     assert overlooked.sweep(later()) == [f"wrote training_input.json of {run['run_id']} again"]
+
+
+def test_a_run_that_died_half_written_and_was_overtaken_by_other_uploads_ends(
+    uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message comes again, is out of date by then, and starts nothing."""
+    uploads.usual()
+    with monkeypatch.context() as patch:
+        patch.setattr("mlops.records.runs.complete", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            uploads.settle()
+    (half,) = runs.of_dataset("parts")
+    assert not any("ended" in done for done in overlooked.sweep(later())), "it may still go on"
+
+    uploads.put("train/cut/new.png", picture(99))
+    uploads.settle()
+    assert f"ended ground_truth of {half.run_id}" in overlooked.sweep(later())
+    found = runs.read(half.run_id)
+    assert found is not None and found.failure is not None and "changed before" in found.failure.reasons[0]
+    assert not any("ended" in done for done in overlooked.sweep(later()))

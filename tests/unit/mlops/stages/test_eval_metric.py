@@ -8,6 +8,7 @@ import pytest
 from mlops.dataset.images import Image
 from mlops.judging.answers import Call
 from mlops.judging.gate import Thresholds
+from mlops.judging.operating_points import Cost, Costs
 from mlops.judging.snapshots import label_outcomes
 from mlops.stages import eval_metric, inference_test
 
@@ -152,6 +153,7 @@ def inference_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     monkeypatch.setenv("INFERENCE_LIMITS", json.dumps(limits))
     monkeypatch.setenv("MATCH_IOU", "0.5")
+    monkeypatch.setenv("GATE_ON", "value")
 
 
 def call(number: int, truth: str, said: str = "", error: str = "") -> Call:
@@ -212,3 +214,15 @@ class TestInferenceJudgement:
         judged = inference_test.judge("classification", answers(("bent", "bent")))
 
         assert json.loads(json.dumps(judged, allow_nan=False)) == judged
+
+
+def test_every_label_gets_an_operating_point_by_what_mistakes_cost() -> None:
+    chosen = {}
+    for escape in (1, 50):
+        costs = Costs(Cost(escape, 1))
+        judged = eval_metric.judge("classification", summary(), SNAPSHOT, LENIENT, costs)
+        chosen[escape] = {label: facts["min_confidence"] for label, facts in judged["operating_points"].items()}
+
+    assert chosen[1].keys() == {"ok", "scratch"}
+    assert chosen[50]["scratch"] < chosen[1]["scratch"]
+    assert judged["operating_points"]["scratch"]["service"] == pytest.approx(62)

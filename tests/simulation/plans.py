@@ -1,0 +1,237 @@
+"""What happens in a history, drawn from one seed: what people do, what goes wrong, and how the account is set up."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+DATASETS = ("parts", "caps")
+LABELS = ("good", "cut")
+HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a person does, so many seconds after the start; `what` names it, the rest says with what."""
+
+    at: float
+    what: str
+    dataset: str
+    keys: tuple[str, ...] = ()
+    contents: tuple[int, ...] = ()
+    # Seconds between two objects of an upload; of other actions, a choice among what there is then.
+    number: int = 0
+
+    def __str__(self) -> str:
+        listed = ", ".join(self.keys[:3]) + (f" and {len(self.keys) - 3} more" if len(self.keys) > 3 else "")
+        said = {
+            "upload": f"uploads {listed} to {self.dataset}, {self.number} s apart",
+            "delete": f"deletes {listed} of {self.dataset}",
+            "roll back": f"asks for an earlier run of {self.dataset} to come back",
+            "forge": f"puts an event that no decision stands behind, about {self.dataset}",
+            "repeat": f"copies training_input.json of {self.dataset} onto itself",
+            "stop": f"stops a running model of {self.dataset} by hand",
+        }
+        return f"{clock(self.at)} somebody {said[self.what]}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What whoever gets a mail with a link does with it: after so many seconds, and whether a second one disagrees."""
+
+    verdict: str = "approve"
+    after: float = 120.0
+    is_disputed: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        return self == Answer()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with the nth call of a name that a function makes, or, without a name, with its nth delivery."""
+
+    kind: str
+    function: str
+    call: str
+    number: int
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        where = f"{self.function} at its call no. {self.number} of {self.call!r}"
+        said = {
+            "kill": f"the process of {where} ends right after it",
+            "refuse": f"AWS refuses {where}",
+            "repeat": f"the answer to {where} is lost, and the SDK calls again",
+            "pause": f"{where} halts for {self.seconds:.0f} s while others go on",
+            "twin": f"{where} is overtaken by a second delivery of the same event",
+            "sweep": f"the sweeper passes while {where} is about to be made",
+            "duplicate": f"delivery no. {self.number} to {self.function} comes again {self.seconds:.0f} s later",
+            "delay": f"delivery no. {self.number} to {self.function} comes {self.seconds:.0f} s late",
+            "lose": f"event no. {self.number} of S3 to {self.function} is lost",
+            "storm": f"AWS refuses half of all calls from {clock(self.number)} on for {self.seconds:.0f} s",
+        }
+        return said[self.kind]
+
+
+@dataclass(frozen=True)
+class Account:
+    """Quotas and settings, which a history may make narrow."""
+
+    trainings: int = 1
+    running: int = 2
+    copies: int = 1
+    stops_while_starting: bool = False
+    staging_stays: bool = False
+    keep_models: int = 20
+    index_lag: float = 0.0
+    # Whether everything takes the same time, so that what two datasets come to they come to at once.
+    in_step: bool = False
+    # One run in so many is no good, in one way or another; 0 for none.
+    bad: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    seed: str
+    actions: tuple[Action, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    account: Account = Account()
+
+    @property
+    def sentences(self) -> list[str]:
+        said = [str(action) for action in self.actions]
+        said += [
+            f"the mail no. {n} is answered {answer.verdict!r} after {answer.after:.0f} s"
+            + (", and a second person says the opposite at the same time" if answer.is_disputed else "")
+            for n, answer in enumerate(self.answers, 1)
+            if not answer.is_plain
+        ]
+        return [*said, *map(str, self.faults), f"the account: {self.account}"]
+
+
+def clock(seconds: float) -> str:
+    return f"{int(seconds // 3600):02}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
+
+
+def first_upload(dataset: str, at: float, gap: int = 1, contents: int = 0) -> Action:
+    """Enough to train on: two pictures of each label to train, one to test."""
+    keys = tuple(
+        f"{side}/{label}/{index}.png"
+        for side, n in (("train", 2), ("test", 1))
+        for label in LABELS
+        for index in range(n)
+    )
+    return Action(at, "upload", dataset, keys, tuple(range(contents, contents + len(keys))), gap)
+
+
+def calm(datasets: Sequence[str] = DATASETS) -> Plan:
+    """A history in which nothing goes wrong and everything happens: what its calls are called is what may fail."""
+    actions = [first_upload(dataset, 60 + 30 * n, contents=6 * n) for n, dataset in enumerate(datasets)]
+    actions += [
+        Action(2 * HOUR, "upload", datasets[0], ("train/good/7.png",), (30,)),
+        Action(3.2 * HOUR, "delete", datasets[0], ("train/good/7.png",)),
+        Action(3.2 * HOUR, "upload", datasets[0], ("train/cut/0.png",), (31,)),
+        Action(5 * HOUR, "roll back", datasets[0]),
+    ]
+    return Plan("calm", tuple(actions), account=Account(trainings=2))
+
+
+def drawn(seed: str, vocabulary: Mapping[tuple[str, str], int]) -> Plan:
+    """A history with about as many faults as deliveries bear. `vocabulary` counts the calls of a calm one by name."""
+    chance = random.Random(seed)
+    datasets = chance.choice([DATASETS[:1], DATASETS])
+    actions = list(_actions(chance, datasets))
+    in_step = len(datasets) == 2 and chance.random() < 0.4
+    account = Account(
+        trainings=2 if in_step else chance.choice([1, 1, 2]),
+        running=3 if in_step else chance.choice([1, 2, 2, 3]),
+        copies=2 if in_step else chance.choice([1, 2]),
+        in_step=in_step,
+        stops_while_starting=chance.random() < 0.5,
+        staging_stays=chance.random() < 0.3,
+        keep_models=chance.choice([1, 20]),
+        index_lag=chance.choice([0.0, 30.0]),
+        bad=chance.choice([0, 0, 4]),
+    )
+    if in_step:
+        actions = _in_step(actions)
+    answers = tuple(Answer() if in_step else _answer(chance) for _ in range(12))
+    calls = sorted(vocabulary)
+    by_function: dict[str, list[tuple[str, str]]] = {}
+    for call in calls:
+        by_function.setdefault(call[0], []).append(call)
+    faults = tuple(_fault(chance, by_function, vocabulary) for _ in range(chance.choice([0, 1, 2, 3, 5, 8, 13])))
+    if chance.random() < 0.15:
+        faults += (Fault("storm", "", "", int(chance.uniform(60, 3 * HOUR)), chance.choice([30, 120, 600])),)
+    return Plan(seed, tuple(sorted(actions, key=lambda action: action.at)), answers, faults, account)
+
+
+def _in_step(actions: Sequence[Action]) -> list[Action]:
+    """The same, with the first uploads of all datasets at once."""
+    return [replace(action, at=60.0, number=0) if len(action.keys) > 1 else action for action in actions]
+
+
+def _actions(chance: random.Random, datasets: Sequence[str]) -> list[Action]:
+    actions, contents = [], 0
+    for dataset in datasets:
+        at = chance.uniform(10, 300)
+        actions.append(first_upload(dataset, at, chance.choice([0, 1, 20, 60]), contents))
+        contents += 6
+        for _ in range(chance.choice([0, 1, 1, 2, 3])):
+            at += chance.choice([5.0, 100.0, 700.0, 3600.0, 7200.0]) * chance.uniform(0.5, 1.5)
+            actions.append(_change(chance, dataset, at))
+    if chance.random() < 0.4:
+        at = chance.uniform(1.5, 4) * HOUR
+        actions.append(Action(at, "roll back", chance.choice(datasets), number=chance.randrange(8)))
+    for what, share in (("forge", 0.25), ("repeat", 0.1), ("stop", 0.08)):
+        if chance.random() < share:
+            at = chance.uniform(0.3, 3) * HOUR
+            actions.append(Action(at, what, chance.choice(datasets), number=chance.randrange(100)))
+    return actions
+
+
+def _change(chance: random.Random, dataset: str, at: float) -> Action:
+    label, index = chance.choice(LABELS), chance.choice([0, 1, 5, 6])
+    key = f"{chance.choice(['train', 'train', 'train', 'test'])}/{label}/{index}.png"
+    what = chance.choice(["upload", "upload", "upload", "delete", "odd", "settings"])
+    if what == "delete":
+        return Action(at, "delete", dataset, (key,))
+    if what == "odd":
+        odd = chance.choice(["train/oops.png", "train/good/text.png", "notes.txt", "shots/a.png"])
+        return Action(at, "upload", dataset, (odd,), (-1,))
+    if what == "settings":
+        return Action(at, "upload", dataset, ("dataset.json",), (chance.choice([-2, -3]),))
+    return Action(at, "upload", dataset, (key,), (chance.randrange(12, 40),))
+
+
+def _answer(chance: random.Random) -> Answer:
+    verdict = chance.choices(["approve", "reject", "ignore"], [85, 10, 5])[0]
+    return Answer(verdict, chance.choice([5.0, 120.0, 900.0, 4000.0]), chance.random() < 0.1)
+
+
+_CALL_FAULTS = {"kill": 30, "refuse": 15, "repeat": 10, "pause": 25, "twin": 10, "sweep": 10}
+_DELIVERY_FAULTS = {"duplicate": 60, "delay": 30, "lose": 10}
+_SECONDS = (1.0, 20.0, 90.0, 400.0, 1000.0, 4000.0, 9000.0)
+
+
+def _fault(
+    chance: random.Random, by_function: Mapping[str, list[tuple[str, str]]], counts: Mapping[tuple[str, str], int]
+) -> Fault:
+    # Where most guards are most goes wrong.
+    function = chance.choice([*sorted(by_function), "promotion", "promotion", "inference_test", "approval"])
+    if chance.random() < 0.3:
+        kind = chance.choices(list(_DELIVERY_FAULTS), list(_DELIVERY_FAULTS.values()))[0]
+        most = 20 if kind != "lose" else 12
+        if kind == "lose":
+            function = "ingest"
+        return Fault(kind, function, "", chance.randint(1, most), chance.choice(_SECONDS))
+    kind = chance.choices(list(_CALL_FAULTS), list(_CALL_FAULTS.values()))[0]
+    call = chance.choice(by_function[function])
+    number = chance.randint(1, max(2, counts[call]))
+    return Fault(kind, function, call[1], number, chance.choice((5.0, 30.0, 50.0, 50.0, 100.0, 600.0)))
+
+
+def without(plan: Plan, **parts: tuple[object, ...]) -> Plan:
+    return replace(plan, **parts)  # type: ignore[arg-type]

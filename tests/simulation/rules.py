@@ -1,0 +1,296 @@
+"""What must be true after every history, whatever went wrong in it."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from mlops.stage import DECISION
+from tests.simulation.plans import DATASETS, Plan
+from tests.simulation.play import ARTIFACTS, DATA, TASK, Play, Violation
+
+Broken = list[tuple[str, str]]
+# Reasons for which a run may fail; anything else is a fault of ours.
+_STOPPED = r"stopped by the sweeper|was stopped before its test|images? cannot be read|calls failed"
+_JUST = (
+    r"F1 .* below|no label|Rekognition: TRAINING_FAILED|inference test: |rejected by|was (replaced|deleted) after its",
+    r"dataset\.json|no usable image|is the current release|was never released|\d+ labels?.*needs|has no images",
+    r"only \d+ of the",
+    _STOPPED,
+    r"macro F1|loses|worse than production|is not in .* any more|was deleted while|is still .* after",
+    r"the dataset changed before all",
+)
+
+
+def outcome(plan: Plan) -> tuple[Play, Broken]:
+    """Play a history and say what is broken in it."""
+    play = Play(plan)
+    try:
+        play.run()
+    except Violation as violation:
+        return play, [*play.broken, (violation.rule, str(violation))]
+    return play, [*play.broken, *broken_at_the_end(play)]
+
+
+def broken_at_the_end(play: Play) -> Broken:
+    found: Broken = []
+    for check in (
+        _uploads,
+        _records,
+        _trainings,
+        _waiting,
+        _failures,
+        _releases,
+        _running,
+        _mails,
+        _decisions,
+        _partial,
+    ):
+        found += [(_NAMES[check.__name__], message) for message in check(play)]
+    return found
+
+
+_NAMES = {
+    "_uploads": "every upload is in a run or refused with a reason",
+    "_records": "records agree with the bucket",
+    "_trainings": "one training a run",
+    "_waiting": "nothing waits for ever",
+    "_failures": "a run only fails for a reason",
+    "_releases": "one release, on a tested version that a decision allows",
+    "_running": "nothing runs that nobody may use",
+    "_mails": "no mail twice",
+    "_decisions": "every decision has its effect",
+    "_partial": "a run is what was in the bucket when it had settled",
+}
+
+
+def _present(play: Play, dataset: str) -> dict[str, str]:
+    prefix = f"datasets/{dataset}/"
+    return {k: v.etag for k, v in play.objects.present(DATA).items() if k.startswith(prefix)}
+
+
+def _content(play: Play, run_id: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Etags by key of what a run trains and tests on, and what it refuses with which reason."""
+    inventory = play.objects.text(ARTIFACTS, f"runs/{run_id}/images.jsonl") or ""
+    rows = [json.loads(line) for line in inventory.split("\n") if line]
+    refused = json.loads(play.objects.text(ARTIFACTS, f"runs/{run_id}/ground_truth.json") or "{}").get("refused", {})
+    return {row["key"]: row["etag"] for row in rows}, refused
+
+
+def _is_content(key: str) -> bool:
+    return not key.endswith((".txt", "dataset.json"))
+
+
+def _uploads(play: Play) -> Iterator[str]:
+    for dataset in DATASETS:
+        present = {k: e for k, e in _present(play, dataset).items() if _is_content(k)}
+        if not present:
+            continue
+        # A file that is refused alone makes no new run: its record has the reason.
+        rows = [i for (pk, _), i in play.table.memory.snapshot().items() if pk.startswith(f"IMAGES#{dataset}#")]
+        alone = {row["sk"]: row["reason"] for row in rows if row["state"] == "REFUSED"}
+        known = [_content(play, run.run_id) for run in play.runs_of(dataset)]
+        known = [(images, {**refused, **alone}) for images, refused in known]
+        if not any(_matches(present, images, refused) for images, refused in known):
+            last = known[-1] if known else ({}, {})
+            odd = sorted(k for k in present if present[k] != last[0].get(k) and k not in last[1])
+            gone = sorted(last[0].keys() - present.keys())
+            yield f"no run of {dataset} has exactly what is there; the last lacks {odd} and still has {gone}"
+
+
+def _matches(present: dict[str, str], images: dict[str, str], refused: dict[str, str]) -> bool:
+    # The same bytes once more make no new run either.
+    bytes_of = set(images.values())
+    in_run = all(
+        images.get(k) == e or refused.get(k) or (k not in images and e in bytes_of) for k, e in present.items()
+    )
+    return in_run and images.keys() <= present.keys()
+
+
+def _records(play: Play) -> Iterator[str]:
+    rows = [i for (pk, _), i in play.table.memory.snapshot().items() if pk.startswith("IMAGES#")]
+    recorded = {row["sk"]: row.get("etag", "") for row in rows if row["state"] != "DELETED"}
+    there = {k: e for dataset in DATASETS for k, e in _present(play, dataset).items() if not k.endswith(".txt")}
+    for key in sorted(recorded.keys() | there.keys()):
+        if recorded.get(key) != there.get(key):
+            yield f"{key} is {there.get(key)} and recorded as {recorded.get(key)}"
+
+
+def _trainings(play: Play) -> Iterator[str]:
+    for name, count in Counter(play.labels.trained).items():
+        if count > 1:
+            yield f"{name} was trained {count} times"
+
+
+def _runs(play: Play) -> Iterator[Any]:
+    for dataset in DATASETS:
+        yield from play.runs_of(dataset)
+
+
+def _waiting(play: Play) -> Iterator[str]:
+    for run in _runs(play):
+        for stage in run.stages:
+            if not stage.has_ended and stage.waiting_for != DECISION:
+                yield f"{stage.name} of {run.run_id} is {stage.state} for {stage.waiting_for or 'nothing'!r}"
+        done = {(stage.stage, stage.environment): stage for stage in run.stages}
+        for before, after in _FOLLOWS.items():
+            if before in done and done[before].state == "COMPLETED" and after not in done:
+                yield f"{after[0]} of {run.run_id} in {after[1]} never began"
+        for target in ("staging", "production"):
+            asked = done.get((f"approve2{target}", target))
+            if asked and asked.waiting_for == DECISION and not _was_asked(play, run.run_id, target):
+                yield f"{run.run_id} waits for a decision about {target} that nobody was asked for"
+
+
+_FOLLOWS = {
+    ("ground_truth", "development"): ("data_prepare", "development"),
+    ("data_prepare", "development"): ("training", "development"),
+    ("training", "development"): ("eval_metric", "development"),
+    ("eval_metric", "development"): ("inference_test", "development"),
+    ("inference_test", "development"): ("approve2staging", "staging"),
+    ("approve2staging", "staging"): ("inference_test", "staging"),
+    ("inference_test", "staging"): ("approve2production", "production"),
+    ("approve2production", "production"): ("inference_test", "production"),
+}
+
+
+def _was_asked(play: Play, run_id: str, target: str) -> bool:
+    return any(subject.startswith("Approve") and target in subject and run_id in subject for subject, *_ in play.mails)
+
+
+def _failures(play: Play) -> Iterator[str]:
+    for run in _runs(play):
+        for stage in run.stages:
+            for reason in stage.reasons:
+                if not any(re.search(pattern, reason) for pattern in _JUST):
+                    yield f"{stage.name} of {run.run_id} failed: {reason}"
+    if not play.plan.faults and not any(action.what in ("stop", "forge") for action in play.plan.actions):
+        for run in _runs(play):
+            for stage in run.stages:
+                for reason in stage.reasons:
+                    if re.search(_STOPPED, reason) and "images" not in reason:
+                        yield f"{stage.name} of {run.run_id} failed though nothing went wrong: {reason}"
+
+
+def _releases(play: Play) -> Iterator[str]:
+    rows = play.table.memory.snapshot()
+    places = sorted({pk for pk, _ in rows if pk.startswith("RELEASE#")})
+    for pk in places:
+        history = [item for (p, sk), item in rows.items() if p == pk and sk.startswith("HISTORY#")]
+        current = rows.get((pk, "CURRENT"))
+        newest = max(history, key=lambda item: item["tested_at"])
+        if current is None or (current["run_id"], current["lease_id"]) != (newest["run_id"], newest["lease_id"]):
+            yield f"{pk} has {current and current['run_id']}, the test of {newest['run_id']} was later"
+            continue
+        tests = Counter((item["run_id"], item["lease_id"]) for item in history)
+        yield from (f"{pk} has {test} {n} times" for test, n in tests.items() if n > 1)
+        for item in history:
+            yield from _may_be_released(play, rows, item)
+        parameter = play.out.parameters.get(f"/s/models/{pk.removeprefix('RELEASE#').replace('#', '/')}")
+        if parameter is None or parameter["version_arn"] != current["version_arn"]:
+            yield f"the parameter of {pk} has {parameter and parameter['run_id']}, the release is {current['run_id']}"
+            continue
+        is_running = current["version_arn"] in play.labels.of("STARTING", "RUNNING")
+        if parameter["is_running"] != is_running and not any(action.what == "stop" for action in play.plan.actions):
+            yield f"the parameter of {pk} says is_running {parameter['is_running']}, which it is not"
+
+
+def _may_be_released(play: Play, rows: Any, item: Any) -> Iterator[str]:
+    where = f"{item['run_id']} in {item['environment']}"
+    if not item["approver"]:
+        yield f"{where} was released by nobody"
+    result = json.loads(
+        play.objects.text(ARTIFACTS, f"runs/{item['run_id']}/{item['environment']}/inference_test.json") or "{}"
+    )
+    if not result:
+        yield f"{where} was released without a test"
+    if result.get("lease_id") == item["lease_id"] and result.get("reasons"):
+        yield f"{where} was released though its test failed"
+    approved = [
+        row
+        for (pk, _), row in rows.items()
+        if pk.startswith("APPROVAL#")
+        and (row["run_id"], row["target"], row["state"]) == (item["run_id"], item["environment"], "APPROVED")
+    ]
+    if not item["is_rollback"] and not any(row.get("approver") == item["approver"] for row in approved):
+        yield f"{where} was released in the name of {item['approver']}, who did not approve it"
+
+
+def _running(play: Play) -> Iterator[str]:
+    rows = play.table.memory.snapshot()
+    kept = dict(rows.get(("KEPT", "MODELS"), {}).get("models", {}))
+    running = play.labels.of("STARTING", "RUNNING")
+    yield from (f"{arn} runs, and nobody keeps it" for arn in sorted(running - set(kept.values())))
+    if not any(action.what == "stop" for action in play.plan.actions):
+        yield from (f"{arn} is kept, and does not run" for arn in sorted(set(kept.values()) - running))
+    for slot, arn in kept.items():
+        current = rows.get((f"RELEASE#{slot}", "CURRENT"))
+        if current is None or current["version_arn"] != arn:
+            yield f"{arn} is kept for {slot}, which has another release"
+    for arn in play.labels.models:
+        name, environment = arn.split("/")[3], arn.split("/")[1].rsplit("-", 1)[1]
+        approved = [
+            row
+            for (pk, _), row in rows.items()
+            if pk.startswith("APPROVAL#") and (row["run_id"], row["target"]) == (name, environment)
+        ]
+        if environment != "development" and not any(row["state"] == "APPROVED" for row in approved):
+            yield f"{name} is in {environment}, where nobody let it in"
+    for arn in play.labels.models:
+        for decision, count in Counter(decision for _, decision in _tests_of(play, arn) if decision).items():
+            if count > 1:
+                yield f"{arn} was tested {count} times for the decision {decision}"
+    for name, count in Counter(play.labels.started).items():
+        if count > 1 + len(_tests_of(play, name)):
+            yield f"{name} was started {count} times for {len(_tests_of(play, name))} tests"
+
+
+def _tests_of(play: Play, arn: str) -> set[tuple[str, str]]:
+    """Lease and decision of every test of a version that has a result."""
+    name, environment = arn.split("/")[3], arn.split("/")[1].rsplit("-", 1)[1]
+    versions = play.objects.buckets.get(ARTIFACTS, {}).get(f"runs/{name}/{environment}/inference_test.json", [])
+    results = [json.loads(version.data or b"{}") for version in versions]
+    return {(result["lease_id"], result["decision"]) for result in results}
+
+
+def _mails(play: Play) -> Iterator[str]:
+    subjects = {same: subject for subject, same, _ in play.mails}
+    for same, count in Counter(same for _, same, _ in play.mails).items():
+        if count > 1 + play.excused_mails[same]:
+            yield f"{subjects[same]!r} was sent {count} times"
+
+
+def _decisions(play: Play) -> Iterator[str]:
+    """An approved run is released, or its way there failed for a reason."""
+    rows = play.table.memory.snapshot()
+    for (pk, sk), row in rows.items():
+        if not pk.startswith("APPROVAL#") or sk != "APPROVAL" or row["state"] == "PENDING":
+            continue
+        run_id, target = row["run_id"], row["target"]
+        stages = {
+            s.stage: s
+            for run in play.runs_of(row["dataset"])
+            if run.run_id == run_id
+            for s in run.stages
+            if s.environment == target
+        }
+        failed = [s for s in stages.values() if s.state == "FAILED"]
+        place = f"RELEASE#{row['dataset']}#{TASK}#{target}"
+        released = any(p == place and s.startswith("HISTORY#") and i["run_id"] == run_id for (p, s), i in rows.items())
+        if row["state"] == "APPROVED" and not released and not failed:
+            yield f"{run_id} was approved for {target}, and was neither released nor refused"
+        if row["state"] == "REJECTED" and not failed and not released:
+            yield f"{run_id} was rejected for {target}, and no stage says so"
+
+
+def _partial(play: Play) -> Iterator[str]:
+    """Where no event was late: no run of half an upload."""
+    disturbed = {"ingest", "ground_truth", "model_sweeper", ""}
+    if any(fault.function in disturbed or fault.kind == "pause" for fault in play.plan.faults):
+        return
+    states = [{k: e for k, e in state.items() if _is_content(k)} for state in play.states]
+    for run in _runs(play):
+        images, refused = _content(play, run.run_id)
+        if not any(_matches({**state}, images, refused) for state in states):
+            yield f"{run.run_id} is of what never was there, or was half of an upload"
