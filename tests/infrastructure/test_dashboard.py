@@ -32,6 +32,7 @@ def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     telemetry.subscriptions(0)
     telemetry.drifted("x", {}, 0)
     telemetry.part_inspected("x", "x", "ok")
+    telemetry.oldest_picture(0)
     directives = [json.loads(line)["_aws"]["CloudWatchMetrics"][0] for line in capsys.readouterr().out.splitlines()]
     assert {directive["Namespace"] for directive in directives} == {"rekognition-mlops"}
     return {d["Metrics"][0]["Name"]: set(d["Dimensions"][0]) for d in directives}

@@ -46,6 +46,11 @@ def drifted(dataset: str, measures: Mapping[str, float], count: int) -> None:
     _put("DriftedMeasures", "Count", count, {}, {"dataset": dataset, "measures": dict(measures)})
 
 
+def oldest_picture(seconds: float) -> None:
+    """The new picture that has waited longest for a model came so long ago."""
+    _put("OldestPictureSeconds", "Seconds", seconds, {}, {})
+
+
 def subscriptions(count: int) -> None:
     """So many addresses have confirmed that they want the mails."""
     _put("Subscriptions", "Count", count, {}, {})

@@ -71,10 +71,18 @@ def tick() -> list[str]:
     days. Returns the datasets whose rounds go on."""
     for dataset in servings.unwritten():
         _write_days(dataset)
-    lost = [serving for serving in servings.every() if not serving.is_alive]
+    looked_after = list(servings.every())
+    telemetry.oldest_picture(max(map(_longest_wait, looked_after), default=0.0))
+    lost = [serving for serving in looked_after if not serving.is_alive]
     for serving in lost:
         _send(serving.dataset, serving.hop, 0)
     return [serving.dataset for serving in lost]
+
+
+def _longest_wait(serving: Serving) -> float:
+    """For how many seconds the first picture in line has waited."""
+    first = arrivals.waiting(serving.dataset, 1)
+    return stack.here().clock.time() - datetime.fromisoformat(first[0].since).timestamp() if first else 0.0
 
 
 def by_the_clock(begins: bool) -> list[str]:

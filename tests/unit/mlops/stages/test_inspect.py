@@ -356,7 +356,12 @@ def test_a_round_that_was_lost_is_gone_on_with(released: World, monkeypatch: pyt
     assert serve.tick() == []
 
     set_clock(monkeypatch, time=lambda: datetime.now(UTC).timestamp() + 1000)
+    arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/1.png", inspections.now(), "v"))
+    told: list[float] = []
+    monkeypatch.setattr("mlops.aws.telemetry.oldest_picture", told.append)
     assert serve.tick() == [DATASET]
+    assert told == [pytest.approx(1000, abs=5)]
+    arrivals.leave(arrivals.waiting(DATASET, 1)[0])
     released.run(HANDLERS)
     assert servings.of(DATASET) is None
 
