@@ -19,9 +19,8 @@ import numpy as np
 from PIL import Image, ImageEnhance
 from sklearn.metrics import f1_score
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "layers" / "mlops"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "layers" / "mlops"))
 
 from local.pictures import generate
 from local.rekognition.engine import ClassificationModel, LabeledImage, train_classifier
