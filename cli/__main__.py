@@ -509,56 +509,6 @@ def rollback(
     context.show([{"run_id": target}], {"run_id": "Asked for"})
 
 
-@main.command("reviews")
-@click.argument("dataset", required=False)
-@click.pass_obj
-def list_reviews(context: Context, dataset: str | None) -> None:
-    """List how many pictures wait for a person, and how many answers wait to become data."""
-    rows = reviews.listed(context.stack, [dataset] if dataset else context.stack.datasets())
-    columns = {"dataset": "Dataset", "waiting": "Waiting", "since": "Since (UTC)", "answered": "Answered", "by": "By"}
-    context.show(rows, columns)
-    if dataset and not context.is_json:
-        for line in reviews.rates(context.stack, dataset):
-            click.echo(line)
-
-
-@main.command("review")
-@_dataset
-@click.option("--open/--no-open", "opens", default=True, help="open the page in the browser")
-@click.pass_obj
-def review_pictures(context: Context, dataset: str, opens: bool) -> None:
-    """Make a link to the page that shows the pictures which wait, and open it."""
-    link = reviews.link(context.stack, dataset)
-    click.echo(link)
-    if opens:
-        webbrowser.open(link)
-
-
-@main.command("retrain")
-@_dataset
-@click.pass_obj
-def retrain(context: Context, dataset: str) -> None:
-    """Make data of the answers about a dataset now, and train from it."""
-    count = reviews.retrain(context.stack, dataset)
-    click.echo(f"{counted(count, 'answer')} become data. Follow with: mlops watch {dataset}")
-
-
-@main.command("drift")
-@_dataset
-@click.option("--output", type=click.Path(path_type=Path), help="where the plot goes  [default: DATASET-drift.svg]")
-@click.pass_obj
-def show_drift(context: Context, dataset: str, output: Path | None) -> None:
-    """Show how the last inspected pictures compare with those that trained, and write a plot."""
-    told = reviews.drift(context.stack, dataset)
-    names = ("name", "psi", "limit", "before", "now", "window_size", "has_drifted")
-    rows = [{name: one[name] for name in names} for one in told["measures"]]
-    columns = {"name": "Measure", "psi": "Index", "limit": "Chance reaches", "before": "Before", "now": "Now"}
-    context.show(rows, {**columns, "window_size": "Pictures", "has_drifted": "Drifted"})
-    path = output or Path(f"{dataset}-drift.svg")
-    path.write_text(reviews.plot(told), encoding="utf-8")
-    context.say(f"Compared at {told['looked_at']}. The plot is in {path}.")
-
-
 @main.command("inspect")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @_dataset
@@ -615,6 +565,56 @@ def serve_models(context: Context, dataset: str, wanted: str, minutes: float) ->
     columns = {"dataset": "Dataset", "state": "State", "waiting": "Waiting", "usd_this_month": "USD this month"}
     status = serve.status(context.stack, dataset).as_row()
     context.show([status], {**columns, "released": "Released", "problem": "Problem"})
+
+
+@main.command("reviews")
+@click.argument("dataset", required=False)
+@click.pass_obj
+def list_reviews(context: Context, dataset: str | None) -> None:
+    """List how many pictures wait for a person, and how many answers wait to become data."""
+    rows = reviews.listed(context.stack, [dataset] if dataset else context.stack.datasets())
+    columns = {"dataset": "Dataset", "waiting": "Waiting", "since": "Since (UTC)", "answered": "Answered", "by": "By"}
+    context.show(rows, columns)
+    if dataset and not context.is_json:
+        for line in reviews.rates(context.stack, dataset):
+            click.echo(line)
+
+
+@main.command("review")
+@_dataset
+@click.option("--open/--no-open", "opens", default=True, help="open the page in the browser")
+@click.pass_obj
+def review_pictures(context: Context, dataset: str, opens: bool) -> None:
+    """Make a link to the page that shows the pictures which wait, and open it."""
+    link = reviews.link(context.stack, dataset)
+    click.echo(link)
+    if opens:
+        webbrowser.open(link)
+
+
+@main.command("retrain")
+@_dataset
+@click.pass_obj
+def retrain(context: Context, dataset: str) -> None:
+    """Make data of the answers about a dataset now, and train from it."""
+    count = reviews.retrain(context.stack, dataset)
+    click.echo(f"{counted(count, 'answer')} become data. Follow with: mlops watch {dataset}")
+
+
+@main.command("drift")
+@_dataset
+@click.option("--output", type=click.Path(path_type=Path), help="where the plot goes  [default: DATASET-drift.svg]")
+@click.pass_obj
+def show_drift(context: Context, dataset: str, output: Path | None) -> None:
+    """Show how the last inspected pictures compare with those that trained, and write a plot."""
+    told = reviews.drift(context.stack, dataset)
+    names = ("name", "psi", "limit", "before", "now", "window_size", "has_drifted")
+    rows = [{name: one[name] for name in names} for one in told["measures"]]
+    columns = {"name": "Measure", "psi": "Index", "limit": "Chance reaches", "before": "Before", "now": "Now"}
+    context.show(rows, {**columns, "window_size": "Pictures", "has_drifted": "Drifted"})
+    path = output or Path(f"{dataset}-drift.svg")
+    path.write_text(reviews.plot(told), encoding="utf-8")
+    context.say(f"Compared at {told['looked_at']}. The plot is in {path}.")
 
 
 @main.command("doctor")

@@ -202,8 +202,9 @@ def test_a_release_reaches_people(put, monkeypatch):
     monkeypatch.setattr("mlops.records.results.passed", lambda *_: (ref, result))
     monkeypatch.setattr("mlops.stages.promotion._decision_of", lambda *_: Decision("Ada"))
     monkeypatch.setattr("mlops.records.releases.record", lambda release: release)
+    monkeypatch.setattr("mlops.stages.promotion._is_current", lambda _: True)
     monkeypatch.setattr("mlops.stages.promotion._keep_running", lambda *_: False)
-    monkeypatch.setattr("mlops.records.releases.publish", lambda *_: None)
+    monkeypatch.setattr("mlops.stages.promotion._publish", lambda _: None)
     promotion.release(PipelineStageCompleted.of(sample("promotion", "tested")["detail"]))
 
     assert targets_of(put[0]) == {"NotificationFunction", "ReportFunction"}

@@ -20,6 +20,7 @@ from tests.unit.mlops.world import (
     DATASET,
     PROJECTS,
     TASK,
+    Killed,
     World,
     set_clock,
     version_arn,
@@ -244,3 +245,31 @@ def sweep_first(world: World, event: dict[str, Any], context: Any) -> None:
         leases.end(at(OLD, "production"))
         model_sweeper.sweep()
     promotion(event, context)
+
+
+def test_a_release_that_comes_late_leaves_the_later_one_in_force(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Promotion dies after it has recorded OLD, and is called again when NEW is in force."""
+    for run_id in (OLD, NEW):
+        prepare_run(world, run_id, "staging")
+    died: list[tuple[dict[str, Any], Any]] = []
+
+    def die_once(event: dict[str, Any], context: Any) -> None:
+        if event["detail-type"] != "Pipeline Stage Completed" or died:
+            promotion(event, context)
+            return
+        died.append((event, context))
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(kept_models, "keep", lambda *_: (_ for _ in ()).throw(Killed))
+            promotion(event, context)
+
+    approve_for_production(world, OLD)
+    world.run({**HANDLERS, "promotion": die_once})
+    approve_for_production(world, NEW)
+    world.run(HANDLERS)
+    promotion(*died[0])
+
+    assert history() == [OLD, NEW]
+    assert current().run_id == NEW
+    assert world.models.running == kept_models.kept() == {at(NEW, "production")}
+    parameter = json.loads(world.parameters[f"/s/models/{DATASET}/{TASK}/production"])
+    assert (parameter["run_id"], parameter["is_running"]) == (NEW, True)

@@ -41,14 +41,14 @@ def inspection_cost(dataset: str, usd: float) -> None:
     _put("CostUSD", "None", usd, {"Kind": "inspection"}, {"dataset": dataset})
 
 
-def oldest_picture(seconds: float) -> None:
-    """The new picture that has waited longest for a model came so long ago."""
-    _put("OldestPictureSeconds", "Seconds", seconds, {}, {})
-
-
 def drifted(dataset: str, measures: Mapping[str, float], count: int) -> None:
     """So many measures of the last inspected pictures of a dataset have drifted, of all these, with their indices."""
     _put("DriftedMeasures", "Count", count, {}, {"dataset": dataset, "measures": dict(measures)})
+
+
+def oldest_picture(seconds: float) -> None:
+    """The new picture that has waited longest for a model came so long ago."""
+    _put("OldestPictureSeconds", "Seconds", seconds, {}, {})
 
 
 def subscriptions(count: int) -> None:

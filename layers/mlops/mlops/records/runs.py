@@ -153,8 +153,9 @@ def begin(ref: StageRef, cause: str) -> bool:
         return not known.has_ended
     pk, sk = _key(ref)
     begun = {"cause": cause, "state": IN_PROGRESS, "started_at": now(), "reasons": []}
-    OWN.put({"pk": pk, "sk": sk, **_names(ref), **begun})
-    return True
+    # Two deliveries at the same moment may both have found it not begun, and one may have ended it since.
+    is_open = Attr("cause").not_exists() | Attr("cause").ne(cause) | Attr("state").is_in([IN_PROGRESS, WAITING])
+    return OWN.put({"pk": pk, "sk": sk, **_names(ref), **begun}, is_open)
 
 
 def is_over(ref: StageRef, cause: str) -> bool:

@@ -175,10 +175,40 @@ def release(completed: PipelineStageCompleted) -> None:
     # Everything below was done before: a redelivery must not stop a version that was released since.
     if release.announced:
         return
-    is_running = _keep_running(ref, release)
-    releases.publish(release, is_running)
+    is_running = _is_current(release) and _keep_running(ref, release)
+    if not _is_current(release):
+        _make_way(ref, release)
+        is_running = False
+    _publish(ref)
     messages.put_event(ModelReleased.of({**asdict(release), "is_running": is_running}))
     releases.note_announced(release)
+
+
+def _is_current(release: Release) -> bool:
+    """Whether no later test was released since: a function may have died, and be here again much later."""
+    current = releases.current(release.dataset, release.task, release.environment)
+    return current is not None and current.lease_id == release.lease_id
+
+
+def _make_way(ref: StageRef, release: Release) -> None:
+    """Let what was released since run in the place of a release that comes late."""
+    current = releases.current(ref.dataset, ref.task, ref.environment)
+    if current and current.version_arn != release.version_arn:
+        if release.version_arn in kept_models.kept():
+            kept_models.keep(ref, current.version_arn)
+        serving.stop(release.version_arn)
+    leases.give_back(release.version_arn, release.lease_id)
+
+
+def _publish(ref: StageRef) -> None:
+    """Let consumers read what is current, until that is what they read: another release may come at the same moment."""
+    told: tuple[Release, bool] | None = None
+    while (current := releases.current(ref.dataset, ref.task, ref.environment)) is not None:
+        now = current, current.version_arn in kept_models.kept()
+        if now == told:
+            return
+        releases.publish(*now)
+        told = now
 
 
 def _keep_running(ref: StageRef, release: Release) -> bool:
