@@ -34,7 +34,7 @@ def no_real_account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # End-to-end tests with a cloud of their own, and those that deploy more than the system: with a second one, for all of
 # them after one another would be what the others wait for.
-ON_THEIR_OWN = ("test_capacity.py", "test_readme.py", "test_stopping.py")
+ON_THEIR_OWN = ("test_capacity.py", "test_inspection.py", "test_readme.py", "test_stopping.py")
 WITH_A_SECOND = ("test_delivery.py", "test_production.py")
 
 

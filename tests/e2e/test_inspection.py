@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 DATASET, TASKS = "gears", ("classification", "detection")
 LABELS = ("good", "scratch", "stain")
-PICTURES = 300
+PICTURES = 150
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_every_picture_is_answered_once_and_each_model_was_started_once(
     assert arrivals.waiting(DATASET, 1, table=table) == []
     assert system.running() == []
     days = {answer["inspected_at"][:10] for answer in answers.values() if answer}
-    assert sum(len(list(inspections.of_day(DATASET, day, table))) for day in days) == PICTURES
+    assert sum(len(list(inspections.of_day(DATASET, day, table=table))) for day in days) == PICTURES
     for queue in ("InspectionDeadLetters", "ServingDeadLetters", "UndeliveredEvents", "FailedInvocations"):
         assert system.dead_letters(queue) == 0
 

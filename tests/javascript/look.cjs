@@ -72,12 +72,17 @@ async function main() {
     const complaints = [];
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
     await page.goto(request.url, { waitUntil: "load" });
+    // A page that looks again by itself must not go away while it is looked at.
+    let isHeld = true;
+    await page.setRequestInterception(true);
+    page.on("request", (asked) => (isHeld && asked.isNavigationRequest() ? asked.abort("aborted") : asked.continue()));
     const looks = [];
     for (const width of request.widths) {
       for (const theme of request.themes) {
         looks.push(await check(page, width, theme, request.pictures));
       }
     }
+    isHeld = false;
     const answer = request.form ? await decide(page, request.form) : {};
     console.log(JSON.stringify({ looks, complaints, ...answer }));
   } finally {
