@@ -228,13 +228,18 @@ def _within(point: float) -> float:
 
 
 def choose_all(
-    answered: Mapping[str, Answered], service: Mapping[str, float], costs: Costs
+    answered: Mapping[str, Answered], service: Mapping[str, float], costs: Costs, *, shows_clean: bool = True
 ) -> dict[str, dict[str, Any]]:
-    """For every label: its point, the service's own, what it is chosen by, and the counts on the test images."""
+    """For every label: its point, the service's own, what it is chosen by, and the counts on the test images.
+
+    Where the test shows nothing clean, no point lies below the service's own: nothing says what would be found on parts
+    that have no defect.
+    """
     chosen = {}
     for label in sorted({*service, *answered}):
         known, cost, own = answered.get(label, Answered((), (), 0)), costs.of(label), service.get(label, UNKNOWN)
         point = choose(known, cost, own)
+        point = point if shows_clean else max(point, _within(own))
         chosen[label] = {
             "min_confidence": point,
             "service": own,

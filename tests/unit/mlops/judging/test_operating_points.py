@@ -138,3 +138,12 @@ def test_it_is_told_what_a_step_to_either_side_would_change() -> None:
     assert told["lower"] == {"from": 40, "found": 3, "missed": 1, "false": 2}
     assert told["higher"] == {"from": 60, "found": 1, "missed": 3, "false": 0}
     assert told["service"] == told["higher"]
+
+
+def test_without_clean_pictures_no_point_lies_below_the_services_own() -> None:
+    seen = {"cut": answered((40, 55, 90, 95), missed=0)}
+    lenient = operating_points.choose_all(seen, {"cut": 80.0}, Costs(Cost(9, 1)))["cut"]["min_confidence"]
+    bound = operating_points.choose_all(seen, {"cut": 80.0}, Costs(Cost(9, 1)), shows_clean=False)["cut"]
+
+    assert lenient < 80
+    assert bound["min_confidence"] == 80
