@@ -132,9 +132,13 @@ def _start_of_a_copy(probe: Probe) -> Verdict:
 
 @_tries(5, usd=1.5, minutes=25)
 def _stop_while_starting(probe: Probe) -> Verdict:
-    arn = _stopped(probe)
-    probe.start(arn)
-    code = refusal(lambda: probe.client("rekognition").stop_project_version(ProjectVersionArn=arn))
+    arn, code = _stopped(probe), ""
+    # A stop that came late met a model that ran already: a refusal at any time decides, the lack of one only again.
+    for _ in range(3):
+        probe.start(arn)
+        if code := refusal(lambda: probe.client("rekognition").stop_project_version(ProjectVersionArn=arn)):
+            break
+        wait(lambda: probe.status(arn) == "STOPPED", "stop of the version", 600)
     return verdict(code != "", f"StopProjectVersion answered {code or 'no error'} just after StartProjectVersion")
 
 
