@@ -38,6 +38,7 @@ from cli import (
 )
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.dataset_json import TASKS
+from mlops.dataset.keys import run_key
 from mlops.records import releases as released
 from mlops.records.runs import COMPLETED, FAILED, IN_PROGRESS, WAITING, Run
 from mlops.stage import DECISION, ENVIRONMENTS
@@ -454,14 +455,11 @@ _decision("reject", "Stop a version")
 @click.pass_obj
 def report(context: Context, run_id: str, output: Path | None, opens: bool) -> None:
     """Fetch the report of a run and open it."""
-    s3, bucket = context.session.client("s3"), context.stack.outputs["ArtifactsBucketName"]
+    written = context.stack.artifact(run_key(run_id, "report.html"))
+    if written is None:
+        raise CommandRefused(f"{run_id} has no report yet: it comes with the first result, or a failure.")
     path = output or Path(tempfile.mkdtemp(prefix="mlops-")) / f"{run_id}.html"
-    try:
-        s3.download_file(bucket, f"runs/{run_id}/report.html", str(path))
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
-            raise
-        raise CommandRefused(f"{run_id} has no report yet: it comes with the first result, or a failure.") from error
+    path.write_bytes(written)
     context.show([{"report": str(path)}], {"report": "Report"})
     if opens:
         webbrowser.open(path.resolve().as_uri())

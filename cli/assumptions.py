@@ -585,8 +585,8 @@ ROWS = (
         11,
         "Training applies the EXIF orientation of an image",
         "no",
-        "refuses images that need turning",
-        "refuses them all the same",
+        "gives the service an upright copy, which says nothing of turning",
+        "the copy is right with either answer",
         hand="train with turned images only, in a copy of this code that lets them pass, and compare with the same "
         "images turned in their pixels",
     ),
@@ -594,8 +594,8 @@ ROWS = (
         12,
         "CMYK is read correctly",
         "no",
-        "refuses CMYK",
-        "refuses it all the same",
+        "gives the service a copy in RGB",
+        "the copy is right with either answer",
         hand="as 11, with CMYK images and the same ones in RGB",
     ),
     _row(
@@ -674,7 +674,7 @@ ROWS = (
         22,
         "Geometry of an answer: ratios of the image as it is stored",
         "by silence",
-        "multiplies with the stored width and height; images turned by EXIF are refused",
+        "multiplies with the stored width and height; images turned by EXIF have upright copies",
         "the inference test of detection fails",
         hand="where the check cannot tell: do the blue boxes of `runs/<run_id>/development/gallery/` lie on the "
         "defects?",
@@ -928,6 +928,16 @@ ROWS = (
         "loops make log groups, alarms, queues, projects and buckets by names that stand in the template itself",
         "the deployment ends before anything is made, with the name that is not known",
         hand="`sam deploy --stack-name try --no-execute-changeset`",
+    ),
+    _row(
+        52,
+        "Lambda keeps the request id over the attempts of one asynchronous event",
+        "not in the guide about asynchronous calls; in what others wrote about it",
+        "an attempt with the id of an earlier one takes its work over at once, for that one is dead; what has another "
+        "id is taken for a second delivery, and leaves work that is under way alone",
+        "after a timeout nothing changes, for the time of the first attempt is over when the next one begins; after a "
+        "crash well before that, the next attempt leaves the work alone, and what is left undone has to be begun again",
+        hand="let a function run into its timeout, and compare `requestId` in the log lines of its attempts",
     ),
 )
 

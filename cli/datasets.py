@@ -53,22 +53,12 @@ def seen(stack: Stack, dataset: str) -> list[Seen]:
     found = []
     for task in TASKS:
         if run := newest.get(task):
-            truth, rows = (_artifact(stack, run.run_id, name) for name in ("ground_truth.json", "images.jsonl"))
+            truth, rows = (stack.artifact(run_key(run.run_id, name)) for name in ("ground_truth.json", "images.jsonl"))
             if truth and rows is not None:
-                found.append(Seen(task, json.loads(truth), tuple(map(image_of, parse_lines(rows)))))
+                found.append(Seen(task, json.loads(truth), tuple(map(image_of, parse_lines(rows.decode())))))
     if not found:
         raise CommandRefused(f"No run of {dataset} says what is in it. `mlops runs` lists the runs.")
     return found
-
-
-def _artifact(stack: Stack, run_id: str, name: str) -> str | None:
-    """An artifact of a run; None when it was not written (yet)."""
-    s3 = stack.clients("s3")
-    try:
-        found = s3.get_object(Bucket=stack.outputs["ArtifactsBucketName"], Key=run_key(run_id, name))
-    except s3.exceptions.NoSuchKey:
-        return None
-    return str(found["Body"].read().decode())
 
 
 def images_of(found: list[Seen]) -> dict[str, Image]:

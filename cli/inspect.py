@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from cli import serve
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.keys import KeyRefused, inspect_key, inspected_dataset, result_key
@@ -177,13 +175,8 @@ def _digest(path: Path) -> str:
 
 
 def _answer(stack: Stack, key: str) -> Answer | None:
-    try:
-        found = stack.clients("s3").get_object(Bucket=stack.outputs["ArtifactsBucketName"], Key=result_key(key))
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
-            raise
-        return None
-    return dict(json.loads(found["Body"].read()))
+    written = stack.artifact(result_key(key))
+    return dict(json.loads(written)) if written else None
 
 
 def row_of(answer: Answer) -> dict[str, Any]:

@@ -1,20 +1,17 @@
 """Reviews, drift and retraining of a deployed stack, as its operators see them."""
 
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
-
-from botocore.exceptions import ClientError
 
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.keys import drift_key
 from mlops.events import RetrainingRequested
 from mlops.reading import production
 from mlops.records import review_links, reviews
+from mlops.stack import new_token
 
-_TOKEN_BYTES = 32
 _ROW, _LABELS, _BARS = 34, 130, 420
 
 
@@ -38,7 +35,7 @@ def rates(stack: Stack, dataset: str) -> list[str]:
 def link(stack: Stack, dataset: str) -> str:
     """A new link to the reviews of a dataset. Raises CommandRefused."""
     _require(stack, dataset)
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    token = new_token()
     review_links.begin(dataset, token, int(stack.parameters.get("ApprovalDays", 7)), stack.table)
     return f"{stack.outputs['ReviewUrl']}?token={token}"
 
@@ -49,23 +46,16 @@ def retrain(stack: Stack, dataset: str) -> int:
     answered = sum(1 for _ in reviews.of_state(dataset, reviews.ANSWERED, table=stack.table))
     if not answered:
         raise CommandRefused(f"No answer about {dataset} waits to become data: `mlops review {dataset}` asks for some.")
-    answer = stack.clients("events").put_events(Entries=[RetrainingRequested(dataset).as_entry(stack.arn)])
-    if answer["FailedEntryCount"]:
-        raise CommandRefused(f"EventBridge refused the request: {answer['Entries'][0].get('ErrorMessage')}")
+    stack.put(RetrainingRequested(dataset))
     return answered
 
 
 def drift(stack: Stack, dataset: str) -> dict[str, Any]:
     """How the inspected pictures of a dataset compared with it last. Raises CommandRefused."""
-    where = {"Bucket": stack.outputs["ArtifactsBucketName"], "Key": drift_key(dataset)}
-    try:
-        body = stack.clients("s3").get_object(**where)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchKey":
-            raise
-        raise CommandRefused(f"Nothing of {dataset} was compared yet: every hour what was inspected is.") from error
-    found: dict[str, Any] = json.loads(body)
-    return found
+    written = stack.artifact(drift_key(dataset))
+    if written is None:
+        raise CommandRefused(f"Nothing of {dataset} was compared yet: every hour what was inspected is.")
+    return dict(json.loads(written))
 
 
 def plot(told: Mapping[str, Any]) -> str:

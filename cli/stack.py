@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Protocol
 
+from botocore.exceptions import ClientError
+
 from mlops import words
 from mlops.dataset.dataset_json import TASKS
-from mlops.events import ModelRollbackRequested
+from mlops.events import Event, ModelRollbackRequested
 from mlops.pictures.looking import MaskRules
 from mlops.records import activity, decisions, images, releases, runs
 from mlops.records.releases import Release
@@ -68,6 +70,22 @@ class Stack:
     def batches_seen(self, dataset: str) -> int:
         """How many batches of uploads of a dataset the stack has looked at."""
         return activity.of(dataset, self.table).generation
+
+    def artifact(self, key: str) -> bytes | None:
+        """An object of the artifacts bucket, None when it was not written (yet)."""
+        try:
+            found = self.clients("s3").get_object(Bucket=self.outputs["ArtifactsBucketName"], Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+                raise
+            return None
+        return bytes(found["Body"].read())
+
+    def put(self, event: Event) -> None:
+        """Put an event of this stack. Raises CommandRefused."""
+        answer = self.clients("events").put_events(Entries=[event.as_entry(self.arn)])
+        if answer["FailedEntryCount"]:
+            raise CommandRefused(f"EventBridge refused the request: {answer['Entries'][0].get('ErrorMessage')}")
 
     @property
     def arn(self) -> str:
@@ -135,9 +153,7 @@ class Stack:
         decision = decisions.new_rollback(ref)
         decisions.note(ref, decision, approver, comment, is_rollback=True, table=self.table)
         asked = ModelRollbackRequested(target, dataset, task, environment, decision)
-        answer = self.clients("events").put_events(Entries=[asked.as_entry(self.arn)])
-        if answer["FailedEntryCount"]:
-            raise CommandRefused(f"EventBridge refused the request: {answer['Entries'][0].get('ErrorMessage')}")
+        self.put(asked)
         return target
 
     def current(self, dataset: str, task: str, environment: str) -> Release | None:

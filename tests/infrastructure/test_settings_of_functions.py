@@ -64,13 +64,11 @@ def _variables() -> dict[str, set[str]]:
 
 
 def _read(body: ast.AST) -> set[str]:
-    """What is read as `here().name`, or as `setting("NAME")`."""
+    """What is read as `here().name`."""
     found: set[str] = set()
     for node in ast.walk(body):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Call) and _called(node.value) == "here":
             found |= _variables().get(node.attr, set())
-        elif isinstance(node, ast.Call) and _called(node) == "setting" and isinstance(node.args[0], ast.Constant):
-            found.add(str(node.args[0].value))
     return found
 
 

@@ -27,7 +27,8 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
-def _new_token() -> str:
+def new_token() -> str:
+    """What a link proves itself with."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
@@ -38,7 +39,7 @@ class Stack:
     variables: Mapping[str, str]
     clock: Clock = time
     new_id: Callable[[], str] = _new_id
-    new_token: Callable[[], str] = _new_token
+    new_token: Callable[[], str] = new_token
 
     @classmethod
     def from_env(cls) -> "Stack":
@@ -78,6 +79,20 @@ class Stack:
     def results_bucket(self, environment: str) -> str:
         """Where the results of a copy go: into a bucket of the environment's own account."""
         return str(self._json("BUCKETS").get(environment) or self.variables["ARTIFACTS_BUCKET"])
+
+    @property
+    def settle_seconds(self) -> int:
+        """A dataset has settled when nothing came for so long."""
+        return int(self.variables["SETTLE_SECONDS"])
+
+    @property
+    def mask_limits(self) -> tuple[int, int]:
+        """Regions of a mask with fewer pixels are specks, and those at most so many pixels apart are one."""
+        return int(self.variables["MINIMUM_DEFECT_PIXELS"]), int(self.variables["MERGE_DISTANCE"])
+
+    def trains(self, task: str) -> bool:
+        """Whether this stack trains models of a task."""
+        return self.variables["TASKS"] in ("both", task)
 
     @property
     def settle_queue(self) -> str:
@@ -154,6 +169,7 @@ class Stack:
 
     @property
     def review_url(self) -> str:
+        """Where links to the page of reviews lead, without their token."""
         return self.variables["REVIEW_URL"]
 
     @property
@@ -250,8 +266,3 @@ class Stack:
 def here() -> Stack:
     """The stack of the function that this is."""
     return Stack.from_env()
-
-
-def setting(name: str) -> str:
-    """A variable that has no property above yet."""
-    return here().variables[name]

@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from cli import __main__ as commands
 from cli import inspect
+from cli.stack import Stack
 from mlops.dataset.keys import result_key
 from mlops.records import servings
 from mlops.records.servings import READY, Serving
@@ -26,6 +27,8 @@ RELEASE = {"run_id": "run-1", "version_arn": ARN, "released_at": "2026-01-01T00:
 
 class Stacked:
     """A stack with a release, whose pictures are answered as soon as somebody waits for them."""
+
+    artifact = Stack.artifact
 
     def __init__(self) -> None:
         self.memory = MemoryTable()

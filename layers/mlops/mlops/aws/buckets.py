@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from mimetypes import MimeTypes
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,16 @@ _OVERTAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 _ABSENT = ("NoSuchKey", "NoSuchVersion", "NotFound", "404")
 # Refusals of the moment: by S3, by KMS behind it, or of credentials that are about to be renewed.
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "OperationAborted", "NoSuchBucket")
+
+# Those that Python knows, not those of the machine: the same everywhere.
+_KINDS = MimeTypes()
+_KINDS.add_type("application/jsonlines", ".jsonl")
+_KINDS.add_type("application/jsonlines", ".manifest")
+
+
+def _kind_of(key: str) -> str:
+    kind = _KINDS.guess_type(key)[0] or "application/octet-stream"
+    return f"{kind}; charset=utf-8" if kind == "text/html" else kind
 
 
 def _is_passing(error: ClientError) -> bool:
@@ -94,15 +105,15 @@ class Bucket:
         """The etag of an object that may not be readable, as a listing tells it; empty when there is none."""
         return dict(self.list(key)).get(key, "")
 
-    def write(self, key: str, content: str | bytes, content_type: str = "application/json") -> None:
-        """Write an object in place of any other of its key."""
+    def write(self, key: str, content: str | bytes) -> None:
+        """Write an object in place of any other of its key, which says of what kind it is."""
         body = content.encode() if isinstance(content, str) else content
-        clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
+        clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=_kind_of(key))
 
-    def write_over(self, key: str, content: bytes, etag: str, content_type: str = "application/jsonlines") -> bool:
+    def write_over(self, key: str, content: bytes, etag: str) -> bool:
         """Write an object in place of the one with this etag, or of none; False when it is another one by now."""
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        request = {"Bucket": self.name, "Key": key, "Body": content, "ContentType": content_type, **condition}
+        request = {"Bucket": self.name, "Key": key, "Body": content, "ContentType": _kind_of(key), **condition}
         try:
             clients.client("s3").put_object(**request)
         except ClientError as error:

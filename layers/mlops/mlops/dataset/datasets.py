@@ -24,7 +24,8 @@ class Dataset:
     """Everything that is known about a dataset at one moment.
 
     `refused` says why files cannot be used, by key; `problem` why nothing can be trained; `label_names` which label a
-    folder stands for where that is not its own name; `remarks` is what somebody who decides should know.
+    folder stands for where that is not its own name; `remarks` is what somebody who decides should know; `window`
+    (lowest and highest number) brought pictures of more than eight bits to eight, None where there are none.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Dataset:
     refused_masks: Mapping[str, str] = field(default_factory=dict)
     label_names: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    window: tuple[int, int] | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -115,7 +117,14 @@ def read(
         {row["sk"]: row["reason"] for row in masks if row["state"] == "REFUSED"},
         labels.renamed,
         tuple(remarks),
+        _window(images),
     )
+
+
+def _window(images: Iterable[Mapping[str, Any]]) -> tuple[int, int] | None:
+    """The one window that all pictures of more than eight bits of a settled dataset were prepared with."""
+    used = next((row["window"] for row in images if "window" in row), None)
+    return (int(used[0]), int(used[1])) if used else None
 
 
 def _refusal(row: Mapping[str, Any]) -> dict[str, Any]:

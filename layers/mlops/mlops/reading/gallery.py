@@ -23,7 +23,7 @@ def write(result: Mapping[str, Any]) -> None:
         data = _bytes_of(answer)
         # A picture that was deleted since costs the gallery one entry, not the test its result.
         if data is not None and (drawn := _drawn(answer, picture["caption"], data)):
-            buckets.artifacts_bucket().write(picture["key"], drawn, "image/jpeg")
+            buckets.artifacts_bucket().write(picture["key"], drawn)
 
 
 def _bytes_of(answer: Mapping[str, Any]) -> bytes | None:

@@ -28,7 +28,7 @@ def write_overlays(ref: StageRef, images: Sequence[Image]) -> dict[str, str]:
         tiles = [tile for image in own[:: -(-len(own) // _TILES)] if (tile := _tile(image))]
         if tiles:
             written[label] = run_key(ref.run_id, f"overlays/{label}.jpg")
-            buckets.artifacts_bucket().write(written[label], as_jpeg(sheet(tiles)), "image/jpeg")
+            buckets.artifacts_bucket().write(written[label], as_jpeg(sheet(tiles)))
     return written
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
+from mlops import stack
 from mlops.dataset.boxes import Box
 from mlops.judging.appearance import Statistics
 from mlops.judging.verdicts import Found
@@ -107,7 +108,7 @@ def of_day(dataset: str, day: str, since: str = "", table: Table = OWN) -> Itera
 
 
 def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.fromtimestamp(stack.here().clock.time(), UTC).isoformat(timespec="milliseconds")
 
 
 def _pk(dataset: str, digest: str) -> str:

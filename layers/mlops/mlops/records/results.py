@@ -1,10 +1,12 @@
 """The result of an inference test, which alone says that a version passed: an event that says so is not believed."""
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from mlops.aws import buckets
+from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
 from mlops.judging.operating_points import points_in
 from mlops.records import runs
@@ -25,6 +27,26 @@ def operating_points(run_id: str) -> dict[str, float]:
 def _points(run_id: str) -> tuple[tuple[str, float], ...]:
     text = buckets.artifacts_bucket().read_if_exists(run_key(run_id, "eval_metric.json"))
     return tuple(points_in(json.loads(text) if text else {}).items())
+
+
+def ground_truth(run_id: str) -> dict[str, Any]:
+    """What a run was made from; empty where that is gone."""
+    text = buckets.artifacts_bucket().read_if_exists(run_key(run_id, "ground_truth.json"))
+    return dict(json.loads(text)) if text else {}
+
+
+def window_of(run_ids: Mapping[str, str]) -> tuple[int, int] | None:
+    """The window that brought what these runs trained on from more bits to eight; None where they had no such picture.
+
+    `run_ids` are those of a dataset's released models by task. Both usually come from the same pictures; where they do
+    not, the classifier's count.
+    """
+    for task in TASKS:
+        known = ground_truth(run_ids[task]) if task in run_ids else {}
+        # Earlier releases of this stack wrote only the window that dataset.json names.
+        if window := known.get("window") or known.get("settings", {}).get("window"):
+            return int(window[0]), int(window[1])
+    return None
 
 
 def passed(run_id: str, environment: str) -> tuple[StageRef, dict[str, Any]]:

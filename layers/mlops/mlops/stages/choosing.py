@@ -6,19 +6,16 @@ from dataclasses import dataclass
 
 from mlops import stack
 from mlops.aws import buckets
-from mlops.dataset.dataset_json import SettingsInvalid, parse_settings
-from mlops.dataset.keys import inspected_dataset, looks_key, review_key, settings_key
+from mlops.dataset.keys import inspected_dataset, looks_key, review_key
 from mlops.events import PartInspected
 from mlops.judging import drift
 from mlops.judging.choosing import candidate, reasons_of
 from mlops.judging.drift import Reference
 from mlops.judging.verdicts import Found, Verdict
 from mlops.pictures.preparing import Window, prepare
-from mlops.records import inspections, reviews
+from mlops.records import inspections, results, reviews
 from mlops.records.inspections import Inspection
 from mlops.records.reviews import Review
-
-_KINDS = {"png": "image/png", "jpg": "image/jpeg"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def choose(inspected: PartInspected) -> Review | None:
         return None
     picture = review_key(inspection.dataset, inspection.digest, shown.extension)
     # The copy stays what was inspected, whatever the camera writes under its name next.
-    buckets.artifacts_bucket().write(picture, shown.data, _KINDS[shown.extension])
+    buckets.artifacts_bucket().write(picture, shown.data)
     review = Review(
         dataset=inspection.dataset,
         digest=inspection.digest,
@@ -97,7 +94,9 @@ def _shown(inspection: Inspection) -> _Shown | None:
     found = buckets.data_bucket().find(inspection.key)
     if found is None or hashlib.sha256(found).hexdigest() != inspection.digest:
         return None
-    prepared = prepare(found, window=_window_of(inspection.dataset))
+    prepared = prepare(found)
+    if prepared.bits > 8 and (window := results.window_of(inspection.run_ids)):
+        prepared = prepare(found, window=Window(*window))
     mapping = prepared.mapping
     boxes = [
         Found(one.label, one.confidence, mapping.box(one.box.left, one.box.top, one.box.width, one.box.height))
@@ -105,11 +104,3 @@ def _shown(inspection: Inspection) -> _Shown | None:
         if one.box
     ]
     return _Shown(prepared.data or found, prepared.extension, prepared.width, prepared.height, tuple(boxes))
-
-
-def _window_of(dataset: str) -> Window | None:
-    try:
-        window = parse_settings(buckets.data_bucket().find(settings_key(dataset))).window
-    except SettingsInvalid:
-        return None
-    return Window(*window) if window else None

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,8 +29,8 @@ class _State:
     """What is kept of a dataset between two looks: how the versions answered at first, and what was told when."""
 
     versions: tuple[str, ...] = ()
-    answers: Mapping[str, Reference] | None = None
-    told: Mapping[str, str] | None = None
+    answers: Mapping[str, Reference] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: str) -> "_State":
@@ -53,14 +53,14 @@ def look(dataset: str) -> tuple[Measured, ...]:
     references, usual = _looks(dataset)
     window = recent(dataset)
     state = _with_answers(_State.of(dataset), window)
-    measured = drift.compared({**references, **(state.answers or {})}, _values(window))
+    measured = drift.compared({**references, **state.answers}, _values(window))
     drifted = tuple(one for one in measured if one.has_drifted)
     if measured:
         telemetry.drifted(dataset, {one.name: one.psi for one in measured}, len(drifted))
     if not window:
         return ()
     at = _now().isoformat(timespec="seconds")
-    due = {name: when for name, when in (state.told or {}).items() if _now() - datetime.fromisoformat(when) < _AGAIN}
+    due = {name: when for name, when in state.told.items() if _now() - datetime.fromisoformat(when) < _AGAIN}
     new = [one.name for one in drifted if one.name not in due]
     told = {one.name: due.get(one.name, at) for one in drifted}
     far = sorted(window, key=lambda one: (-drift.distance(references, one.statistics), one.key))
@@ -72,7 +72,7 @@ def look(dataset: str) -> tuple[Measured, ...]:
         "usual": usual,
         "window": {"first": window[0].inspected_at, "last": window[-1].inspected_at, "pictures": len(window)},
         "versions": list(state.versions),
-        "answers": {name: one.as_dict() for name, one in (state.answers or {}).items()},
+        "answers": {name: one.as_dict() for name, one in state.answers.items()},
     }
     if new:
         # Written before the event, which says where to look, and noted as told after it.

@@ -29,8 +29,6 @@ from mlops.stage import StageRef
 from mlops.stages import ingest
 from mlops.words import counted, some
 
-# Value of the setting TASKS of a stack that trains whatever its datasets ask for.
-EVERY_TASK = "both"
 _RECHECK_SECONDS = 5
 _NAMED = 5
 # Attempts that only wait, all attempts, and how many objects one attempt looks at.
@@ -95,9 +93,9 @@ def _look_again(message: Mapping[str, Any], differing: Sequence[str], unread: Se
         )
     for key in (*unread, *(differing if attempt >= _PATIENCE else ()))[:_LOOKED_AT]:
         ingest.look_again(key)
-    delay = min(_RECHECK_SECONDS, int(stack.setting("SETTLE_SECONDS"))) if differing else 0
+    delay = min(_RECHECK_SECONDS, stack.here().settle_seconds) if differing else 0
     again = {**message, "attempt": attempt + 1, "differing": len(differing)}
-    messages.send_message(stack.setting("SETTLE_QUEUE_URL"), again, delay)
+    messages.send_message(stack.here().settle_queue, again, delay)
 
 
 def _prepared_otherwise(records: Mapping[str, Mapping[str, Any]], content: bytes | None) -> dict[str, tuple[int, int]]:
@@ -124,7 +122,7 @@ def _prepare_again(message: Mapping[str, Any], otherwise: Mapping[str, tuple[int
     for key, window in sorted(otherwise.items())[:_PREPARED_AT_ONCE]:
         ingest.look_again(key, window)
     again = {**message, "attempt": attempt + 1 if len(otherwise) >= before else attempt, "otherwise": len(otherwise)}
-    messages.send_message(stack.setting("SETTLE_QUEUE_URL"), again, 0)
+    messages.send_message(stack.here().settle_queue, again, 0)
 
 
 def _annotations(dataset: str, keys: Collection[str]) -> Annotations:
@@ -133,14 +131,14 @@ def _annotations(dataset: str, keys: Collection[str]) -> Annotations:
     if found is None:
         return Annotations()
     with closing(found["Body"]) as body:
-        return datasets.read_annotations(dataset, body.iter_chunks(_CHUNK), stack.setting("DATA_BUCKET"), keys)
+        return datasets.read_annotations(dataset, body.iter_chunks(_CHUNK), stack.here().data_bucket, keys)
 
 
 def start_runs(dataset: Dataset) -> None:
     """Start a run for every task; what prevents one does not hold up the others."""
     faults = []
     for task in dataset.tasks:
-        if stack.setting("TASKS") not in (EVERY_TASK, task):
+        if not stack.here().trains(task):
             logger.info("this stack does not train it", dataset=dataset.name, task=task)
             continue
         try:
@@ -244,15 +242,15 @@ def _reasons(task: str, dataset: Dataset, selection: Selection) -> list[str]:
 
 
 def _write_manifests(ref: StageRef, images: Sequence[Image], sides: Mapping[str, str]) -> None:
-    store, bucket = buckets.artifacts_bucket(), stack.setting("DATA_BUCKET")
+    store, bucket = buckets.artifacts_bucket(), stack.here().data_bucket
     for side in SPLITS:
         # The service ignores images without boxes, in training and in testing; the inference test asks about them.
         clean_too = ref.task == "classification" or side == "holdout"
         listed = [image for image in images if sides[image.key] == side and (clean_too or image.boxes)]
         manifest = manifest_of(ref.task, listed, bucket)
-        store.write(run_key(ref.run_id, f"manifests/{side}.manifest"), manifest, "application/jsonlines")
+        store.write(run_key(ref.run_id, f"manifests/{side}.manifest"), manifest)
     lines = (json.dumps(image.as_row(sides[image.key]), ensure_ascii=False) for image in images)
-    store.write(run_key(ref.run_id, "images.jsonl"), "".join(f"{line}\n" for line in lines), "application/jsonlines")
+    store.write(run_key(ref.run_id, "images.jsonl"), "".join(f"{line}\n" for line in lines))
 
 
 def _remarks_on_sides(images: Sequence[Image], sides: Mapping[str, str]) -> list[str]:
@@ -275,6 +273,7 @@ def _account(ref: StageRef, dataset: Dataset, selection: Selection, sides: Mappi
         "label_names": dict(dataset.label_names),
         "remarks": [*dataset.remarks, *_remarks_on_sides(images, sides), *alike.remarks],
         "look_alikes": alike.as_dict(),
+        "window": dataset.window,
         "prepared": dict(Counter(done for image in images for done in image.done)),
         "labels": labels,
         "counts": {side: {label: counts[side, label] for label in labels} for side in SPLITS},

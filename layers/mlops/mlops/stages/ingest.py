@@ -70,7 +70,7 @@ def announce(arrivals: Iterable[Arrival | None]) -> None:
         latest[dataset] = max(latest.get(dataset, ""), arrival.at)
         if arrival.upload.kind == "settings":
             activity.note_complete(dataset, arrival.at)
-    quiet = int(stack.setting("SETTLE_SECONDS"))
+    quiet = stack.here().settle_seconds
     for dataset, at in latest.items():
         is_complete = at <= activity.of(dataset).complete_at
         activity.ask_whether_settled(dataset, min(quiet, COMPLETE_SECONDS) if is_complete else quiet)
@@ -122,19 +122,18 @@ def _facts(
     if size > MOST_BYTES_OF_A_FILE:
         return {**facts, "state": "REFUSED", "reason": f"has {size} bytes; at most {MOST_BYTES_OF_A_FILE} are read"}
     facts["version_id"] = str(found.get("VersionId") or "")
-    rules = MaskRules(int(stack.setting("MINIMUM_DEFECT_PIXELS")), int(stack.setting("MERGE_DISTANCE")))
+    rules = MaskRules(*stack.here().mask_limits)
     data = found["Body"].read()
     seen = look(upload, data, rules, window)
-    if "bits" in seen.facts and window is None and (window := window_of(upload.dataset)):
+    if "bits" in seen.facts and window is None and (window := _window_of(upload.dataset)):
         seen = look(upload, data, rules, window)
     # Before the record that names it: a record must not point to what is not there.
     if seen.copy:
-        kind = {"PNG": "image/png", "JPEG": "image/jpeg"}[seen.facts["format"]]
-        buckets.data_bucket().write(seen.facts["picture"], seen.copy, kind)
+        buckets.data_bucket().write(seen.facts["picture"], seen.copy)
     return facts | seen.facts
 
 
-def window_of(dataset: str) -> tuple[int, int] | None:
+def _window_of(dataset: str) -> tuple[int, int] | None:
     """The window that dataset.json names; what is wrong with it is told when the dataset settles."""
     try:
         return parse_settings(buckets.data_bucket().find(settings_key(dataset))).window

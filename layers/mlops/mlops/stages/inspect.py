@@ -32,7 +32,6 @@ from mlops.records import arrivals, inspections, kept_models, releases, results,
 from mlops.records.arrivals import Arrival
 from mlops.records.inspections import Inspection
 from mlops.records.releases import Release
-from mlops.stages import ingest
 from mlops.words import quoted
 
 
@@ -107,7 +106,7 @@ def _answered(arrival: Arrival) -> tuple[Inspection, _Picture | None]:
     if known and known.announced and not known.refused:
         return known, None
     released = releases.in_production(arrival.dataset)
-    picture = _prepared(arrival, data, digest)
+    picture = _prepared(data, digest, released)
     if known and not known.refused:
         return known, picture
     if not released:
@@ -135,10 +134,12 @@ def _read(arrival: Arrival) -> bytes:
         return bytes(body.read())
 
 
-def _prepared(arrival: Arrival, data: bytes, digest: str) -> _Picture:
+def _prepared(data: bytes, digest: str, released: Mapping[str, Release]) -> _Picture:
+    """A new picture as the pictures were prepared that the released models learned from. Raises _Refused."""
     try:
         prepared = prepare(data, most_bytes=MOST_BYTES_IN_A_CALL)
-        if prepared.bits > 8 and (window := ingest.window_of(arrival.dataset)):
+        runs = {task: release.run_id for task, release in released.items()}
+        if prepared.bits > 8 and (window := results.window_of(runs)):
             prepared = prepare(data, window=Window(*window), most_bytes=MOST_BYTES_IN_A_CALL)
         shown = prepared.data or data
         return _Picture(data, digest, prepared, shown, open_picture(shown))
@@ -236,7 +237,7 @@ def _announce(inspection: Inspection, picture: _Picture | None) -> None:
     document = inspection.as_document()
     if picture and not inspection.refused:
         document["picture"] = result_key(inspection.key, ".jpg")
-        artifacts.write(document["picture"], _drawn(inspection, picture), "image/jpeg")
+        artifacts.write(document["picture"], _drawn(inspection, picture))
     artifacts.write_json(key, document)
     labels = tuple(sorted({found.label for found in (*inspection.labels, *inspection.boxes)}))
     arns = tuple(inspection.version_arns.values())

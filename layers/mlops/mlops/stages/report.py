@@ -23,7 +23,7 @@ def write(run_id: str) -> None:
     """
     while True:
         stages = runs.stages_of(run_id)
-        buckets.artifacts_bucket().write(run_key(run_id, FILE), _page(run_id, stages), "text/html; charset=utf-8")
+        buckets.artifacts_bucket().write(run_key(run_id, FILE), _page(run_id, stages))
         if runs.stages_of(run_id) == stages:
             return
 

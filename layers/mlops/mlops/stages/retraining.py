@@ -23,7 +23,6 @@ from mlops.dataset.keys import (
     annotations_key,
     dataset_prefix,
     parse_upload,
-    run_key,
     settings_key,
     sides_key,
 )
@@ -31,12 +30,11 @@ from mlops.dataset.reviewed import Answered, Filed
 from mlops.events import DriftFound, Event, RetrainingRequested, ReviewAnswered
 from mlops.judging.choosing import WHY
 from mlops.reading import mails, production
-from mlops.records import activity, review_links, reviews
+from mlops.records import activity, results, review_links, reviews
 from mlops.records.reviews import ANSWERED, CLOSED, WAITING, Review
 from mlops.stages import approval
 
 _PATIENCE = 10
-_KINDS = {"png": "image/png", "jpg": "image/jpeg"}
 
 logger = Logger(child=True)
 
@@ -132,7 +130,7 @@ def file_answers(dataset: str) -> list[str]:
         raise TimeoutError(f"{annotations_key(dataset)} is written by others all the time")
     if changed != manifest or answered:
         # Before the answers are closed: who dies in between does all this again.
-        activity.ask_whether_settled(dataset, int(stack.setting("SETTLE_SECONDS")))
+        activity.ask_whether_settled(dataset, stack.here().settle_seconds)
     for review in answered:
         reviews.note_filed(review)
     return sorted(reference for reference, line in lines.items() if line is not None)
@@ -197,7 +195,7 @@ def _copy(review: Review, key: str, extension: str) -> bool:
     if data is None:
         logger.warning("left out: its picture is gone", dataset=review.dataset, key=review.picture)
         return False
-    buckets.data_bucket().write(key, data, _KINDS[extension])
+    buckets.data_bucket().write(key, data)
     return True
 
 
@@ -209,8 +207,7 @@ def _place(dataset: str, manifest: bytes, answered: Iterable[Review]) -> _Place:
     groups = _groups(dataset, settings, manifest) if settings.groups else {}
     trained: set[str] = set()
     for run_id in {run_id for review in answered for run_id in review.run_ids.values()}:
-        text = buckets.artifacts_bucket().read_if_exists(run_key(run_id, "ground_truth.json"))
-        counts = json.loads(text).get("counts", {}).get("train", {}) if text else {}
+        counts = results.ground_truth(run_id).get("counts", {}).get("train", {})
         trained |= {label for label, count in counts.items() if count}
     return _Place(settings, groups, frozenset(trained))
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlops import stack, words
-from mlops.aws import buckets, messages
+from mlops.aws import messages
 from mlops.dataset.boxes import Box, LabeledBox
-from mlops.dataset.keys import run_key
 from mlops.dataset.labels import NORMAL, as_written, likeness, means_no_defect
 from mlops.dataset.limits import MAX_BOXES, MAX_LABEL_NAME
 from mlops.events import ReviewAnswered
 from mlops.judging.verdicts import OK
-from mlops.records import review_links, reviews
+from mlops.records import results, review_links, reviews
 from mlops.records.review_links import Link
 from mlops.records.reviews import Answer, Review
 
@@ -149,8 +148,7 @@ def labels_of(review: Review) -> list[str]:
     """What a person may choose: the labels that the models know, and those that they gave; `normal` has its own."""
     known = {one.label for one in (*review.labels, *review.boxes)}
     for run_id in review.run_ids.values():
-        text = buckets.artifacts_bucket().read_if_exists(run_key(run_id, "ground_truth.json"))
-        known |= set(json.loads(text).get("labels", ())) if text else set()
+        known |= set(results.ground_truth(run_id).get("labels", ()))
     return sorted(known - {NORMAL}, key=likeness)
 
 

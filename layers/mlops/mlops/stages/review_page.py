@@ -1,35 +1,19 @@
 """The page of reviews behind its link: GET shows how many wait, POST answers and shows the next picture."""
 
-import base64
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
-from urllib.parse import parse_qs
 
 from mlops.aws import buckets
 from mlops.judging.choosing import WHY
-from mlops.reading import production
-from mlops.reading.rendering import render
+from mlops.reading import pages, production
 from mlops.records.reviews import Review
 from mlops.stages import approval, review
 from mlops.stages.review import AnswerRefused, Form, Turn
 
-_HEADERS = {
-    "Content-Type": "text/html; charset=utf-8",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Strict-Transport-Security": "max-age=31536000",
-}
-_POLICY = (
-    "default-src 'none'; script-src 'self'; img-src {pictures} data:; style-src 'unsafe-inline'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
 SCRIPT = "/review.js"
 _SECONDS = 900
-_MOST_FIELDS = 200
 
 
 def respond(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,12 +77,7 @@ def _shown(turn: Turn, shown: Review) -> dict[str, Any]:
 
 
 def _form(event: Mapping[str, Any]) -> Form:
-    body = event.get("body") or ""
-    text = base64.b64decode(body).decode("utf-8", "replace") if event.get("isBase64Encoded") else body
-    try:
-        fields = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        fields = {}
+    fields = pages.fields_of(event)
     plain = {name: fields.get(name, [""])[0] for name in ("token", "answer", "reviewer", "session", "review")}
     return Form(
         **plain,
@@ -110,13 +89,12 @@ def _form(event: Mapping[str, Any]) -> Form:
     )
 
 
+def _page(status: int, template: str, **values: Any) -> dict[str, Any]:
+    return pages.page(status, template, has_script=True, **values)
+
+
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-
-
-def _page(status: int, template: str, **values: Any) -> dict[str, Any]:
-    headers = {**_HEADERS, "Content-Security-Policy": _POLICY.format(pictures=buckets.artifacts_bucket().origin)}
-    return {"statusCode": status, "headers": headers, "body": render(template, **values)}
 
 
 @cache
@@ -126,5 +104,5 @@ def _text_of_script() -> str:
 
 def _script() -> dict[str, Any]:
     # The same for everybody; it is asked for anew after an update of the stack.
-    headers = {**_HEADERS, "Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "max-age=600"}
+    headers = {**pages.HEADERS, "Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "max-age=600"}
     return {"statusCode": 200, "headers": headers, "body": _text_of_script()}

@@ -142,7 +142,7 @@ def _look(serving: Serving) -> tuple[Serving | None, int]:
 
 def _seconds_left(since: str) -> int:
     """How long the picture that came then may still wait."""
-    waited = (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
+    waited = stack.here().clock.time() - datetime.fromisoformat(since).timestamp()
     return int(60 * stack.here().most_wait_minutes - waited)
 
 
@@ -345,5 +345,5 @@ def _write_days(dataset: str) -> None:
         ]
         if lines:
             content = "".join(f"{line}\n" for line in lines)
-            buckets.artifacts_bucket().write(day_key(dataset, name), content, "application/x-ndjson")
+            buckets.artifacts_bucket().write(day_key(dataset, name), content)
     servings.note_written(dataset, at)

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -110,6 +111,20 @@ def test_boxes_are_those_of_the_picture_as_it_is_shown(world: World) -> None:
 
     assert review and (review.width, review.height) == (80, 100)
     assert review.boxes[0].box == Box(80 - 2 - 40, 1, 40, 30)
+
+
+def test_a_deep_picture_is_shown_as_the_models_saw_it(world: World) -> None:
+    truth = json.dumps({"window": [0, 4095]}).encode()
+    world.s3.put_object(Bucket="artifacts", Key="runs/parts-1/ground_truth.json", Body=truth)
+    data = io.BytesIO()
+    Image.fromarray(np.full((72, 80), 1000, np.uint16)).save(data, "PNG")
+    event = inspected(world, data.getvalue(), "inspect/parts/deep.png", run_ids={"classification": "parts-1"})
+    review = choosing.choose(event)
+
+    assert review
+    shown = world.s3.get_object(Bucket="artifacts", Key=review.picture)
+    assert shown["ContentType"] == "image/png"
+    assert Image.open(io.BytesIO(shown["Body"].read())).getextrema() == (62, 62)
 
 
 def test_a_day_has_so_many_reviews(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,6 +239,7 @@ def test_one_window_serves_all_deep_pictures_of_a_dataset(uploads: Uploads) -> N
     assert run["images"] == 12
     assert [done for done in run["prepared"] if "1023" in done] == []
     assert sum(count for done, count in run["prepared"].items() if "0 to 4095" in done) == 12
+    assert run["window"] == [0, 4095]
 
 
 def test_the_window_of_dataset_json_counts_whenever_it_comes(uploads: Uploads) -> None:
@@ -248,7 +249,17 @@ def test_the_window_of_dataset_json_counts_whenever_it_comes(uploads: Uploads) -
     uploads.put("dataset.json", b'{"window": [100, 2000]}')
     uploads.settle()
 
-    assert sum(count for done, count in uploads.runs()[0]["prepared"].items() if "100 to 2000" in done) == 12
+    (run,) = uploads.runs()
+    assert sum(count for done, count in run["prepared"].items() if "100 to 2000" in done) == 12
+    assert run["window"] == [100, 2000]
+
+
+def test_a_run_of_usual_pictures_tells_no_window(uploads: Uploads) -> None:
+    uploads.put("dataset.json", b'{"window": [100, 2000]}')
+    uploads.usual(count=8)
+    uploads.settle()
+
+    assert uploads.runs()[0]["window"] is None
 
 
 def test_look_alikes_on_different_sides_and_with_different_labels_are_named(uploads: Uploads) -> None:

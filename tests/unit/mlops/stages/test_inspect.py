@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -115,6 +116,35 @@ def test_a_picture_is_judged_by_a_version_that_runs_only_meanwhile(released: Wor
         }
     ]
     check(released, ["a b.png"])
+
+
+def deep(largest: int) -> bytes:
+    """A picture of 16 bits a pixel that uses the numbers up to `largest`."""
+    file = io.BytesIO()
+    Image.fromarray(np.linspace(0, largest, 80 * 72).astype(np.uint16).reshape(72, 80)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "brightness"),
+    [
+        ({"window": [0, 4095]}, 1000 / 4095 * 255 / 2),
+        ({"settings": {"window": [0, 2000]}}, 1000 / 2000 * 255 / 2),
+        ({"window": None, "settings": {}}, 1000 / 1023 * 255 / 2),
+    ],
+    ids=["of the run", "of a run that noted only its settings", "none"],
+)
+def test_a_deep_picture_is_as_bright_as_those_that_the_released_model_learned_from(
+    released: World, trained_on: dict[str, Any], brightness: float
+) -> None:
+    truth = json.dumps(trained_on).encode()
+    released.s3.put_object(Bucket="artifacts", Key=f"runs/{RUN}/ground_truth.json", Body=truth)
+    # Whatever the dataset says by now, the model was trained before.
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b'{"window": [0, 65535]}')
+    drop(released, "1.png", deep(1000))
+    released.run(HANDLERS)
+
+    assert result(released, "1.png")["statistics"]["brightness"] == pytest.approx(brightness, abs=1)
 
 
 def test_answers_count_from_the_points_that_were_published_with_the_release(world: World) -> None:
@@ -355,8 +385,8 @@ def test_a_round_that_was_lost_is_gone_on_with(released: World, monkeypatch: pyt
     servings.write(Serving(DATASET, hop=3))
     assert serve.tick() == []
 
-    set_clock(monkeypatch, time=lambda: datetime.now(UTC).timestamp() + 1000)
     arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/1.png", inspections.now(), "v"))
+    set_clock(monkeypatch, time=lambda: datetime.now(UTC).timestamp() + 1000)
     told: list[float] = []
     monkeypatch.setattr("mlops.aws.telemetry.oldest_picture", told.append)
     assert serve.tick() == [DATASET]
