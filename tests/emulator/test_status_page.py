@@ -1,11 +1,14 @@
 """The page for people of the local service."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from local.rekognition.api.status_page import duration, mood
+from local.looks import template
+from local.rekognition.api.status_page import PAGE, duration, mood
+from local.rekognition.state.records import VersionStatus
 from tests.e2e.browser import faults, look
 from tests.emulator.clients import new_project
 from tests.emulator.processes import RunningService
@@ -29,6 +32,34 @@ def test_the_page_fits_every_width_in_either_theme(service: RunningService, reko
     new_project(rekognition, f"long-{'n' * 80}")
     # It looks again by itself, without a script: that is meant.
     seen = look(service.url, widths=(390, 820, 1280))
+
+    assert faults(seen, borne={"meta-refresh"}) == []
+
+
+def test_the_longest_words_that_a_model_can_have_fit_too(tmp_path: Path) -> None:
+    version = {
+        "name": "v" * 100,
+        "copied_from": f"{'n' * 100}/version/{'v' * 100}",
+        "message": "m" * 300,
+        "since": "23 h 59 min",
+        "kind": "classification",
+        "f1": "0.975",
+        "trained_in": "59 min 59 s",
+        "units": 10,
+    }
+    versions = [{**version, "status": status, "mood": mood(status)} for status in VersionStatus]
+    project = {
+        "name": "line",
+        "account": "0" * 12,
+        "region": "eu-west-1",
+        "deleting": True,
+        "datasets": [],
+        "versions": versions,
+    }
+    page = tmp_path / "status.html"
+    page.write_text(template(PAGE).render(projects=[project], training=1, running=1, now="2026-01-01 00:00:00"))
+    # 60rem is where lists become tables.
+    seen = look(page.as_uri(), widths=(320, 820, 960, 961, 1280))
 
     assert faults(seen, borne={"meta-refresh"}) == []
 

@@ -12,14 +12,14 @@ from local.rekognition.operations.service import Service
 from local.rekognition.state.records import DatasetRecord, Project, ProjectStatus, ProjectVersion, VersionStatus
 from local.rekognition.use_case import UseCase
 
-_PAGE = Path(__file__).with_name("templates") / "status.html"
+PAGE = Path(__file__).with_name("templates") / "status.html"
 _KINDS = {UseCase.IMAGE_LEVEL_LABELS: "classification", UseCase.OBJECT_LOCALIZATION: "detection"}
 
 
 def render_status(service: Service) -> str:
     """Write the page; every account and region is on it, the newest project first."""
     versions = service.store.everywhere(ProjectVersion)
-    return template(_PAGE).render(
+    return template(PAGE).render(
         projects=[_project(service, project, versions) for project in service.store.everywhere(Project)],
         training=sum(version.status is VersionStatus.TRAINING_IN_PROGRESS for version in versions),
         running=sum(version.status is VersionStatus.RUNNING for version in versions),
