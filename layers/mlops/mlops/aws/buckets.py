@@ -1,7 +1,9 @@
 """Objects in S3 as text, JSON and bytes."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from itertools import chain
 from mimetypes import MimeTypes
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +28,9 @@ _ABSENT = ("NoSuchKey", "NoSuchVersion", "NotFound", "404")
 # Refusals of the moment: by S3, by KMS behind it, or of credentials that are about to be renewed.
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "OperationAborted", "NoSuchBucket")
 
+# What is read or sent at once. S3 takes 10 000 parts, of 5 MB at least, in an upload.
+_CHUNK, _PART = 1 << 20, 8 << 20
+
 # Those that Python knows, not those of the machine: the same everywhere.
 _KINDS = MimeTypes()
 _KINDS.add_type("application/jsonlines", ".jsonl")
@@ -41,6 +46,18 @@ def _is_passing(error: ClientError) -> bool:
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     code = code_of(error)
     return not 400 <= status < 500 or status == 429 or code in _PASSING or "Throttl" in code
+
+
+def _parts(lines: Iterable[str]) -> Iterator[bytes]:
+    part = bytearray()
+    for line in lines:
+        part += line.encode()
+        part += b"\n"
+        if len(part) >= _PART:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)
 
 
 class Bucket:
@@ -60,6 +77,16 @@ class Bucket:
     def read_json(self, key: str) -> Any:
         """The JSON document in an object. Raises ClientError when there is none."""
         return json.loads(self.read(key))
+
+    def lines(self, key: str) -> Iterator[str]:
+        """The lines of an object in UTF-8 as they come, which only line feeds divide. Raises ClientError."""
+        rest = b""
+        with closing(clients.client("s3").get_object(Bucket=self.name, Key=key)["Body"]) as body:
+            for chunk in body.iter_chunks(_CHUNK):
+                *ended, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode() for line in ended)
+        if rest:
+            yield rest.decode()
 
     def read_if_exists(self, key: str) -> str | None:
         """The text of an object in UTF-8, None when there is none."""
@@ -110,6 +137,29 @@ class Bucket:
         body = content.encode() if isinstance(content, str) else content
         clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=_kind_of(key))
 
+    def write_lines(self, key: str, lines: Iterable[str]) -> None:
+        """Write lines as they come, a line feed after each, in place of any other object of this key.
+
+        What is longer than a part is sent in parts; it appears as a whole, or not at all.
+        """
+        parts = _parts(lines)
+        first, second = next(parts, b""), next(parts, None)
+        if second is None:
+            self.write(key, first)
+            return
+        s3, place = clients.client("s3"), {"Bucket": self.name, "Key": key}
+        place["UploadId"] = s3.create_multipart_upload(**place, ContentType=_kind_of(key))["UploadId"]
+        try:
+            sent = []
+            for number, part in enumerate(chain((first, second), parts), start=1):
+                answer = s3.upload_part(**place, PartNumber=number, Body=part)
+                sent.append({"PartNumber": number, "ETag": answer["ETag"]})
+            s3.complete_multipart_upload(**place, MultipartUpload={"Parts": sent})
+        except BaseException:
+            # What is left when this fails, too, goes by the bucket's rule about incomplete uploads.
+            s3.abort_multipart_upload(**place)
+            raise
+
     def write_over(self, key: str, content: bytes, etag: str) -> bool:
         """Write an object in place of the one with this etag, or of none; False when it is another one by now."""
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
@@ -126,9 +176,10 @@ class Bucket:
         """Write a document so that the same one has the same bytes."""
         self.write(key, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
-    def entries(self, prefix: str) -> Iterator[Mapping[str, Any]]:
-        """Every object below a prefix, as ListObjectsV2 tells of it."""
-        for page in clients.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+    def entries(self, prefix: str, after: str = "") -> Iterator[Mapping[str, Any]]:
+        """Every object below a prefix, as ListObjectsV2 tells of it, in the order of their keys; behind `after`."""
+        request = {"Bucket": self.name, "Prefix": prefix, **({"StartAfter": after} if after else {})}
+        for page in clients.client("s3").get_paginator("list_objects_v2").paginate(**request):
             yield from page.get("Contents", ())
 
     def list(self, prefix: str) -> Iterator[tuple[str, str]]:

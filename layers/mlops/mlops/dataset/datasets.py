@@ -2,8 +2,9 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import Any
 
 from mlops.dataset import annotation_manifest
@@ -74,9 +75,85 @@ def read_annotations(name: str, chunks: Iterable[bytes], bucket: str, keys: Coll
     return Annotations(lines, refused)
 
 
+# What is read of a record here.
+FACTS = (
+    *("kind", "folder", "reason", "etag", "digest", "uploaded_at", "version_id", "width", "height", "size", "format"),
+    *("picture", "stored", "done", "window", "looks", "thumbnail", "boxes", "specks", "remarks"),
+)
+
+
+@dataclass
+class Recorded:
+    """What is kept of the records of a dataset, as they come one by one: a few hundred bytes of each.
+
+    `images` are the accepted ones, without labels yet; those of `unlabelled` have no folder that names one.
+    """
+
+    images: list[Image] = field(default_factory=list)
+    unlabelled: set[str] = field(default_factory=set)
+    refused_images: dict[str, str] = field(default_factory=dict)
+    masks: list[MaskRecord] = field(default_factory=list)
+    refused_masks: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+    window: tuple[int, int] | None = None
+    _remarks: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, records: Iterable[Mapping[str, Any]]) -> "Recorded":
+        """Everything that a run needs of these records."""
+        found = cls()
+        for row in records:
+            found.take(row)
+        return found
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        """Keep what is needed of a record."""
+        key, kind, state, reason = row["sk"], row["kind"], row["state"], row.get("reason", "")
+        # What was accepted before the layout knew better is judged by what it is now.
+        try:
+            if not parse_upload(key).label:
+                self.unlabelled.add(key)
+        except KeyRefused as refusal:
+            kind, state, reason = refusal.kind, "REFUSED", str(refusal)
+            self.unlabelled.add(key)
+        if kind == "mask":
+            for remark in row.get("remarks", ()):
+                self._remarks[remark].append(key)
+            if state == "ACCEPTED":
+                self.masks.append(_mask(row))
+            else:
+                self.refused_masks[key] = reason
+        elif kind == "image" and state == "ACCEPTED":
+            self.images.append(_image(row))
+            if self.window is None and "window" in row:
+                # One window serves all pictures of more than eight bits of a settled dataset.
+                self.window = (int(row["window"][0]), int(row["window"][1]))
+        elif kind == "image":
+            self.refused_images[key] = reason
+        else:
+            self.others[key] = reason if state == "REFUSED" else ""
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys of all records."""
+        masks = (mask.key for mask in self.masks)
+        return {*(i.key for i in self.images), *self.refused_images, *masks, *self.refused_masks, *self.others}
+
+    def names(self, annotations: Annotations) -> set[str]:
+        """Labels as they are written: by folders, and by lines."""
+        lines = annotations.lines
+        names = {folder_of(key) for key in self.keys if key not in self.unlabelled and key not in lines}
+        return names | {name for line in lines.values() for name in (*line.labels, *(box.label for box in line.boxes))}
+
+    def remarks(self) -> Iterator[str]:
+        """What is to be said of the masks."""
+        for remark, keys in sorted(self._remarks.items()):
+            yield f"{some(keys)}: {remark}"
+
+
 def read(
     name: str,
-    records: Sequence[Mapping[str, Any]],
+    recorded: Recorded,
     content: bytes | None,
     annotations: Annotations = Annotations(),
 ) -> Dataset:
@@ -86,25 +163,22 @@ def read(
         settings = parse_settings(content)
     except SettingsInvalid as error:
         problem = str(error)
-    # What was accepted before the layout knew better is judged by what it is now.
-    records = [{**row, **_refusal(row)} for row in records]
-    labels = _Labels(_names(records, annotations), settings)
-    images = [row for row in records if row["kind"] == "image"]
-    masks = [row for row in records if row["kind"] == "mask"]
-    refused = {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED" and row["kind"] != "mask"}
+    labels = _Labels(recorded.names(annotations), settings)
+    refused = recorded.refused_images | {key: reason for key, reason in recorded.others.items() if reason}
     # A mask beside its picture would teach the classifier what masks look like.
-    among = masks_among(row["sk"] for row in images if row["sk"] not in annotations.lines)
+    images = (*(image.key for image in recorded.images), *recorded.refused_images)
+    among = masks_among(key for key in images if key not in annotations.lines)
     refused |= among | dict(annotations.refused)
     accepted = []
-    for row in images:
-        if row["sk"] not in refused:
+    for image in recorded.images:
+        if image.key not in refused:
             try:
-                accepted.append(_image(row, labels, annotations.lines.get(row["sk"]), settings))
+                accepted.append(_labelled(image, recorded, labels, annotations.lines.get(image.key), settings))
             except _Unusable as why:
-                refused[row["sk"]] = str(why)
+                refused[image.key] = str(why)
     # After the labels are known: copies under two labels contradict each other, copies under one do not.
     refused |= find_duplicates(accepted)
-    remarks = [*labels.remarks(), *_remarks_on_masks(masks), *_remarks_on_lines(annotations)]
+    remarks = [*labels.remarks(), *recorded.remarks(), *_remarks_on_lines(annotations)]
     if among:
         remarks.append(f"{counted(len(among), 'picture')} seem to be masks, and are not trained on: {some(among)}")
     return Dataset(
@@ -113,32 +187,12 @@ def read(
         refused,
         settings,
         problem or labels.question(),
-        tuple(_mask(row, labels) for row in masks if row["state"] == "ACCEPTED"),
-        {row["sk"]: row["reason"] for row in masks if row["state"] == "REFUSED"},
+        tuple(replace(mask, label=labels.of(mask.label)) for mask in recorded.masks),
+        recorded.refused_masks,
         labels.renamed,
         tuple(remarks),
-        _window(images),
+        recorded.window,
     )
-
-
-def _window(images: Iterable[Mapping[str, Any]]) -> tuple[int, int] | None:
-    """The one window that all pictures of more than eight bits of a settled dataset were prepared with."""
-    used = next((row["window"] for row in images if "window" in row), None)
-    return (int(used[0]), int(used[1])) if used else None
-
-
-def _refusal(row: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return {"has_label": bool(parse_upload(row["sk"]).label)}
-    except KeyRefused as refusal:
-        return {"state": "REFUSED", "reason": str(refusal), "kind": refusal.kind, "has_label": False}
-
-
-def _names(records: Iterable[Mapping[str, Any]], annotations: Annotations) -> set[str]:
-    """Labels as they are written: by folders, and by lines."""
-    lines = annotations.lines
-    names = {folder_of(row["sk"]) for row in records if row["has_label"] and row["sk"] not in lines}
-    return names | {name for line in lines.values() for name in (*line.labels, *(box.label for box in line.boxes))}
 
 
 class _Labels:
@@ -148,6 +202,11 @@ class _Labels:
         self._normal = settings.normal
         names = unified(map(label_of, written), settings.normal or ())
         self._labels = {name: names[label_of(name)] for name in sorted(written)}
+        self._alone = {name: (label,) for name, label in self._labels.items()}
+
+    def only(self, name: str) -> tuple[str, ...]:
+        """The label of a folder as that of a picture which has no other."""
+        return self._alone[name]
 
     def of(self, name: str) -> str:
         """The label of a folder or of a line's label."""
@@ -192,15 +251,6 @@ class _Labels:
                 yield f'{label!r} is trained as a defect. If it means "no defect", name it in dataset.json under normal'
 
 
-def _remarks_on_masks(masks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    said = defaultdict(list)
-    for row in masks:
-        for remark in row.get("remarks", ()):
-            said[remark].append(row["sk"])
-    for remark, keys in sorted(said.items()):
-        yield f"{some(keys)}: {remark}"
-
-
 def _remarks_on_lines(annotations: Annotations) -> Iterator[str]:
     said = defaultdict(list)
     for line in annotations.lines.values():
@@ -217,21 +267,28 @@ class _Unusable(Exception):  # noqa: N818  - a refusal is a result that is recor
     """Why an image cannot be used."""
 
 
-def _image(row: Mapping[str, Any], labels: _Labels, line: Line | None, settings: DatasetSettings) -> Image:
-    key = row["sk"]
+def _image(row: Mapping[str, Any]) -> Image:
+    """An accepted image as it is recorded. Words that many share are kept once."""
     numbers = {name: int(row[name]) for name in ("width", "height", "size")}
-    texts = {name: row[name] for name in ("etag", "digest", "format", "uploaded_at")}
-    shown = {"version_id": row.get("version_id", ""), "picture": row.get("picture", ""), "mapping": _mapping(row)}
-    facts: dict[str, Any] = {**texts, **numbers, **shown}
-    facts |= {"looks": row.get("looks", ""), "thumbnail": row.get("thumbnail", ""), "done": tuple(row.get("done", ()))}
-    facts["group"] = (line and line.group) or settings.group_of(key.split("/", 2)[2])
-    side = row["folder"]
+    texts = {name: row[name] for name in ("etag", "digest", "uploaded_at")}
+    others = {name: row.get(name, "") for name in ("version_id", "picture", "looks", "thumbnail")}
+    side, kind, done = intern(row["folder"]), intern(row["format"]), tuple(map(intern, row.get("done", ())))
+    return Image(
+        row["sk"], labels=(), side=side, format=kind, done=done, mapping=_mapping(row), **numbers, **texts, **others
+    )
+
+
+def _labelled(
+    image: Image, recorded: Recorded, labels: _Labels, line: Line | None, settings: DatasetSettings
+) -> Image:
+    """The image with what its folder or its line says of it."""
+    group = (line and line.group) or settings.group_of(image.key.split("/", 2)[2])
     if line:
-        image = Image(key, labels=(), side=line.side or side, is_in_manifest=True, **facts)
+        image = replace(image, side=line.side or image.side, is_in_manifest=True, group=group)
         return _annotated(image, line, labels)
-    if not row["has_label"]:
+    if image.key in recorded.unlabelled:
         raise _Unusable("no line of annotations.manifest names it: add one, or put it under train/<label>/")
-    return Image(key, labels=(labels.of(folder_of(key)),), side=side, **facts)
+    return replace(image, labels=labels.only(folder_of(image.key)), group=group)
 
 
 def _mapping(row: Mapping[str, Any]) -> PictureMapping | None:
@@ -275,7 +332,8 @@ def _stored(image: Image) -> tuple[int, int]:
     return (mapping.stored_width, mapping.stored_height) if mapping else (image.width, image.height)
 
 
-def _mask(row: Mapping[str, Any], labels: _Labels) -> MaskRecord:
+def _mask(row: Mapping[str, Any]) -> MaskRecord:
+    """An accepted mask as it is recorded, its label as its folder is written."""
     boxes = tuple(Box(*map(int, box)) for box in row["boxes"])
     size, specks = (int(row["width"]), int(row["height"])), int(row.get("specks", 0))
-    return MaskRecord(row["sk"], row["folder"], labels.of(folder_of(row["sk"])), *size, boxes, specks)
+    return MaskRecord(row["sk"], intern(row["folder"]), folder_of(row["sk"]), *size, boxes, specks)

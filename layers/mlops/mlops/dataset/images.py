@@ -15,7 +15,7 @@ _FACTS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Image:
     """An accepted image.
 

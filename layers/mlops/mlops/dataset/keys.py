@@ -188,8 +188,13 @@ def drift_key(dataset: str) -> str:
 
 
 def sides_key(dataset: str) -> str:
-    """Where a dataset keeps which image stands on which side of its split."""
+    """Where earlier releases of a stack kept which image stands on which side of its split."""
     return f"{_DATASETS}/{dataset}/sides.json"
+
+
+def sides_piece_key(dataset: str, number: int) -> str:
+    """Where a dataset keeps which image stands on which side of its split, in pieces that are counted from 0."""
+    return f"{_DATASETS}/{dataset}/sides/{number:04}.json"
 
 
 def inspected_dataset(key: str) -> str | None:

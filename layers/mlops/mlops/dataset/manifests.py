@@ -1,7 +1,7 @@
 """SageMaker Ground Truth output manifests as Rekognition Custom Labels reads them, one JSON object a line."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,14 +10,14 @@ from mlops.dataset.images import Image
 ATTRIBUTE, BOXES = "label", "bounding-box"
 
 
-def manifest_of(task: str, images: Iterable[Image], bucket: str) -> str:
-    """The manifest of one side, sorted by key; ends with a newline unless empty."""
+def manifest_lines(task: str, images: Iterable[Image], bucket: str) -> Iterator[str]:
+    """The lines of the manifest of one side, sorted by key."""
     listed = sorted(images, key=lambda image: image.key)
     # Numbers depend on all labels of the side, so that the same images always give the same bytes.
     names = {label for image in listed for label in (*image.labels, *(box.label for box in image.boxes))}
     class_ids = {label: index for index, label in enumerate(sorted(names))}
     write = {"classification": classification_line, "detection": detection_line}[task]
-    return "".join(f"{write(image, bucket, class_ids)}\n" for image in listed)
+    return (write(image, bucket, class_ids) for image in listed)
 
 
 def classification_line(image: Image, bucket: str, class_ids: Mapping[str, int]) -> str:

@@ -22,7 +22,7 @@ _TURNS = {
 _Edges = tuple[Fraction, Fraction]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PictureMapping:
     """From a picture of `stored_width` x `stored_height` px, as its file has the rows, to one of `width` x `height` px.
 

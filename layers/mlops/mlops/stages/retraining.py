@@ -4,7 +4,6 @@ All of it may be called again at any time: a picture is filed under its bytes, i
 before, and its side is given once.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from mlops.dataset.keys import (
     dataset_prefix,
     parse_upload,
     settings_key,
-    sides_key,
 )
 from mlops.dataset.reviewed import Answered, Filed
 from mlops.events import DriftFound, Event, RetrainingRequested, ReviewAnswered
@@ -32,6 +30,7 @@ from mlops.judging.choosing import WHY
 from mlops.reading import mails, production
 from mlops.records import activity, results, review_links, reviews
 from mlops.records.reviews import ANSWERED, CLOSED, WAITING, Review
+from mlops.records.sides import known_sides
 from mlops.stages import approval
 
 _PATIENCE = 10
@@ -215,7 +214,7 @@ def _place(dataset: str, manifest: bytes, answered: Iterable[Review]) -> _Place:
 def _groups(dataset: str, settings: DatasetSettings, manifest: bytes) -> dict[str, str]:
     """On which side the parts of a dataset stand; `test` where any picture of one does."""
     prefix, found = dataset_prefix(dataset), dict[str, str]()
-    sides = json.loads(buckets.artifacts_bucket().read_if_exists(sides_key(dataset)) or "{}")
+    sides = dict(known_sides(dataset))
     lines = {
         f"{prefix}{line.source_ref}": line for line in annotation_manifest.read([manifest]) if isinstance(line, Line)
     }
