@@ -94,7 +94,20 @@ class Objects(Backend):
         key = str(request.get("Key") or request.get("Prefix", ""))
         return f"{name} {key.rsplit('/', 1)[-1] if key.startswith('runs/') else key.split('/')[0]}"
 
-    def put_object(self, Bucket: str, Key: str, Body: bytes, ContentType: str = "", **_: Any) -> dict[str, Any]:
+    def put_object(
+        self,
+        Bucket: str,
+        Key: str,
+        Body: bytes,
+        ContentType: str = "",
+        IfMatch: str = "",
+        IfNoneMatch: str = "",
+    ) -> dict[str, Any]:
+        there = self.present(Bucket).get(Key)
+        if (IfNoneMatch and there) or (IfMatch and there and f'"{there.etag}"' != IfMatch):
+            raise refused("PreconditionFailed", 412)
+        if IfMatch and not there:
+            raise refused("NoSuchKey", 404)
         self._write(Bucket, Key, bytes(Body))
         return {}
 
@@ -116,8 +129,8 @@ class Objects(Backend):
         }
         return {"Body": Body(data), "ContentLength": len(data), **facts}
 
-    def list_objects_v2(self, Bucket: str, Prefix: str, Delimiter: str = "") -> dict[str, Any]:
-        present = [(k, v) for k, v in self.present(Bucket).items() if k.startswith(Prefix)]
+    def list_objects_v2(self, Bucket: str, Prefix: str, Delimiter: str = "", StartAfter: str = "") -> dict[str, Any]:
+        present = [(k, v) for k, v in self.present(Bucket).items() if k.startswith(Prefix) and k > StartAfter]
         if Delimiter:
             below = {k[len(Prefix) :].split(Delimiter)[0] for k, _ in present if Delimiter in k[len(Prefix) :]}
             return {"CommonPrefixes": [{"Prefix": f"{Prefix}{name}{Delimiter}"} for name in sorted(below)]}

@@ -713,6 +713,7 @@ class Play:
             patch.object(once, "_store", self._store),
             patch.object(telemetry, "_put", lambda *_: None),
             patch.object(inference_test, "ThreadPoolExecutor", _OneAfterAnother),
+            patch.object(ingest, "ThreadPoolExecutor", _OneAfterAnother),
             patch.object(inference_test, "random", SimpleNamespace(uniform=lambda _, most: most)),
             patch.object(ingest, "look", _look),
             # Pictures and pages are drawn from what was read; what they look like decides nothing.

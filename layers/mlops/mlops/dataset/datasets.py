@@ -269,18 +269,14 @@ class _Unusable(Exception):  # noqa: N818  - a refusal is a result that is recor
 
 def _image(row: Mapping[str, Any]) -> Image:
     """An accepted image as it is recorded. Words that many share are kept once."""
-    numbers = {name: int(row[name]) for name in ("width", "height", "size")}
-    texts = {name: row[name] for name in ("etag", "digest", "uploaded_at")}
-    others = {name: row.get(name, "") for name in ("version_id", "picture", "looks", "thumbnail")}
+    facts: dict[str, Any] = {name: int(row[name]) for name in ("width", "height", "size")}
+    facts |= {name: row[name] for name in ("etag", "digest", "uploaded_at")}
+    facts |= {name: row.get(name, "") for name in ("version_id", "picture", "looks", "thumbnail")}
     side, kind, done = intern(row["folder"]), intern(row["format"]), tuple(map(intern, row.get("done", ())))
-    return Image(
-        row["sk"], labels=(), side=side, format=kind, done=done, mapping=_mapping(row), **numbers, **texts, **others
-    )
+    return Image(row["sk"], labels=(), side=side, format=kind, done=done, mapping=_mapping(row), **facts)
 
 
-def _labelled(
-    image: Image, recorded: Recorded, labels: _Labels, line: Line | None, settings: DatasetSettings
-) -> Image:
+def _labelled(image: Image, recorded: Recorded, labels: _Labels, line: Line | None, settings: DatasetSettings) -> Image:
     """The image with what its folder or its line says of it."""
     group = (line and line.group) or settings.group_of(image.key.split("/", 2)[2])
     if line:

@@ -33,7 +33,7 @@ def sweep(now: datetime | None = None) -> list[str]:
         known = activity.of(dataset)
         if found and known.generation and not known.settled:
             # Its runs are from a time when nobody noted what had settled: no reason to train again.
-            activity.note_settled(dataset, contents)
+            activity.note_settled(dataset, contents, known.generation)
         elif contents.count and known.settled != contents.mark and moment - contents.newest > _PATIENCE:
             activity.ask_whether_settled(dataset, 0)
             done.append(f"asked whether {dataset} has settled")

@@ -30,8 +30,7 @@ class Sides:
             self._number, self._etag, self._last = number, etag, piece
             self.known |= {key: side for key, side in piece.items() if key in keys}
         if not self._etag:
-            # What an earlier release of this stack has dealt; the first piece takes it over.
-            self._last = json.loads(buckets.artifacts_bucket().read_if_exists(sides_key(dataset)) or "{}")
+            self._last = _of_earlier_releases(dataset)
             self.known = {key: side for key, side in self._last.items() if key in keys}
 
     def remember(self, dealt: Mapping[str, str]) -> None:
@@ -51,11 +50,17 @@ class Sides:
 
 def known_sides(dataset: str) -> Iterator[tuple[str, str]]:
     """(key, side) of every image that was dealt, also of those that are gone; what is told later counts."""
-    etag = ""
-    for _, etag, piece in _pieces(dataset):
+    is_in_pieces = False
+    for _, _, piece in _pieces(dataset):
+        is_in_pieces = True
         yield from piece.items()
-    if not etag:
-        yield from json.loads(buckets.artifacts_bucket().read_if_exists(sides_key(dataset)) or "{}").items()
+    if not is_in_pieces:
+        yield from _of_earlier_releases(dataset).items()
+
+
+def _of_earlier_releases(dataset: str) -> dict[str, str]:
+    """What this stack has dealt before there were pieces; the first piece takes it over."""
+    return dict(json.loads(buckets.artifacts_bucket().read_if_exists(sides_key(dataset)) or "{}"))
 
 
 def _pieces(dataset: str) -> Iterator[tuple[int, str, dict[str, str]]]:

@@ -55,13 +55,15 @@ class Table:
             arguments["ExpressionAttributeValues"] = {f":{name}": changes[name] for name in sets}
         return _held(lambda: self._rows.update_item(**arguments)) is not None
 
-    def increment(self, pk: str, sk: str, name: str) -> int:
-        """Add one to a counter and return it."""
+    def increment(self, pk: str, sk: str, name: str, changes: Mapping[str, Any] | None = None) -> int:
+        """Add one to a counter and return it; set other attributes with that."""
+        sets = changes or {}
+        expression = f"SET {', '.join(f'#{n} = :{n}' for n in sets)} " if sets else ""
         answer = self._rows.update_item(
             Key={"pk": pk, "sk": sk},
-            UpdateExpression="ADD #n :one",
-            ExpressionAttributeNames={"#n": name},
-            ExpressionAttributeValues={":one": 1},
+            UpdateExpression=f"{expression}ADD #{name} :one",
+            ExpressionAttributeNames={f"#{n}": n for n in (name, *sets)},
+            ExpressionAttributeValues={":one": 1, **{f":{n}": value for n, value in sets.items()}},
             ReturnValues="UPDATED_NEW",
         )
         return int(answer["Attributes"][name])

@@ -2,17 +2,23 @@
 
 import difflib
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
+from mlops import stack
 from mlops.aws import buckets
 from mlops.dataset.keys import dataset_prefix, run_key
 from mlops.dataset.labels import NORMAL
-from mlops.dataset.limits import Verdict, check_manifests, small_boxes
-from mlops.dataset.manifests import parse_lines
+from mlops.dataset.limits import BoxSizes, Verdict, check_manifests, image_faults
 from mlops.records import runs
+from mlops.records.images import record_of
 from mlops.stage import StageRef
 from mlops.stages import eval_metric
+
+# Of what was sent again, and nobody has looked at yet: a picture has 15 MB at most.
+_MOST_READ, _CHUNK = 100, 1 << 20
 
 
 def prepare(run_id: str, cause: str) -> None:
@@ -25,13 +31,13 @@ def prepare(run_id: str, cause: str) -> None:
     ref = StageRef(run_id, truth["dataset"], truth["task"], "data_prepare")
     if not runs.begin(ref, cause):
         return
-    train, test = (store.read(truth["manifests"][side]) for side in ("train", "test"))
-    inventory = parse_lines(store.read(truth["inventory"]))
-    facts = ("width", "height", "size", "format")
-    shapes = {row.get("picture") or row["key"]: {name: row[name] for name in facts} for row in inventory}
-    verdict = check_manifests(ref.task, train, test, shapes)
+    inventory = _Inventory(truth["dataset"])
+    for line in store.lines(truth["inventory"]):
+        inventory.take(json.loads(line))
+    train, test = (store.lines(truth["manifests"][side]) for side in ("train", "test"))
+    verdict = check_manifests(ref.task, train, test, inventory.faults, stack.here().region)
     # Everything at once: whoever corrects one thing should not wait for a mail about the next.
-    violations = verdict.violations + _changed(truth["dataset"], inventory)
+    violations = verdict.violations + inventory.changed
     limits = label_thresholds(ref.task, truth)
     violations += limits.violations
     if violations:
@@ -45,12 +51,12 @@ def prepare(run_id: str, cause: str) -> None:
     runs.complete(ref, artifact)
 
 
-def _remarks(truth: Mapping[str, Any], inventory: Sequence[Mapping[str, Any]]) -> list[str]:
+def _remarks(truth: Mapping[str, Any], inventory: "_Inventory") -> list[str]:
     """What somebody who decides should know beside the service's limits."""
     remarks = []
     if truth["task"] == "detection":
-        remarks += small_boxes(inventory)
-    if truth["task"] == "detection" and all(row["boxes"] for row in inventory):
+        remarks += inventory.sizes.told()
+    if truth["task"] == "detection" and not inventory.has_clean:
         remarks.append("no clean image is tested on: nothing will be known of false alarms on them")
     if "detection" in truth["left_out_tasks"] and not truth["settings"]["tasks"]:
         remarks.append("no detection: there are no masks below ground_truth/, and no boxes in annotations.manifest")
@@ -82,24 +88,63 @@ def label_thresholds(task: str, truth: Mapping[str, Any]) -> Verdict:
     return verdict
 
 
-def _changed(dataset: str, inventory: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Which images are no longer those of the manifest: the service would train on others, or fail."""
-    present = dict(buckets.data_bucket().list(dataset_prefix(dataset)))
-    return [
-        f"{row['key']} was {'replaced' if row['key'] in present else 'deleted'} after its manifest was written; "
-        "the change starts a run of its own"
-        for row in sorted(inventory, key=lambda row: str(row["key"]))
-        if present.get(row["key"]) != row["etag"] and not _has_same_bytes(row)
-    ]
+class _Inventory:
+    """What is to be known of the images of a run, as their rows come in the order of their keys.
 
+    `faults` has what the service would not take of each, by the key that it gets; `changed` says which are no longer
+    those of the manifests: the service would train on others, or fail.
+    """
 
-def _has_same_bytes(row: Mapping[str, Any]) -> bool:
-    """Whether an object with another etag has the bytes of the inventory: in parts or encrypted, it was sent again."""
-    try:
-        found = buckets.data_bucket().get(row["key"])
-    except buckets.ObjectUnreadable:
-        return False
-    return found is not None and hashlib.sha256(found["Body"].read()).hexdigest() == row.get("digest")
+    def __init__(self, dataset: str) -> None:
+        self.faults: dict[str, Sequence[str]] = {}
+        self.changed: list[str] = []
+        self.sizes = BoxSizes()
+        self.has_clean = False
+        self._objects = buckets.data_bucket().list(dataset_prefix(dataset))
+        self._here = ("", "")
+        self._read = 0
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        """An image of the run."""
+        faults = image_faults(*(row[name] for name in ("width", "height", "size", "format")))
+        # Nearly all have none, and need no list each.
+        self.faults[row.get("picture") or row["key"]] = faults or ()
+        # Rows of earlier releases may have none.
+        if "boxes" in row:
+            self.sizes.take(row)
+        self.has_clean |= not row.get("boxes")
+        # S3 lists in the order of keys, which is that of the rows.
+        while self._here[0] < row["key"] and (found := next(self._objects, None)):
+            self._here = found
+        etag = self._here[1] if self._here[0] == row["key"] else ""
+        if etag != row["etag"] and not (etag and self._has_same_bytes(row, etag)):
+            self.changed.append(
+                f"{row['key']} was {'replaced' if etag else 'deleted'} after its manifest was written; "
+                "the change starts a run of its own"
+            )
+
+    def _has_same_bytes(self, row: Mapping[str, Any], etag: str) -> bool:
+        """Whether an object with another etag has the bytes of the inventory: in parts or encrypted, it was sent again.
+
+        Whoever looked at it already has recorded that. Of the others so many are read that the function ends in time.
+        """
+        record = record_of(row["key"])
+        if record and record.get("etag") == etag and "digest" in record:
+            return bool(record["digest"] == row.get("digest"))
+        if self._read >= _MOST_READ:
+            return False
+        self._read += 1
+        try:
+            found = buckets.data_bucket().get(row["key"])
+        except buckets.ObjectUnreadable:
+            return False
+        if found is None:
+            return False
+        digest = hashlib.sha256()
+        with closing(found["Body"]) as body:
+            for chunk in body.iter_chunks(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest() == row.get("digest")
 
 
 def _training_input(ref: StageRef, truth: dict[str, Any], warnings: list[str]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from mlops import stack
 from mlops.aws import buckets, messages
 from mlops.dataset import datasets
 from mlops.dataset.annotations import annotate
-from mlops.dataset.dataset_json import TASKS, SettingsInvalid, parse_settings
 from mlops.dataset.boxes import Box
+from mlops.dataset.dataset_json import TASKS, SettingsInvalid, parse_settings
 from mlops.dataset.datasets import Annotations, Dataset, Recorded
 from mlops.dataset.images import Image
 from mlops.dataset.keys import SPLITS, annotations_key, run_key, settings_key
@@ -53,8 +53,10 @@ class Selection:
 def settle(message: Mapping[str, Any]) -> None:
     """Start the runs of a dataset once nothing has come after this message and every object has been looked at."""
     dataset = str(message["dataset"])
-    # Something came after this message was sent; the message that it sent will settle the dataset.
-    if activity.of(dataset).generation != message["generation"]:
+    known = activity.of(dataset)
+    # Something came after this message was sent.
+    if known.generation != message["generation"]:
+        activity.ask_again(message, known)
         return
     if "mending" in message:
         _mend(message)
@@ -74,7 +76,7 @@ def settle(message: Mapping[str, Any]) -> None:
             return
         annotations = _annotations(dataset, compared.recorded.keys)
         start_runs(datasets.read(dataset, compared.recorded, content, annotations))
-    activity.note_settled(dataset, contents)
+    activity.note_settled(dataset, contents, known.generation)
 
 
 @dataclass
@@ -136,7 +138,7 @@ def _look_again(message: Mapping[str, Any], compared: _Compared) -> None:
         )
     again = {**message, "attempt": attempt + 1, "differing": compared.differing}
     mending = {"differing": attempt >= _PATIENCE, "unread": attempt == 0}
-    if compared.unread and mending["unread"] or mending["differing"]:
+    if (compared.unread and mending["unread"]) or mending["differing"]:
         _mend({**again, "mending": {**mending, "of": compared.differing + compared.unread}})
     else:
         _ask_again(again, compared.differing)
