@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from mlops import stack
-from mlops.aws import clients
+from mlops.aws import ahead, clients
 from mlops.aws.clients import code_of, message_of
 
 
@@ -179,12 +179,18 @@ class Bucket:
     def entries(self, prefix: str, after: str = "") -> Iterator[Mapping[str, Any]]:
         """Every object below a prefix, as ListObjectsV2 tells of it, in the order of their keys; behind `after`."""
         request = {"Bucket": self.name, "Prefix": prefix, **({"StartAfter": after} if after else {})}
-        for page in clients.client("s3").get_paginator("list_objects_v2").paginate(**request):
+
+        def following(page: ahead.Page) -> Mapping[str, Any]:
+            token = page.get("NextContinuationToken")
+            return {"ContinuationToken": token} if token else {}
+
+        s3 = clients.client("s3")
+        for page in ahead.pages(lambda token: s3.list_objects_v2(**request, **token), following):
             yield from page.get("Contents", ())
 
-    def list(self, prefix: str) -> Iterator[tuple[str, str]]:
-        """(key, etag) of every object below a prefix."""
-        for entry in self.entries(prefix):
+    def list(self, prefix: str, after: str = "") -> Iterator[tuple[str, str]]:
+        """(key, etag) of every object below a prefix, in the order of their keys; behind `after`."""
+        for entry in self.entries(prefix, after):
             yield entry["Key"], entry["ETag"].strip('"')
 
     def folders(self, prefix: str) -> Iterator[str]:

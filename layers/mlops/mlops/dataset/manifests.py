@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from mlops.dataset.images import Image
 
 ATTRIBUTE, BOXES = "label", "bounding-box"
+_SIDES = ("left", "top", "width", "height")
 
 
 def manifest_lines(task: str, images: Iterable[Image], bucket: str) -> Iterator[str]:
@@ -33,7 +33,7 @@ def classification_line(image: Image, bucket: str, class_ids: Mapping[str, int])
 def detection_line(image: Image, bucket: str, class_ids: Mapping[str, int]) -> str:
     """The boxes of one image; an image without boxes is legal, and ignored by the service."""
     annotations = [
-        {"class_id": class_ids[labeled.label], **{name: int(value) for name, value in asdict(labeled.box).items()}}
+        {"class_id": class_ids[labeled.label], **{name: int(getattr(labeled.box, name)) for name in _SIDES}}
         for labeled in image.boxes
     ]
     metadata = {

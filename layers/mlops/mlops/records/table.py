@@ -1,22 +1,20 @@
 """The application table: every kind of row has a module of its own in this room, and nobody else knows a key."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
-import boto3
 from boto3.dynamodb.conditions import ConditionBase, Key
 from botocore.exceptions import ClientError
 
 from mlops import stack
+from mlops.aws import ahead, clients
 from mlops.aws.clients import code_of
 
 Item = dict[str, Any]
 
 
-@cache
 def _table() -> Any:
-    return boto3.resource("dynamodb").Table(stack.here().table)
+    return clients.table(stack.here().table)
 
 
 class Table:
@@ -88,13 +86,12 @@ class Table:
         return self._pages(KeyConditionExpression=where, IndexName=index)
 
     def _pages(self, **request: Any) -> Iterator[Item]:
-        start: dict[str, Any] = {}
-        while True:
-            page = self._rows.query(**request, **start)
+        def following(page: ahead.Page) -> Mapping[str, Any]:
+            last = page.get("LastEvaluatedKey")
+            return {"ExclusiveStartKey": last} if last else {}
+
+        for page in ahead.pages(lambda start: self._rows.query(**request, **start), following):
             yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 # The table of the function that this is; whoever looks at a stack from outside gives its own.

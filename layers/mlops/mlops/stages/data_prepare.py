@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -100,8 +100,10 @@ class _Inventory:
         self.changed: list[str] = []
         self.sizes = BoxSizes()
         self.has_clean = False
-        self._objects = buckets.data_bucket().list(dataset_prefix(dataset))
+        self._prefix = dataset_prefix(dataset)
+        self._objects: Iterator[tuple[str, str]] = iter(())
         self._here = ("", "")
+        self._is_begun = False
         self._read = 0
 
     def take(self, row: Mapping[str, Any]) -> None:
@@ -113,7 +115,9 @@ class _Inventory:
         if "boxes" in row:
             self.sizes.take(row)
         self.has_clean |= not row.get("boxes")
-        # S3 lists in the order of keys, which is that of the rows.
+        # S3 lists in the order of keys, which is that of the rows: what lies before the first one is not asked for.
+        if not self._is_begun:
+            self._is_begun, self._objects = True, buckets.data_bucket().list(self._prefix, row["key"][:-1])
         while self._here[0] < row["key"] and (found := next(self._objects, None)):
             self._here = found
         etag = self._here[1] if self._here[0] == row["key"] else ""
