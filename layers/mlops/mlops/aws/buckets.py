@@ -149,11 +149,13 @@ class Bucket:
             return
         s3, place = clients.client("s3"), {"Bucket": self.name, "Key": key}
         place["UploadId"] = s3.create_multipart_upload(**place, ContentType=_kind_of(key))["UploadId"]
+        numbered = enumerate(chain((first, second), parts), start=1)
+
+        def send(part: tuple[int, bytes]) -> str:
+            return str(s3.upload_part(**place, PartNumber=part[0], Body=part[1])["ETag"])
+
         try:
-            sent = []
-            for number, part in enumerate(chain((first, second), parts), start=1):
-                answer = s3.upload_part(**place, PartNumber=number, Body=part)
-                sent.append({"PartNumber": number, "ETag": answer["ETag"]})
+            sent = [{"PartNumber": part[0], "ETag": etag} for part, etag in ahead.each(send, numbered)]
             s3.complete_multipart_upload(**place, MultipartUpload={"Parts": sent})
         except BaseException:
             # What is left when this fails, too, goes by the bucket's rule about incomplete uploads.
@@ -188,9 +190,14 @@ class Bucket:
         for page in ahead.pages(lambda token: s3.list_objects_v2(**request, **token), following):
             yield from page.get("Contents", ())
 
-    def list(self, prefix: str, after: str = "") -> Iterator[tuple[str, str]]:
-        """(key, etag) of every object below a prefix, in the order of their keys; behind `after`."""
-        for entry in self.entries(prefix, after):
+    def page(self, prefix: str, after: str) -> Mapping[str, str]:
+        """The etags of the next thousand objects behind a key, or of all that there are, by key in their order."""
+        answer = clients.client("s3").list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after)
+        return {entry["Key"]: entry["ETag"].strip('"') for entry in answer.get("Contents", ())}
+
+    def list(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """(key, etag) of every object below a prefix."""
+        for entry in self.entries(prefix):
             yield entry["Key"], entry["ETag"].strip('"')
 
     def folders(self, prefix: str) -> Iterator[str]:

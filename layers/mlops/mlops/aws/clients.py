@@ -59,9 +59,11 @@ class _Parsers(ResponseParserFactory):
 
 
 class _JSONParser(JSONParser):
-    def _handle_map(self, shape: Any, value: Any) -> Any:  # type: ignore[misc]  # its stubs leave it out
+    def _handle_map(self, shape: Any, value: Any) -> Any:
         # boto3 reads the values of an item. botocore looks for bytes in each of them, of which the table has none.
-        return value if shape.name == "AttributeMap" else super()._handle_map(shape, value)
+        if shape.name == "AttributeMap":
+            return value
+        return super()._handle_map(shape, value)  # type: ignore[misc]  # its stubs leave it out
 
 
 def _time(value: Any) -> datetime:

@@ -5,10 +5,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from typing import Any
 
 from mlops import stack
-from mlops.aws import buckets
+from mlops.aws import ahead, buckets
 from mlops.dataset.keys import dataset_prefix, run_key
 from mlops.dataset.labels import NORMAL
 from mlops.dataset.limits import BoxSizes, Verdict, check_manifests, image_faults
@@ -17,8 +18,10 @@ from mlops.records.images import record_of
 from mlops.stage import StageRef
 from mlops.stages import eval_metric
 
-# Of what was sent again, and nobody has looked at yet: a picture has 15 MB at most.
-_MOST_READ, _CHUNK = 100, 1 << 20
+# So many rows are looked up at once: as many objects as a page of S3 has.
+_TOGETHER = 1000
+# Of what was sent again, and nobody has looked at yet, so many bytes are read.
+_MOST_COMPARED, _CHUNK = 4 << 30, 1 << 20
 
 
 def prepare(run_id: str, cause: str) -> None:
@@ -32,8 +35,7 @@ def prepare(run_id: str, cause: str) -> None:
     if not runs.begin(ref, cause):
         return
     inventory = _Inventory(truth["dataset"])
-    for line in store.lines(truth["inventory"]):
-        inventory.take(json.loads(line))
+    inventory.read(map(json.loads, store.lines(truth["inventory"])))
     train, test = (store.lines(truth["manifests"][side]) for side in ("train", "test"))
     verdict = check_manifests(ref.task, train, test, inventory.faults, stack.here().region)
     # Everything at once: whoever corrects one thing should not wait for a mail about the next.
@@ -101,13 +103,25 @@ class _Inventory:
         self.sizes = BoxSizes()
         self.has_clean = False
         self._prefix = dataset_prefix(dataset)
-        self._objects: Iterator[tuple[str, str]] = iter(())
-        self._here = ("", "")
-        self._is_begun = False
-        self._read = 0
+        self._left = _MOST_COMPARED
 
-    def take(self, row: Mapping[str, Any]) -> None:
-        """An image of the run."""
+    def read(self, rows: Iterator[Mapping[str, Any]]) -> None:
+        """Everything about the images of these rows; of the bucket, only what lies between the keys of some of them."""
+        together = iter(lambda: list(islice(rows, _TOGETHER)), [])
+        for some_rows, etags in ahead.each(self._etags, together):
+            for row in some_rows:
+                self._take(row, etags.get(row["key"], ""))
+
+    def _etags(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """The etags of the objects that rows name, which are in the order of their keys, as S3 lists."""
+        found: dict[str, str] = {}
+        behind, last = rows[0]["key"][:-1], rows[-1]["key"]
+        while behind < last and (page := buckets.data_bucket().page(self._prefix, behind)):
+            found |= page
+            behind = next(reversed(page))
+        return found
+
+    def _take(self, row: Mapping[str, Any], etag: str) -> None:
         faults = image_faults(*(row[name] for name in ("width", "height", "size", "format")))
         # Nearly all have none, and need no list each.
         self.faults[row.get("picture") or row["key"]] = faults or ()
@@ -115,12 +129,6 @@ class _Inventory:
         if "boxes" in row:
             self.sizes.take(row)
         self.has_clean |= not row.get("boxes")
-        # S3 lists in the order of keys, which is that of the rows: what lies before the first one is not asked for.
-        if not self._is_begun:
-            self._is_begun, self._objects = True, buckets.data_bucket().list(self._prefix, row["key"][:-1])
-        while self._here[0] < row["key"] and (found := next(self._objects, None)):
-            self._here = found
-        etag = self._here[1] if self._here[0] == row["key"] else ""
         if etag != row["etag"] and not (etag and self._has_same_bytes(row, etag)):
             self.changed.append(
                 f"{row['key']} was {'replaced' if etag else 'deleted'} after its manifest was written; "
@@ -135,14 +143,12 @@ class _Inventory:
         record = record_of(row["key"])
         if record and record.get("etag") == etag and "digest" in record:
             return bool(record["digest"] == row.get("digest"))
-        if self._read >= _MOST_READ:
-            return False
-        self._read += 1
         try:
             found = buckets.data_bucket().get(row["key"])
         except buckets.ObjectUnreadable:
             return False
-        if found is None:
+        self._left -= int(found["ContentLength"]) if found else 0
+        if found is None or self._left < 0:
             return False
         digest = hashlib.sha256()
         with closing(found["Body"]) as body:
