@@ -190,7 +190,7 @@ class Bucket:
         for page in ahead.pages(lambda token: s3.list_objects_v2(**request, **token), following):
             yield from page.get("Contents", ())
 
-    def page(self, prefix: str, after: str) -> Mapping[str, str]:
+    def page(self, prefix: str, after: str) -> dict[str, str]:
         """The etags of the next thousand objects behind a key, or of all that there are, by key in their order."""
         answer = clients.client("s3").list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after)
         return {entry["Key"]: entry["ETag"].strip('"') for entry in answer.get("Contents", ())}
