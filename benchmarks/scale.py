@@ -195,8 +195,10 @@ class Ahead:
         self.asked: Counter[str] = Counter()
         self.waited = 0.0
 
-    def submit(self, ask: Callable[[Any], Any], more: Mapping[str, Any]) -> Any:
-        name = "DynamoDB Query" if "ExclusiveStartKey" in more else "S3 ListObjectsV2"
+    def submit(self, ask: Callable[[Any], Any], more: Any) -> Any:
+        # A part that is sent is a number and its bytes.
+        name = "S3 UploadPart" if isinstance(more, tuple) else "S3 ListObjectsV2"
+        name = "DynamoDB Query" if "ExclusiveStartKey" in more else name
         self.asked[name] += 1
         page = ask(more)
         ready = time.process_time() + self.waited + LATENCIES[name]

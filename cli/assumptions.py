@@ -939,6 +939,14 @@ ROWS = (
         "crash well before that, the next attempt leaves the work alone, and what is left undone has to be begun again",
         hand="let a function run into its timeout, and compare `requestId` in the log lines of its attempts",
     ),
+    _row(
+        53,
+        "S3 lists keys, and DynamoDB sorts text, in the order of their bytes in UTF-8",
+        "yes, for general purpose buckets and for sort keys of type string",
+        "bucket, records and rows of a run are compared side by side, and none of them is held",
+        "records would differ from the bucket for ever: `SettlingDeadLetters` and its alarm",
+        source="S3 User Guide, `Listing object keys programmatically`; DynamoDB Developer Guide, `Data types`, String",
+    ),
 )
 
 

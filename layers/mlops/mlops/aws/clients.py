@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory
+from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory, RestXMLParser
 from botocore.session import get_session
 from botocore.utils import parse_timestamp
 
@@ -55,7 +55,8 @@ class _Parsers(ResponseParserFactory):
         self.set_parser_defaults(timestamp_parser=_time)
 
     def create_parser(self, protocol_name: str) -> ResponseParser:
-        return _JSONParser(timestamp_parser=_time) if protocol_name == "json" else super().create_parser(protocol_name)
+        own = {"json": _JSONParser, "rest-xml": _XMLParser}.get(protocol_name)
+        return own(timestamp_parser=_time) if own else super().create_parser(protocol_name)
 
 
 class _JSONParser(JSONParser):
@@ -64,6 +65,15 @@ class _JSONParser(JSONParser):
         if shape.name == "AttributeMap":
             return value
         return super()._handle_map(shape, value)  # type: ignore[misc]  # its stubs leave it out
+
+
+class _XMLParser(RestXMLParser):
+    def _handle_structure(self, shape: Any, node: Any) -> Any:
+        # Of an object in a listing, these three are used.
+        if shape.name != "Object":
+            return super()._handle_structure(shape, node)  # type: ignore[misc]
+        found = {child.tag.rpartition("}")[2]: child.text or "" for child in node}
+        return {"Key": found["Key"], "ETag": found["ETag"], "LastModified": _time(found["LastModified"])}
 
 
 def _time(value: Any) -> datetime:

@@ -140,7 +140,7 @@ def _looks(dataset: str) -> tuple[dict[str, Reference], list[str]]:
 def _measured(dataset: str) -> dict[str, Any]:
     columns: dict[str, list[float]] = {name: [] for name in LOOKS}
     keys: list[tuple[str, Statistics]] = []
-    for row in records_of(dataset):
+    for row in records_of(dataset, facts=("kind", "statistics")):
         if row["kind"] == "image" and row["state"] == "ACCEPTED" and "statistics" in row:
             statistics = Statistics.of(row["statistics"])
             for name, value in drift.looks_of(statistics).items():
