@@ -188,6 +188,14 @@ STAGES: dict[str, tuple[str, Callable[[Any], list[Callable[[], None]]]]] = {
 AT_ONCE = {"ingest, 25 files": 6}
 
 
+def _asked_ahead(more: Any) -> str:
+    """Which request it is that something is asked by."""
+    if isinstance(more, dict):
+        return "DynamoDB Query" if "ExclusiveStartKey" in more else "S3 ListObjectsV2"
+    # A part that is sent is a number and its bytes; rows are looked up in a listing; an image is read.
+    return {tuple: "S3 UploadPart", list: "S3 ListObjectsV2"}.get(type(more), "S3 GetObject")
+
+
 class Ahead:
     """Asks for the pages that are asked for ahead, and reckons how long they would have been waited for."""
 
@@ -196,9 +204,7 @@ class Ahead:
         self.waited = 0.0
 
     def submit(self, ask: Callable[[Any], Any], more: Any) -> Any:
-        # A part that is sent is a number and its bytes.
-        name = "S3 UploadPart" if isinstance(more, tuple) else "S3 ListObjectsV2"
-        name = "DynamoDB Query" if "ExclusiveStartKey" in more else name
+        name = _asked_ahead(more)
         self.asked[name] += 1
         page = ask(more)
         ready = time.process_time() + self.waited + LATENCIES[name]

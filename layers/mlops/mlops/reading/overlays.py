@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL.Image import Image as Pixels
 
-from mlops.aws import buckets
+from mlops.aws import ahead, buckets
 from mlops.dataset.boxes import Box
 from mlops.dataset.images import Image
 from mlops.dataset.keys import run_key
@@ -28,7 +28,8 @@ def write_overlays(ref: StageRef, images: Sequence[Image]) -> dict[str, str]:
     """
     written = {}
     for label, chosen in sorted(_chosen(images).items()):
-        tiles = [tile for image in chosen if (tile := _tile(image))]
+        # The next pictures are on their way while one is drawn.
+        tiles = [tile for image, data in ahead.each(_read, chosen) if (tile := _tile(image, data))]
         if tiles:
             written[label] = run_key(ref.run_id, f"overlays/{label}.jpg")
             buckets.artifacts_bucket().write(written[label], as_jpeg(sheet(tiles)))
@@ -59,13 +60,17 @@ def _weight(image: Image) -> int:
     return image.width * image.height + image.size
 
 
-def _tile(image: Image) -> Pixels | None:
-    """One drawn image; None when it was replaced or deleted in the meantime, which starts a run of its own."""
+def _read(image: Image) -> bytes:
+    """What the service gets of an image; nothing when S3 does not hand it out, or has it no more."""
     try:
         found = buckets.data_bucket().get(*image.shown)
     except buckets.ObjectUnreadable:
-        return None
-    data = found["Body"].read() if found else b""
+        return b""
+    return bytes(found["Body"].read()) if found else b""
+
+
+def _tile(image: Image, data: bytes) -> Pixels | None:
+    """One drawn image; None when it was replaced or deleted in the meantime, which starts a run of its own."""
     if not data or (not image.picture and hashlib.sha256(data).hexdigest() != image.digest):
         return None
     pixels = open_picture(data, _TILE_SIDE)

@@ -20,11 +20,12 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Image]]:
     """What is read to be drawn."""
     found: list[Image] = []
 
-    def tile(image: Image) -> Pillow.Image:
+    def tile(image: Image, _: bytes) -> Pillow.Image:
         found.append(image)
         return Pillow.new("RGB", (8, 8))
 
     monkeypatch.setattr(overlays, "_tile", tile)
+    monkeypatch.setattr(overlays, "_read", lambda _: b"")
     monkeypatch.setattr("mlops.aws.buckets.Bucket.write", lambda *_: None)
     monkeypatch.setenv("ARTIFACTS_BUCKET", "artifacts")
     yield found
