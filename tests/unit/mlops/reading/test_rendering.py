@@ -183,6 +183,7 @@ def test_page_and_mail_say_how_sure_the_numbers_are_and_what_a_step_would_change
         assert "from 40.0: 1 more wrong" in text
         assert "from 60.0: 1 fewer found" in text
         assert "may miss" in text
+        assert "The gate looks at the value." in text
     assert shown.count("<svg") == 2 and "<script" not in shown and "<img src=x" not in shown
 
 
