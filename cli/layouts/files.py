@@ -12,8 +12,8 @@ from PIL import Image, UnidentifiedImageError
 
 from cli.layouts.sides import Word, word_of
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 MOST_TEXT_BYTES = 1 << 30
 MOST_PICTURE_BYTES = 1 << 28
 MOST_PIXELS = 100_000_000

@@ -5,13 +5,13 @@ keys of our own beside those of the form.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import ImageColor
 
 from cli.layouts.collecting import Collector, Found
 from cli.layouts.contents import Box, Labelled, Recognised
@@ -28,6 +28,7 @@ _CLASSIFICATION, _DETECTION = "groundtruth/image-classification", "groundtruth/o
 _METADATA = "-metadata"
 _MOST_BYTES = 1 << 30
 _MOST_LINE = 10_000_000
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _SIDES = {"train": Word.TRAIN, "test": Word.TEST, "holdout": Word.HOLDOUT}
 # Of the part as a whole Lookout for Vision knows no other word; the classes of its masks say more.
 _ANYTHING = "anomaly"
@@ -204,7 +205,9 @@ def _hear(
             said.labels.add(_text(metadata.get("class-name"), name))
         case "groundtruth/image-classification-multilabel":
             said.is_about = True
-            said.labels |= {_named(metadata, entry, name) for entry in value or ()}
+            if not isinstance(value, list):
+                raise Unreadable(f"has no list of class numbers in {name!r}: mend it")
+            said.labels |= {_named(metadata, entry, name) for entry in value}
         case "groundtruth/object-detection":
             said.is_about = True
             _hear_boxes(collector, path, number, said, attribute)
@@ -284,10 +287,10 @@ def _colours(given: Any) -> Iterator[tuple[str, Sequence[int]]]:
             raise Unreadable("has a colour without class-name: mend it")
         if name.lower() == "background" or means_no_defect(name):
             continue
-        try:
-            yield name, ImageColor.getrgb(str(entry.get("hex-color")))[:3]
-        except ValueError:
-            raise Unreadable(f"has no hex-color for {name!r}: mend it") from None
+        colour = entry.get("hex-color")
+        if not isinstance(colour, str) or not _COLOUR.fullmatch(colour):
+            raise Unreadable(f"has no hex-color like #1f77b4 for {name[:80]!r}: mend it")
+        yield name, tuple(bytes.fromhex(colour[1:]))
 
 
 def _named(metadata: dict[str, Any], number: Any, name: str) -> str:

@@ -57,7 +57,7 @@ def _begins_like_one(files: Files, path: PurePosixPath) -> bool:
 def read(files: Files, rules: MaskRules, name: str = "pascal_voc") -> Recognised:
     """Every XML file and the picture that it is about."""
     collector = Collector(files)
-    lists = _lists(files)
+    lists = _lists(collector)
     for path in files.ending(".xml"):
         try:
             _read_one(collector, path, lists)
@@ -77,13 +77,18 @@ def _take_templates(collector: Collector) -> None:
         collector.notes.append(f'{counted(len(boards), "board")} in PCB_USED taken as "{NORMAL}"')
 
 
-def _lists(files: Files) -> dict[str, Word]:
+def _lists(collector: Collector) -> dict[str, Word]:
     """Sides by the names of pictures, as ImageSets/Main/train.txt and its neighbours list them."""
     found: dict[str, Word] = {}
-    for path in files.ending(".txt"):
+    for path in collector.files.ending(".txt"):
         side = word(path.stem) if path.parent.name == "Main" and path.stem in ("train", "val", "test") else None
         if side:
-            found |= {line.split()[0]: side for line in files.text(path).splitlines() if line.strip()}
+            try:
+                lines = collector.files.text(path, _MOST_BYTES).splitlines()
+            except Unreadable as refusal:
+                collector.leave_out(path, str(refusal))
+                continue
+            found |= {line.split()[0]: side for line in lines if line.strip()}
     return found
 
 

@@ -1,6 +1,7 @@
 """YOLO: one text file a picture, a line a box or polygon in shares of the picture's sides; names in data.yaml."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -20,6 +21,7 @@ _MOST_YAML_BYTES = 1 << 20
 _NAMES = ("classes.txt", "obj.names", "_darknet.labels", "classes.names")
 # Rounding to six decimals may put an edge this far beyond the picture.
 _SLACK = 1e-5
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class _Loader(yaml.SafeLoader):
@@ -185,7 +187,7 @@ def _of_yaml(files: Files, path: PurePosixPath) -> _Names:
     names = dict(enumerate(names)) if isinstance(names, list) else names
     if not isinstance(names, dict):
         raise Unreadable("has no list of names under `names`: export it again")
-    found = {int(number): str(name) for number, name in names.items() if str(number).isdecimal()}
+    found = {int(number): str(name) for number, name in names.items() if _NUMBER.fullmatch(str(number))}
     return _Names(found, path, tuple(_folders(content)))
 
 
