@@ -36,6 +36,7 @@ from cli import (
     upload,
     verify,
 )
+from cli.layouts import export
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
@@ -248,7 +249,7 @@ def show_dataset(context: Context, dataset: str) -> None:
 
 @main.command("export")
 @_dataset
-@click.option("--as", "form", type=click.Choice(list(datasets.FORMS)), required=True, help="what other tool it is for")
+@click.option("--as", "form", type=click.Choice(list(export.FORMS)), required=True, help="what other tool it is for")
 @click.option("--out", type=click.Path(path_type=Path), help="an empty folder; default: <dataset>-<form>")
 @click.pass_obj
 def export_dataset(context: Context, dataset: str, form: str, out: Path | None) -> None:

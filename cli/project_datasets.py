@@ -63,7 +63,7 @@ def fetch(session: Session, entries: list[_Entry], into: Path, advance: Advance 
 
 def _path_of(bucket: str, key: str) -> PurePosixPath:
     """Where a picture lies below the folder; names of several buckets do not meet."""
-    return PurePosixPath("images", bucket, *_parts(key))
+    return PurePosixPath(bucket, *_parts(key))
 
 
 def _parts(key: str) -> Iterator[str]:

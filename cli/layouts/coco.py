@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cli.layouts.collecting import Collector, Found
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.sides import Word, word, word_of
 from mlops.pictures.looking import MaskRules
@@ -50,7 +49,7 @@ def _is_one(files: Files, path: PurePosixPath) -> bool:
     return not missing
 
 
-def read(files: Files, rules: MaskRules) -> Recognised:
+def read(files: Files, rules: MaskRules) -> Collector:
     """Every JSON file of COCO and the pictures that it lists."""
     collector = Collector(files)
     for path in files.ending(".json"):
@@ -59,7 +58,7 @@ def read(files: Files, rules: MaskRules) -> Recognised:
                 _read_one(collector, path)
             except Unreadable as refusal:
                 collector.leave_out(path, str(refusal))
-    return collector.finished("coco")
+    return collector
 
 
 def _read_one(collector: Collector, path: PurePosixPath) -> None:
@@ -89,7 +88,7 @@ def _picture(
         collector.leave_out(picture, f"no annotation of it in {path} can be used: mend that file")
         return
     own = side or word_of(picture.parent)
-    collector.picture(picture, (), boxes, side=own, source=path, declared=_declared(image))
+    collector.picture(picture, (), boxes, side=own, source=path, declared=_declared(image), shows_upright=True)
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -3,21 +3,27 @@
 import os
 import stat
 import warnings
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
+from cli.layouts.frame import Frame
 from cli.layouts.sides import Word, word_of
+from mlops.pictures.png import SIGNATURE, orientation_in, orientation_of
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 MOST_TEXT_BYTES = 1 << 30
 MOST_PICTURE_BYTES = 1 << 28
 MOST_PIXELS = 100_000_000
-_TURNS = 0x0112
+# TIFF's tags of the size; Pillow tells that of the picture when it is turned.
+_WIDTH, _HEIGHT = 256, 257
+_MOST_EXIF_BYTES = 1 << 20
 
 
 class Unreadable(ValueError):  # noqa: N818  - a refusal is a result that is told, not a fault
@@ -38,7 +44,7 @@ class Files:
         self.unnamed: list[PurePosixPath] = []
         self.paths: tuple[PurePosixPath, ...] = tuple(sorted(self._walk()))
         self._known = frozenset(self.paths)
-        self._sizes: dict[PurePosixPath, tuple[int, int, int]] = {}
+        self._frames: dict[PurePosixPath, Frame] = {}
 
     def _walk(self) -> Iterator[PurePosixPath]:
         def note(error: OSError) -> None:
@@ -178,31 +184,52 @@ class Files:
 
     def size(self, path: PurePosixPath) -> tuple[int, int]:
         """Width and height of a picture as it is stored. Raises Unreadable."""
-        return self._looked(path)[:2]
+        return self.frame(path).size
 
-    def orientation(self, path: PurePosixPath) -> int:
-        """EXIF's orientation, 1 where there is none. Raises Unreadable."""
-        return self._looked(path)[2]
-
-    def _looked(self, path: PurePosixPath) -> tuple[int, int, int]:
+    def frame(self, path: PurePosixPath) -> Frame:
+        """Its size as it is stored, and how EXIF turns it. Raises Unreadable."""
         if path not in self._known:
             raise Unreadable("is not in the folder")
-        if path not in self._sizes:
-            self._sizes[path] = _look(self.folder / path)
-        return self._sizes[path]
+        if path not in self._frames:
+            self._frames[path] = _look(self.folder / path)
+        return self._frames[path]
 
 
-def _look(path: Path) -> tuple[int, int, int]:
+def _look(path: Path) -> Frame:
+    """What the stack will see in the file, whose pixels are not decoded for it."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
-            turned = image.getexif().get(_TURNS, 1) if image.format in ("JPEG", "MPO") else 1
-            return *image.size, turned if isinstance(turned, int) else 1
+            if isinstance(image, TiffImageFile):
+                return Frame(int(image.tag_v2[_WIDTH]), int(image.tag_v2[_HEIGHT]), _orientation(image))
+            # To look for it Pillow would decode a PNG.
+            return Frame(*image.size, _turn_of_png(path) if image.format == "PNG" else _orientation(image))
     except UnidentifiedImageError:
         raise Unreadable("is no picture of a known kind, whatever its name says: save it anew") from None
     except Image.DecompressionBombError:
         raise Unreadable("has far too many pixels: make it smaller") from None
     except Exception as error:  # a hostile file may raise anything from a decoder
         raise Unreadable(f"cannot be read as a picture ({error}): it is damaged, or of a rare kind") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return orientation_of(image.getexif())
+    except Exception:  # what nobody can read turns nothing
+        return 1
+
+
+def _turn_of_png(path: Path) -> int:
+    with path.open("rb") as file:
+        file.seek(len(SIGNATURE))
+        while len(head := file.read(8)) == 8 and not head.endswith(b"IEND"):
+            length = int.from_bytes(head[:4], "big")
+            if head.endswith(b"eXIf") and length <= _MOST_EXIF_BYTES:
+                content, checksum = file.read(length), file.read(4)
+                if zlib.crc32(head[4:] + content) == int.from_bytes(checksum, "big"):
+                    return orientation_in(content)
+                continue
+            file.seek(length + 4, os.SEEK_CUR)
+    return 1
 
 
 def inside(reference: str) -> PurePosixPath:

@@ -13,7 +13,6 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from cli.layouts.collecting import Collector, Found
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable, inside
 from cli.layouts.sides import Word, word, word_of
 from mlops.dataset.labels import NORMAL
@@ -35,7 +34,7 @@ def kind(files: Files) -> str | None:
         return "gc10_det"
     if parents & _HRIPCB or any("PCB_USED" in path.parts for path in files.pictures):
         return "hripcb"
-    return "neu_det" if _is_neu(files, found) else "pascal_voc"
+    return "neu_det" if _is_neu(files, found) else "voc"
 
 
 def _is_neu(files: Files, found: list[PurePosixPath]) -> bool:
@@ -54,7 +53,7 @@ def _begins_like_one(files: Files, path: PurePosixPath) -> bool:
     return bool(re.search(rb"<annotation[\s>]", files.beginning(path)))
 
 
-def read(files: Files, rules: MaskRules, name: str = "pascal_voc") -> Recognised:
+def read(files: Files, rules: MaskRules, name: str = "voc") -> Collector:
     """Every XML file and the picture that it is about."""
     collector = Collector(files)
     lists = _lists(collector)
@@ -65,7 +64,7 @@ def read(files: Files, rules: MaskRules, name: str = "pascal_voc") -> Recognised
             collector.leave_out(path, str(refusal))
     if name == "hripcb":
         _take_templates(collector)
-    return collector.finished(name)
+    return collector
 
 
 def _take_templates(collector: Collector) -> None:
@@ -101,7 +100,7 @@ def _read_one(collector: Collector, path: PurePosixPath, lists: dict[str, Word])
     if not boxes and root.find("object") is not None:
         collector.leave_out(picture, f"{path} has no object that can be used: mend that file")
         return
-    collector.picture(picture, (), boxes, side=side, source=path, declared=_declared(root))
+    collector.picture(picture, (), boxes, side=side, source=path, declared=_declared(root), shows_upright=True)
 
 
 def _parsed(data: bytes) -> Any:

@@ -161,7 +161,7 @@ def test_a_project_without_datasets_is_refused(mlops: Any, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--labels", "scrach=x"), "--labels renames 'scrach', but the labels are: dent, normal, scratch"),
+        (("--labels", "scrach=x"), "--labels: no label is called 'scrach'; the labels are: dent, normal, scratch"),
         (("--labels", "scratch"), "write old=new"),
         (("--as", "excel"), "'excel' is no layout; known are coco, yolo"),
     ],

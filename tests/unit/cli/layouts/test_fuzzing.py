@@ -100,7 +100,7 @@ def test_any_edges_of_pascal_voc(edges: list[str]) -> None:
     names = ("xmin", "ymin", "xmax", "ymax")
     inner = "".join(f"<{name}>{edge}</{name}>" for name, edge in zip(names, edges, strict=True))
     box = f"<object><name>dent</name><bndbox>{inner}</bndbox></object>"
-    check("a.xml", f"<annotation><filename>a.jpg</filename>{box}</annotation>", "pascal_voc")
+    check("a.xml", f"<annotation><filename>a.jpg</filename>{box}</annotation>", "voc")
 
 
 @given(content=st.one_of(st.binary(max_size=60), st.text(alphabet='a.jpg,123 -\n"', max_size=60)))
