@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
@@ -24,6 +25,9 @@ MOST_PIXELS = 100_000_000
 # TIFF's tags of the size; Pillow tells that of the picture when it is turned.
 _WIDTH, _HEIGHT = 256, 257
 _MOST_EXIF_BYTES = 1 << 20
+# From which on Pillow refuses whatever a file claims.
+_MOST_PIXELS_CLAIMED = 178_956_970
+_TOO_LARGE = "has far too many pixels: make it smaller"
 
 
 class Unreadable(ValueError):  # noqa: N818  - a refusal is a result that is told, not a fault
@@ -198,15 +202,19 @@ class Files:
 def _look(path: Path) -> Frame:
     """What the stack will see in the file, whose pixels are not decoded for it."""
     try:
+        with path.open("rb") as file:
+            if file.read(len(SIGNATURE)) == SIGNATURE:
+                return _look_into_png(file)
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
             if isinstance(image, TiffImageFile):
                 return Frame(int(image.tag_v2[_WIDTH]), int(image.tag_v2[_HEIGHT]), _orientation(image))
-            # To look for it Pillow would decode a PNG.
-            return Frame(*image.size, _turn_of_png(path) if image.format == "PNG" else _orientation(image))
+            return Frame(*image.size, _orientation(image))
+    except Unreadable:
+        raise
     except UnidentifiedImageError:
         raise Unreadable("is no picture of a known kind, whatever its name says: save it anew") from None
     except Image.DecompressionBombError:
-        raise Unreadable("has far too many pixels: make it smaller") from None
+        raise Unreadable(_TOO_LARGE) from None
     except Exception as error:  # a hostile file may raise anything from a decoder
         raise Unreadable(f"cannot be read as a picture ({error}): it is damaged, or of a rare kind") from error
 
@@ -218,18 +226,23 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _turn_of_png(path: Path) -> int:
-    with path.open("rb") as file:
-        file.seek(len(SIGNATURE))
-        while len(head := file.read(8)) == 8 and not head.endswith(b"IEND"):
-            length = int.from_bytes(head[:4], "big")
-            if head.endswith(b"eXIf") and length <= _MOST_EXIF_BYTES:
-                content, checksum = file.read(length), file.read(4)
-                if zlib.crc32(head[4:] + content) == int.from_bytes(checksum, "big"):
-                    return orientation_in(content)
-                continue
-            file.seek(length + 4, os.SEEK_CUR)
-    return 1
+def _look_into_png(file: BinaryIO) -> Frame:
+    """Chunk by chunk: Pillow refuses some metadata that the stack leaves alone, and decodes pixels to find EXIF."""
+    header = file.read(25)
+    width, height = int.from_bytes(header[8:12], "big"), int.from_bytes(header[12:16], "big")
+    if len(header) < 25 or header[4:8] != b"IHDR" or not (width and height):
+        raise Unreadable("is damaged, or no PNG whatever its first bytes say: save it anew")
+    if width * height > _MOST_PIXELS_CLAIMED:
+        raise Unreadable(_TOO_LARGE)
+    while len(head := file.read(8)) == 8 and not head.endswith(b"IEND"):
+        length = int.from_bytes(head[:4], "big")
+        if head.endswith(b"eXIf") and length <= _MOST_EXIF_BYTES:
+            content, checksum = file.read(length), file.read(4)
+            if zlib.crc32(head[4:] + content) == int.from_bytes(checksum, "big"):
+                return Frame(width, height, orientation_in(content))
+            continue
+        file.seek(length + 4, os.SEEK_CUR)
+    return Frame(width, height)
 
 
 def inside(reference: str) -> PurePosixPath:
