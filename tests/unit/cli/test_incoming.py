@@ -323,7 +323,8 @@ def test_what_left_as_a_manifest_comes_back_to_the_same_keys(mlops: Any, ran: No
         boto3.client("s3").put_object(Bucket="parts-data", Key=own, Body=png(10 + number))
     s3, key = boto3.client("s3"), "runs/parts-classification-0123456789ab/images.jsonl"
     rows = s3.get_object(Bucket="parts-artifacts", Key=key)["Body"].read().decode()
-    other = Image(twin, "e", ("scratch",), "test", "d2", 80, 72)
+    boxes = (LabeledBox("scratch", Box(10, 10, 20, 10)),)
+    other = Image(twin, "e", ("scratch",), "test", "d2", 80, 72, boxes=boxes)
     s3.put_object(Bucket="parts-artifacts", Key=key, Body=f"{rows}{json.dumps(other.as_row('test'))}\n".encode())
 
     assert mlops("export", "parts", "--as", "manifest", "--out", "parts").exit_code == 0

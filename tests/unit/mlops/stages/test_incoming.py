@@ -1,5 +1,6 @@
 """Pictures of any camera and labels of any tool: what a dataset makes of them, from the upload to the manifests."""
 
+import html
 import io
 import json
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ import pytest
 from PIL import Image
 
 from mlops.dataset.manifests import parse_lines
+from mlops.reading import evidence, mails
+from mlops.reading.rendering import render
+from mlops.stage import StageRef
+from tests.unit.mlops.reading.test_rendering import known_of, shared
 from tests.unit.mlops.settling import Uploads, bucket_with_events, mask, picture
 
 SIZE = (80, 72)
@@ -262,14 +267,53 @@ def test_a_run_of_usual_pictures_tells_no_window(uploads: Uploads) -> None:
     assert uploads.runs()[0]["window"] is None
 
 
-def test_look_alikes_on_different_sides_and_with_different_labels_are_named(uploads: Uploads) -> None:
-    uploads.usual(count=8)
-    same = Image.fromarray(np.add.outer(np.arange(72) ** 2 % 97, np.arange(80) ** 2 % 89).astype(np.uint8))
-    uploads.put("train/good/one.png", file_of(same, "PNG"))
-    uploads.put("train/cut/other.jpg", file_of(same, "JPEG", quality=95))
+def texture() -> Image.Image:
+    return Image.fromarray(np.add.outer(np.arange(72) ** 2 % 97, np.arange(80) ** 2 % 89).astype(np.uint8))
+
+
+def test_look_alikes_on_different_sides_and_with_different_labels_are_named_wherever_somebody_decides(
+    uploads: Uploads,
+) -> None:
+    for side in ("train", "test"):
+        for label in ("good", "cut"):
+            for number in range(6):
+                seed = 1000 * len(side) + 100 * len(label) + number
+                uploads.put(f"{side}/{label}/{number}.png", picture(seed))
+    uploads.put("train/good/one.png", file_of(texture(), "PNG"))
+    uploads.put("train/cut/other.jpg", file_of(texture(), "JPEG", quality=95))
+    uploads.put("train/cut/here.png", file_of(texture().transpose(Image.Transpose.ROTATE_180), "PNG"))
+    uploads.put("test/cut/there.jpg", file_of(texture().transpose(Image.Transpose.ROTATE_180), "JPEG", quality=95))
     uploads.settle()
     (run,) = uploads.runs()
 
-    pairs = run["look_alikes"]["with_different_labels"]
-    assert any({f"{PREFIX}train/good/one.png", f"{PREFIX}train/cut/other.jpg"} <= set(pair) for pair in pairs)
-    assert any("with different labels look alike" in remark for remark in run["remarks"])
+    assert run["look_alikes"] == {
+        "on_different_sides": [[f"{PREFIX}test/cut/there.jpg", f"{PREFIX}train/cut/here.png"]],
+        "with_different_labels": [[f"{PREFIX}train/cut/other.jpg", f"{PREFIX}train/good/one.png"]],
+    }
+    uploads.prepared(run)
+    known = {**known_of("cut"), "warnings": evidence.load(run["run_id"], "development")["warnings"]}
+    ref = StageRef(run["run_id"], "parts", "classification", "approve2staging", "staging")
+    terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
+    _, mail = mails.approval_mail(ref, known, **terms, expires="tomorrow", stays_running=False)
+    form = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
+    page = render("approval.html", **{**shared("cut"), **known, **form})
+    for text in (" ".join(mail.split()), html.unescape(page)):
+        for kind, one, other in (
+            ("on different sides", "test/cut/there.jpg", "train/cut/here.png"),
+            ("with different labels", "train/cut/other.jpg", "train/good/one.png"),
+        ):
+            said = f"1 pair of pictures {kind} look alike: {PREFIX}{one} and {PREFIX}{other}"
+            assert said in text
+
+
+def test_under_a_fixed_camera_look_alikes_are_not_listed_and_that_is_said(uploads: Uploads) -> None:
+    for number in range(12):
+        image = texture()
+        image.putpixel((number, 0), 255)
+        uploads.put(f"train/{('good', 'cut')[number % 2]}/{number}.png", file_of(image, "PNG"))
+    uploads.settle()
+    (run,) = uploads.runs()
+
+    assert run["look_alikes"] == {"on_different_sides": [], "with_different_labels": []}
+    (remark,) = (remark for remark in run["remarks"] if "fixed camera" in remark)
+    assert " of 12 pictures look like another one, as they do under a fixed camera" in remark
