@@ -69,7 +69,7 @@ def _read_one(collector: Collector, path: PurePosixPath) -> None:
     side = word(path.stem) or word_of(path.parent)
     for number, image in images.items():
         try:
-            _picture(collector, path, image, boxes.pop(number, []), number in spoiled, side)
+            _picture(collector, path, number, image, boxes.pop(number, []), number in spoiled, side)
         except Unreadable as refusal:
             collector.leave_out(path, f"image {_short(number)} {refusal}")
 
@@ -77,6 +77,7 @@ def _read_one(collector: Collector, path: PurePosixPath) -> None:
 def _picture(
     collector: Collector,
     path: PurePosixPath,
+    number: Any,
     image: dict[str, Any],
     boxes: list[Found],
     is_spoiled: bool,
@@ -88,7 +89,8 @@ def _picture(
         collector.leave_out(picture, f"no annotation of it in {path} can be used: mend that file")
         return
     own = side or word_of(picture.parent)
-    collector.picture(picture, (), boxes, side=own, source=path, declared=_declared(image), shows_upright=True)
+    facts: dict[str, Any] = {"declared": _declared(image), "where": f"image {_short(number)}"}
+    collector.picture(picture, (), boxes, side=own, source=path, shows_upright=True, **facts)
 
 
 def _parsed(text: str) -> dict[str, Any]:

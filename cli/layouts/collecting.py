@@ -40,7 +40,7 @@ class Collector:
         self.files = files
         self.notes: list[str] = []
         self._pictures: dict[PurePosixPath, Labelled] = {}
-        self._sources: dict[PurePosixPath, PurePosixPath] = {}
+        self._places: dict[PurePosixPath, str] = {}
         self._sides: dict[PurePosixPath, Word | None] = {}
         self._disagreeing: set[PurePosixPath] = set()
         self._seen: set[PurePosixPath] = set()
@@ -86,10 +86,13 @@ class Collector:
         source: PurePosixPath | None = None,
         declared: tuple[int, int] | None = None,
         shows_upright: bool = False,
+        where: str = "",
+        line: int | None = None,
     ) -> None:
         """Take a picture. Its labels are those given and those of its boxes; without any it has no defect.
 
-        `source` is the annotation file, to be named where something is wrong; `declared` the size that it states.
+        `source` is the annotation file, to be named where something is wrong, `line` the one in it or `where` what it
+        calls the picture; `declared` is the size that it states.
         `shows_upright`: where EXIF turns a picture and its size does not tell what its boxes were drawn on, it was the
         upright picture, for the tools that write this layout show that.
         """
@@ -112,12 +115,13 @@ class Collector:
             (self._taken_upright if shows_upright else self._taken_as_stored).add(path)
         # Of what was wrongly marked, nobody can say that it shows no defect.
         lost = [box.label for box in boxes] if boxes and not kept else []
-        known = [name for name in (*labels, *lost) if self._is_label(name, named)]
+        place = f"{named} {where or f'line {line}' if where or line else ''}".rstrip()
+        known = [name for name in (*labels, *lost) if self._is_label(name, named, line)]
         if not known and (lost or labels):
-            self.leave_out(path, f"{named} gives it no label that can be used: mend that file")
+            self.leave_out(path, f"{place} gives it no label that can be used: mend that file")
             return
         what = _labels(known, kept), tuple(kept), tuple(masks), group
-        self._add(Labelled(path, width, height, None, *what), side, named)
+        self._add(Labelled(path, width, height, None, *what), side, place)
 
     def _drawn_on(self, path: PurePosixPath, declared: tuple[int, int] | None, shows_upright: bool) -> Frame | None:
         """The picture that boxes were drawn on, as EXIF turns it or not; None when the sizes contradict each other."""
@@ -157,17 +161,17 @@ class Collector:
         self.leave_out(named, f"the label {shown} cannot be used: 1 to {MAX_LABEL_NAME} characters on one line", line)
         return False
 
-    def _add(self, new: Labelled, side: Word | None, source: PurePosixPath) -> None:
+    def _add(self, new: Labelled, side: Word | None, place: str) -> None:
         if new.path in self._disagreeing:
             return
         old = self._pictures.get(new.path)
         if old is None:
-            self._pictures[new.path], self._sources[new.path], self._sides[new.path] = new, source, side
+            self._pictures[new.path], self._places[new.path], self._sides[new.path] = new, place, side
         elif (old, self._sides[new.path]) != (new, side):
             self._disagreeing.add(new.path)
             del self._pictures[new.path]
-            other = self._sources[new.path]
-            where = f"{other} and {source} say" if other != source else f"{source} says"
+            other = self._places[new.path]
+            where = f"{other} and {place} say" if other != place else f"{place} says"
             self.leave_out(new.path, f"{where} different things about it: keep one of them")
 
     def finished(self, layout: str, names: Mapping[str, str]) -> Recognised:

@@ -179,6 +179,7 @@ def _read_line(collector: Collector, path: PurePosixPath, number: int, content: 
         masks=said.masks,
         source=path,
         declared=said.declared,
+        line=number,
     )
 
 

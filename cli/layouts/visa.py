@@ -20,9 +20,10 @@ _MOST_BYTES = 1 << 26
 
 @dataclass
 class _Tables:
-    """What the CSV files say, by picture: kinds of defects, and sides."""
+    """What the CSV files say, by picture: kinds of defects and where they stand, and sides."""
 
     kinds: dict[PurePosixPath, tuple[str, ...]] = field(default_factory=dict)
+    places: dict[PurePosixPath, str] = field(default_factory=dict)
     sides: dict[PurePosixPath, Word] = field(default_factory=dict)
 
 
@@ -62,7 +63,7 @@ def _picture(
     kinds = tables.kinds.get(path, ()) or (folder,)
     side, mask = tables.sides.get(path), _mask(collector.files, path)
     if means_no_defect(folder) != all(map(means_no_defect, kinds)):
-        collector.leave_out(path, f"lies in {folder}, but a CSV calls it {', '.join(kinds)}: keep one of them")
+        collector.leave_out(path, f"lies in {folder}, but {tables.places[path]} calls it {', '.join(kinds)}: mend one")
     elif len(kinds) == 1:
         take(collector, path, kinds[0], [mask] if mask else [], rules, side=side)
     else:
@@ -138,6 +139,7 @@ def _read_table(collector: Collector, path: PurePosixPath, found: _Tables) -> No
         if side := word(row.get("split", "")):
             found.sides[picture] = side
         else:
+            found.places[picture] = f"{path} line {line}"
             kinds = tuple(sorted({kind.strip() for kind in row.get("label", "").split(",")} - {""}))
             found.kinds[picture] = tuple(NORMAL if means_no_defect(kind) else kind for kind in kinds)
 

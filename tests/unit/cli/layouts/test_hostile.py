@@ -27,6 +27,7 @@ from tests.unit.cli.layouts.samples import (
     plain,
     severstal,
     text,
+    visa,
     voc,
     yolo_line,
 )
@@ -291,8 +292,46 @@ def test_two_files_that_say_different_things_of_a_picture_are_named(tmp_path: Pa
 
     found = read(tmp_path)
 
-    assert whys(found) == [("a.jpg", None, "one.json and two.json say different things about it: keep one of them")]
+    assert whys(found) == [
+        ("a.jpg", None, "one.json image 1 and two.json image 1 say different things about it: keep one of them")
+    ]
     assert not found.pictures
+
+
+def test_two_lines_of_one_manifest_that_say_different_things_are_named(tmp_path: Path) -> None:
+    picture(tmp_path, "a.jpg")
+    lines = [{"source-ref": "a.jpg", **class_of(name)} for name in ("dent", "dent", "rust")]
+    text(tmp_path, "x.manifest", "\n".join(map(json.dumps, lines)))
+
+    why = "x.manifest line 1 and x.manifest line 3 say different things about it: keep one of them"
+    assert whys(read(tmp_path)) == [("a.jpg", None, why)]
+
+
+def test_two_images_of_one_coco_file_that_are_one_picture_are_named(tmp_path: Path) -> None:
+    picture(tmp_path, "a.jpg")
+    text(tmp_path, "x.json", coco_of([(1, "a.jpg"), (7, "a.jpg")], [annotation()]))
+
+    why = "x.json image 1 and x.json image 7 say different things about it: keep one of them"
+    assert whys(read(tmp_path)) == [("a.jpg", None, why)]
+
+
+def test_a_label_of_a_line_that_cannot_be_used_is_named_with_its_line(tmp_path: Path) -> None:
+    picture(tmp_path, "a.jpg")
+    text(tmp_path, "x.manifest", "\n" + json.dumps({"source-ref": "a.jpg", **class_of("x" * 300)}))
+
+    assert whys(read(tmp_path)) == [
+        ("a.jpg", None, "x.manifest line 2 gives it no label that can be used: mend that file"),
+        ("x.manifest", 2, f"the label '{'x' * 40}' cannot be used: 1 to 255 characters on one line"),
+    ]
+
+
+def test_a_folder_and_a_table_that_disagree_are_named_with_the_line(tmp_path: Path) -> None:
+    visa(tmp_path)
+    table = tmp_path / "candle/image_anno.csv"
+    table.write_text(table.read_text().replace("Normal/0000.JPG,normal", "Normal/0000.JPG,stains"))
+
+    why = "lies in Normal, but candle/image_anno.csv line 2 calls it stains: mend one"
+    assert ("candle/Data/Images/Normal/0000.JPG", None, why) in whys(read(tmp_path))
 
 
 def test_two_files_that_say_the_same_are_no_problem(tmp_path: Path) -> None:
