@@ -203,9 +203,10 @@ def upload_folder(
         if dataset is None:
             raise CommandRefused("Name the dataset that the pictures of the project are to be.")
         with tempfile.TemporaryDirectory() as place:
-            entries = project_datasets.entries_of(context.session, folder)
+            entries, left_out = project_datasets.entries_of(context.session, folder)
             with _counting(context, "Fetching", len(entries)) as advance:
-                project_datasets.fetch(context.session, entries, Path(place), advance)
+                left_out += project_datasets.fetch(context.session, entries, Path(place), advance)
+            context.tell(f"Left out: {why}" for why in left_out)
             _upload(context, Path(place), dataset, layout, renamed, skip_bad, dry_run, deletes, yes)
         return
     _upload(context, folder, dataset or folder.resolve().name, layout, renamed, skip_bad, dry_run, deletes, yes)

@@ -250,6 +250,35 @@ def test_the_datasets_of_a_project_come_in_with_their_sides(
     }
 
 
+def test_a_line_without_picture_and_a_picture_that_is_gone_are_named_and_the_others_come_in(
+    mlops: Any,  # noqa: F811
+    outputs: dict[str, str],  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [entry_of(number, ("good", "scratch")[number % 2]) for number in range(3)]
+    boto3.client("s3").put_object(Bucket="parts-data", Key="console/0.png", Body=png(50))
+    boto3.client("s3").put_object(Bucket="parts-data", Key="console/1.png", Body=png(51))
+    odd: list[Any] = [{"label": 1}, {"source-ref": 7}, {"source-ref": "s3://bucket"}, [], *lines]
+    replace_client(monkeypatch, "rekognition", project_with({"TRAIN": odd}))
+
+    result = mlops("upload", PROJECT, "old", "--yes")
+    assert result.exit_code == 0
+    for number in range(1, 5):
+        assert f"Left out: line {number} of the train dataset has no source-ref like s3://bucket/key" in result.output
+    assert "Left out: s3://parts-data/console/2.png cannot be read (" in result.output
+    assert set(lines_of(outputs, "old")) == {f"images/parts-data/console/{number}.png" for number in range(2)}
+
+
+def test_a_project_none_of_whose_pictures_can_be_read_is_refused(mlops: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    replace_client(monkeypatch, "rekognition", project_with({"TRAIN": [entry_of(0, "good")]}))
+    result = mlops("upload", PROJECT, "old", "--yes")
+
+    assert result.exit_code == 1
+    assert "No picture of the project can be read. s3://parts-data/console/0.png cannot be read" in result.output
+
+
 def test_a_project_without_datasets_is_refused(mlops: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     replace_client(monkeypatch, "rekognition", project_with({}))
     result = mlops("upload", PROJECT, "old")
