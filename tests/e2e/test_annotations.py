@@ -1,8 +1,10 @@
 """Pictures with several labels and boxes, as labelling tools describe them: both tasks, from manifest to page."""
 
 import html
+import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -21,19 +23,23 @@ pytestmark = pytest.mark.e2e
 NAME = "panel"
 TASKS = ("classification", "detection")
 WIDTH, HEIGHT = 240, 64
+# Gray, so that a camera without colours sees the same.
+PLATE = (125, 125, 125)
 COLOURS = {**SPOTS, "glue": (240, 240, 240)}
 Box = tuple[str, int, int]
+# Label, left, top, width and height.
+Marked = tuple[str, int, int, int, int]
 # Three labels and five boxes.
 MANY = ("scratch", "stain", "scratch", "glue", "stain")
 SHOWN = {**{label: (label,) for label in COLOURS}, "many": MANY, "clean": ()}
-# How a drawn picture is enlarged, the line above it, and what lies between two on a sheet of three columns.
-SCALE, STRIP, GAP, COLUMNS, TILES = 1.5, 26, 8, 3, 6
+# Sides of a drawn picture, the line above it, and what lies between two on a sheet of three columns.
+LEAST_SIDE, MOST_SIDE, STRIP, GAP, COLUMNS, TILES = 360, 640, 26, 8, 3, 6
 
 
 def panel(seed: int, spots: tuple[str, ...]) -> tuple[bytes, list[Box]]:
     """A noisy plate with a coloured square for each label, in columns of their own."""
     random = np.random.default_rng(seed)
-    plate = np.array((120, 130, 120)) + random.normal(0, 8, (HEIGHT, WIDTH, 3))
+    plate = np.array(PLATE) + random.normal(0, 8, (HEIGHT, WIDTH, 3))
     boxes = []
     for place, label in enumerate(spots):
         left, top = 6 + 47 * place, int(random.integers(4, HEIGHT - SPOT_SIDE - 4))
@@ -42,17 +48,88 @@ def panel(seed: int, spots: tuple[str, ...]) -> tuple[bytes, list[Box]]:
     return as_png(np.clip(plate, 0, 255).astype(np.uint8)), boxes
 
 
-def line(name: str, boxes: list[Box]) -> str:
-    names = sorted({label for label, _, _ in boxes})
-    size = {"width": SPOT_SIDE, "height": SPOT_SIDE}
-    drawn = [{"class_id": names.index(label), "left": left, "top": top, **size} for label, left, top in boxes]
+def line(name: str, boxes: list[Marked], size: tuple[int, int], side: str) -> str:
+    names, edges = sorted({label for label, *_ in boxes}), ("left", "top", "width", "height")
+    drawn = [{"class_id": names.index(label), **dict(zip(edges, box, strict=True))} for label, *box in boxes]
     metadata = {
         "class-map": {str(number): label for number, label in enumerate(names)},
         "type": "groundtruth/object-detection",
     }
-    shape = [{"width": WIDTH, "height": HEIGHT, "depth": 3}]
-    entry = {"source-ref": f"images/{name}", "defects": {"image_size": shape, "annotations": drawn}}
+    shape = [{"width": size[0], "height": size[1], "depth": 3}]
+    entry = {"source-ref": f"images/{name}", "side": side, "defects": {"image_size": shape, "annotations": drawn}}
     return json.dumps({**entry, "defects-metadata": metadata})
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture as a camera wrote it: its file, and the spot in pixels of the file and of the upright picture."""
+
+    label: str
+    data: bytes
+    size: tuple[int, int]
+    stored: tuple[int, int, int, int]
+    upright: tuple[int, int, int, int]
+
+
+def as_file(image: Image.Image, kind: str, **options: Any) -> bytes:
+    data = io.BytesIO()
+    image.save(data, kind, **options)
+    return data.getvalue()
+
+
+def shots(seed: int) -> dict[str, Shot]:
+    """One plate as five cameras would write it."""
+    data, ((_, left, top),) = panel(seed, ("scratch",))
+    plate, spot = Image.open(io.BytesIO(data)), (left, top, SPOT_SIDE, SPOT_SIDE)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = plate.transpose(Image.Transpose.ROTATE_90)
+    stored = (top, WIDTH - left - SPOT_SIDE, SPOT_SIDE, SPOT_SIDE)
+    second = Image.new("RGB", (WIDTH, HEIGHT), COLOURS["stain"])
+    # 12 of 16 bits are used: most programs show it as black.
+    gray, ((_, across, down),) = panel(seed, ("glue",))
+    deep = np.asarray(Image.open(io.BytesIO(gray)).convert("L")).astype(np.uint16) * 16
+    usual = {"size": plate.size, "stored": spot, "upright": spot}
+    glued = (across, down, SPOT_SIDE, SPOT_SIDE)
+    return {
+        "turned.jpg": Shot("scratch", as_file(lying, "JPEG", quality=95, exif=exif), lying.size, stored, spot),
+        "plain.bmp": Shot("scratch", as_file(plate, "BMP"), **usual),
+        "pages.tif": Shot("scratch", as_file(plate, "TIFF", save_all=True, append_images=[second]), **usual),
+        "print.jpg": Shot("scratch", as_file(plate.convert("CMYK"), "JPEG", quality=95), **usual),
+        "deep.png": Shot("glue", as_file(Image.fromarray(deep), "PNG"), plate.size, glued, glued),
+    }
+
+
+LARGE, LARGE_SPOT = (6000, 4000), (1200, 800, 1500, 1500)
+# What the service gets of it, and where the spot is there.
+FITTED, FITTED_SPOT = (4096, 2731), (819, 546, 1025, 1025)
+
+
+def large(number: int) -> tuple[bytes, bytes]:
+    """A plate of 24 megapixels, and its mask."""
+    left, top, width, height = LARGE_SPOT
+    place = (left, top, left + width, top + height)
+    plate, mask = Image.new("RGB", LARGE, (*PLATE[:2], PLATE[2] + number)), Image.new("1", LARGE)
+    plate.paste(SPOTS["scratch"], place)
+    mask.paste(1, place)
+    return as_file(plate, "PNG", compress_level=1), as_file(mask, "PNG")
+
+
+CAMERAS = ("turned.jpg", "plain.bmp", "pages.tif", "print.jpg", "deep.png", "large.png")
+SIDES = ("train",) * 5 + ("test",) * 2 + ("holdout",)
+
+
+def of_cameras() -> tuple[dict[str, bytes], list[str]]:
+    """Files of every camera to train on and to be held out, and the lines of those that have no mask."""
+    files, lines = {}, []
+    for number, side in enumerate(("train", "holdout")):
+        for name, shot in shots(9000 + number).items():
+            files[f"images/{side}/{name}"] = shot.data
+            boxes = [(shot.label, *shot.stored)]
+            lines.append(line(f"{side}/{name}", boxes, shot.size, side))
+        files[f"{side}/scratch/large.png"], mask = large(number)
+        files[f"ground_truth/{side}/scratch/large_mask.png"] = mask
+    return files, lines
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +140,13 @@ def runs(system: System) -> dict[str, Run]:
         for number in range(8):
             name = f"{kind}{number}.png"
             data, boxes = panel(len(objects), spots)
-            objects[f"datasets/{NAME}/images/{name}"] = data
-            lines.append(line(name, boxes))
-    system.drop({**objects, f"datasets/{NAME}/annotations.manifest": "\n".join(lines).encode()}, NAME)
+            objects[f"images/{name}"] = data
+            marked = [(label, *place, SPOT_SIDE, SPOT_SIDE) for label, *place in boxes]
+            lines.append(line(name, marked, (WIDTH, HEIGHT), SIDES[number]))
+    files, more = of_cameras()
+    objects |= files | {"annotations.manifest": "\n".join([*lines, *more]).encode()}
+    system.upload({f"datasets/{NAME}/{name}": data for name, data in objects.items()})
+    system.upload({f"datasets/{NAME}/dataset.json": b'{"split": "folders"}'})
     return {task: system.run_until(NAME, "inference_test", "development", "COMPLETED", task) for task in TASKS}
 
 
@@ -114,15 +195,14 @@ def test_five_boxes_of_three_labels_are_drawn_where_they_are(system: System, run
     overlays = system.artifact(run_id, "ground_truth.json")["overlays"]
 
     assert overlays.keys() == set(COLOURS)
-    tile = WIDTH * SCALE + GAP, HEIGHT * SCALE + STRIP + GAP
+    checked = set()
     for label in overlays:
         sheet = system.artifact(run_id, f"overlays/{label}.jpg")
         own = [row for row in rows if label in {box["label"] for box in row["boxes"]}]
-        drawn = own[:: -(-len(own) // TILES)]
-        for place, row in enumerate(drawn):
-            corner = place % COLUMNS * tile[0], place // COLUMNS * tile[1] + STRIP
-            assert all(is_outlined(sheet, box, corner, TRUTH) for box in row["boxes"]), row["key"]
-        assert any(len(row["boxes"]) == len(MANY) for row in drawn)
+        for row, corner in places(own[:: -(-len(own) // TILES)]):
+            assert all(is_outlined(sheet, box, corner, TRUTH, scale_of(row)) for box in row["boxes"]), row["key"]
+            checked.add(tuple(sorted(box["label"] for box in row["boxes"])))
+    assert tuple(sorted(MANY)) in checked
 
 
 def test_what_was_found_is_drawn_and_the_page_shows_it(system: System, runs: Mapping[str, Run]) -> None:
@@ -136,7 +216,8 @@ def test_what_was_found_is_drawn_and_the_page_shows_it(system: System, runs: Map
         drawn = system.artifact(run_id, picture["key"].removeprefix(f"runs/{run_id}/"))
         found = [box["box"] for box in answers[picture["image"]]["found"]]
         assert len(found) == len(MANY)
-        assert all(is_outlined(drawn, box, (0, STRIP), FOUND) for box in found)
+        scale = LEAST_SIDE / WIDTH
+        assert all(is_outlined(drawn, box, (0, STRIP), FOUND, scale) for box in found)
     page = html.unescape(httpx.get(system.link(run_id)).text)
     for label in COLOURS:
         assert f"/runs/{run_id}/overlays/{label}.jpg" in page
@@ -145,10 +226,72 @@ def test_what_was_found_is_drawn_and_the_page_shows_it(system: System, runs: Map
     assert all(f'<th scope="row">{label}' in labels or f">{label}<" in labels for label in COLOURS)
 
 
-def is_outlined(drawn: Image.Image, box: Mapping[str, float], corner: tuple[float, float], colour: str) -> bool:
+def key_of(name: str, side: str) -> str:
+    place = f"{side}/scratch" if name == "large.png" else f"images/{side}"
+    return f"datasets/{NAME}/{place}/{name}"
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_a_picture_of_any_camera_is_trained_on_and_asked_about_as_a_person_sees_it(
+    system: System, runs: Mapping[str, Run], name: str
+) -> None:
+    s3, bucket = system.cloud.client("s3"), system.outputs["DataBucketName"]
+    for task, run in runs.items():
+        rows = {row["key"]: row for row in parse_lines(system.artifact(run.run_id, "images.jsonl"))}
+        copies = {side: rows[key_of(name, side)]["picture"] for side in ("train", "holdout")}
+        assert all(copy.startswith(f"prepared/{NAME}/") for copy in copies.values())
+        trained = {
+            entry["source-ref"] for entry in parse_lines(system.artifact(run.run_id, "manifests/train.manifest"))
+        }
+        assert f"s3://{bucket}/{copies['train']}" in trained
+        answers = system.artifact(run.run_id, "development/inference_test.json")["answers"]
+        (asked,) = (answer for answer in answers if answer["key"] == key_of(name, "holdout"))
+        assert asked["picture"] == copies["holdout"]
+        if task == "classification":
+            assert asked["labels"] == asked["truths"]
+            continue
+        assert [box["outcome"] for box in (*asked["truth"], *asked["found"])] == ["hit", "right"]
+        for number, (side, copy) in enumerate(copies.items()):
+            shot = shots(9000 + number).get(name)
+            (box,) = rows[key_of(name, side)]["boxes"]
+            place = tuple(box[edge] for edge in ("left", "top", "width", "height"))
+            assert place == (shot.upright if shot else FITTED_SPOT)
+            shown = Image.open(io.BytesIO(s3.get_object(Bucket=bucket, Key=copy)["Body"].read())).convert("RGB")
+            assert shown.size == ((WIDTH, HEIGHT) if shot else FITTED)
+            assert is_on_spot(np.asarray(shown).astype(int), place, COLOURS[box["label"]])
+
+
+def is_on_spot(pixels: np.ndarray, place: tuple[int, ...], colour: tuple[int, int, int]) -> bool:
+    """Whether a box has the colour of the defect up to its edges, and what is around it has not."""
+    left, top, width, height = place
+    near = np.abs(pixels - colour).max(axis=2) < 50
+    inside = near[top + 1 : top + height - 1, left + 1 : left + width - 1]
+    return bool(inside.mean() > 0.97 and near.sum() - inside.sum() < 0.15 * inside.size)
+
+
+def scale_of(row: Mapping[str, Any]) -> float:
+    longest = max(row["width"], row["height"])
+    return min(MOST_SIDE / longest, max(1.0, LEAST_SIDE / longest))
+
+
+def places(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], tuple[int, int]]]:
+    """Where the pictures of a sheet have their upper left corners."""
+    top = 0
+    for first in range(0, len(rows), COLUMNS):
+        left, height = 0, 0
+        for row in rows[first : first + COLUMNS]:
+            yield row, (left, top + STRIP)
+            wide, tall = (round(row[side] * scale_of(row)) for side in ("width", "height"))
+            left, height = left + max(wide, LEAST_SIDE) + GAP, max(height, tall + STRIP)
+        top += height + GAP
+
+
+def is_outlined(
+    drawn: Image.Image, box: Mapping[str, float], corner: tuple[float, float], colour: str, scale: float
+) -> bool:
     """Whether the middles of three edges of a box have a colour: what is written may cover the fourth."""
-    left, top = corner[0] + box["left"] * SCALE, corner[1] + box["top"] * SCALE
-    right, bottom = left + box["width"] * SCALE - 1, top + box["height"] * SCALE - 1
+    left, top = corner[0] + box["left"] * scale, corner[1] + box["top"] * scale
+    right, bottom = left + box["width"] * scale - 1, top + box["height"] * scale - 1
     across, down = (left + right) / 2, (top + bottom) / 2
     middles = [(left + 1, down), (right - 1, down), (across, top + 1), (across, bottom - 1)]
     return sum(is_like(drawn, place, colour) for place in middles) >= 3

@@ -4,6 +4,7 @@ import html
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from mlops.dataset.manifests import parse_lines
+from mlops.dataset.mapping import PictureMapping
 from mlops.reading import evidence, mails
 from mlops.reading.rendering import render
 from mlops.stage import StageRef
@@ -317,3 +319,112 @@ def test_under_a_fixed_camera_look_alikes_are_not_listed_and_that_is_said(upload
     assert run["look_alikes"] == {"on_different_sides": [], "with_different_labels": []}
     (remark,) = (remark for remark in run["remarks"] if "fixed camera" in remark)
     assert " of 12 pictures look like another one, as they do under a fixed camera" in remark
+
+
+COLOURS = {"BACKGROUND": "#ffffff", "scratch": "#2ca02c", "dent": "#1f77b4"}
+
+
+def with_mask(name: str, mask: str, labels: tuple[str, ...] = ("anomaly",), prefix: str = "") -> dict[str, Any]:
+    """A line as Lookout for Vision writes it."""
+    colours = {str(n): {"class-name": kind, "hex-color": hexa} for n, (kind, hexa) in enumerate(COLOURS.items())}
+    metadata = {"internal-color-map": colours, "type": "groundtruth/semantic-segmentation"}
+    return {
+        **line(f"{prefix}{name}", labels),
+        "anomaly-mask-ref": f"{prefix}{mask}",
+        "anomaly-mask-ref-metadata": metadata,
+    }
+
+
+def coloured(*marked: tuple[str, tuple[int, int, int, int]], size: tuple[int, int] = SIZE, kind: str = "PNG") -> bytes:
+    image = Image.new("RGB", size, COLOURS["BACKGROUND"])
+    for label, place in marked:
+        image.paste(COLOURS[label], place)
+    return file_of(image.quantize(4), kind)
+
+
+BOTH = (
+    ("scratch", (10, 20, 40, 28)),
+    ("dent", (50, 40, 62, 54)),
+    ("dent", (5, 5, 10, 10)),
+    ("scratch", (70, 2, 72, 4)),
+)
+
+
+@pytest.mark.parametrize("prefix", ["", f"s3://data/{PREFIX}"])
+def test_masks_that_lines_of_lookout_for_vision_name_become_boxes_of_the_kinds_of_their_colours(
+    uploads: Uploads, prefix: str
+) -> None:
+    lines = []
+    for number in range(6):
+        uploads.put(f"images/{number}.png", picture(number))
+        uploads.put(f"images/clean{number}.png", picture(50 + number))
+        uploads.put(f"images/masks/{number}.png", coloured(*BOTH))
+        lines += [with_mask(f"images/{number}.png", f"images/masks/{number}.png", prefix=prefix)]
+        lines += [line(f"{prefix}images/clean{number}.png", ("normal",))]
+    annotate(uploads, *lines)
+    uploads.settle()
+    (labels,), (drawn,) = uploads.runs(), uploads.runs("detection")
+
+    assert (labels["labels"], labels["images"], labels["refused"]) == (["dent", "normal", "scratch"], 12, {})
+    assert drawn["refused"] == {} and drawn["labels"][0] == "dent" and drawn["boxes"] == 18
+    boxes = inventory(uploads, drawn)["images/0.png"]["boxes"]
+    assert sorted((box["label"], box["left"], box["top"], box["width"], box["height"]) for box in boxes) == [
+        ("dent", 5, 5, 5, 5),
+        ("dent", 50, 40, 12, 14),
+        # The fourth is a speck.
+        ("scratch", 10, 20, 30, 8),
+    ]
+
+
+def test_a_mask_on_a_picture_that_is_turned_and_scaled_marks_the_same_place(uploads: Uploads) -> None:
+    lines = simple(uploads)
+    uploads.put("images/turned.jpg", turned(Image.new("RGB", (6000, 200), (40, 40, 40)), 6))
+    uploads.put("images/turned_colours.png", coloured(("dent", (600, 20, 1200, 80)), size=(6000, 200)))
+    annotate(uploads, *lines, with_mask("images/turned.jpg", "images/turned_colours.png"))
+    uploads.settle()
+    row = inventory(uploads, uploads.runs("detection")[0])["images/turned.jpg"]
+
+    assert (row["labels"], row["width"], row["height"]) == (["dent"], 200, 4000)
+    (box,) = row["boxes"]
+    mapping = PictureMapping(6000, 200, 200, 4000, 6).box(600, 20, 600, 60)
+    assert (box["left"], box["top"], box["width"], box["height"]) == astuple(mapping)
+
+
+def test_a_line_whose_mask_alone_labels_its_picture_is_about_what_the_mask_marks(uploads: Uploads) -> None:
+    lines = simple(uploads)
+    for name, marked in (("marked", BOTH[:1]), ("clean", ())):
+        uploads.put(f"images/{name}.png", picture(len(name) + 70))
+        uploads.put(f"images/{name}.mask.png", coloured(*marked))
+        lines.append(with_mask(f"images/{name}.png", f"images/{name}.mask.png", labels=()))
+    annotate(uploads, *lines)
+    uploads.settle()
+    rows = inventory(uploads, uploads.runs()[0])
+
+    assert [rows[f"images/{name}.png"]["labels"] for name in ("marked", "clean")] == [["scratch"], ["normal"]]
+
+
+@pytest.mark.parametrize(
+    ("mask_name", "data", "why"),
+    [
+        ("images/gone.png", None, "its mask is not in the dataset: copy it below images/ and name it there"),
+        ("s3://other/masks/m.png", None, "its mask is not in the dataset: copy it below images/ and name it there"),
+        ("images/m.png", coloured(*BOTH, size=(90, 72)), "its mask has another size than the picture"),
+        ("images/m.png", picture(7), "its mask is no PNG of a few colours that can be read"),
+        ("images/m.bmp", coloured(*BOTH, kind="BMP"), "its mask is no PNG of a few colours that can be read"),
+        ("images/m.png", coloured(), "its mask marks nothing that is large enough in a colour that the line names"),
+    ],
+)
+def test_a_mask_of_a_line_that_cannot_be_used_is_told_and_its_picture_keeps_its_label(
+    uploads: Uploads, mask_name: str, data: bytes | None, why: str
+) -> None:
+    lines = simple(uploads)
+    uploads.put("images/odd.png", picture(60))
+    if data:
+        uploads.put(mask_name, data)
+    annotate(uploads, *lines, with_mask("images/odd.png", mask_name))
+    uploads.settle()
+    (run,) = uploads.runs()
+
+    assert any(f"line 13 of annotations.manifest: {why}" in remark for remark in run["remarks"])
+    assert inventory(uploads, run)["images/odd.png"]["labels"] == ["anomaly"]
+    assert (run["images"], run["refused"]) == (13, {})
