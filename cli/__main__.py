@@ -243,7 +243,10 @@ def show_dataset(context: Context, dataset: str) -> None:
     found = datasets.seen(context.stack, dataset)
     context.show(
         [row for of_task in found for row in of_task.rows()],
-        {"task": "Task", "label": "Label", "train": "Train", "test": "Test", "holdout": "Holdout"},
+        {
+            **{"task": "Task", "label": "Label", "train": "Train", "test": "Test", "holdout": "Holdout"},
+            "look_alikes": "Look-alikes",
+        },
     )
     context.tell(sentence for of_task in found for sentence in of_task.told())
 

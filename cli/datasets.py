@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -30,9 +31,12 @@ class Seen:
     images: tuple[Image, ...]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Images by label and side."""
+        """Images by label and side, and how many of them the run names as look-alikes of others."""
+        alike = {key for pairs in self.truth.get("look_alikes", {}).values() for pair in pairs for key in pair}
+        twins = Counter(label for image in self.images if image.key in alike for label in image.labels_in(self.task))
         for label in self.truth["labels"]:
-            yield {"task": self.task, "label": label, **{side: self.truth["counts"][side][label] for side in SPLITS}}
+            counts = {side: self.truth["counts"][side][label] for side in SPLITS}
+            yield {"task": self.task, "label": label, **counts, "look_alikes": twins[label]}
 
     def told(self) -> Iterator[str]:
         """What the table does not show."""

@@ -317,6 +317,7 @@ def ran(outputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     rows = "".join(f"{json.dumps(image.as_row(side))}\n" for image, side in ((turned, "train"), (plain, "test")))
     counts = {side: {"normal": int(side == "test"), "scratch": int(side == "train")} for side in SPLITS}
     truth = {"labels": ["normal", "scratch"], "counts": counts, "boxes": 1, "prepared": {"turned upright": 1}}
+    truth |= {"look_alikes": {"on_different_sides": [[turned.key, plain.key]], "with_different_labels": []}}
     truth |= {"refused": {"datasets/parts/train/x": "not part of the layout"}, "remarks": ["look at it"]}
     for name, body in {"ground_truth.json": json.dumps(truth), "images.jsonl": rows}.items():
         s3.put_object(Bucket=outputs["ArtifactsBucketName"], Key=f"runs/{run_id}/{name}", Body=body.encode())
@@ -327,7 +328,8 @@ def ran(outputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_dataset_is_shown_as_its_newest_run_saw_it(mlops: Any, ran: None) -> None:  # noqa: F811
     result = mlops("--json", "dataset", "parts")
 
-    assert answer(result)[1] == {"task": "classification", "label": "scratch", "train": 1, "test": 0, "holdout": 0}
+    counts = {"train": 1, "test": 0, "holdout": 0, "look_alikes": 1}
+    assert answer(result)[1] == {"task": "classification", "label": "scratch", **counts}
     for said in ("1 group of pictures of one part", "1 picture turned upright", "refused: datasets/parts/train/x: not"):
         assert said in result.stderr
 
