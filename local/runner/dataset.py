@@ -32,7 +32,7 @@ def dataset_name(folder: Path) -> str:
 def plan_of(
     folder: Path, tasks: Sequence[str], place: Path, say: Callable[[str], object] = lambda sentence: None
 ) -> Plan:
-    """What there is to send of a folder in any layout that `mlops upload` recognises, which is told sentence by sentence.
+    """What there is to send of a folder in any layout that `mlops upload` recognises; what was recognised is told.
 
     Its dataset.json, even if it has none, and its annotation manifest are written below `place`. Raises DatasetError
     when there are no pictures.

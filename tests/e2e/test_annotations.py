@@ -3,8 +3,8 @@
 import html
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -78,25 +78,31 @@ def as_file(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def shots(seed: int) -> dict[str, Shot]:
-    """One plate as five cameras would write it."""
-    data, ((_, left, top),) = panel(seed, ("scratch",))
-    plate, spot = Image.open(io.BytesIO(data)), (left, top, SPOT_SIDE, SPOT_SIDE)
+    """Plates as five cameras would write them."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    lying = plate.transpose(Image.Transpose.ROTATE_90)
-    stored = (top, WIDTH - left - SPOT_SIDE, SPOT_SIDE, SPOT_SIDE)
     second = Image.new("RGB", (WIDTH, HEIGHT), COLOURS["stain"])
-    # 12 of 16 bits are used: most programs show it as black.
-    gray, ((_, across, down),) = panel(seed, ("glue",))
-    deep = np.asarray(Image.open(io.BytesIO(gray)).convert("L")).astype(np.uint16) * 16
-    usual = {"size": plate.size, "stored": spot, "upright": spot}
-    glued = (across, down, SPOT_SIDE, SPOT_SIDE)
+
+    def shot(number: int, label: str, write: Callable[[Image.Image], bytes]) -> Shot:
+        data, ((_, left, top),) = panel(seed + number, (label,))
+        spot = (left, top, SPOT_SIDE, SPOT_SIDE)
+        return Shot(label, write(Image.open(io.BytesIO(data))), (WIDTH, HEIGHT), spot, spot)
+
+    def lying(plate: Image.Image) -> bytes:
+        return as_file(plate.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif)
+
+    def deep(plate: Image.Image) -> bytes:
+        # 12 of 16 bits are used: most programs show it as black.
+        return as_file(Image.fromarray(np.asarray(plate.convert("L")).astype(np.uint16) * 16), "PNG")
+
+    turned = shot(0, "scratch", lying)
+    left, top, *sides = turned.upright
     return {
-        "turned.jpg": Shot("scratch", as_file(lying, "JPEG", quality=95, exif=exif), lying.size, stored, spot),
-        "plain.bmp": Shot("scratch", as_file(plate, "BMP"), **usual),
-        "pages.tif": Shot("scratch", as_file(plate, "TIFF", save_all=True, append_images=[second]), **usual),
-        "print.jpg": Shot("scratch", as_file(plate.convert("CMYK"), "JPEG", quality=95), **usual),
-        "deep.png": Shot("glue", as_file(Image.fromarray(deep), "PNG"), plate.size, glued, glued),
+        "turned.jpg": replace(turned, size=(HEIGHT, WIDTH), stored=(top, WIDTH - left - SPOT_SIDE, *sides)),
+        "plain.bmp": shot(1, "scratch", lambda plate: as_file(plate, "BMP")),
+        "pages.tif": shot(2, "scratch", lambda plate: as_file(plate, "TIFF", save_all=True, append_images=[second])),
+        "print.jpg": shot(3, "scratch", lambda plate: as_file(plate.convert("CMYK"), "JPEG", quality=95)),
+        "deep.png": shot(4, "glue", deep),
     }
 
 
@@ -123,7 +129,7 @@ def of_cameras() -> tuple[dict[str, bytes], list[str]]:
     """Files of every camera to train on and to be held out, and the lines of those that have no mask."""
     files, lines = {}, []
     for number, side in enumerate(("train", "holdout")):
-        for name, shot in shots(9000 + number).items():
+        for name, shot in shots(9000 + 10 * number).items():
             files[f"images/{side}/{name}"] = shot.data
             boxes = [(shot.label, *shot.stored)]
             lines.append(line(f"{side}/{name}", boxes, shot.size, side))
@@ -252,7 +258,7 @@ def test_a_picture_of_any_camera_is_trained_on_and_asked_about_as_a_person_sees_
             continue
         assert [box["outcome"] for box in (*asked["truth"], *asked["found"])] == ["hit", "right"]
         for number, (side, copy) in enumerate(copies.items()):
-            shot = shots(9000 + number).get(name)
+            shot = shots(9000 + 10 * number).get(name)
             (box,) = rows[key_of(name, side)]["boxes"]
             place = tuple(box[edge] for edge in ("left", "top", "width", "height"))
             assert place == (shot.upright if shot else FITTED_SPOT)

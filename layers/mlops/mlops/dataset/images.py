@@ -69,6 +69,11 @@ class Image:
         return (self.picture, "") if self.picture else (self.key, self.version_id)
 
     @property
+    def shown_digest(self) -> str:
+        """The SHA-256 of what the service gets, which is a copy's name: a BMP and a TIFF may become one picture."""
+        return stem_of(self.picture) if self.picture else self.digest
+
+    @property
     def content(self) -> dict[str, str]:
         """Which bytes it is about, and which part where that is known."""
         known = {name: getattr(self, name) for name in ("key", "etag", "digest", "version_id", "picture")}

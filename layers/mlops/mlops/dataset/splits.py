@@ -178,7 +178,7 @@ def _hash(key: str) -> str:
 
 
 def find_duplicates(images: Iterable[Image]) -> dict[str, str]:
-    """Keys of byte-identical images that must be left out, with the reason.
+    """Keys of images that must be left out because the service would get the same bytes, with the reason.
 
     One of several copies under one label stays; copies under different labels contradict each other and all go.
     Which copy stays: the one in the earlier of train, test, holdout, then the smaller key.
@@ -186,7 +186,7 @@ def find_duplicates(images: Iterable[Image]) -> dict[str, str]:
     refused: dict[str, str] = {}
     by_digest: dict[str, list[Image]] = defaultdict(list)
     for image in images:
-        by_digest[image.digest].append(image)
+        by_digest[image.shown_digest].append(image)
     for copies in by_digest.values():
         copies.sort(key=lambda image: (_order(image.side), image.key))
         if len({image.labels for image in copies}) > 1:

@@ -195,6 +195,19 @@ def test_every_usual_kind_of_picture_is_trained_on_upright_and_in_eight_bits(upl
     assert "turned upright (its EXIF orientation was 6)" in run["prepared"]
 
 
+def test_one_picture_as_files_of_two_kinds_is_trained_on_once(uploads: Uploads) -> None:
+    uploads.usual(count=8)
+    for name, kind in (("a.bmp", "BMP"), ("b.tif", "TIFF")):
+        uploads.put(f"train/cut/{name}", file_of(texture(), kind))
+    uploads.settle()
+    (run,) = uploads.runs()
+
+    assert run["refused"] == {
+        f"{PREFIX}train/cut/b.tif": f"byte-identical to {PREFIX}train/cut/a.bmp: an image may stand on one side only"
+    }
+    assert uploads.prepared(run)[0] == []
+
+
 def test_a_mask_on_a_turned_picture_marks_the_same_place_on_the_prepared_one(uploads: Uploads) -> None:
     uploads.usual()
     for number in range(6):
