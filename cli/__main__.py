@@ -194,10 +194,11 @@ def upload_folder(
 ) -> None:
     """Check a folder of pictures and send what is not in the data bucket yet.
 
-    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png. Exports of labelling
-    tools (COCO, YOLO, Pascal VOC, manifests) and published data sets are recognised: it says as what, writes a sheet of
-    pictures with their boxes to look at, and asks. What was interrupted goes on where it stopped. The dataset has the
-    name of the folder. In place of a folder, the ARN of a Custom Labels project takes what is in its datasets.
+    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png. Folders of labels
+    alone, exports of labelling tools (COCO, YOLO, Pascal VOC, manifests) and published data sets are recognised, too.
+    It says as what, writes a sheet of pictures with their boxes to look at, and asks. What was interrupted goes on
+    where it stopped. The dataset has the name of the folder. In place of a folder, the ARN of a Custom Labels project
+    takes what is in its datasets.
     """
     if isinstance(folder, str):
         if dataset is None:
