@@ -117,7 +117,8 @@ def large(number: int) -> tuple[bytes, bytes]:
     """A plate of 24 megapixels, and its mask."""
     left, top, width, height = LARGE_SPOT
     place = (left, top, left + width, top + height)
-    plate, mask = Image.new("RGB", LARGE, (*PLATE[:2], PLATE[2] + number)), Image.new("1", LARGE)
+    # As dark as the noise of the others leaves them on average.
+    plate, mask = Image.new("RGB", LARGE, (PLATE[0], PLATE[1] - 1, PLATE[2] - 1 + number)), Image.new("1", LARGE)
     plate.paste(SPOTS["scratch"], place)
     mask.paste(1, place)
     return as_file(plate, "PNG", compress_level=1), as_file(mask, "PNG")
