@@ -107,6 +107,7 @@ def test_pictures_of_every_camera_are_trained_on_as_prepared_copies_and_asked_ab
     assert any("turned upright" in done for done in truth["prepared"])
     asked = {answer["key"]: answer for answer in answers}
     held_out = [key for key in odd_files() if rows[key]["side"] == "holdout"]
+    assert held_out and held_out == [key for key in odd_files() if key in asked]
     assert all(asked[key]["picture"] == rows[key]["picture"] for key in held_out)
 
 

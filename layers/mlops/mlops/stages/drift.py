@@ -140,8 +140,10 @@ def _looks(dataset: str) -> tuple[dict[str, Reference], list[str]]:
 def _measured(dataset: str) -> dict[str, Any]:
     columns: dict[str, list[float]] = {name: [] for name in LOOKS}
     keys: list[tuple[str, Statistics]] = []
-    for row in records_of(dataset):
-        if row["kind"] == "image" and row["state"] == "ACCEPTED" and "statistics" in row:
+    rows = [row for row in records_of(dataset) if row["kind"] == "image" and row["state"] == "ACCEPTED"]
+    # What has but a few colours may be a mask that a line of the annotation manifest names.
+    for row in [row for row in rows if "regions" not in row] or rows:
+        if "statistics" in row:
             statistics = Statistics.of(row["statistics"])
             for name, value in drift.looks_of(statistics).items():
                 columns[name].append(value)
