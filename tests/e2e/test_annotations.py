@@ -160,8 +160,7 @@ def runs(system: System) -> dict[str, Run]:
 
 
 def answers_about_many(system: System, run: Run) -> list[dict[str, Any]]:
-    result = system.artifact(run.run_id, "development/inference_test.json")
-    return [answer for answer in result["answers"] if "/many" in answer["key"]]
+    return [answer for answer in system.answers(run.run_id, "development") if "/many" in answer["key"]]
 
 
 def test_a_picture_with_three_labels_is_trained_on_and_called_by_all_three(
@@ -253,7 +252,7 @@ def test_a_picture_of_any_camera_is_trained_on_and_asked_about_as_a_person_sees_
             entry["source-ref"] for entry in parse_lines(system.artifact(run.run_id, "manifests/train.manifest"))
         }
         assert f"s3://{bucket}/{copies['train']}" in trained
-        answers = system.artifact(run.run_id, "development/inference_test.json")["answers"]
+        answers = system.answers(run.run_id, "development")
         (asked,) = (answer for answer in answers if answer["key"] == key_of(name, "holdout"))
         assert asked["picture"] == copies["holdout"]
         if task == "classification":
