@@ -27,6 +27,7 @@ from cli import (
     datasets,
     decide,
     doctor,
+    folds,
     incoming,
     inspect,
     models,
@@ -603,6 +604,28 @@ def retrain(context: Context, dataset: str) -> None:
     """Make data of the answers about a dataset now, and train from it."""
     count = reviews.retrain(context.stack, dataset)
     click.echo(f"{counted(count, 'answer')} become data. Follow with: mlops watch {dataset}")
+
+
+@main.command("train")
+@_dataset
+@click.option("--folds", "count", type=click.IntRange(2, 20), required=True, help="how many trainings")
+@click.option("--task", type=click.Choice(TASKS), default=TASKS[0], show_default=True)
+@click.option("--yes", is_flag=True, help="train without asking")
+@click.pass_obj
+def train_folds(context: Context, dataset: str, count: int, task: str, yes: bool) -> None:
+    """Train a dataset several times, tested on other pictures each time, and show how much its numbers spread.
+
+    No picture of the holdout is used. Nothing of it is released: what was trained is deleted once it is read.
+    """
+    seen = next((found for found in datasets.seen(context.stack, dataset) if found.task == task), None)
+    if seen is None:
+        raise CommandRefused(f"{dataset} has no run of {task}. `mlops runs` lists the runs.")
+    plan = folds.plan(context.stack, seen, count)
+    if not yes:
+        click.confirm(f"{plan}: go?", abort=True, err=True)
+    results = dict(folds.Training(context.stack, plan, say=context.say).results())
+    columns = {"label": "Label", "f1": "F1", "spread": "Spread", "lowest": "Lowest", "highest": "Highest"}
+    context.show((spread.as_row() for spread in folds.spreads(results)), {**columns, "folds": "Folds"})
 
 
 @main.command("drift")
