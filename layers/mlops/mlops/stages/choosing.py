@@ -68,6 +68,7 @@ def choose(inspected: PartInspected) -> Review | None:
         labels=inspection.labels,
         boxes=shown.boxes,
         run_ids=inspection.run_ids,
+        fingerprint=inspection.statistics.fingerprint(inspection.looks),
     )
     return review if reviews.begin(review) else None
 
