@@ -266,12 +266,13 @@ def opinion(number: int, label: str, of: str) -> dict[str, object]:
 
 def test_what_a_reviewer_says_of_a_picture_of_the_dataset_is_told_and_changes_nothing(uploads: Uploads) -> None:
     uploads.usual("good", "cut")
-    uploads.usual("good", "cut", side="test")
+    for place, name in enumerate(("good/0", "good/1", "cut/0", "cut/1")):
+        uploads.put(f"test/{name}.png", picture(700 + place))
     lines = [opinion(1, "Scratch", "test/cut/0.png"), opinion(2, "CUT", "test/cut/1.png"), opinion(3, "a", "gone.png")]
     uploads.put("annotations.manifest", "\n".join(map(json.dumps, lines)).encode())
     uploads.settle()
 
     (run,) = uploads.runs()
-    assert (run["counts"]["test"], run["refused"]) == ({"cut": 6, "normal": 6}, {})
+    assert (run["counts"]["test"], run["refused"]) == ({"cut": 2, "normal": 2}, {})
     (remark,) = run["remarks"]
     assert "test/cut/0.png is labelled 'cut', and a reviewer says 'Scratch'" in remark
