@@ -66,7 +66,8 @@ class Given:
 class Review:
     """One picture, and what the models said of it: `boxes` are in pixels of `picture`, which is what they were shown.
 
-    `picture` is a key of the artifacts bucket; `key` is the inspected object, `digest` the SHA-256 of its bytes.
+    `picture` is a key of the artifacts bucket, and `small` one of a copy for a first look, empty where the picture is
+    small itself; `key` is the inspected object, `digest` the SHA-256 of its bytes.
     `session` is the reviewer's visit that works on it, or answered it. `side` is where the picture stands once it is
     data, for ever; or else `same_as` is the picture of the dataset that it is. `fingerprint` tells a picture whatever
     file it comes in. `revision` counts answers.
@@ -86,6 +87,7 @@ class Review:
     boxes: tuple[Found, ...] = ()
     run_ids: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
+    small: str = ""
     state: str = WAITING
     session: str = ""
     locked_until: int = 0
@@ -131,26 +133,40 @@ class Review:
 
 
 def reserve(dataset: str, day: str, new: Candidate, most: int) -> bool:
-    """Give a picture one of the places of its day, where it has a right to one; whoever gives way is withdrawn.
+    """Give a picture one of the places of its day, where it has a right to one; whoever gives way is withdrawn, unless
+    somebody works on it or has answered.
 
     Raises TimeoutError when others change the day all the time.
     """
     fixed: set[str] = set()
-    for _ in range(_PATIENCE):
+    for _ in range(_PATIENCE + most):
         row = OWN.get(*_day_key(dataset, day)) or {}
-        places = [Candidate(rank, name, tuple(reasons)) for rank, name, reasons in json.loads(row.get("places", "[]"))]
+        places = _places(row)
         place = place_of(new, places, most, fixed)
         if not place.is_taken:
             return False
         if any(one.name == new.name for one in places):
             return True
-        if place.gives_way and not _withdraw(dataset, place.gives_way):
+        if place.gives_way and place.gives_way not in fixed and not _withdraw(dataset, place.gives_way):
             fixed.add(place.gives_way)
             continue
         kept = [*(one for one in places if one.name != place.gives_way), new]
         if _write_day(dataset, day, kept, int(row.get("revision", 0))):
             return True
     raise TimeoutError(f"the reviews of {dataset} on {day} change all the time")
+
+
+def drawn(dataset: str, day: str, table: Table = OWN) -> frozenset[str]:
+    """The pictures of a day (UTC, YYYY-MM-DD) that chance drew, by digest: those with the lowest lots, whenever they
+    came.
+
+    What was answered before one with a lower lot came is none of them any more.
+    """
+    return frozenset(one.name for one in _places(table.get(*_day_key(dataset, day)) or {}) if one.is_random)
+
+
+def _places(row: Mapping[str, Any]) -> list[Candidate]:
+    return [Candidate(rank, name, tuple(reasons)) for rank, name, reasons in json.loads(row.get("places", "[]"))]
 
 
 def _write_day(dataset: str, day: str, places: list[Candidate], revision: int) -> bool:

@@ -57,19 +57,19 @@ def _take_turn(form: Form) -> dict[str, Any]:
 
 
 def _shown(turn: Turn, shown: Review) -> dict[str, Any]:
-    drawn = [(one.label, None, one.box) for one in shown.answer.boxes]
-    found = [(one.label, one.confidence, one.box) for one in shown.boxes if one.box]
-    boxes = drawn if shown.revision else found
+    boxes = review.boxes_of(shown)
+    picture = buckets.artifacts_bucket().link(shown.picture, _SECONDS)
     return {
         "review": shown,
-        "picture": buckets.artifacts_bucket().link(shown.picture, _SECONDS),
+        "picture": picture,
+        "small": buckets.artifacts_bucket().link(shown.small, _SECONDS) if shown.small else picture,
         "why": [WHY[reason] for reason in shown.reasons],
         "says": review.says(shown),
         "labels": review.labels_of(shown),
         "boxes": boxes,
         "plain_boxes": [
-            {"label": label, "left": box.left, "top": box.top, "width": box.width, "height": box.height}
-            for label, _, box in boxes
+            {"label": one.label, **{name: getattr(one.box, name) for name in ("left", "top", "width", "height")}}
+            for one in boxes
         ],
         "answered": review.told(shown.answer) if shown.revision else "",
         "waiting": review.waiting(turn.link.dataset),

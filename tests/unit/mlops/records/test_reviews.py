@@ -182,13 +182,26 @@ def test_a_day_has_so_many_places_and_whoever_gives_way_is_withdrawn() -> None:
     assert reviews.reserve("parts", "2026-03-02", Candidate(0.9, "late", ("unsure",)), 2)
 
 
-def test_what_somebody_works_on_is_not_withdrawn(world: World) -> None:
+def test_what_somebody_works_on_is_not_withdrawn_and_keeps_out_nothing_that_chance_draws() -> None:
     reviews.reserve("parts", "2026-03-01", Candidate(0.5, "d1", ("unsure",)), 1)
     reviews.begin(REVIEW)
     reviews.take(REVIEW, "ann")
 
-    assert not reviews.reserve("parts", "2026-03-01", Candidate(0.01, "drawn", (RANDOM,)), 1)
+    assert not reviews.reserve("parts", "2026-03-01", Candidate(0.01, "other", ("unsure",)), 1)
+    assert reviews.reserve("parts", "2026-03-01", Candidate(0.01, "drawn", (RANDOM,)), 1)
     assert waiting() == ["d1"]
+    assert reviews.drawn("parts", "2026-03-01") == {"drawn"}
+
+
+def test_a_day_of_which_all_is_answered_still_has_room_for_what_chance_draws() -> None:
+    for number in range(30):
+        reviews.reserve("parts", "2026-03-01", Candidate(0.5, f"d{number}", ("unsure",)), 30)
+        reviews.begin(replace(REVIEW, digest=f"d{number}"))
+        reviews.answer(found(f"d{number}"), "ann", BENT, "Ann")
+    for number in range(3):
+        assert reviews.reserve("parts", "2026-03-01", Candidate(0.01, f"drawn{number}", (RANDOM,)), 30)
+
+    assert reviews.drawn("parts", "2026-03-01") == {"drawn0", "drawn1", "drawn2"}
 
 
 def test_a_link_leads_to_one_dataset_until_it_expires(world: World, clock: type[Clock]) -> None:
