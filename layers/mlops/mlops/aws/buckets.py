@@ -112,6 +112,13 @@ class Bucket:
         body = content.encode() if isinstance(content, str) else content
         clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=_kind_of(key))
 
+    def lines(self, key: str) -> Iterator[bytes]:
+        """The lines of a text, however long it is; none where there is no such object."""
+        found = self.get(key)
+        if found is not None:
+            with closing(found["Body"]) as body:
+                yield from body.iter_lines(_PIECE)
+
     def fetch(self, key: str, into: IO[bytes]) -> str:
         """Write the bytes of an object into a file, piece by piece; returns its etag, empty when there is none."""
         found = self.get(key)

@@ -192,6 +192,11 @@ def drift_key(dataset: str) -> str:
     return f"{_DATASETS}/{dataset}/drift.json"
 
 
+def drift_picture_key(dataset: str) -> str:
+    """Where a dataset keeps the pictures that differed most, beside those that they should look like."""
+    return f"{_DATASETS}/{dataset}/drift.jpg"
+
+
 def sides_key(dataset: str) -> str:
     """Where a dataset keeps which image stands on which side of its split."""
     return f"{_DATASETS}/{dataset}/sides.json"

@@ -75,7 +75,8 @@ def reviews_mail(dataset: str, **facts: Any) -> tuple[str, str]:
 
 
 def drift_mail(dataset: str, **facts: Any) -> tuple[str, str]:
-    """`facts` are the measures that drifted, the pictures that differ most, and some that they should look like."""
+    """`facts` are the measures that drifted, the pictures that differ most, some that they should look like, and a link
+    that shows both, with when it expires."""
     text = render("drift.txt", dataset=dataset, **facts)
     return words.subject(f"Drift: {dataset} looks different"), words.fitting_mail(plain(text), "mlops drift")
 
