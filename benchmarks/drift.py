@@ -110,7 +110,7 @@ def told_after_training(old: list[Statistics], new: list[Statistics], window: li
         answered = [new[i] for i in chance.permutation(len(new))[:ANSWERED]]
         trained = [old[i] for i in chance.permutation(len(old))[: REFERENCE - ANSWERED]] + answered
         seen = [window[i] for i in chance.permutation(len(window))[:WINDOW]]
-        measured = drift.compared(references_of(trained), window_of(seen), references_of(answered))
+        measured = drift.compared(references_of(trained), window_of(seen), [references_of(answered)])
         found += any(one.has_drifted for one in measured)
     return found
 

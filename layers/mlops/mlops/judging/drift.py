@@ -12,7 +12,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Self
 
 from mlops.judging.appearance import Statistics
@@ -179,18 +178,18 @@ def _normal(chance: float) -> float:
 def compared(
     references: Mapping[str, Reference],
     window: Mapping[str, Sequence[float | str]],
-    newest: Mapping[str, Reference] = MappingProxyType({}),
+    newest: Sequence[Mapping[str, Reference]] = (),
 ) -> tuple[Measured, ...]:
     """Every measure of a window that there is a reference for, those that drifted most first.
 
-    `newest` are those of the pictures that came back from production and trained, too. A window that is like either has
-    not drifted: fifty pictures under a new lamp among four hundred under the old one teach a model the new one, but a
-    window of nothing else is unlike the mixture for ever.
+    `newest` are those of the pictures that came back from production last and trained, too. A window that is like any
+    has not drifted: fifty pictures under a new lamp among four hundred under the old one teach a model the new one, but
+    a window of nothing else is unlike the mixture for ever.
     """
     names = [name for name in references if name in window]
     found = []
     for name in names:
-        beside = [references[name], *([newest[name]] if name in newest else [])]
+        beside = [each[name] for each in (references, *newest) if name in each]
         measured = [one for one in (compare(name, each, window[name], len(names)) for each in beside) if one]
         if measured:
             found.append(min(measured, key=lambda one: one.psi - one.limit))

@@ -17,6 +17,7 @@ from mlops import stack
 from mlops.aws import buckets, messages, telemetry
 from mlops.dataset.keys import (
     DATASETS_PREFIX,
+    dataset_prefix,
     drift_key,
     drift_picture_key,
     is_reviewed,
@@ -31,8 +32,8 @@ from mlops.pictures.drawing import as_jpeg, draw, sheet
 from mlops.pictures.pixels import open_picture
 from mlops.pictures.png import PictureRefused
 from mlops.pictures.preparing import prepare
-from mlops.records import inspections, releases
-from mlops.records.images import records_of
+from mlops.records import inspections, releases, reviews
+from mlops.records.images import pictures_of
 from mlops.records.inspections import Inspection
 
 # How far back the last pictures are looked for, and how many of them differ most or are the most usual.
@@ -40,6 +41,8 @@ _SPANS = (timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
 _NAMED = 5
 # What of an hour is looked at when a whole day is.
 _AN_HOUR = 50
+# So many of the pictures that came back last are what is looked at now.
+_NEWEST = (25, 50, 100)
 # What has drifted is told again after so long.
 _AGAIN = timedelta(days=7)
 _TILE = 320
@@ -48,12 +51,12 @@ _LAST = f"the last {WINDOW}"
 
 @dataclass(frozen=True)
 class _Looks:
-    """What the pictures that trained the released models look like, those of them that came back from production, and
-    the most usual of all."""
+    """What the pictures that trained the released models look like, those of them that came back from production last,
+    and the most usual of all."""
 
-    references: Mapping[str, Reference] = field(default_factory=dict)
-    newest: Mapping[str, Reference] = field(default_factory=dict)
-    usual: Sequence[str] = ()
+    references: Mapping[str, Reference]
+    newest: Sequence[Mapping[str, Reference]]
+    usual: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -222,8 +225,8 @@ def _looks(dataset: str) -> _Looks:
     if known.get("run_ids") != released:
         known = {"run_ids": released, **_looks_of(dataset, _trained(released.values()))}
         buckets.artifacts_bucket().write_json(looks_key(dataset), known)
-    looks, newest = (
-        {name: Reference.read(told) for name, told in known.get(kind, {}).items()} for kind in ("looks", "newest")
+    looks, *newest = (
+        {name: Reference.read(told) for name, told in one.items()} for one in (known["looks"], *known["newest"])
     )
     return _Looks(looks, newest, list(known["usual"]))
 
@@ -241,15 +244,20 @@ def _trained(run_ids: Iterable[str]) -> dict[str, str]:
 
 def _looks_of(dataset: str, trained: Mapping[str, str]) -> dict[str, Any]:
     every: list[tuple[str, Statistics]] = []
-    for row in records_of(dataset) if trained else ():
-        if row["state"] == "ACCEPTED" and "statistics" in row and trained.get(row["sk"]) == row["digest"]:
-            every.append((row["sk"], Statistics.of(row["statistics"])))
-    newest = [(key, statistics) for key, statistics in every if is_reviewed(key)]
+    for picture in pictures_of(dataset) if trained else ():
+        if picture.statistics.is_known and trained.get(picture.key) == picture.digest:
+            every.append((picture.key, picture.statistics))
     references = _references(every)
     usual = sorted(every, key=lambda one: (drift.distance(references, one[1]), one[0]))[:_NAMED]
-    kinds = {"looks": references, "newest": _references(newest)}
-    told = {kind: {name: one.as_dict() for name, one in of.items()} for kind, of in kinds.items()}
-    return {**told, "usual": [key for key, _ in usual]}
+    came_back = [one for one in every if is_reviewed(one[0])]
+    if came_back:
+        prefix = dataset_prefix(dataset)
+        since = {review.reference: review.inspected_at for review in reviews.of_state(dataset, reviews.CLOSED)}
+        came_back.sort(key=lambda one: (since.get(one[0].removeprefix(prefix), ""), one[0]), reverse=True)
+    # Answers of before the change are among them: the last few may be the only ones of now.
+    newest = [_references(came_back[:count]) for count in _NEWEST if len(came_back) >= count]
+    looks, *others = ({name: one.as_dict() for name, one in of.items()} for of in (references, *newest))
+    return {"looks": looks, "newest": others, "usual": [key for key, _ in usual]}
 
 
 def _references(pictures: Sequence[tuple[str, Statistics]]) -> dict[str, Reference]:

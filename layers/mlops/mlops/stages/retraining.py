@@ -31,11 +31,10 @@ from mlops.dataset.keys import (
 )
 from mlops.dataset.reviewed import Answered, Filed
 from mlops.events import DriftFound, Event, RetrainingRequested, ReviewAnswered
-from mlops.judging.appearance import Statistics
 from mlops.judging.choosing import WHY
 from mlops.reading import mails, production
 from mlops.records import activity, results, review_links, reviews
-from mlops.records.images import records_of
+from mlops.records.images import pictures_of
 from mlops.records.reviews import ANSWERED, CLOSED, WAITING, Review
 from mlops.stages import approval
 
@@ -280,15 +279,12 @@ def _own(dataset: str, manifest: IO[bytes], new: Sequence[Review]) -> dict[str, 
     """Which of these are pictures of the dataset, by digest and by fingerprint: their references."""
     digests, prints = {review.digest for review in new}, {review.fingerprint for review in new} - {""}
     prefix, found, unlabelled = dataset_prefix(dataset), dict[str, str](), set[str]()
-    for row in records_of(dataset):
-        if row["kind"] != "image" or row["state"] != "ACCEPTED" or is_reviewed(row["sk"]):
-            continue
-        known = {row.get("digest", "")} & digests
-        if prints and "statistics" in row:
-            known |= {Statistics.of(row["statistics"]).fingerprint(row.get("looks", ""))} & prints
-        found |= dict.fromkeys(known, row["sk"].removeprefix(prefix))
-        if known and not row["label"]:
-            unlabelled.add(row["sk"].removeprefix(prefix))
+    for known in pictures_of(dataset):
+        same = {known.digest} & digests | ({known.fingerprint} & prints if prints else set())
+        if same and not is_reviewed(known.key):
+            found |= dict.fromkeys(same, known.key.removeprefix(prefix))
+            if not known.label:
+                unlabelled.add(known.key.removeprefix(prefix))
     # What neither a folder nor a line has labelled yet is no data: the answer is what makes it some.
     lines = annotation_manifest.read(_pieces(manifest)) if unlabelled else ()
     unlabelled -= {line.source_ref for line in lines if isinstance(line, Line)}
