@@ -27,7 +27,8 @@ _NEXT_STEP = {
 
 
 def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: Any) -> tuple[str, str]:
-    """`terms` are the link, where from and to, whether it stays running there, what to type, when the link expires."""
+    """`terms` are the link, where from and to, whether it stays running there, what to type, when the link expires, and
+    what is true in production now."""
     text = render("approval.txt", ref=ref, **terms, **evidence)
     short = f"Approve for {terms['target']}? {ref.run_id}"
     subject = words.subject(f"Approve {ref.dataset} {ref.task} for {terms['target']}? {ref.run_id}", short)

@@ -15,7 +15,7 @@ from typing import IO
 from aws_lambda_powertools import Logger
 
 from mlops import stack
-from mlops.aws import buckets, messages
+from mlops.aws import buckets, messages, telemetry
 from mlops.dataset import annotation_manifest, reviewed
 from mlops.dataset.annotation_manifest import Line
 from mlops.dataset.dataset_json import DatasetSettings, SettingsInvalid, parse_settings
@@ -87,14 +87,16 @@ def _require(dataset: str) -> None:
 
 
 def hourly() -> list[str]:
-    """File what no event told of, and send the mail of the day where reviews wait. Returns what was done, in words.
+    """File what no event told of, send the mail of the day where reviews wait, and tell what is true in production.
+    Returns what was done, in words.
 
     What is wrong with one dataset does not hold up the others: raises an ExceptionGroup once all had their turn.
     """
     done: list[str] = []
     faults = []
     for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
-        for work, told in ((after_answer, "filed the answers about"), (_ask, "asked for reviews of")):
+        works = (after_answer, "filed the answers about"), (_ask, "asked for reviews of"), (_measure, "measured")
+        for work, told in works:
             try:
                 if work(dataset):
                     done.append(f"{told} {dataset}")
@@ -128,6 +130,14 @@ def _ask(dataset: str) -> bool:
     # After it has gone: who dies in between sends it later, and twice rather than never.
     review_links.note_mailed(dataset, day)
     return True
+
+
+def _measure(dataset: str) -> bool:
+    """Tell what is true in production; a rate of which too few pictures tell is not told."""
+    rates = production.of(dataset).rates()
+    known = {name: (share.value, *share.interval) for name, share in rates.items() if share.value is not None}
+    telemetry.in_production(dataset, {name: bounds for name, bounds in known.items() if not rates[name].is_too_few})
+    return False
 
 
 def file_answers(dataset: str) -> list[str]:

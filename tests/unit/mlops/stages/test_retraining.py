@@ -11,13 +11,14 @@ import pytest
 
 from mlops.dataset.keys import parse_upload
 from mlops.judging.appearance import Statistics
-from mlops.judging.choosing import RANDOM
-from mlops.records import activity, images, reviews
+from mlops.judging.choosing import RANDOM, Candidate
+from mlops.records import activity, images, releases, reviews
+from mlops.records.releases import Release
 from mlops.records.reviews import ANSWERED, CLOSED, Answer, Review
 from mlops.stages import retraining
 from tests.unit.mlops.records.test_reviews import NOW, REVIEW, Clock
 from tests.unit.mlops.settling import picture
-from tests.unit.mlops.world import Killed, World, set_clock
+from tests.unit.mlops.world import TASK, Killed, World, set_clock
 
 MANIFEST = "datasets/parts/annotations.manifest"
 OWN = '{"source-ref": "images/a.png", "side": "train"}'
@@ -312,6 +313,27 @@ def test_one_mail_a_day_and_none_when_nothing_waits(world: World) -> None:
     Clock.now += 86400
     assert retraining.hourly() == ["asked for reviews of parts"]
     assert world.mails == ["1 picture of parts to look at"] * 2
+
+
+def test_what_is_true_in_production_is_told_every_hour_where_enough_pictures_tell(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED")
+    place = {"dataset": "parts", "task": TASK, "environment": "production"}
+    releases.record(Release("r1", "arn", "2026-03-01", **place))
+    for number in range(30):
+        reviews.reserve("parts", REVIEW.day, Candidate(0.01, f"d{number}", (RANDOM,)), 50)
+        answered(world, f"d{number}", "bent" if number < 2 else "normal", verdict="ok", reasons=(RANDOM,))
+    retraining.hourly()
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "ProductionRate" in line]
+    told = {line["Rate"]: round(line["ProductionRate"][0], 1) for line in lines}
+    # Two defective parts are too few to say how many escape, and of none nothing is known.
+    assert told == {**dict.fromkeys(("overkill", "unsure", "overkill, at least", "unsure, at least"), 0.0)} | {
+        "overkill, at most": 12.1,
+        "unsure, at most": 11.4,
+    }
+    assert {line["Dataset"] for line in lines} == {"parts"}
 
 
 def test_a_mail_that_could_not_be_sent_is_sent_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
