@@ -111,7 +111,7 @@ class Life:
     phases: Phases
     chapters: list[Chapter] = field(default_factory=list)
     marks: dict[int, str] = field(default_factory=dict)
-    asked_at: datetime | None = None
+    asked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def grow_up(self, given: Any) -> None:
         """Upload, train, test, approve, release."""
@@ -156,18 +156,22 @@ class Life:
 
     def renew(self) -> None:
         """Follow the run that the answers started to production."""
-        self._travel(self._journey(self.asked_at), "second model")
+        with self.phases("answers become data"):
+            eventually(self._has_begun, "run from the answers")
+        self._travel(self._journey(), "second model")
         self._mark("second model released")
 
-    def _journey(self, since: datetime | None = None) -> Journey:
-        at = since or datetime.now(UTC)
-        return Journey(self.stack, DATASET, ("classification",), self.cloud.mails, self.display, at)
+    def _journey(self) -> Journey:
+        return Journey(self.stack, DATASET, ("classification",), self.cloud.mails, self.display, self.asked_at)
 
     def _travel(self, journey: Journey, phase: str) -> None:
         with self.phases(phase), self.display.following():
             problem = journey.travel()
         if problem:
             raise CommandRefused(problem)
+
+    def _has_begun(self) -> bool:
+        return any(run.created_at >= self.asked_at for run in self.stack.runs(DATASET))
 
     def _mark(self, what: str) -> None:
         self.marks.setdefault(sum(len(chapter.judged) for chapter in self.chapters), what)
