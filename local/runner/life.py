@@ -39,7 +39,7 @@ SCRATCH = "scratch"
 # A quarter of all parts tells of few parts what a fiftieth tells of many; nobody else asks for so many reviews a day.
 ENOUGH = 90
 PARAMETERS = {"ReviewShare": "25", "ReviewsPerDay": "100", "RetrainAfter": str(ENOUGH), "ToleratedLoss": "0.15"}
-LAMP = 0.65
+LAMP, NOISE = 0.65, 2.5
 SIZE = 256
 # Of parts without defect, of each known defect, and of the new one.
 TRAINED, USUAL, CHANGED = (60, 14, 0), (70, 8, 0), (66, 5, 20)
@@ -212,8 +212,9 @@ def draw_all(seed: int) -> None:
         draw(folder, seed + 1000 * number, counts)
         shutil.rmtree(folder / "ground_truth")
         if number > 1:
+            chance = np.random.default_rng(seed + number)
             for path in sorted(folder.rglob("*.png")):
-                dimmed(Image.open(path)).save(path)
+                dimmed(Image.open(path), chance).save(path)
 
 
 def draw(folder: Path, seed: int, counts: tuple[int, int, int]) -> None:
@@ -228,22 +229,24 @@ def draw(folder: Path, seed: int, counts: tuple[int, int, int]) -> None:
         path.unlink()
 
 
-def dimmed(image: Image.Image) -> Image.Image:
-    return image.point([round(LAMP * shade) for shade in range(256)] * 3)
+def dimmed(image: Image.Image, chance: np.random.Generator) -> Image.Image:
+    """The same part under a lamp that has dimmed; a camera that gets less light adds more noise."""
+    seen = LAMP * np.asarray(image.convert("RGB"), np.float32)
+    noisy = seen + chance.normal(0, NOISE, seen.shape)
+    return Image.fromarray(np.clip(noisy + 0.5, 0, 255).astype(np.uint8))
 
 
 def scratch(image: Image.Image, chance: np.random.Generator) -> Image.Image:
-    """A long bright scratch across the case, such as no model has seen."""
-    scratched, side = image.convert("RGB"), image.width
-    left, right = side * chance.uniform(0.15, 0.3), side * chance.uniform(0.7, 0.85)
-    levels = side * chance.uniform(0.2, 0.45, 2)
-    places = np.linspace(0, 1, 9)
-    wander = np.cumsum(chance.normal(0, 0.012 * side, len(places)))
+    """A long dark hairline across the part, such as no model has seen."""
+    side, heading = image.width, chance.uniform(0, np.pi)
+    left, top = side * chance.uniform(0.3, 0.5), side * chance.uniform(0.2, 0.4)
+    length = side * chance.uniform(0.35, 0.6)
     path = [
-        (float(left + (right - left) * place), float(levels[0] + (levels[1] - levels[0]) * place + off))
-        for place, off in zip(places, wander, strict=True)
+        (float(left + length * step * np.cos(heading)), float(top + length * step * np.sin(heading)))
+        for step in np.linspace(0, 1, 7)
     ]
+    bent = [(x + float(chance.normal(0, 1)), y + float(chance.normal(0, 1))) for x, y in path]
     mask = Image.new("L", image.size)
-    ImageDraw.Draw(mask).line(path, fill=230, width=max(round(side / 64), 2), joint="curve")
-    bright = Image.new("RGB", image.size, (225, 222, 214))
-    return Image.composite(bright, scratched, mask.filter(ImageFilter.GaussianBlur(0.6)))
+    ImageDraw.Draw(mask).line(bent, fill=230, width=round(side / 128), joint="curve")
+    dark = Image.new("RGB", image.size, (20, 20, 20))
+    return Image.composite(dark, image.convert("RGB"), mask.filter(ImageFilter.GaussianBlur(0.5)))
