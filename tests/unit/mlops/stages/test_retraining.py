@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from functions.retraining.app import handler
 from mlops.dataset.keys import parse_upload
+from mlops.events import DriftFound, Event, PartInspected, RetrainingRequested, ReviewAnswered
 from mlops.judging.appearance import Statistics
 from mlops.judging.choosing import RANDOM, Candidate
 from mlops.records import activity, images, releases, reviews
@@ -375,3 +378,59 @@ def test_killed_at_any_call_no_answer_is_lost_and_no_picture_filed_twice(world: 
         assert manifest(world) == expected
         assert list(reviews.of_state("parts", ANSWERED)) == []
         assert activity.of("parts").generation >= 1
+
+
+def deliver(event: Event | None = None) -> None:
+    """Call the function as EventBridge does with this event, or as its schedule does."""
+    told = {"detail-type": event.detail_type, "detail": event.as_detail()} if event else {}
+    handler(
+        told, SimpleNamespace(function_name="f", memory_limit_in_mb=1, invoked_function_arn="a", aws_request_id="r")
+    )
+
+
+def test_the_answer_that_was_missing_files_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAIN_AFTER", "2")
+    answered(world, "d1", "bent")
+    deliver(ReviewAnswered("parts", "d1"))
+    assert found("d1").state == ANSWERED
+    answered(world, "d2", "bent")
+    deliver(ReviewAnswered("parts", "d2"))
+    deliver(ReviewAnswered("parts", "d2"))
+
+    assert len(manifest(world)) == 2 and activity.of("parts").generation == 1
+
+
+def test_whoever_asks_waits_for_no_more_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAIN_AFTER", "0")
+    answered(world, "d1", "bent")
+    deliver(RetrainingRequested("parts"))
+    deliver(RetrainingRequested("parts"))
+
+    assert len(manifest(world)) == 1 and activity.of("parts").generation == 1
+    with pytest.raises(PermissionError, match="no dataset others"):
+        deliver(RetrainingRequested("others"))
+
+
+@pytest.mark.parametrize(("enough", "filed"), [("50", 1), ("0", 0)])
+def test_drift_files_what_is_answered_unless_nothing_is_to_be_trained(
+    world: World, monkeypatch: pytest.MonkeyPatch, enough: str, filed: int
+) -> None:
+    monkeypatch.setenv("RETRAIN_AFTER", enough)
+    answered(world, "d1", "bent")
+    drifted = DriftFound("parts", ("brightness",), "2026-03-02T09:00:00+00:00", "datasets/parts/drift.json")
+    deliver(drifted)
+    deliver(drifted)
+
+    assert sum(key.startswith("images/reviewed/") for key in keys(world)) == filed
+    assert activity.of("parts").generation == filed
+
+
+def test_every_hour_somebody_is_asked(world: World) -> None:
+    reviews.begin(REVIEW)
+    deliver()
+    assert world.mails == ["1 picture of parts to look at"]
+
+
+def test_an_event_of_another_kind_is_a_fault(world: World) -> None:
+    with pytest.raises(ValueError, match="nothing is filed"):
+        retraining.handle(PartInspected("parts", "inspect/parts/1.png", "ok"))
