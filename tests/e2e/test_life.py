@@ -8,6 +8,7 @@ import pytest
 
 from local.runner.reviewing import answer_all, review_link
 from mlops.dataset.keys import drift_key
+from mlops.records import reviews
 from tests.e2e.conftest import picture, separable
 from tests.e2e.system import System, eventually
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 DATASET = "lamps"
 # As good parts under a lamp that dims, and a defect that no model knows under the same lamp.
-DIM = {"good": (42, 98, 42), "dent": (20, 20, 20)}
+DIM = {"good": (30, 70, 30), "dent": (20, 20, 20)}
 GOOD, DENTS = 40, 14
 
 
@@ -62,6 +63,10 @@ def test_what_people_answer_about_a_new_look_makes_the_next_model_right_again(sy
     mail = eventually(lambda: [m for m in system.cloud.mails() if m.subject.startswith(f"Drift: {DATASET}")], "mail")[0]
     assert review_link(mail.text)
 
+    # As many as a day has places for.
+    eventually(
+        lambda: len(list(reviews.of_state(DATASET, reviews.WAITING, table=system.operated.table))) == 50, "reviews"
+    )
     system.invoke("RetrainingFunction")
     asked = eventually(
         lambda: [m for m in system.cloud.mails() if "to look at" in m.subject and DATASET in m.subject],

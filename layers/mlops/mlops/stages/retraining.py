@@ -6,7 +6,7 @@ before, and its side is given once.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
@@ -95,8 +95,7 @@ def hourly() -> list[str]:
     done: list[str] = []
     faults = []
     for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
-        works = (after_answer, "filed the answers about"), (_ask, "asked for reviews of"), (_measure, "measured")
-        for work, told in works:
+        for work, told in _HOURLY.items():
             try:
                 if work(dataset):
                     done.append(f"{told} {dataset}")
@@ -135,9 +134,20 @@ def _ask(dataset: str) -> bool:
 def _measure(dataset: str) -> bool:
     """Tell what is true in production; a rate of which too few pictures tell is not told."""
     rates = production.of(dataset).rates()
-    known = {name: (share.value, *share.interval) for name, share in rates.items() if share.value is not None}
-    telemetry.in_production(dataset, {name: bounds for name, bounds in known.items() if not rates[name].is_too_few})
-    return False
+    known = {
+        name: (share.value, *share.interval)
+        for name, share in rates.items()
+        if share.value is not None and not share.is_too_few
+    }
+    telemetry.in_production(dataset, known)
+    return bool(known)
+
+
+_HOURLY: Mapping[Callable[[str], bool], str] = {
+    after_answer: "filed the answers about",
+    _ask: "asked for reviews of",
+    _measure: "told what is true of",
+}
 
 
 def file_answers(dataset: str) -> list[str]:
