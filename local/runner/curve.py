@@ -1,4 +1,4 @@
-"""Escapes and overkill of parts in the order in which they were inspected, as a curve for people."""
+"""Escapes, overkill and doubt about parts in the order in which they were inspected, as a curve for people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from mlops.judging.shares import Share
 # Each point of the curve is about so many parts, itself the last.
 SPAN = 40
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 860, 300, 56, 40, 60
-_COLOURS = {"escapes": "#b3261e", "overkill": "#1565a8"}
+_COLOURS = {"escapes": "#b3261e", "overkill": "#1565a8", "unsure": "#7a8694"}
+_NAMES = {"unsure": "left to a person"}
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,10 @@ class Chapter:
     judged: tuple[tuple[str, bool], ...]
 
     @property
-    def wrong(self) -> Share:
-        """Escapes and overkill together, of all parts."""
-        wrong = sum(
-            (verdict == "ok") if is_defective else (verdict == "defect") for verdict, is_defective in self.judged
-        )
-        return Share(wrong, len(self.judged))
+    def not_right(self) -> Share:
+        """What was answered wrongly or left to a person, of all parts."""
+        right = sum(verdict == ("defect" if is_defective else "ok") for verdict, is_defective in self.judged)
+        return Share(len(self.judged) - right, len(self.judged))
 
     def told(self) -> str:
         rates = estimated(Judged(*one) for one in self.judged)
@@ -76,7 +75,9 @@ def curve(chapters: Sequence[Chapter], marks: Mapping[int, str]) -> str:
     for place, (name, colour) in enumerate(_COLOURS.items()):
         points = " ".join(f"{x(number)},{y(rate)}" for number, rate in _rates(chapters, name))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
-        parts.append(f'<text x="{_LEFT + 110 * place}" y="{_HEIGHT - 10}" fill="{colour}">{name}</text>')
+        parts.append(
+            f'<text x="{_LEFT + 110 * place}" y="{_HEIGHT - 10}" fill="{colour}">{_NAMES.get(name, name)}</text>'
+        )
     parts.append(
         f'<text x="{x(most)}" y="{_HEIGHT - 10}" text-anchor="end">parts inspected, each point the last {SPAN}</text>'
     )

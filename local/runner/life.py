@@ -90,13 +90,13 @@ def run_life(seed: int, display: Display) -> int:
 
 def verdict_on(chapters: Sequence[Chapter], before: list[str], during: list[str], after: list[str]) -> str:
     """What is against a recovery, by numbers; empty when nothing is."""
-    first, changed, last = (chapter.wrong for chapter in chapters)
+    first, changed, last = (chapter.not_right for chapter in chapters)
     if before or not during:
         return f"Drift before: {before or 'none'}; after the change: {during or 'none'}."
     if after:
         return f"Drift was still found after the release: {', '.join(after)}."
     if last.count * changed.of >= changed.count * last.of or last.interval[0] > first.interval[1]:
-        return f"It did not recover: wrong {first.told()}, then {changed.told()}, at last {last.told()}."
+        return f"It did not recover: not right {first.told()}, then {changed.told()}, at last {last.told()}."
     return ""
 
 

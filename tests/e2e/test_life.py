@@ -2,6 +2,7 @@
 enforced, and every event comes twice."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -58,7 +59,8 @@ def test_what_people_answer_about_a_new_look_makes_the_next_model_right_again(sy
     system.drop(separable(DATASET, per_label=12), DATASET)
     first = system.to_production(DATASET)
     before = inspected(system, "before", GOOD, DENTS)
-    wrong = [key for key, verdict in before.items() if verdict != ("ok" if "good" in key else "defect")]
+    escapes = [key for key, verdict in before.items() if "dent" in key and verdict == "ok"]
+    assert escapes, "nothing has to be learned"
     assert "brightness" in drifted(system)
     mail = eventually(lambda: [m for m in system.cloud.mails() if m.subject.startswith(f"Drift: {DATASET}")], "mail")[0]
     assert review_link(mail.text)
@@ -85,7 +87,7 @@ def test_what_people_answer_about_a_new_look_makes_the_next_model_right_again(sy
     assert "dent" in system.artifact(second.run_id, "ground_truth.json")["labels"]
     assert drifted(system) == []
     after = inspected(system, "after", 8, 4)
-    assert all(verdict == ("ok" if "good" in key else "defect") for key, verdict in after.items()), after
-    assert wrong, "nothing had to be learned"
+    # Of a label without test pictures nobody chose a point: it is told, or left to a person.
+    assert all((verdict == "ok") == ("good" in key) for key, verdict in after.items()), Counter(after.values())
     for queue in ("UndeliveredEvents", "FailedInvocations"):
         assert system.dead_letters(queue) == 0
