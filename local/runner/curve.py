@@ -22,10 +22,10 @@ class Chapter:
     judged: tuple[tuple[str, bool], ...]
 
     @property
-    def not_right(self) -> Share:
-        """What was answered wrongly or left to a person, of all parts."""
-        right = sum(verdict == ("defect" if is_defective else "ok") for verdict, is_defective in self.judged)
-        return Share(len(self.judged) - right, len(self.judged))
+    def wrong(self) -> Share:
+        """Escapes and overkill together, of all parts; what is left to a person is not wrong."""
+        wrong = sum(verdict == ("ok" if is_defective else "defect") for verdict, is_defective in self.judged)
+        return Share(wrong, len(self.judged))
 
     def told(self) -> str:
         rates = estimated(Judged(*one) for one in self.judged)

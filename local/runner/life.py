@@ -39,10 +39,10 @@ SCRATCH = "scratch"
 # A quarter of all parts tells of few parts what a fiftieth tells of many; nobody else asks for so many reviews a day.
 ENOUGH = 90
 PARAMETERS = {"ReviewShare": "25", "ReviewsPerDay": "100", "RetrainAfter": str(ENOUGH), "ToleratedLoss": "0.15"}
-LAMP, NOISE = 0.65, 2.5
+LAMP, NOISE = 0.65, 1.5
 SIZE = 256
 # Of parts without defect, of each known defect, and of the new one.
-TRAINED, USUAL, CHANGED = (60, 14, 0), (70, 8, 0), (66, 5, 20)
+TRAINED, USUAL, CHANGED = (60, 14, 0), (70, 8, 0), (52, 3, 36)
 PAUSE_SECONDS, PATIENCE_SECONDS = 0.2, 120.0
 
 
@@ -90,13 +90,14 @@ def run_life(seed: int, display: Display) -> int:
 
 def verdict_on(chapters: Sequence[Chapter], before: list[str], during: list[str], after: list[str]) -> str:
     """What is against a recovery, by numbers; empty when nothing is."""
-    first, changed, last = (chapter.not_right for chapter in chapters)
+    first, changed, last = (chapter.wrong for chapter in chapters)
     if before or not during:
         return f"Drift before: {before or 'none'}; after the change: {during or 'none'}."
     if after:
         return f"Drift was still found after the release: {', '.join(after)}."
-    if last.count * changed.of >= changed.count * last.of or last.interval[0] > first.interval[1]:
-        return f"It did not recover: not right {first.told()}, then {changed.told()}, at last {last.told()}."
+    is_half = 2 * last.count * changed.of <= changed.count * last.of
+    if not is_half or last.interval[0] > first.interval[1]:
+        return f"It did not recover: wrong {first.told()}, then {changed.told()}, at last {last.told()}."
     return ""
 
 
