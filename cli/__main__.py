@@ -36,6 +36,7 @@ from cli import (
     upload,
     verify,
 )
+from cli.layouts import export
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
@@ -193,18 +194,20 @@ def upload_folder(
 ) -> None:
     """Check a folder of pictures and send what is not in the data bucket yet.
 
-    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png. Exports of labelling
-    tools (COCO, YOLO, Pascal VOC, manifests) and published data sets are recognised: it says as what, writes a sheet of
-    pictures with their boxes to look at, and asks. What was interrupted goes on where it stopped. The dataset has the
-    name of the folder. In place of a folder, the ARN of a Custom Labels project takes what is in its datasets.
+    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png. Folders of labels
+    alone, exports of labelling tools (COCO, YOLO, Pascal VOC, manifests) and published data sets are recognised, too.
+    It says as what, writes a sheet of pictures with their boxes to look at, and asks. What was interrupted goes on
+    where it stopped. The dataset has the name of the folder. In place of a folder, the ARN of a Custom Labels project
+    takes what is in its datasets.
     """
     if isinstance(folder, str):
         if dataset is None:
             raise CommandRefused("Name the dataset that the pictures of the project are to be.")
         with tempfile.TemporaryDirectory() as place:
-            entries = project_datasets.entries_of(context.session, folder)
+            entries, left_out = project_datasets.entries_of(context.session, folder)
             with _counting(context, "Fetching", len(entries)) as advance:
-                project_datasets.fetch(context.session, entries, Path(place), advance)
+                left_out += project_datasets.fetch(context.session, entries, Path(place), advance)
+            context.tell(f"Left out: {why}" for why in left_out)
             _upload(context, Path(place), dataset, layout, renamed, skip_bad, dry_run, deletes, yes)
         return
     _upload(context, folder, dataset or folder.resolve().name, layout, renamed, skip_bad, dry_run, deletes, yes)
@@ -241,14 +244,17 @@ def show_dataset(context: Context, dataset: str) -> None:
     found = datasets.seen(context.stack, dataset)
     context.show(
         [row for of_task in found for row in of_task.rows()],
-        {"task": "Task", "label": "Label", "train": "Train", "test": "Test", "holdout": "Holdout"},
+        {
+            **{"task": "Task", "label": "Label", "train": "Train", "test": "Test", "holdout": "Holdout"},
+            "look_alikes": "Look-alikes",
+        },
     )
     context.tell(sentence for of_task in found for sentence in of_task.told())
 
 
 @main.command("export")
 @_dataset
-@click.option("--as", "form", type=click.Choice(list(datasets.FORMS)), required=True, help="what other tool it is for")
+@click.option("--as", "form", type=click.Choice(list(export.FORMS)), required=True, help="what other tool it is for")
 @click.option("--out", type=click.Path(path_type=Path), help="an empty folder; default: <dataset>-<form>")
 @click.pass_obj
 def export_dataset(context: Context, dataset: str, form: str, out: Path | None) -> None:

@@ -63,7 +63,7 @@ def run_demo(options: DemoOptions, display: Display) -> int:
     phases = Phases()
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(1) as aside, contextlib.ExitStack() as stack:
         if options.dataset:
-            plan_of(options.dataset, options.tasks, Path(place))
+            plan_of(options.dataset, options.tasks, Path(place), display.say)
         preparing = aside.submit(prepare, options, display, Path(place))
         cloud, outputs = stack.enter_context(cloud_with_stack(display, phases))
         with phases("pictures, beyond that"):

@@ -132,6 +132,10 @@ class System:
             return Image.open(io.BytesIO(body))
         return json.loads(body) if name.endswith(".json") else body.decode()
 
+    def answers(self, run_id: str, environment: str) -> list[dict[str, Any]]:
+        """What a version answered in its test, judged."""
+        return [json.loads(line) for line in self.artifact(run_id, f"{environment}/judged.jsonl").split("\n") if line]
+
     def versions(self, environment: str, task: str = "classification") -> list[dict[str, Any]]:
         rekognition = self.cloud.client("rekognition", self.account(environment))
         name = f"{self.stack}-{task}-{environment}"

@@ -59,6 +59,16 @@ class Bucket:
         """The bytes of an object. Raises ClientError when there is none."""
         return bytes(clients.client("s3").get_object(Bucket=self.name, Key=key)["Body"].read())
 
+    def lines(self, key: str) -> Iterator[str]:
+        """The lines of an object in UTF-8, one after the other; none when there is no such object."""
+        try:
+            body = clients.client("s3").get_object(Bucket=self.name, Key=key)["Body"]
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                return
+            raise
+        yield from (line.decode() for line in body.iter_lines())
+
     def read_json(self, key: str) -> Any:
         """The JSON document in an object. Raises ClientError when there is none."""
         return json.loads(self.read(key))
@@ -111,13 +121,6 @@ class Bucket:
         """Write an object in place of any other of its key, which says of what kind it is."""
         body = content.encode() if isinstance(content, str) else content
         clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=_kind_of(key))
-
-    def lines(self, key: str) -> Iterator[bytes]:
-        """The lines of a text, however long it is; none where there is no such object."""
-        found = self.get(key)
-        if found is not None:
-            with closing(found["Body"]) as body:
-                yield from body.iter_lines(_PIECE)
 
     def fetch(self, key: str, into: IO[bytes]) -> str:
         """Write the bytes of an object into a file, piece by piece; returns its etag, empty when there is none."""
