@@ -152,6 +152,7 @@ class Life:
             count = answer_all(link, lambda path: _label_of(f"inspect/{DATASET}/{path}"), "life")
             if count < ENOUGH:
                 retrain(self.stack, DATASET)
+        self._mark("people answer")
         self.display.say(f"{count} pictures were answered through the page.")
         return count
 
@@ -175,7 +176,8 @@ class Life:
         return any(run.created_at >= self.asked_at for run in self.stack.runs(DATASET))
 
     def _mark(self, what: str) -> None:
-        self.marks.setdefault(sum(len(chapter.judged) for chapter in self.chapters), what)
+        at = sum(len(chapter.judged) for chapter in self.chapters)
+        self.marks[at] = ", ".join(filter(None, (self.marks.get(at), what)))
 
     def _review_link(self) -> str | None:
         mails = [mail for mail in self.cloud.mails() if "to look at" in mail.subject]
