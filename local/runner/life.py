@@ -39,10 +39,10 @@ SCRATCH = "scratch"
 # A quarter of all parts tells of few parts what a fiftieth tells of many; nobody else asks for so many reviews a day.
 ENOUGH = 90
 PARAMETERS = {"ReviewShare": "25", "ReviewsPerDay": "100", "RetrainAfter": str(ENOUGH), "ToleratedLoss": "0.15"}
-LAMP, NOISE = 0.65, 1.5
+LAMP, NOISE = 0.65, 2.5
 SIZE = 256
 # Of parts without defect, of each known defect, and of the new one.
-TRAINED, USUAL, CHANGED = (60, 14, 0), (70, 8, 0), (52, 3, 36)
+TRAINED, USUAL, CHANGED = (60, 14, 0), (70, 8, 0), (66, 5, 20)
 PAUSE_SECONDS, PATIENCE_SECONDS = 0.2, 120.0
 
 
