@@ -635,9 +635,16 @@ def train_folds(context: Context, dataset: str, count: int, task: str, yes: bool
 def show_drift(context: Context, dataset: str, output: Path | None) -> None:
     """Show how the last inspected pictures compare with those that trained, and write a plot."""
     told = reviews.drift(context.stack, dataset)
-    names = ("name", "psi", "limit", "before", "now", "window_size", "has_drifted")
+    names = ("name", "window", "psi", "limit", "before", "now", "window_size", "has_drifted")
     rows = [{name: one[name] for name in names} for one in told["measures"]]
-    columns = {"name": "Measure", "psi": "Index", "limit": "Chance reaches", "before": "Before", "now": "Now"}
+    columns = {
+        "name": "Measure",
+        "window": "Of",
+        "psi": "Index",
+        "limit": "Chance reaches",
+        "before": "Before",
+        "now": "Now",
+    }
     context.show(rows, {**columns, "window_size": "Pictures", "has_drifted": "Drifted"})
     path = output or Path(f"{dataset}-drift.svg")
     path.write_text(reviews.plot(told), encoding="utf-8")

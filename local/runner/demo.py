@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cli.decide import approval_link, approve
@@ -89,10 +90,19 @@ def cloud_with_stack(display: Display, phases: Phases) -> Iterator[tuple[CloudAc
         display.say(f"The local cloud at {running[0].endpoint} is used.")
         yield running
         return
+    with cloud_of(display, phases) as (cloud, outputs):
+        yield cloud.access, outputs
+
+
+@contextlib.contextmanager
+def cloud_of(
+    display: Display, phases: Phases, parameters: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[tuple[LocalCloud, dict[str, str]]]:
+    """A local cloud of our own with the outputs of the deployed stack."""
     with contextlib.ExitStack() as stack:
         with phases("start of the cloud"):
             cloud = stack.enter_context(LocalCloud())
-        yield cloud.access, deploy(cloud, display, phases)
+        yield cloud, deploy(cloud, display, phases, parameters)
 
 
 def prepare(options: DemoOptions, display: Display, place: Path) -> Plan:
@@ -118,7 +128,9 @@ def say_what_is_wrong(given: Plan, display: Display) -> None:
         raise DatasetError("Nothing was sent.")
 
 
-def deploy(cloud: LocalCloud, display: Display, phases: Phases) -> dict[str, str]:
+def deploy(
+    cloud: LocalCloud, display: Display, phases: Phases, parameters: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """Build and deploy the application; returns the outputs of the stack."""
     display.say(f"AWS on this machine: {cloud.endpoint}")
     display.say("sam build")
@@ -126,7 +138,7 @@ def deploy(cloud: LocalCloud, display: Display, phases: Phases) -> dict[str, str
         cloud.sam_build()
     display.say("sam deploy")
     with phases("deploy"):
-        return cloud.deploy(STACK)
+        return cloud.deploy(STACK, parameters)
 
 
 @dataclass

@@ -160,7 +160,11 @@ class System:
 
     def sweep(self) -> None:
         """Run the sweeper, as its schedule does every hour."""
-        name = self._resource("ModelSweeperFunction")
+        self.invoke("ModelSweeperFunction")
+
+    def invoke(self, function: str) -> None:
+        """Run a function, as its schedule does every hour."""
+        name = self._resource(function)
         answer = self.cloud.client("lambda").invoke(FunctionName=name, Payload=b"{}")
         assert "FunctionError" not in answer, answer["Payload"].read()
 

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from mimetypes import MimeTypes
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
@@ -26,6 +27,7 @@ _ABSENT = ("NoSuchKey", "NoSuchVersion", "NotFound", "404")
 # Refusals of the moment: by S3, by KMS behind it, or of credentials that are about to be renewed.
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "OperationAborted", "NoSuchBucket")
 
+_PIECE = 1 << 20
 # Those that Python knows, not those of the machine: the same everywhere.
 _KINDS = MimeTypes()
 _KINDS.add_type("application/jsonlines", ".jsonl")
@@ -120,7 +122,17 @@ class Bucket:
         body = content.encode() if isinstance(content, str) else content
         clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=_kind_of(key))
 
-    def write_over(self, key: str, content: bytes, etag: str) -> bool:
+    def fetch(self, key: str, into: IO[bytes]) -> str:
+        """Write the bytes of an object into a file, piece by piece; returns its etag, empty when there is none."""
+        found = self.get(key)
+        if found is None:
+            return ""
+        with closing(found["Body"]) as body:
+            for piece in body.iter_chunks(_PIECE):
+                into.write(piece)
+        return str(found["ETag"])
+
+    def write_over(self, key: str, content: bytes | IO[bytes], etag: str) -> bool:
         """Write an object in place of the one with this etag, or of none; False when it is another one by now."""
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
         request = {"Bucket": self.name, "Key": key, "Body": content, "ContentType": _kind_of(key), **condition}

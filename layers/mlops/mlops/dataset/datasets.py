@@ -50,10 +50,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What the annotation manifest says, by the key of each image; why lines cannot be used, by `<key> line <n>`."""
+    """What the annotation manifest says, by the key of each image; why lines cannot be used, by `<key> line <n>`.
+
+    `opinions` are what reviewers said of images of which folders or lines say something already.
+    """
 
     lines: Mapping[str, Line] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    opinions: tuple[Line, ...] = ()
 
 
 def read_annotations(name: str, chunks: Iterable[bytes], bucket: str, keys: Collection[str]) -> Annotations:
@@ -61,10 +65,13 @@ def read_annotations(name: str, chunks: Iterable[bytes], bucket: str, keys: Coll
     key, prefix = annotations_key(name), dataset_prefix(name)
     lines: dict[str, Line] = {}
     refused: dict[str, str] = {}
+    opinions: list[Line] = []
     for found in annotation_manifest.read(chunks, f"s3://{bucket}/{prefix}"):
         place = f"{key} line {found.number}"
         if isinstance(found, Refused):
             refused[place] = found.why
+        elif found.same_as:
+            opinions.append(found)
         elif found.source_ref.startswith("s3://"):
             refused[place] = (
                 f"names {found.source_ref}, which is elsewhere: copy it below s3://{bucket}/{prefix}images/ and name "
@@ -74,7 +81,7 @@ def read_annotations(name: str, chunks: Iterable[bytes], bucket: str, keys: Coll
             refused[place] = f"names {found.source_ref}, which is not in the dataset: upload it, or delete the line"
         else:
             lines[f"{prefix}{found.source_ref}"] = found
-    return Annotations(lines, refused)
+    return Annotations(lines, refused, tuple(opinions))
 
 
 def read(
@@ -112,6 +119,7 @@ def read(
     # After the labels are known: copies under two labels contradict each other, copies under one do not.
     refused |= find_duplicates(accepted)
     remarks = [*labels.remarks(), *_remarks_on_masks(masks), *_remarks_on_lines(annotations)]
+    remarks += _remarks_of_reviewers(name, accepted, annotations.opinions)
     remarks += [f"{some(keys)}: {why}" for why, keys in sorted(unread.items())]
     if among:
         remarks.append(f"{counted(len(among), 'picture')} seem to be masks, and are not trained on: {some(among)}")
@@ -217,6 +225,20 @@ def _remarks_on_lines(annotations: Annotations) -> Iterator[str]:
             said[remark].append(f"line {line.number}")
     for remark, places in sorted(said.items()):
         yield f"annotations.manifest, {some(places)}: {remark}"
+
+
+def _remarks_of_reviewers(name: str, images: Iterable[Image], opinions: Sequence[Line]) -> Iterator[str]:
+    """Where reviewers contradict the dataset: nothing that they say changes a picture that tests, or its side, but
+    somebody should know that its label may be wrong."""
+    asked = {f"{dataset_prefix(name)}{line.same_as}": line for line in opinions}
+    for image in images:
+        line = asked.get(image.key)
+        said = {label_of(label) for label in line.labels} if line else set()
+        if line and {*map(likeness, said)} != {*map(likeness, image.labels)}:
+            yield (
+                f"{image.key} is labelled {some(map(repr, image.labels))}, and a reviewer says {some(map(repr, said))} "
+                f"(annotations.manifest, line {line.number}): the dataset counts; correct it if the reviewer is right"
+            )
 
 
 def _masks_of_lines(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mlops import stack, words
 from mlops.aws import buckets, messages
 from mlops.events import ModelApprovalDecided, PipelineStageCompleted
-from mlops.reading import evidence, mails
+from mlops.reading import evidence, mails, production
 from mlops.records import approvals, results, runs
 from mlops.records.approvals import APPROVED, PENDING, REJECTED, Approval
 from mlops.stage import DECISION, after, approval_stage
@@ -50,6 +50,7 @@ def request(completed: PipelineStageCompleted) -> None:
         "target": target,
         "confirmation": confirmation_of(ref.run_id),
         "expires": expiry_text(approval.expires_at),
+        "production": production.beside(ref.dataset),
     }
     known = evidence.load(ref.run_id, source)
     messages.send_mail(*mails.approval_mail(ref, known, stays_running=stack.here().is_wanted(target), **terms))
