@@ -73,6 +73,8 @@ VARIABLES = {
     "GATES": json.dumps({task: {"f1": 0.5, "label_f1": 0.5, "labels": ""} for task in BOTH}),
     "INFERENCE_LIMITS": json.dumps({BOTH[0]: {**_LIMITS, "accuracy": 0.5}, BOTH[1]: _LIMITS}),
 }
+# More than two datasets with two tasks and two environments each can have.
+_ENOUGH_MODELS = 10
 _DEPTH, _MOST_DELIVERIES, _MOST_SECONDS = 3, 9000, 72 * HOUR
 _THROTTLED = {
     "s3": "SlowDown",
@@ -205,8 +207,8 @@ class Play:
             for action in self.plan.actions:
                 self.later(action.at, lambda action=action: self.people.act(action))
             last = max((action.at for action in self.plan.actions), default=0)
-            if self.plan.account.budget:
-                self.later(last + 2 * HOUR, self._raise_budget)
+            if self.plan.account.budget or len(self.plan.account.tasks) == 2:
+                self.later(last + 2 * HOUR, self._raise_limits)
             self._drain(hours=last / HOUR)
             for _ in range(2):
                 letters, self.dead_letters = self.dead_letters, []
@@ -217,9 +219,11 @@ class Play:
             self._faults.clear()
             self._drain(hours=3)
 
-    def _raise_budget(self) -> None:
-        self.tell("somebody raises MonthlyBudget")
-        self.variables["MONTHLY_BUDGET"] = "0"
+    def _raise_limits(self) -> None:
+        """What people were told to do: pictures wait for it until then."""
+        self.tell("somebody raises MonthlyBudget, the quota of running models, and RunningModels")
+        self.labels.running = _ENOUGH_MODELS
+        self.variables |= {"MONTHLY_BUDGET": "0", "RUNNING_MODELS": str(_ENOUGH_MODELS)}
 
     def _drain(self, hours: float) -> None:
         """Deliver all that is due, and what the schedules of the template say, for so many hours at least."""

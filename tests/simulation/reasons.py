@@ -30,7 +30,8 @@ def _misses_test(play: Play, run: Run) -> bool:
 def _has_changes(play: Play, run: Run) -> bool:
     """Whether a dataset was changed after its first upload, or half of that may have been taken for all."""
     changes = [a for a in play.plan.actions if a.dataset == run.dataset and a.what in ("upload", "delete")]
-    return len(changes) > 1 or bool(play.plan.faults) or bool(play.people.kept)
+    is_plain = [len(action.keys) > 2 for action in changes] == [True]
+    return not is_plain or bool(play.plan.faults) or bool(play.people.kept)
 
 
 STOPPED = r"stopped by the sweeper|was stopped before its test|images? cannot be read|calls failed"
