@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from mlops.stage import DECISION
@@ -23,7 +24,29 @@ def outcome(plan: Plan) -> tuple[Play, Broken]:
         play.run()
     except Violation as violation:
         return play, [*play.broken, (violation.rule, str(violation))]
-    return play, [*play.broken, *broken_at_the_end(play)]
+    broken = [*play.broken, *broken_at_the_end(play)]
+    if plan.others:
+        other, broken_there = outcome(replace(plan, faults=plan.others, others=()))
+        broken += [*broken_there, *((_ONE_END, message) for message in _differing(play, other))]
+    return play, broken
+
+
+_ONE_END = "one end state for the same uploads"
+
+
+def _differing(play: Play, other: Play) -> Iterator[str]:
+    if any(_was_stopped(each) for each in (play, other)):
+        return
+    mine, theirs = end_of(play), end_of(other)
+    for name, found in mine.items():
+        if found != theirs[name]:
+            yield f"{name}: {found} here, {theirs[name]} there"
+
+
+def _was_stopped(play: Play) -> bool:
+    """Whether a test came to no end: people have to repeat it."""
+    reasons = (reason for run in _runs(play) for stage in run.stages for reason in stage.reasons)
+    return any(re.search(STOPPED, reason) for reason in reasons)
 
 
 def broken_at_the_end(play: Play) -> Broken:
