@@ -115,6 +115,7 @@ class Objects(Backend):
     clock: Clock
     tell: Callable[[dict[str, Any]], None]
     page_size: int = 1000
+    signed: Callable[[str, str], None] = lambda *_: None
     buckets: dict[str, dict[str, list[Version]]] = field(default_factory=dict)
     _count: int = 0
 
@@ -164,6 +165,9 @@ class Objects(Backend):
         return {"Contents": [_listed(key, present[key]) for key in found], **more}
 
     def generate_presigned_url(self, _: str, Params: Mapping[str, str], ExpiresIn: int) -> str:
+        # A link to nothing tells where links lead.
+        if Params["Key"] != "-":
+            self.signed(Params["Bucket"], Params["Key"])
         return f"https://{Params['Bucket']}.s3.example/{Params['Key']}?seconds={ExpiresIn}"
 
     def present(self, bucket: str) -> dict[str, Version]:

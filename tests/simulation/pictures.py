@@ -16,7 +16,7 @@ from mlops.pictures import looking, pixels, preparing, statistics
 from mlops.reading import gallery
 from mlops.stages import choosing, ground_truth, ingest, inspect, report
 from tests.simulation.cloud import DEFECT, SIZE, shown_by
-from tests.simulation.plans import BROKEN_SETTINGS, MANIFEST, MASK, NO_PICTURE, SETTINGS
+from tests.simulation.plans import BROKEN_SETTINGS, DEEP, DEEPER, MANIFEST, MASK, NO_PICTURE, SETTINGS
 
 _LISTED = 9
 
@@ -40,6 +40,10 @@ def bytes_of(content: int) -> bytes:
             told = {"class-name": shown_by(bytes_of(_LISTED)), "type": "groundtruth/image-classification"}
             line = {"source-ref": f"images/{_LISTED}.png", "label": 0, "label-metadata": {**told, "confidence": 1}}
             return f"{json.dumps(line)}\n".encode()
+        case _ if content in (DEEP, DEEPER):
+            # Sixteen bits, of which one picture uses ten and the other fourteen.
+            shades = np.random.default_rng(-content).integers(0, 1000 if content == DEEP else 16000, SIZE[::-1])
+            return _as_png(Image.fromarray(shades.astype(np.uint16)))
     drawn = np.random.default_rng(content).integers(0, 255, (9, 10, 3), np.uint8)
     return _as_png(Image.fromarray(drawn).resize(SIZE, Image.Resampling.NEAREST))
 

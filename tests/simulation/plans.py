@@ -11,7 +11,7 @@ HOUR = 3600.0
 # A function, and what a call that it makes is called.
 Address = tuple[str, str]
 # What is uploaded is numbered: from zero on a picture, each of its own; below zero what is none, or a mask.
-NO_PICTURE, SETTINGS, BROKEN_SETTINGS, MASK, MANIFEST = -1, -2, -3, -4, -5
+NO_PICTURE, SETTINGS, BROKEN_SETTINGS, MASK, MANIFEST, DEEP, DEEPER = -1, -2, -3, -4, -5, -6, -7
 
 
 @dataclass(frozen=True)
@@ -290,6 +290,13 @@ _DELIVERY_FAULTS = {"duplicate": 60, "delay": 30, "lose": 10}
 _SECONDS = (1.0, 20.0, 90.0, 400.0, 1000.0, 4000.0, 9000.0)
 # What a function does for minutes on end, such as looking, it does oftener than anything happens.
 _OFTEN = 40
+# What an event of S3 does not tell these is found by the hourly look.
+LOSABLE = ("ingest", "data_prepare", "training")
+# Where most guards are most goes wrong.
+_GUARDED = (
+    *("promotion", "promotion", "inference_test", "approval", "ingest", "ingest", "ground_truth"),
+    *("inspect", "inspect", "serve", "serve", "review", "review", "retraining"),
+)
 _WITH_ENTRIES = ("put_events", "send_message_batch")
 
 
@@ -307,13 +314,12 @@ def _faults(
 
 
 def _fault(chance: random.Random, by_function: Mapping[str, list[Address]], counts: Mapping[Address, int]) -> Fault:
-    # Where most guards are most goes wrong.
-    function = chance.choice([*sorted(by_function), "promotion", "promotion", "inference_test", "approval"])
+    function = chance.choice([*sorted(by_function), *_GUARDED])
     if chance.random() < 0.3:
         kind = chance.choices(list(_DELIVERY_FAULTS), list(_DELIVERY_FAULTS.values()))[0]
         most = 20 if kind != "lose" else 12
         if kind == "lose":
-            function = "ingest"
+            function = chance.choice(LOSABLE)
         return Fault(kind, function, "", chance.randint(1, most), chance.choice(_SECONDS))
     kind = chance.choices(list(_CALL_FAULTS), list(_CALL_FAULTS.values()))[0]
     call = chance.choice(by_function[function])

@@ -40,7 +40,7 @@ from tests.simulation.deployed import functions, name_of, queues, schedules, tar
 from tests.simulation.lanes import Lanes
 from tests.simulation.people import ARTIFACTS, DATA, People
 from tests.simulation.pictures import looked_at_once
-from tests.simulation.plans import BOTH, HOUR, Fault, Plan, clock
+from tests.simulation.plans import BOTH, HOUR, LOSABLE, Fault, Plan, clock
 from tests.simulation.rows import wrong_with
 from tests.unit.mlops.settling import OWN_SETTINGS
 from tests.unit.mlops.world import ACCOUNT, SETTINGS, Killed
@@ -136,11 +136,16 @@ class Play:
     """A history as it goes. `broken` is what was seen to be wrong on the way.
 
     `permit` is asked before every call, with the name of the function, and may raise what AWS would answer. With
-    `draws` pictures and pages are drawn as well, which takes its time.
+    `draws` pictures and pages are drawn as well, which takes its time; if it `stops_early`, at the first broken rule.
     """
 
     def __init__(
-        self, plan: Plan, permit: Callable[[str, Call], None] = lambda *_: None, *, draws: bool = False
+        self,
+        plan: Plan,
+        permit: Callable[[str, Call], None] = lambda *_: None,
+        *,
+        draws: bool = False,
+        stops_early: bool = False,
     ) -> None:
         self.plan, self.now, self.rng = plan, BEGIN, random.Random(plan.seed)
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -156,7 +161,7 @@ class Play:
         self.tested_starts: list[str] = []
         self.swept: list[str] = []
         self.looks: dict[tuple[str, str, int], list[tuple[float, float]]] = defaultdict(list)
-        self._permit, self._draws = permit, draws
+        self._permit, self._draws, self._stops_early = permit, draws, stops_early
         self._lanes: Lanes | None = None
         self._heap: list[tuple[float, int, Delivery]] = []
         self._order, self._ids = 0, 0
@@ -176,6 +181,7 @@ class Play:
             stops_while_starting=account.stops_while_starting,
             page_size=account.page,
         )
+        self.objects.signed = self._signed
         self.out = Outgoing(self._sent, self.put_on_bus, self._published)
         self.once_rows = OnceRows(self)
         self.table = Rows(self, self.call, account.index_lag, account.page)
@@ -228,7 +234,7 @@ class Play:
     def _drain(self, hours: float) -> None:
         """Deliver all that is due, and what the schedules of the template say, for so many hours at least."""
         end = self.now + hours * HOUR
-        while self._heap or self.now < end:
+        while (self._heap or self.now < end) and not (self.broken and self._stops_early):
             due = self._heap[0][0] if self._heap else end
             name = min(self._ticks, key=lambda tick: (self._ticks[tick], tick))
             if self._ticks[name] <= due:
@@ -266,7 +272,7 @@ class Play:
         """Let something new come to a function, unless the plan has something against it."""
         self.counts[delivery.function, ""] += 1
         fault = self._faults.get((delivery.function, "", self.counts[delivery.function, ""]))
-        if fault and fault.kind == "lose" and delivery.queue == "UploadsQueue":
+        if fault and fault.kind == "lose" and delivery.function in LOSABLE:
             self.tell(f"~~ {fault}")
             return
         if fault and fault.kind == "delay":
@@ -457,6 +463,10 @@ class Play:
             process.is_dead = True
             raise Killed
         return answer
+
+    def _signed(self, bucket: str, key: str) -> None:
+        """A link was made: whoever opens it has the rights of the function."""
+        self._permit(self.stack[-1].function, Call("s3", "presign", {"Bucket": bucket, "Key": key}, "presign"))
 
     def _note(self, process: Process, call: Call) -> None:
         if call.label in _NOTED.get(process.function, ()) or (process.function == "retraining" and process.unnoted):

@@ -253,8 +253,9 @@ def _announce(inspection: Inspection, picture: _Picture | None) -> None:
     arns = tuple(inspection.version_arns.values())
     place = {"dataset": inspection.dataset, "key": inspection.key, "result": key}
     messages.put_event(PartInspected(**place, verdict=inspection.verdict, labels=labels, version_arns=arns))
-    inspections.note_announced(inspection)
+    # Last what says that all is done: without the note of an answer nobody would write it into the file of its day.
     servings.note_answer(inspection.dataset)
+    inspections.note_announced(inspection)
     telemetry.part_inspected(inspection.dataset, inspection.key, inspection.verdict)
 
 
