@@ -87,7 +87,6 @@ _SILENT = ("person", "model_status", "ingest", "report", "choosing", "inspect", 
 _NOTED = {
     "approval": ("put_item RUN APPROVAL",),
     "notification": ("update_item",),
-    "retraining": ("update_item REVIEWS MAIL",),
     "inspect": ("update_item INSPECTION INSPECTION",),
 }
 
@@ -373,12 +372,12 @@ class Play:
             if not process.is_dead:
                 self._judge(process, fault)
         finally:
+            self.excused.update(process.unnoted)
             if self._lanes and self._lanes is not lanes:
                 self._end_lanes()
             self.stack.pop()
             if self.stack:
                 os.environ["AWS_LAMBDA_FUNCTION_NAME"] = self.stack[-1].function
-        self.excused.update(process.unnoted)
         return False
 
     def _begin_lanes(self, process: Process, seconds: float) -> None:
@@ -455,9 +454,11 @@ class Play:
         answer = act()
         if fault and fault.kind == "repeat":
             process.is_troubled = True
-            # Nothing tells SNS and EventBridge that it is the same once more.
-            self.excused.update(process.unnoted[-1:])
+            before = len(process.unnoted)
             answer = act()
+            # Nothing tells SNS and EventBridge that it is the same once more.
+            self.excused.update(process.unnoted[before:])
+            del process.unnoted[before:]
         self._note(process, call)
         if fault and fault.kind == "kill":
             process.is_dead = True
@@ -469,8 +470,9 @@ class Play:
         self._permit(self.stack[-1].function, Call("s3", "presign", {"Bucket": bucket, "Key": key}, "presign"))
 
     def _note(self, process: Process, call: Call) -> None:
-        if call.label in _NOTED.get(process.function, ()) or (process.function == "retraining" and process.unnoted):
-            process.unnoted.clear()
+        # The mail of a day is claimed before it is sent.
+        if call.label in _NOTED.get(process.function, ()) or process.function == "retraining":
+            del process.unnoted[-1:]
         if call.operation == "start_project_version":
             self._note_start(process)
 
