@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+from mlops import stack
 from mlops.aws import clients
 from mlops.judging import drift
 from mlops.stages import stack_deletion
@@ -92,7 +93,7 @@ def _deleted(play: Play) -> Iterator[None]:
 
 @contextmanager
 def _gone(play: Play) -> Iterator[None]:
-    """A picture is taken away before anybody has looked at it, and the result of another after that was written."""
+    """Somebody clears up: a picture before anybody has looked at it, a result, the looks, what a run wrote."""
 
     def drop(key: str, content: int) -> None:
         play.objects.put_object(DATA, key, bytes_of(content))
@@ -103,14 +104,26 @@ def _gone(play: Play) -> Iterator[None]:
         play.objects.delete_object(ARTIFACTS, "results/parts/100.png.json")
         drop("inspect/parts/100.png", 100)
 
-    play.later(3 * HOUR, take_away)
+    def forget() -> None:
+        play.objects.delete_object(ARTIFACTS, "datasets/parts/looks.json")
+        for key in list(play.objects.present(ARTIFACTS)):
+            if key.startswith("runs/") and key.endswith("/ground_truth.json"):
+                play.objects.delete_object(ARTIFACTS, key)
+
+    # Before models run for the first pictures, and while the reviews of those wait.
+    play.later(2 * HOUR + 10, forget)
+    play.later(3.5 * HOUR, take_away)
     yield
 
 
 @contextmanager
 def _drifted(_: Play) -> Iterator[None]:
     """A few pictures are enough to say that they look otherwise."""
-    with patch.object(drift, "LEAST", 3), patch.object(drift, "LEAST_REFERENCE", 3):
+    with (
+        patch.object(drift, "LEAST", 3),
+        patch.object(drift, "LEAST_REFERENCE", 3),
+        patch.object(drift, "limit_of", lambda *_: -1.0),
+    ):
         yield
 
 
@@ -118,6 +131,20 @@ def _drifted(_: Play) -> Iterator[None]:
 def _by_the_clock(play: Play) -> Iterator[None]:
     for at, moment in ((2 * HOUR, "Begins"), (3 * HOUR, "Ends")):
         play.later(at, lambda moment=moment: play.answer_of("serve", {"hours": moment}, about=""))
+    yield
+
+
+@contextmanager
+def _untested(play: Play) -> Iterator[None]:
+    """An event asks for the test of a model that has not passed the gate."""
+
+    def ask() -> None:
+        for run in play.runs_of("parts"):
+            about = {"run_id": run.run_id, "dataset": "parts", "task": run.task, "environment": "development"}
+            told = {"detail-type": "Pipeline Stage Retry", "source": stack.SOURCE, "resources": [template.STACK_ID]}
+            play.put_on_bus({**told, "id": "x", "detail": {**about, "stage": "inference_test", "decision": ""}})
+
+    play.later(250, ask)
     yield
 
 
@@ -162,7 +189,7 @@ _ON_DEMAND = replace(_ONE, production_stays=False)
 _AGAIN = tuple(Action(n * HOUR, "upload", "parts", (f"train/good/{n}.png",), (30 + n,)) for n in (3, 4, 5))
 # Of each function that works once for a cause, a call that is refused: the next attempt begins anew.
 _REFUSED = (
-    *(("approval", "publish"), ("data_prepare", "get_item RUN RUN"), ("eval_metric", "get_item RUN RUN")),
+    *(("approval", "publish"), ("data_prepare", "list_objects_v2 datasets"), ("eval_metric", "get_item RUN RUN")),
     *(("inference_test", "get_object images.jsonl"), ("inspect", "get_object inspect"), ("notification", "publish")),
     *(("promotion", "get_item RUN RUN"), ("training", "create_project_version")),
 )
@@ -199,7 +226,7 @@ STORIES = (
             Action(3 * HOUR, "inspect", "parts", ("deep.png",), (DEEP,)),
         ),
     ),
-    _story("pictures that are gone", (_FIRST, new_pictures("parts", 2 * HOUR, 1)), _ON_DEMAND, around=_gone),
+    _story("pictures that are gone", (_FIRST, new_pictures("parts", 2 * HOUR, 6)), _ON_DEMAND, around=_gone),
     _story("pictures that look otherwise", (_FIRST, new_pictures("parts", 2 * HOUR, 4)), around=_drifted),
     _story("hours of serving", (_FIRST,), _ON_DEMAND, around=_by_the_clock),
     _story(
@@ -213,6 +240,7 @@ STORIES = (
     _story(
         "events that nobody stands behind",
         (_FIRST, *(Action(600 + 60 * n, "forge", "parts", number=n) for n in range(30))),
+        around=_untested,
     ),
     _story(
         "calls that AWS refuses",

@@ -282,11 +282,15 @@ def _order(item: Mapping[str, Any], is_index: bool) -> tuple[str, ...]:
     return (*((str(item.get("created_at", "")),) if is_index else ()), str(item["pk"]), str(item["sk"]))
 
 
+# What rows of these are about says nothing in a story.
+_ALIKE = ("IMAGES", "LEASE", "WATCH", "KEPT", "WAITING", "ARRIVALS", "SERVING", "SPENT")
+
+
 def _kind(key: Mapping[str, Any]) -> str:
     pk, sk = str(key["pk"]).split("#")[0], str(key["sk"])
     if pk == "RUN" and sk.startswith("STAGE#"):
         return sk.split("#")[-1]
-    return pk if pk in ("IMAGES", "LEASE", "WATCH", "KEPT", "WAITING") else f"{pk} {sk.split('#')[0]}"
+    return pk if pk in _ALIKE else f"{pk} {sk.split('#')[0]}"
 
 
 @dataclass
