@@ -19,7 +19,6 @@ from mlops.records.releases import Release
 from mlops.records.servings import Serving, Wish
 from mlops.stage import StageRef
 from mlops.stages import model_sweeper, serve
-from tests.unit.mlops.test_survival import idempotency
 from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, set_clock, version_arn
 
 RUN, NEXT = "parts-classification-000000000001", "parts-classification-000000000002"
@@ -438,7 +437,6 @@ def test_ending_at_any_call_changes_nothing(world: World) -> None:
     ready(world)
     release()
     before, call = (world.table.snapshot(), dict(world.models.status)), 0
-    store = idempotency()
     while True:
         call += 1
         world.table.restore(before[0])
@@ -446,8 +444,7 @@ def test_ending_at_any_call_changes_nothing(world: World) -> None:
         world.models.started.clear()
         world.told.clear()
         forget_results(world)
-        for item in store.scan()["Items"]:
-            store.delete_item(Key={"id": item["id"]})
+        world.once.items.clear()
         drop(world, "0.png", picture(0), times=2)
         world.kill_after(call)
         world.run(HANDLERS)
