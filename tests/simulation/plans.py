@@ -108,6 +108,9 @@ class Account:
     enough_pictures: int = 1
     most_wait_minutes: int = 0
     retrain_after: int = 2
+    # Seconds in which a model answers in its test, and after so many answers the test may go on in another piece.
+    answer_seconds: float = 0.0
+    piece: int = 300
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,7 @@ def drawn(seed: str, vocabulary: Mapping[Address, int]) -> Plan:
         enough_pictures=chance.choice([1, 3]),
         most_wait_minutes=chance.choice([0, 30]),
         retrain_after=chance.choice([0, 1, 2, 2]),
+        **(chance.choice([{}, {}, {}, {"answer_seconds": 520.0, "piece": 1}])),
     )
     if in_step:
         actions = _in_step(actions)

@@ -451,6 +451,8 @@ class Play:
             raise refused(_THROTTLED.get(call.service, "ThrottlingException"), 503 if call.service == "s3" else 400)
         if fault and fault.kind == "entry":
             process.is_troubled = self.out.refuses_one = True
+        if call.operation == "detect_custom_labels" and process.function == "inference_test":
+            self.now += self.plan.account.answer_seconds
         answer = act()
         if fault and fault.kind == "repeat":
             process.is_troubled = True
@@ -603,6 +605,7 @@ class Play:
                 patch.object(module, "random", SimpleNamespace(uniform=lambda _, most: most))
                 for module in (inference_test, asking)
             ),
+            patch.object(inference_test, "_PIECE", self.plan.account.piece),
             # How sure a number is decides nothing here.
             patch.object(intervals, "_MOST_WEIGHTS", 0),
             patch.object(intervals, "_LEAST_DRAWS", 20),

@@ -34,7 +34,9 @@ def _has_changes(play: Play, run: Run) -> bool:
     return not is_plain or bool(play.plan.faults) or bool(play.people.kept)
 
 
-STOPPED = r"stopped by the sweeper|was stopped before its test|images? cannot be read|calls failed"
+STOPPED = (
+    r"stopped by the sweeper|was stopped before its test|of the test were over|images? cannot be read|calls failed"
+)
 JUST: tuple[tuple[str, Callable[[Play, Run], bool]], ...] = (
     (r"F1 .* below", lambda play, run: play.quality(run.run_id) == MISSES_GATE),
     (r"inference test: |macro F1|loses|worse than production", _misses_test),
