@@ -365,6 +365,9 @@ class Play:
             work()
             if not process.is_dead:
                 self._note_looks(process)
+                # It says in its answer which pictures are to come again.
+                if name == "inspect":
+                    self.excused.update(process.unnoted)
                 return True
         except Killed:
             pass
@@ -372,12 +375,12 @@ class Play:
             if not process.is_dead:
                 self._judge(process, fault)
         finally:
-            self.excused.update(process.unnoted)
             if self._lanes and self._lanes is not lanes:
                 self._end_lanes()
             self.stack.pop()
             if self.stack:
                 os.environ["AWS_LAMBDA_FUNCTION_NAME"] = self.stack[-1].function
+        self.excused.update(process.unnoted)
         return False
 
     def _begin_lanes(self, process: Process, seconds: float) -> None:

@@ -27,14 +27,15 @@ def outcome(plan: Plan) -> tuple[Play, Broken]:
     broken = [*play.broken, *broken_at_the_end(play)]
     if plan.others:
         other, broken_there = outcome(replace(plan, faults=plan.others, others=()))
-        broken += [*broken_there, *((_ONE_END, message) for message in _differing(play, other))]
+        broken += [*broken_there, *((_ONE_END, message) for message in differing(play, other))]
     return play, broken
 
 
 _ONE_END = "one end state for the same uploads"
 
 
-def _differing(play: Play, other: Play) -> Iterator[str]:
+def differing(play: Play, other: Play) -> Iterator[str]:
+    """In what two histories of the same plan end otherwise."""
     if any(_was_stopped(each) for each in (play, other)):
         return
     mine, theirs = end_of(play), end_of(other)
