@@ -17,6 +17,8 @@ _PK, _WISHES, _ANSWERS = "SERVING", "SERVING#WISHES", "SERVING#ANSWERS"
 _CLOSED = ("SERVING#CLOSED", "STACK")
 # A round comes every poll interval at least; who has not come back for so many has died.
 _PATIENCE, _LEAST_PATIENCE = 5, 120
+# The index that the files of days are written from has an answer after some time.
+_INDEX_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ def answered_at(dataset: str) -> int:
 def unwritten() -> list[str]:
     """The datasets with answers that may not be in the files of their days yet."""
     return [
-        str(row["sk"]) for row in OWN.query(_ANSWERS) if int(row.get("answered_at", 0)) >= int(row.get("written_at", 0))
+        str(row["sk"])
+        for row in OWN.query(_ANSWERS)
+        if int(row.get("answered_at", 0)) + _INDEX_SECONDS >= int(row.get("written_at", 0))
     ]
 
 

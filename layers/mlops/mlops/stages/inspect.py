@@ -4,6 +4,7 @@ Where no released version runs, the picture waits in line, and `serve` is asked 
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -80,7 +81,7 @@ def inspect(arrival: Arrival, given_up: str = "") -> None:
     except NotRunning:
         _wait(arrival)
         raise
-    if not inspection.announced:
+    if not _is_told(inspection):
         _announce(inspection, picture)
     arrivals.leave(arrival)
 
@@ -103,7 +104,7 @@ def _answered(arrival: Arrival) -> tuple[Inspection, _Picture | None]:
     data = _read(arrival)
     digest = hashlib.sha256(data).hexdigest()
     known = inspections.find(arrival.dataset, arrival.key, digest)
-    if known and known.announced and not known.refused:
+    if known and not known.refused and _is_told(known):
         return known, None
     released = releases.in_production(arrival.dataset)
     picture = _prepared(data, digest, released)
@@ -227,6 +228,15 @@ def _wait(arrival: Arrival) -> None:
         messages.send_message(stack.here().serving_queue, body)
 
 
+def _is_told(inspection: Inspection) -> bool:
+    """Whether everybody knows of an inspection, and its result is the one that stands under its name.
+
+    Other bytes may have had that name in between.
+    """
+    text = buckets.artifacts_bucket().read_if_exists(result_key(inspection.key)) if inspection.announced else None
+    return text is not None and json.loads(text)["digest"] == inspection.digest
+
+
 def _has_result(arrival: Arrival) -> bool:
     return buckets.artifacts_bucket().find(result_key(arrival.key)) is not None
 
@@ -243,8 +253,9 @@ def _announce(inspection: Inspection, picture: _Picture | None) -> None:
     arns = tuple(inspection.version_arns.values())
     place = {"dataset": inspection.dataset, "key": inspection.key, "result": key}
     messages.put_event(PartInspected(**place, verdict=inspection.verdict, labels=labels, version_arns=arns))
-    inspections.note_announced(inspection)
+    # Last what says that all is done: without the note of an answer nobody would write it into the file of its day.
     servings.note_answer(inspection.dataset)
+    inspections.note_announced(inspection)
     telemetry.part_inspected(inspection.dataset, inspection.key, inspection.verdict)
 
 
