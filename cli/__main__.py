@@ -530,7 +530,7 @@ def inspect_pictures(
         if not yes:
             click.confirm(f"{text}: go?", abort=True, err=True)
         with _counting(context, "Sending", len(missing)) as advance:
-            inspect.send(context.stack, plan, advance)
+            plan = inspect.send(context.stack, plan, advance)
         with _counting(context, "Judging", len(missing)) as advance:
             for _, answer in inspect.answers(context.stack, plan, context.say):
                 listed.append(answer)

@@ -39,6 +39,8 @@ class Stacked:
         self.parameters = {"PollSeconds": "60", "RunningHourPrice": "4"}
         for name in buckets.values():
             boto3.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        versioned = {"Status": "Enabled"}
+        boto3.client("s3").put_bucket_versioning(Bucket="data", VersioningConfiguration=versioned)  # type: ignore[arg-type]
 
     def clients(self, service: str) -> Any:
         return boto3.client(service)  # type: ignore[call-overload]
@@ -104,8 +106,8 @@ def answered_when_asked(stack: Stacked, monkeypatch: pytest.MonkeyPatch, verdict
         for entry in boto3.client("s3").list_objects_v2(Bucket="data").get("Contents", ()):
             if entry["Key"] not in put:
                 put.append(entry["Key"])
-                data = boto3.client("s3").get_object(Bucket="data", Key=entry["Key"])["Body"].read()
-                stack.answer(entry["Key"], data, verdict)
+                found = boto3.client("s3").get_object(Bucket="data", Key=entry["Key"])
+                stack.answer(entry["Key"], found["Body"].read(), verdict, version_id=found["VersionId"])
 
     monkeypatch.setattr("cli.inspect.time.sleep", answer)
     return put
@@ -158,12 +160,42 @@ def test_a_file_of_other_bytes_is_sent_and_its_own_answer_awaited(
 def test_a_refusal_for_what_a_file_is_stays_and_one_for_want_of_a_release_does_not(
     stack: Stacked, folder: Path
 ) -> None:
-    stack.answer("inspect/parts/1.png", b"1.png", "unsure", refused=True, reasons=["it cannot be read"])
-    gone = {"refused": True, "reasons": ["nothing of parts is released in production: approve a run"]}
+    stack.answer("inspect/parts/1.png", b"1.png", "unsure", refused=True, reasons=["it cannot be read"], final=True)
+    gone = {"refused": True, "reasons": ["nothing of parts is released in production"], "final": False}
     stack.answer("inspect/parts/line 2/2.png", b"line 2/2.png", "unsure", **gone)
     plan: Any = inspect.with_answers(stack, inspect.find(folder, "parts"))  # type: ignore[arg-type]
 
     assert plan.missing == ["inspect/parts/line 2/2.png"]
+
+
+@pytest.mark.parametrize("digest", ["-an earlier version", hashlib.sha256(b"1.png").hexdigest()])
+def test_a_refusal_from_before_is_not_taken_for_the_answer_about_what_is_sent_now(
+    stack: Stacked, mlops: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, digest: str
+) -> None:
+    stack.release()
+    given_up = {"refused": True, "final": False, "digest": digest, "inspected_at": "2026-03-01T00:00:00.000+00:00"}
+    stack.answer("inspect/parts/1.png", b"1.png", "unsure", **given_up)
+    put = answered_when_asked(stack, monkeypatch)
+    result = mlops("--json", "inspect", folder / "1.png", "parts", "--yes")
+
+    assert put == ["inspect/parts/1.png"]
+    assert [answer["verdict"] for answer in json.loads(result.stdout)] == ["ok"]
+
+
+def test_what_is_given_up_now_is_the_answer_though_nobody_read_its_bytes(
+    stack: Stacked, mlops: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.release()
+
+    def give_up(_: float) -> None:
+        version = boto3.client("s3").head_object(Bucket="data", Key="inspect/parts/1.png")["VersionId"]
+        facts = {"refused": True, "final": False, "digest": f"-{version}", "version_id": version}
+        stack.answer("inspect/parts/1.png", b"1.png", "unsure", **facts)
+
+    monkeypatch.setattr("cli.inspect.time.sleep", give_up)
+    result = mlops("--json", "inspect", folder / "1.png", "parts", "--yes")
+
+    assert [answer["refused"] for answer in json.loads(result.stdout)] == [True]
 
 
 @pytest.mark.parametrize(

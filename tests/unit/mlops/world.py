@@ -298,6 +298,7 @@ def make_tables_and_buckets() -> None:
 def make_buckets() -> None:
     for bucket in ("data", "artifacts"):
         boto3.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    boto3.client("s3").put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
 
 
 def install(world: World, monkeypatch: Any) -> None:

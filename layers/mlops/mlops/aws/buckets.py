@@ -26,6 +26,9 @@ _ABSENT = ("NoSuchKey", "NoSuchVersion", "NotFound", "404")
 # Refusals of the moment: by S3, by KMS behind it, or of credentials that are about to be renewed.
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "OperationAborted", "NoSuchBucket")
 
+# The metadata of an object that says where it stands among what is written under its key.
+_ORDER = "order"
+
 # Those that Python knows, not those of the machine: the same everywhere.
 _KINDS = MimeTypes()
 _KINDS.add_type("application/jsonlines", ".jsonl")
@@ -110,10 +113,11 @@ class Bucket:
         body = content.encode() if isinstance(content, str) else content
         clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=_kind_of(key))
 
-    def write_over(self, key: str, content: bytes, etag: str) -> bool:
+    def write_over(self, key: str, content: bytes, etag: str, order: str = "") -> bool:
         """Write an object in place of the one with this etag, or of none; False when it is another one by now."""
         condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        request = {"Bucket": self.name, "Key": key, "Body": content, "ContentType": _kind_of(key), **condition}
+        noted = {"Metadata": {_ORDER: order}} if order else {}
+        request = {"Bucket": self.name, "Key": key, "Body": content, "ContentType": _kind_of(key), **condition, **noted}
         try:
             clients.client("s3").put_object(**request)
         except ClientError as error:
@@ -122,9 +126,35 @@ class Bucket:
             raise
         return True
 
+    def write_newest(self, key: str, content: bytes, order: str) -> bool:
+        """Write an object unless there is one of a later order, whoever writes at the same time; whether it was.
+
+        `order` is an ASCII text that is kept with the object; one that was written without any is the earliest.
+        """
+        etag = ""
+        while not self.write_over(key, content, etag, order):
+            etag, there = self._head(key)
+            if there > order:
+                return False
+        return True
+
+    def order_of(self, key: str) -> str:
+        """The order that an object was written with; empty where there is none."""
+        return self._head(key)[1]
+
+    def _head(self, key: str) -> tuple[str, str]:
+        """The etag and the order of an object; empty where there is none."""
+        try:
+            found = clients.client("s3").head_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                return "", ""
+            raise
+        return str(found["ETag"]), str(found["Metadata"].get(_ORDER, ""))
+
     def write_json(self, key: str, document: Any) -> None:
         """Write a document so that the same one has the same bytes."""
-        self.write(key, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        self.write(key, as_json(document))
 
     def entries(self, prefix: str) -> Iterator[Mapping[str, Any]]:
         """Every object below a prefix, as ListObjectsV2 tells of it."""
@@ -141,6 +171,11 @@ class Bucket:
         request = {"Bucket": self.name, "Prefix": prefix, "Delimiter": "/"}
         for page in clients.client("s3").get_paginator("list_objects_v2").paginate(**request):
             yield from (entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in page.get("CommonPrefixes", ()))
+
+
+def as_json(document: Any) -> str:
+    """The text of a document; the same one has the same text."""
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def data_bucket() -> Bucket:

@@ -277,7 +277,7 @@ def _sent(serving: Serving, now: float) -> tuple[Serving, bool]:
 
 def _event(arrival: arrivals.Arrival, given_up: str = "") -> dict[str, Any]:
     """The event that told of a picture, as far as anybody reads it."""
-    written = {"key": arrival.key, "version-id": arrival.version_id}
+    written = {"key": arrival.key, "version-id": arrival.version_id, "sequencer": arrival.sequencer}
     told = {"detail-type": "Object Created", "time": arrival.since, "detail": {"object": written}}
     return {**told, "given-up": given_up} if given_up else told
 

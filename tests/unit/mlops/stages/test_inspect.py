@@ -1,17 +1,22 @@
 """New pictures are answered once, by versions that run only meanwhile, whatever happens at whatever call."""
 
+import hashlib
 import io
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from botocore.exceptions import ClientError
 from PIL import Image
 
 from functions.inspect.app import handler as inspect_handler
 from functions.serve.app import handler as serve_handler
+from mlops.events import PartInspected
 from mlops.records import arrivals, inspections, kept_models, leases, releases, servings, spending
 from mlops.records.leases import Lease
 from mlops.records.releases import Release
@@ -19,10 +24,11 @@ from mlops.records.servings import Serving, Wish
 from mlops.stage import StageRef
 from mlops.stages import model_sweeper, serve
 from tests.unit.mlops.test_survival import idempotency
-from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, set_clock, version_arn
+from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, refused, set_clock, version_arn
 
 RUN, NEXT = "parts-classification-000000000001", "parts-classification-000000000002"
 ARN, NEXT_ARN = (version_arn(PROJECTS[TASK]["production"], run) for run in (RUN, NEXT))
+_sequence = count(1)
 DAY = datetime.now(UTC).strftime("%Y-%m-%d")
 
 
@@ -58,14 +64,39 @@ def released(world: World) -> World:
     return world
 
 
-def drop(world: World, name: str, data: bytes | None, times: int = 1) -> str:
+def put(world: World, name: str, data: bytes | None) -> dict[str, Any]:
+    """Put a picture, and take it away for good where it has no bytes; the event about it."""
     key = f"inspect/{name}" if "/" in name else f"inspect/{DATASET}/{name}"
-    if data is not None:
-        world.s3.put_object(Bucket="data", Key=key, Body=data)
-    event = {"detail-type": "Object Created", "time": "2026-01-01T00:00:00Z"}
-    body = json.dumps({**event, "detail": {"object": {"key": key, "version-id": "v1"}, "bucket": {"name": "data"}}})
-    world.on_the_way += [("inspect", {"Records": [{"messageId": "1", "body": body}]})] * times
-    return key
+    version = world.s3.put_object(Bucket="data", Key=key, Body=data or b"")["VersionId"]
+    if data is None:
+        world.s3.delete_object(Bucket="data", Key=key, VersionId=version)
+    # S3 counts on under a key; nothing else tells two events of one second apart.
+    written = {"key": key, "version-id": version, "sequencer": f"{next(_sequence):018X}"}
+    told = {"detail-type": "Object Created", "time": "2026-01-01T00:00:00Z", "detail": {"object": written}}
+    return {"Records": [{"messageId": "1", "body": json.dumps(told)}]}
+
+
+def drop(world: World, name: str, data: bytes | None, times: int = 1) -> str:
+    event = put(world, name, data)
+    world.on_the_way += [("inspect", event)] * times
+    return str(json.loads(event["Records"][0]["body"])["detail"]["object"]["key"])
+
+
+def version_of(event: dict[str, Any]) -> str:
+    return str(json.loads(event["Records"][0]["body"])["detail"]["object"]["version-id"])
+
+
+def remove(world: World, event: dict[str, Any]) -> None:
+    """Delete the version that an event tells of."""
+    written = json.loads(event["Records"][0]["body"])["detail"]["object"]
+    world.s3.delete_object(Bucket="data", Key=written["key"], VersionId=written["version-id"])
+
+
+def forget_deliveries() -> None:
+    """As when deliveries come after two days: nobody remembers that they were worked off."""
+    store = idempotency()
+    for item in store.scan()["Items"]:
+        store.delete_item(Key={"id": item["id"]})
 
 
 def result(world: World, name: str) -> dict[str, Any]:
@@ -84,10 +115,15 @@ def inspected(world: World) -> list[str]:
 
 
 def check(world: World, names: list[str]) -> None:
-    """Every picture was answered once, and nothing runs, is leased, in line or looked after any more."""
+    """Every picture was answered once, and nothing is left to do."""
     keys = [f"inspect/{DATASET}/{name}" for name in names]
     assert sorted(one.key for one in inspections.of_day(DATASET, DAY)) == sorted(keys)
     assert {result(world, name)["version_arns"][TASK] for name in names} == {ARN}
+    check_no_more(world)
+
+
+def check_no_more(world: World) -> None:
+    """Nothing runs, is leased, in line or looked after any more."""
     assert world.models.running == set()
     assert arrivals.waiting(DATASET, 1) == []
     assert servings.of(DATASET) is None
@@ -102,9 +138,13 @@ def test_a_picture_is_judged_by_a_version_that_runs_only_meanwhile(released: Wor
     told = result(released, "a b.png")
     assert (told["verdict"], told["labels"]) == ("defect", [{"label": "bent", "confidence": 91.0}])
     assert told["reasons"] == ["the classifier says bent 91.0 (counts from 50.0)"]
+    # The stack trains both tasks.
+    assert told["not_asked"] == ["detection"]
     assert (told["run_ids"], told["version_arns"]) == ({TASK: RUN}, {TASK: ARN})
     assert told["statistics"]["width"] == 256 and told["looks"]
     assert released.s3.get_object(Bucket="artifacts", Key=told["picture"])["ContentType"] == "image/jpeg"
+    points = {TASK: {"bent": 50.0, "normal": 50.0}}
+    assert (told["min_confidence"], told["final"]) == (points, True)
     assert [detail for _, detail in released.told] == [
         {
             "dataset": DATASET,
@@ -113,6 +153,9 @@ def test_a_picture_is_judged_by_a_version_that_runs_only_meanwhile(released: Wor
             "labels": ["bent"],
             "version_arns": [ARN],
             "result": f"results/{DATASET}/a b.png.json",
+            "version_id": told["version_id"],
+            "digest": told["digest"],
+            "min_confidence": {TASK: {"bent": 50.0}},
         }
     ]
     check(released, ["a b.png"])
@@ -233,15 +276,143 @@ def test_a_refusal_gives_way_when_something_is_released(world: World) -> None:
 
 
 def test_a_picture_that_was_answered_and_taken_away_keeps_its_answer(released: World) -> None:
-    key = drop(released, "1.png", picture(1))
+    event = put(released, "1.png", picture(1))
+    released.on_the_way.append(("inspect", event))
     released.run(HANDLERS)
-    released.s3.delete_object(Bucket="data", Key=key)
-    told = {"detail-type": "Object Created", "time": "2026-01-02T00:00:00Z", "detail": {"object": {"key": key}}}
-    released.on_the_way.append(("inspect", {"Records": [{"messageId": "1", "body": json.dumps(told)}]}))
+    remove(released, event)
+    forget_deliveries()
+    released.on_the_way.append(("inspect", event))
     released.run(HANDLERS)
 
     assert result(released, "1.png")["verdict"] == "ok"
     assert len(inspected(released)) == 1
+
+
+def refuse_reading(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let S3 hand out nothing of the data bucket."""
+    get = world.s3.get_object
+
+    def refuse(**request: Any) -> Any:
+        if request["Bucket"] == "data":
+            error = {"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(error, "GetObject")
+        return get(**request)
+
+    monkeypatch.setattr(world.s3, "get_object", refuse)
+
+
+@pytest.mark.parametrize("how", ["denied", "deleted", "given up"])
+def test_new_bytes_that_nobody_can_read_have_a_result_of_their_own_under_a_name_that_was_answered(
+    released: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    drop(released, "1.png", picture(1))
+    released.run(HANDLERS)
+    event = put(released, "1.png", picture(2))
+    with monkeypatch.context() as patch:
+        if how == "denied":
+            refuse_reading(released, patch)
+        elif how == "deleted":
+            remove(released, event)
+        else:
+            told = {**json.loads(event["Records"][0]["body"]), "given-up": "no answer came"}
+            event = {"Records": [{"messageId": "1", "body": json.dumps(told)}]}
+        released.on_the_way += 2 * [("inspect", event)]
+        released.run(HANDLERS)
+
+    told = result(released, "1.png")
+    reason = {"denied": "S3 does not hand it out", "deleted": "it was deleted", "given up": "no answer came"}[how]
+    assert (told["refused"], told["final"], told["version_id"]) == (True, False, version_of(event))
+    assert told["reasons"][0].startswith(reason)
+    assert [detail["verdict"] for _, detail in released.told] == ["ok", "unsure"]
+    assert arrivals.waiting(DATASET, 1) == []
+
+
+def test_every_version_that_came_is_judged_and_the_files_tell_of_the_newest(released: World) -> None:
+    """A camera that writes over one name while no model runs."""
+    events = [put(released, "now.png", picture(number)) for number in range(3)]
+    released.models.said = lambda arn: [{"Name": "bent", "Confidence": 90.0 + len(released.models.asked)}]
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    released.models.status[ARN] = "RUNNING"
+    # The newest is answered before one that came earlier.
+    released.on_the_way += [("inspect", event) for event in (events[0], events[2], events[1])]
+    released.run(HANDLERS)
+
+    assert len(released.models.asked) == 3
+    assert [detail["version_id"] for _, detail in released.told] == [version_of(events[i]) for i in (0, 2, 1)]
+    newest = result(released, "now.png")
+    assert newest["version_id"] == version_of(events[2])
+    assert newest["digest"] == hashlib.sha256(picture(2)).hexdigest()
+    assert [detail["digest"] for _, detail in released.told][1] == newest["digest"]
+    assert {one.version_id for one in inspections.of_day(DATASET, DAY)} == set(map(version_of, events))
+
+
+def test_versions_of_one_second_wait_in_the_order_in_which_they_came(released: World) -> None:
+    events = [put(released, "now.png", picture(number)) for number in range(4)]
+    released.on_the_way += [("inspect", event) for event in reversed(events)]
+    released.run(HANDLERS)
+
+    assert [detail["version_id"] for _, detail in released.told] == list(map(version_of, events))
+    check_no_more(released)
+
+
+def test_the_same_bytes_written_over_others_are_answered_from_the_record_in_the_file_too(released: World) -> None:
+    for number in (1, 2):
+        drop(released, "1.png", picture(number))
+        released.run(HANDLERS)
+    event = put(released, "1.png", picture(1))
+    released.on_the_way += 2 * [("inspect", event)]
+    released.run(HANDLERS)
+
+    told = result(released, "1.png")
+    assert (told["digest"], told["version_id"]) == (hashlib.sha256(picture(1)).hexdigest(), version_of(event))
+    assert len(released.models.asked) == len(inspected(released)) == 2
+
+
+def test_what_a_batch_cannot_answer_in_time_is_delivered_again_alone(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that only throttles would keep five pictures for longer than the function has."""
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    released.models.status[ARN] = "RUNNING"
+    bodies = [put(released, f"{number}.png", picture(number))["Records"][0]["body"] for number in range(5)]
+    batch = {"Records": [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]}
+    now = [1000.0]
+    set_clock(monkeypatch, monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
+    released.models.said = lambda arn: answer_once(released, arn)
+
+    def answer_once(world: World, arn: str) -> list[dict[str, Any]]:
+        if len(world.models.asked) > 1:
+            raise refused("ThrottlingException")
+        return [{"Name": "normal", "Confidence": 99.0}]
+
+    context = SimpleNamespace(
+        function_name="f",
+        memory_limit_in_mb=128,
+        invoked_function_arn="arn",
+        aws_request_id="r",
+        get_remaining_time_in_millis=lambda: int(120_000 - 1000 * (now[0] - 1000)),
+    )
+    answer = inspect_handler(batch, context)
+
+    assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["1", "2", "3", "4"]
+    assert now[0] - 1000 <= 100
+    assert len(inspected(released)) == 1
+
+
+def test_the_event_names_the_surest_labels_of_many_and_their_points(world: World) -> None:
+    ready(world)
+    labels = [f"{number:03}-{'é' * 240}" for number in range(250)]
+    place = {"dataset": DATASET, "task": TASK, "environment": "production", "tested_at": "t", "lease_id": "l"}
+    releases.record(Release(RUN, ARN, "t", **place, min_confidence=dict.fromkeys(labels, 10.0)))
+    world.models.said = lambda arn: [{"Name": name, "Confidence": 20.0 + i / 10} for i, name in enumerate(labels)]
+    drop(world, "1.png", picture(0))
+    world.run(HANDLERS)
+
+    ((_, detail),) = world.told
+    assert detail["labels"] == labels[-50:]
+    assert detail["min_confidence"] == {TASK: dict.fromkeys(labels[-50:], 10.0)}
+    assert len(PartInspected.of(detail).as_entry("arn")["Detail"]) < 256_000
+    assert len(result(world, "1.png")["min_confidence"][TASK]) == 250
 
 
 def test_a_new_release_takes_over_at_the_next_picture(released: World) -> None:
@@ -400,7 +571,6 @@ def test_ending_at_any_call_changes_nothing(world: World) -> None:
     ready(world)
     release()
     before, call = (world.table.snapshot(), dict(world.models.status)), 0
-    store = idempotency()
     while True:
         call += 1
         world.table.restore(before[0])
@@ -408,8 +578,7 @@ def test_ending_at_any_call_changes_nothing(world: World) -> None:
         world.models.started.clear()
         world.told.clear()
         forget_results(world)
-        for item in store.scan()["Items"]:
-            store.delete_item(Key={"id": item["id"]})
+        forget_deliveries()
         drop(world, "0.png", picture(0), times=2)
         world.kill_after(call)
         world.run(HANDLERS)
