@@ -104,10 +104,11 @@ def _is_final(answer: Answer) -> bool:
 
 
 def estimate(stack: Stack, plan: Plan) -> Estimate:
-    """What judging the missing pictures takes. Raises CommandRefused when nothing is released."""
+    """What judging the missing pictures takes. Raises CommandRefused when nothing is released, or may be started."""
     released = releases.in_production(plan.dataset, stack.table)
     if not released:
         raise CommandRefused(f"Nothing of {plan.dataset} is released in production: nobody can judge these pictures.")
+    serve.require_not_stopped(stack, plan.dataset)
     serving = servings.of(plan.dataset, stack.table)
     running = {*(serving.ready if serving else ()), *kept_models.kept(stack.table)}
     is_running = running.issuperset(release.version_arn for release in released.values())
@@ -131,7 +132,7 @@ def send(stack: Stack, plan: Plan, advance: Advance = lambda: None) -> Plan:
 
     with ThreadPoolExecutor(PARALLEL) as pool:
         sent = dict(pool.map(put, plan.missing))
-    serve.start(stack, plan.dataset, ASKED_MINUTES)
+    serve.start_for_pictures(stack, plan.dataset, ASKED_MINUTES)
     return replace(plan, sent=sent)
 
 

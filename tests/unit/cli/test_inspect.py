@@ -226,6 +226,29 @@ def test_why_nothing_is_started_is_said(
     assert "No model is started: the budget is used up." in result.stderr
 
 
+def test_models_that_somebody_stopped_are_not_started_for_pictures(stack: Stacked, mlops: Any, folder: Path) -> None:
+    stack.release()
+    mlops("serve", "parts", "--stop")
+    result = mlops("inspect", folder, "parts", "--yes")
+
+    assert result.exit_code == 1
+    assert "start for nobody until `mlops serve parts --now`" in result.output
+    assert servings.wish_for("parts", stack.table).paused
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket="data")
+
+
+def test_models_that_somebody_wants_for_hours_are_not_stopped_sooner_for_pictures(
+    stack: Stacked, mlops: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.release()
+    mlops("serve", "parts", "--now", "--minutes", "240")
+    wanted = servings.wish_for("parts", stack.table)
+    answered_when_asked(stack, monkeypatch)
+    mlops("inspect", folder, "parts", "--yes")
+
+    assert servings.wish_for("parts", stack.table) == wanted
+
+
 def test_no_answer_for_hours_ends_with_a_sentence(
     stack: Stacked, mlops: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,8 +25,8 @@ class Serving:
 
     `versions` were started for it or are about to be, `ready` are those that may be asked: all or none. `hop` is the
     number of the next round, `sent` the place in the line up to which pictures were sent to be inspected, `sent_at`
-    when, `tries` how often without an answer. `problem` is why nothing is started although pictures wait; people were
-    told of it.
+    when, `tries` how often without an answer. `took` is how long its models took to start. `problem` is why nothing is
+    started although pictures wait; people were told of it.
     """
 
     dataset: str
@@ -40,6 +40,7 @@ class Serving:
     sent: str = ""
     sent_at: int = 0
     tries: int = 0
+    took: int = 0
     problem: str = ""
 
     @property
@@ -50,10 +51,11 @@ class Serving:
 
 @dataclass(frozen=True)
 class Wish:
-    """What a person asked for: models that run until a time (seconds), or that stay stopped."""
+    """What is asked for: models that run until a time (seconds), by a person or by the clock; or that stay stopped."""
 
     until: int = 0
     paused: bool = False
+    hours_until: int = 0
 
 
 def of(dataset: str, table: Table = OWN) -> Serving | None:
@@ -79,12 +81,18 @@ def end(serving: Serving) -> None:
 
 
 def wish(dataset: str, wanted: Wish, table: Table = OWN) -> None:
-    table.put({"pk": _WISHES, "sk": dataset, **asdict(wanted)})
+    """Note what a person asked for; what the clock did stays."""
+    table.update(_WISHES, dataset, {"until": wanted.until, "paused": wanted.paused})
+
+
+def wish_by_the_clock(dataset: str, until: int) -> None:
+    """Note until when the hours of serving last; what a person asked for stays."""
+    OWN.update(_WISHES, dataset, {"hours_until": until})
 
 
 def wish_for(dataset: str, table: Table = OWN) -> Wish:
-    row = table.get(_WISHES, dataset)
-    return Wish(int(row["until"]), bool(row["paused"])) if row else Wish()
+    row = table.get(_WISHES, dataset) or {}
+    return Wish(int(row.get("until", 0)), bool(row.get("paused")), int(row.get("hours_until", 0)))
 
 
 def note_answer(dataset: str) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from types import SimpleNamespace
@@ -17,7 +18,8 @@ from PIL import Image
 from functions.inspect.app import handler as inspect_handler
 from functions.serve.app import handler as serve_handler
 from mlops.events import PartInspected
-from mlops.records import arrivals, inspections, kept_models, leases, releases, servings, spending
+from mlops.records import arrivals, inspections, kept_models, leases, releases, servings, spending, waiting_line
+from mlops.records.inspections import Inspection
 from mlops.records.leases import Lease
 from mlops.records.releases import Release
 from mlops.records.servings import Serving, Wish
@@ -528,6 +530,194 @@ def test_models_run_by_the_clock_and_stop_when_their_hours_end(released: World) 
     released.run(HANDLERS)
     assert released.models.running == set()
     assert servings.of(DATASET) is None
+
+
+def test_what_a_person_asked_for_goes_on_beyond_the_end_of_the_hours(released: World) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    servings.wish(DATASET, Wish(until=int(4e9)))
+    serve.by_the_clock(begins=True)
+    serve.by_the_clock(begins=False)
+
+    assert servings.wish_for(DATASET) == Wish(until=int(4e9))
+
+
+def test_hours_of_serving_wake_nothing_that_somebody_stopped(released: World) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    servings.wish(DATASET, Wish(paused=True))
+
+    assert serve.by_the_clock(begins=True) == []
+    assert servings.wish_for(DATASET).paused
+    released.run(HANDLERS)
+    assert released.models.started == []
+
+
+def test_hours_that_began_end_when_the_stack_serves_otherwise(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    serve.by_the_clock(begins=True)
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=30)
+    monkeypatch.setenv("SERVING", "on-demand")
+    released.run(HANDLERS)
+
+    check_no_more(released)
+
+
+def always(monkeypatch: pytest.MonkeyPatch, production: str) -> None:
+    monkeypatch.setenv("ALWAYS_ON", json.dumps({"staging": "false", "production": production}))
+
+
+def told_running(world: World) -> bool:
+    return bool(json.loads(world.parameters[f"/s/models/{DATASET}/{TASK}/production"])["is_running"])
+
+
+def test_always_and_not_any_more_come_true_without_a_release(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    always(monkeypatch, "true")
+    serve.tick()
+    serve.tick()
+    assert released.models.started == [ARN]
+    assert kept_models.kept() == {ARN} and told_running(released)
+    model_sweeper.sweep()
+
+    always(monkeypatch, "false")
+    serve.tick()
+    assert released.models.running == set() == kept_models.kept()
+    assert not told_running(released)
+
+
+def test_what_always_runs_and_was_stopped_is_started_again(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    always(monkeypatch, "true")
+    serve.tick()
+    released.models.status[ARN] = "STOPPED"
+    serve.tick()
+
+    assert released.models.started == [ARN, ARN]
+
+
+def test_a_model_that_starts_is_stopped_at_a_later_look(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    always(monkeypatch, "false")
+    released.models.status[ARN] = "STARTING"
+    serve.tick()
+    assert kept_models.kept() == {ARN}
+    serve.tick()
+    assert released.models.running == set() == kept_models.kept()
+
+
+def test_a_model_that_judges_pictures_is_not_stopped_by_the_end_of_always(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    always(monkeypatch, "false")
+    released.models.status[ARN] = "RUNNING"
+    leases.take_for_inspection(StageRef(RUN, DATASET, TASK, "x", "production"), ARN, 30)
+    serve.tick()
+
+    assert released.models.running == {ARN}
+    assert kept_models.kept() == set()
+
+
+def test_one_slot_stays_free_for_tests_whatever_always_runs(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    always(monkeypatch, "true")
+    monkeypatch.setenv("RUNNING_MODELS", "1")
+    serve.tick()
+
+    assert released.models.started == []
+    assert kept_models.kept() == set()
+
+
+@pytest.mark.parametrize(
+    ("took", "ran", "waits_for", "yields"),
+    [
+        (900, 1000, leases.INSPECTION, False),
+        (900, 3500, leases.INSPECTION, False),
+        (900, 3700, leases.INSPECTION, True),
+        (60, 800, leases.INSPECTION, False),
+        (60, 1000, leases.INSPECTION, True),
+        (900, 800, "inference_test", False),
+        (900, 1000, "inference_test", True),
+    ],
+)
+def test_models_make_way_for_another_dataset_only_when_their_start_has_paid(
+    released: World, took: int, ran: int, waits_for: str, yields: bool
+) -> None:
+    released.models.status[ARN] = "RUNNING"
+    place = StageRef(RUN, DATASET, TASK, "x", "production")
+    leases.take_for_inspection(place, ARN, 30)
+    since = int(datetime.now(UTC).timestamp()) - ran
+    servings.write(Serving(DATASET, servings.READY, versions=(ARN,), ready=(ARN,), since=since, took=took))
+    servings.wish(DATASET, Wish(until=int(4e9)))
+    other = StageRef("other", "other", TASK, waits_for, "production")
+    waiting_line.line_up(waiting_line.running_in(ARN), other)
+    serve.look({"dataset": DATASET, "hop": 0})
+
+    assert (released.models.running == set()) == yields
+
+
+def test_how_long_a_start_took_is_known_from_its_lease(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [datetime.now(UTC).timestamp()]
+    set_clock(monkeypatch, time=lambda: now[0])
+    servings.wish(DATASET, Wish(until=int(4e9)))
+    serve.look({"dataset": DATASET, "hop": 0})
+    now[0] += 700
+    # The first look makes the model of this world run, the second finds it running.
+    for hop in (1, 2):
+        serve.look({"dataset": DATASET, "hop": hop})
+
+    serving = servings.of(DATASET)
+    assert serving and (serving.state, serving.took) == (servings.READY, 700)
+
+
+def test_the_file_of_a_day_is_read_and_written_for_its_answers_not_for_every_time(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every five minutes of a day some pictures: each is read a few times, however long the day is by then."""
+    begin, each, ticks = datetime(2026, 3, 2, tzinfo=UTC).timestamp(), 5, 60
+    now, read = [begin], [0]
+    set_clock(monkeypatch, time=lambda: now[0])
+    query = released.table.query
+
+    def counted_query(**request: Any) -> dict[str, Any]:
+        page = query(**request)
+        read[0] += len(page["Items"]) if request.get("IndexName") else 0
+        return page
+
+    monkeypatch.setattr(released.table, "query", counted_query)
+    for tick in range(ticks):
+        for number in range(each):
+            now[0] = begin + 300 * tick + 60 * number
+            inspections.record(
+                Inspection(DATASET, f"k{number}", f"{tick}-{number}", "ok", ("fine",), inspections.now())
+            )
+            servings.note_answer(DATASET)
+        now[0] = begin + 300 * (tick + 1)
+        serve.tick()
+
+    found = released.s3.get_object(Bucket="artifacts", Key=f"results/{DATASET}/2026-03-02.jsonl")["Body"].read()
+    assert [json.loads(line)["digest"] for line in found.splitlines()] == [
+        f"{tick}-{number}" for tick in range(ticks) for number in range(each)
+    ]
+    assert read[0] <= 2 * ticks * each
+
+
+def test_an_answer_that_is_noted_late_is_in_the_file_of_its_day_and_in_its_place(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [datetime(2026, 3, 2, 23, 58, tzinfo=UTC).timestamp()]
+    set_clock(monkeypatch, time=lambda: now[0])
+    late = Inspection(DATASET, "late", "0", "ok", ("fine",), inspections.now())
+    now[0] += 60
+    inspections.record(replace(late, key="in time", digest="1", inspected_at=inspections.now()))
+    serve._write_days(DATASET)
+    now[0] += 120
+    inspections.record(late)
+    serve._write_days(DATASET)
+
+    found = released.s3.get_object(Bucket="artifacts", Key=f"results/{DATASET}/2026-03-02.jsonl")["Body"].read()
+    assert [json.loads(line)["key"] for line in found.splitlines()] == ["late", "in time"]
 
 
 def test_a_picture_that_is_never_answered_is_given_up(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
