@@ -214,6 +214,28 @@ class PartInspected(Event):
 
 
 @dataclass(frozen=True)
+class InspectionDayEnded(Event):
+    """A day (UTC, YYYY-MM-DD) on which pictures of a dataset were inspected is over."""
+
+    detail_type = "Inspection Day Ended"
+
+    dataset: str
+    day: str
+
+
+@dataclass(frozen=True)
+class InspectionDayReported(Event):
+    """The report of such a day is there; `artifact` is its key, `counts` says how many pictures have which verdict."""
+
+    detail_type = "Inspection Day Reported"
+
+    dataset: str
+    day: str
+    artifact: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ReviewAnswered(Event):
     """A person said what a picture shows; `review` is the SHA-256 of its bytes, the record has the answer."""
 
@@ -261,6 +283,7 @@ KINDS: Mapping[str, type[Event]] = {
     for kind in (
         *(ModelStatusChange, PipelineStageCompleted, PipelineStageFailed, PipelineStageRetry),
         *(ModelApprovalDecided, ModelReleased, ModelRollbackRequested, ModelsSwept, ModelsDeleted),
+        *(InspectionDayEnded, InspectionDayReported),
         *(PartInspected, ServingRefused, ReviewAnswered, RetrainingRequested, DriftFound),
     )
 }

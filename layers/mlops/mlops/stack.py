@@ -205,7 +205,7 @@ class Stack:
     @property
     def serves_by_the_clock(self) -> bool:
         """Whether released models run at certain hours."""
-        return self.variables["SERVING"] == "hours"
+        return self.variables["SERVING_MODE"] == "hours"
 
     @property
     def enough_pictures(self) -> int:

@@ -49,7 +49,7 @@ SETTINGS = {
     "ENOUGH_PICTURES": "1",
     "MAX_INFERENCE_UNITS": "1",
     "MONTHLY_BUDGET": "0",
-    "SERVING": "hours",
+    "SERVING_MODE": "hours",
     "TASKS": "both",
     "TOPIC_ARN": "topic",
     "APPROVAL_URL": "https://page.example/approval",

@@ -105,6 +105,16 @@ def note_written(dataset: str, at: int) -> None:
     OWN.update(_ANSWERS, dataset, {"written_at": at})
 
 
+def untold_days(day: str) -> list[str]:
+    """The datasets with answers of which nobody was told that this day is over (YYYY-MM-DD)."""
+    return [str(row["sk"]) for row in OWN.query(_ANSWERS) if str(row.get("told_day", "")) < day]
+
+
+def note_told(dataset: str, day: str) -> None:
+    """Remember that everybody knows that this day is over."""
+    OWN.update(_ANSWERS, dataset, {"told_day": day})
+
+
 def answered_at(dataset: str) -> int:
     """When a picture of a dataset was answered last, in seconds; 0 before the first."""
     row = OWN.get(_ANSWERS, dataset)

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from mlops import arns, stack
 from mlops.aws import buckets, clients, messages, telemetry
 from mlops.dataset.keys import DATASETS_PREFIX, day_key
-from mlops.events import ServingRefused
+from mlops.events import InspectionDayEnded, ServingRefused
 from mlops.models import serving as models
 from mlops.records import (
     arrivals,
@@ -80,12 +80,22 @@ def tick() -> list[str]:
         _keep_what_is_wanted()
     for dataset in servings.unwritten():
         _write_days(dataset)
+    _end_yesterday()
     looked_after = list(servings.every())
     telemetry.oldest_picture(max(map(_longest_wait, looked_after), default=0.0))
     lost = [serving for serving in looked_after if not serving.is_alive]
     for serving in lost:
         _send(serving.dataset, serving.hop, 0)
     return [serving.dataset for serving in lost]
+
+
+def _end_yesterday() -> None:
+    """Tell, once, of every dataset that had answers that their day is over: its report is written then."""
+    day = datetime.fromtimestamp(stack.here().clock.time() - _SETTLED_SECONDS - 86400, UTC).strftime("%Y-%m-%d")
+    for dataset in servings.untold_days(day):
+        if next(inspections.of_day(dataset, day), None):
+            messages.put_event(InspectionDayEnded(dataset, day))
+        servings.note_told(dataset, day)
 
 
 def _keep_what_is_wanted() -> None:

@@ -556,7 +556,7 @@ def test_hours_that_began_end_when_the_stack_serves_otherwise(released: World, m
     serve.by_the_clock(begins=True)
     with pytest.raises(AssertionError, match="still busy"):
         released.run(HANDLERS, deliveries=30)
-    monkeypatch.setenv("SERVING", "on-demand")
+    monkeypatch.setenv("SERVING_MODE", "on-demand")
     released.run(HANDLERS)
 
     check_no_more(released)
@@ -785,3 +785,20 @@ def test_ending_at_any_call_changes_nothing(world: World) -> None:
         if not reached:
             break
     assert call > 40
+
+
+def test_a_day_that_is_over_is_told_of_once_and_only_where_there_were_answers(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()]
+    set_clock(monkeypatch, time=lambda: now[0])
+    inspections.record(Inspection(DATASET, "k", "d", "ok", ("fine",), inspections.now()))
+    for dataset in (DATASET, "earlier"):
+        servings.note_answer(dataset)
+    serve.tick()
+    assert released.told == []
+
+    for minutes in (12 * 60 + 1, 3, 5, 24 * 60):
+        now[0] += 60 * minutes
+        serve.tick()
+    assert released.told == [("Inspection Day Ended", {"dataset": DATASET, "day": "2026-03-02"})]
