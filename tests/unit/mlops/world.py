@@ -20,6 +20,7 @@ from mlops import stack
 from mlops.aws import clients, once
 from mlops.records import table
 from mlops.stack import Stack
+from tests.unit.mlops.memory_s3 import MemoryRecords, MemoryStore
 from tests.unit.mlops.memory_table import MemoryTable
 
 ACCOUNT = "111122223333"
@@ -189,12 +190,13 @@ class World:
     calls: int = 0
     dies_after: int = -1
     is_dead: bool = False
+    died_in: str = ""
 
     def kill_after(self, call: int) -> None:
         """Let the process end right after this call to AWS was carried out."""
-        self.calls, self.dies_after = 0, call
+        self.calls, self.dies_after, self.died_in = 0, call, ""
 
-    def carried_out(self, act: Callable[[], Any]) -> Any:
+    def carried_out(self, name: str, act: Callable[[], Any]) -> Any:
         """One call to AWS."""
         self.calls += 1
         # The dead call nobody, not even from a `finally`.
@@ -202,7 +204,7 @@ class World:
             raise Killed
         answer = act()
         if self.calls == self.dies_after:
-            self.is_dead = True
+            self.is_dead, self.died_in = True, name
             raise Killed
         return answer
 
@@ -270,7 +272,7 @@ class _Counted:
         called = getattr(self._client, name)
         if name == "get_paginator":
             return called
-        return lambda *args, **kwargs: self._world.carried_out(lambda: called(*args, **kwargs))
+        return lambda *args, **kwargs: self._world.carried_out(name, lambda: called(*args, **kwargs))
 
 
 def _handlers_of(event: Mapping[str, Any]) -> Iterator[str]:
@@ -302,11 +304,15 @@ def make_buckets() -> None:
     boto3.client("s3").put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
 
 
-def install(world: World, monkeypatch: Any) -> None:
-    """Make the package use this world."""
+def install(world: World, monkeypatch: Any, deliveries: MemoryRecords | None = None) -> None:
+    """Make the package use this world; it remembers in memory what was worked off, or else in a table of moto."""
     monkeypatch.setattr(clients, "client", world.client)
     counted = _Counted(world, world.table)
     monkeypatch.setattr(table, "_table", lambda: counted)
+    if deliveries:
+        kept = MemoryStore(_Counted(world, deliveries))
+        monkeypatch.setattr(once, "_store", lambda: kept)
+        return
     seen = _Counted(world, boto3.client("dynamodb"))
     store = DynamoDBPersistenceLayer(table_name=SETTINGS["IDEMPOTENCY_TABLE"], boto3_client=seen)
     monkeypatch.setattr(once, "_store", lambda: store)

@@ -11,6 +11,8 @@ from mlops.judging.verdicts import DEFECT, UNSURE, VERDICTS
 from mlops.reading.evidence import MOST_EMBEDDED, Picture
 from mlops.records.inspections import Inspection
 
+# More pictures of a verdict nobody looks at in a report; the surest are there.
+MOST_SHOWN = 40
 # So many names are listed of what has no picture in the report.
 MOST_NAMED = 50
 _SECTIONS = (DEFECT, UNSURE)
@@ -94,7 +96,7 @@ def _told(one: Inspection) -> Told:
 
 
 def pictures_of(day: Day) -> dict[str, list[Picture]]:
-    """By verdict the pictures to look at themselves, as many as fit, in the order of the day's."""
+    """By verdict the first of the pictures to look at themselves, as many as fit, in the order of the day's."""
     store = buckets.artifacts_bucket()
     found: dict[str, list[Picture]] = {}
     for verdict in _SECTIONS:
@@ -107,7 +109,7 @@ def pictures_of(day: Day) -> dict[str, list[Picture]]:
                 continue
             source = f"data:image/jpeg;base64,{base64.b64encode(store.read_bytes(key)).decode()}"
             left -= len(source)
-            if left < 0:
+            if left < 0 or len(found[verdict]) == MOST_SHOWN:
                 break
             found[verdict].append(Picture(source, f"{_name(told)}: {told.said}", is_wrong=verdict == DEFECT))
     return found
