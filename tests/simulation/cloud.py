@@ -76,6 +76,9 @@ class Version:
 
 
 class Body(io.BytesIO):
+    def iter_lines(self) -> Iterator[bytes]:
+        return (line.rstrip(b"\n") for line in self)
+
     def iter_chunks(self, size: int) -> Iterator[bytes]:
         while part := self.read(size):
             yield part

@@ -11,6 +11,8 @@ import pytest
 
 from mlops import stack, stage
 from mlops.judging import comparison
+from mlops.judging.classification import Classification
+from mlops.judging.detection import Detection
 from mlops.models import serving
 from mlops.records import kept_models, leases, runs, waiting_line
 from mlops.stage import StageRef
@@ -287,8 +289,11 @@ class TestEndOfStack:
         assert [answer["Status"] for answer in answers] == ["SUCCESS", "SUCCESS"]
 
 
+CLASSIFICATION, DETECTION = Classification(), Detection(0.5)
+
+
 def answer(key: str, truth: str, said: str, etag: str = "e") -> dict[str, Any]:
-    return {"key": key, "etag": etag, "truth": truth, "label": said}
+    return {"key": key, "etag": etag, "truth": truth, "label": said, "confidence": 90.0}
 
 
 class TestComparison:
@@ -296,13 +301,14 @@ class TestComparison:
         ours = [answer("a", "bent", "bent"), answer("b", "normal", "normal"), answer("c", "bent", "normal")]
         theirs = [answer("a", "bent", "normal"), answer("b", "normal", "normal"), answer("d", "bent", "bent")]
 
-        compared = comparison.compare(TASK, ours, theirs, 0.5)
+        compared = comparison.compare(CLASSIFICATION, list(map(CLASSIFICATION.read, ours)), theirs)
 
         assert compared["images"] == 2
         assert compared["per_label"]["bent"] == {"candidate": 1.0, "production": 0.0, "difference": 1.0}
 
     def test_an_image_that_was_replaced_is_another_image(self) -> None:
-        compared = comparison.compare(TASK, [answer("a", "bent", "bent")], [answer("a", "bent", "bent", "old")], 0.5)
+        ours = CLASSIFICATION.read(answer("a", "bent", "bent"))
+        compared = comparison.compare(CLASSIFICATION, [ours], [answer("a", "bent", "bent", "old")])
 
         assert compared["images"] == 0
 
@@ -314,7 +320,7 @@ class TestComparison:
 
             return {"key": "a", "etag": "e", "truth": [box(truth)], "found": [box(found)]}
 
-        compared = comparison.compare("detection", [boxes(0, 0)], [boxes(50, 50)], 0.5)
+        compared = comparison.compare(DETECTION, [DETECTION.read(boxes(0, 0))], [boxes(50, 50)])
 
         assert compared["per_label"]["bent"] == {"candidate": 1.0, "production": 0.0, "difference": 1.0}
 

@@ -170,27 +170,17 @@ def test_ending_at_any_call_leaves_nothing_running_that_should_not_and_one_teste
     assert call > 30
 
 
-def idempotency() -> Any:
-    return boto3.resource("dynamodb").Table("idempotency")
-
-
 def snapshot(world: World) -> dict[str, Any]:
-    once = idempotency().scan()["Items"]
     return {
         "table": world.table.snapshot(),
-        "once": once,
+        "once": dict(world.once.items),
         "status": dict(world.models.status),
         "parameters": dict(world.parameters),
     }
 
 
 def restore(world: World, kept: dict[str, Any]) -> None:
-    store = idempotency()
-    with store.batch_writer() as batch:
-        for item in store.scan()["Items"]:
-            batch.delete_item(Key={"id": item["id"]})
-        for item in kept["once"]:
-            batch.put_item(Item=item)
+    world.once.items = dict(kept["once"])
     world.table.restore(kept["table"])
     world.models.status = dict(kept["status"])
     world.parameters = dict(kept["parameters"])

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from mlops import words
 from mlops.aws import clients, messages
 from mlops.dataset.boxes import Box, LabeledBox, match
+from mlops.dataset.images import Content
 from mlops.events import ModelRollbackRequested, PipelineStageFailed
-from mlops.judging import comparison, mistakes
+from mlops.judging import comparison, inference, mistakes
+from mlops.judging.classification import LabelAnswer
 from mlops.judging.gate import Thresholds, reasons_against
+from mlops.judging.inference import Limits
 from mlops.judging.metrics import Score, macro
 from mlops.reading import evidence, mails
 from mlops.reading.evidence import Measure
@@ -28,7 +31,7 @@ from mlops.records.runs import Stage
 from mlops.records.table import OWN
 from mlops.rounding import keeps_to, reaches
 from mlops.stage import StageRef
-from mlops.stages import approval, eval_metric, inference_test, promotion, report
+from mlops.stages import approval, eval_metric, promotion, report
 from mlops.stages.approval import Decision, DecisionRefused
 from tests.unit.mlops.reading.test_rendering import RUN, known_of, page, report_of, shared
 from tests.unit.mlops.test_survival import ref, roll_back
@@ -54,7 +57,7 @@ class TestLimits:
             assert Measure("F1", value, "at least", limit).is_good
             assert Measure("rate", value, "at most", limit).is_good
             numbers = {"f1": value, "accuracy": value, "false_alarm_rate": value}
-            assert inference_test._reasons(numbers, dict.fromkeys(numbers, limit)) == []
+            assert inference._reasons(numbers, Limits(dict.fromkeys(numbers, limit))) == []
 
     @pytest.mark.parametrize(("candidate", "production"), [(0.85, 0.9), (0.75, 0.8), (0.1 + 0.2, 0.35)])
     def test_a_loss_of_exactly_what_is_tolerated_passes(self, candidate: float, production: float) -> None:
@@ -96,7 +99,7 @@ class TestNumbers:
         bounds = {"f1": limit, "accuracy": limit, "false_alarm_rate": value}
         reasons = [
             *reasons_against("service", value, {"x": score(value)}, Thresholds(limit, limit)),
-            *inference_test._reasons(numbers, bounds),
+            *inference._reasons(numbers, Limits(bounds)),
         ]
 
         assert len(reasons) == 5
@@ -128,7 +131,7 @@ class TestNumbers:
         [(99.6, "99.6 %"), (99.96, "99.96 %"), (0.3, "0.3 %"), (100, "100 %"), (0, "0 %"), (91.2, "91 %")],
     )
     def test_all_and_nothing_are_said_of_nothing_else(self, value: float, text: str) -> None:
-        answer = {"key": "datasets/d/test/x/1.png", "truth": "bent", "label": "normal", "confidence": value}
+        answer = LabelAnswer(Content("datasets/d/test/x/1.png"), ("bent",), ("normal",), value)
 
         assert words.percent(value) == text
         assert f"bent, called normal with {text}: " in mistakes.caption(answer)

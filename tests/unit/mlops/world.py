@@ -20,7 +20,7 @@ from mlops import stack
 from mlops.aws import clients, once
 from mlops.records import table
 from mlops.stack import Stack
-from tests.unit.mlops.memory_s3 import MemoryRecords, MemoryStore
+from tests.simulation.cloud import OnceRows
 from tests.unit.mlops.memory_table import MemoryTable
 
 ACCOUNT = "111122223333"
@@ -175,6 +175,14 @@ def version_arn(project: str, run_id: str) -> str:
     return f"{project.rsplit('/', 1)[0]}/version/{run_id}/2"
 
 
+class _Now:
+    """The clock of the world outside, as the simulation reads its own."""
+
+    @property
+    def now(self) -> float:
+        return time.time()
+
+
 @dataclass
 class World:
     """The stack's state, the events on their way, and the number of the call at which a process dies."""
@@ -182,6 +190,7 @@ class World:
     models: Models = field(default_factory=Models)
     s3: Any = field(default_factory=lambda: boto3.client("s3"))
     table: MemoryTable = field(default_factory=MemoryTable)
+    once: OnceRows = field(default_factory=lambda: OnceRows(_Now()))
     on_the_way: deque[tuple[str, dict[str, Any]]] = field(default_factory=deque)
     parameters: dict[str, str] = field(default_factory=dict)
     mails: list[str] = field(default_factory=list)
@@ -304,15 +313,11 @@ def make_buckets() -> None:
     boto3.client("s3").put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
 
 
-def install(world: World, monkeypatch: Any, deliveries: MemoryRecords | None = None) -> None:
-    """Make the package use this world; it remembers in memory what was worked off, or else in a table of moto."""
+def install(world: World, monkeypatch: Any) -> None:
+    """Make the package use this world."""
     monkeypatch.setattr(clients, "client", world.client)
     counted = _Counted(world, world.table)
     monkeypatch.setattr(table, "_table", lambda: counted)
-    if deliveries:
-        kept = MemoryStore(_Counted(world, deliveries))
-        monkeypatch.setattr(once, "_store", lambda: kept)
-        return
-    seen = _Counted(world, boto3.client("dynamodb"))
+    seen = _Counted(world, world.once)
     store = DynamoDBPersistenceLayer(table_name=SETTINGS["IDEMPOTENCY_TABLE"], boto3_client=seen)
     monkeypatch.setattr(once, "_store", lambda: store)

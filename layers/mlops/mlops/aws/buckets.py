@@ -79,6 +79,16 @@ class Bucket:
         """The bytes of an object. Raises ClientError when there is none."""
         return bytes(clients.client("s3").get_object(Bucket=self.name, Key=key)["Body"].read())
 
+    def lines(self, key: str) -> Iterator[str]:
+        """The lines of an object in UTF-8, one after the other; none when there is no such object."""
+        try:
+            body = clients.client("s3").get_object(Bucket=self.name, Key=key)["Body"]
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                return
+            raise
+        yield from (line.decode() for line in body.iter_lines())
+
     def read_json(self, key: str) -> Any:
         """The JSON document in an object. Raises ClientError when there is none."""
         return json.loads(self.read(key))

@@ -1,7 +1,7 @@
 """The accepted images of a dataset, and the lines of a run's inventory that tell of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from mlops.dataset.boxes import Box, LabeledBox
@@ -13,6 +13,42 @@ _FACTS = (
     *("key", "etag", "digest", "width", "height", "size", "format", "uploaded_at", "version_id", "group", "picture"),
     "looks",
 )
+
+
+@dataclass(frozen=True)
+class Content:
+    """Which bytes something was said about: an image's key, and what tells its content apart from what may follow.
+
+    `picture` is the key of the prepared copy where there is one, `group` the physical part where it is known.
+    """
+
+    key: str
+    etag: str = ""
+    digest: str = ""
+    version_id: str = ""
+    picture: str = ""
+    group: str = ""
+
+    @property
+    def part(self) -> str:
+        """The physical part: its group, or else the image itself."""
+        return f"group {self.group}" if self.group else self.key
+
+    def is_same(self, other: "Content") -> bool:
+        """Whether both are the same bytes; what was written long ago has etags only, which the same bytes may lose."""
+        if self.digest and other.digest:
+            return self.digest == other.digest
+        return self.etag == other.etag
+
+    def as_row(self) -> dict[str, str]:
+        """As it stands in the lines of results."""
+        row = asdict(self)
+        return row if self.group else {name: value for name, value in row.items() if name != "group"}
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Content":
+        """What a line of a result is about."""
+        return cls(**{field.name: str(row[field.name]) for field in fields(cls) if row.get(field.name)})
 
 
 @dataclass(frozen=True)
@@ -69,10 +105,9 @@ class Image:
         return (self.picture, "") if self.picture else (self.key, self.version_id)
 
     @property
-    def content(self) -> dict[str, str]:
-        """Which bytes it is about, and which part where that is known."""
-        known = {name: getattr(self, name) for name in ("key", "etag", "digest", "version_id", "picture")}
-        return {**known, "group": self.group} if self.group else known
+    def content(self) -> Content:
+        """Which bytes it is."""
+        return Content(self.key, self.etag, self.digest, self.version_id, self.picture, self.group)
 
     def drawn_on(self, width: int, height: int) -> PictureMapping | None:
         """How something of so many pixels that was drawn on the image is to be mapped; None if it was drawn on another.

@@ -1,18 +1,32 @@
-"""What a running version says about an image."""
+"""What a running version says about an image, and what is recorded of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from mlops.dataset.images import Image
+from mlops.dataset.boxes import Box
+from mlops.dataset.images import Content, Image
+from mlops.judging.metrics import Outcome
+
+# What became of a true box, and of a found one.
+HIT, MISSED, RIGHT, FALSE_ALARM = "hit", "missed", "right", "false_alarm"
+
+
+@dataclass(frozen=True)
+class Said:
+    """A label that the service gave an image, with a confidence of 0 to 100, and where it drew a box, in pixels."""
+
+    label: str
+    confidence: float
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of DetectCustomLabels: the `CustomLabels` of the answer, or its `error` (code: message)."""
+    """One call of DetectCustomLabels: what it said, or its `error` (code: message)."""
 
     image: Image
-    labels: tuple[Mapping[str, Any], ...] = ()
+    said: tuple[Said, ...] = ()
     milliseconds: float = 0.0
     error: str = ""
 
@@ -21,19 +35,105 @@ class Call:
         """Whether the image could not be read from the bucket any more."""
         return self.error.startswith("InvalidS3ObjectException")
 
+    def as_row(self) -> dict[str, Any]:
+        """A line of answers.jsonl: all that was said, of a box left, top, width and height, or why nothing was."""
+        said = [[one.label, round(one.confidence, 4), *_corners(one.box)] for one in self.said]
+        facts = {"key": self.image.key, "digest": self.image.digest, "said": said, "milliseconds": self.milliseconds}
+        return {**facts, "error": self.error} if self.error else facts
 
-def part_of(answer: Mapping[str, Any]) -> str:
-    """The physical part that a recorded answer is about: its group, or else the image itself."""
-    return f"group {answer['group']}" if answer.get("group") else str(answer["key"])
+    @classmethod
+    def of(cls, row: Mapping[str, Any], image: Image) -> "Call":
+        """The call about an image that a line tells of."""
+        said = (Said(str(label), float(sure), Box(*box) if box else None) for label, sure, *box in row["said"])
+        return cls(image, tuple(said), float(row["milliseconds"]), str(row.get("error", "")))
 
 
-def truths_of(answer: Mapping[str, Any]) -> list[str]:
-    """The true labels of a classifier's recorded answer; those of earlier releases have one, in a field of its own."""
-    return list(answer["truths"]) if "truths" in answer else [str(answer["truth"])]
+def said_in(labels: list[Mapping[str, Any]], image: Image) -> tuple[Said, ...]:
+    """The `CustomLabels` of an answer about an image; the service draws in ratios of its width and height."""
+    return tuple(_said(label, image) for label in labels)
 
 
-def said_of(answer: Mapping[str, Any]) -> list[str]:
-    """The labels that a classifier gave an image by its recorded answer."""
-    if "labels" in answer:
-        return list(answer["labels"])
-    return [str(answer["label"])] if answer["label"] else []
+def _said(label: Mapping[str, Any], image: Image) -> Said:
+    box, drawn = None, label.get("Geometry", {}).get("BoundingBox")
+    if drawn:
+        left, width = drawn["Left"] * image.width, drawn["Width"] * image.width
+        top, height = drawn["Top"] * image.height, drawn["Height"] * image.height
+        box = Box(left, top, width, height)
+    return Said(str(label["Name"]), float(label["Confidence"]), box)
+
+
+def _corners(box: Box | None) -> list[float]:
+    return [round(side, 2) for side in (box.left, box.top, box.width, box.height)] if box else []
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A box on an image of a test: a true one or a found one (confidence 0 to 1), and what became of it."""
+
+    label: str
+    confidence: float
+    box: Box
+    outcome: str
+
+    @property
+    def is_true(self) -> bool:
+        """Whether it is one of the truth."""
+        return self.outcome in (HIT, MISSED)
+
+
+class Answer(Protocol):
+    """What a version answered about one image of a test, beside the truth, as it is recorded with the test."""
+
+    @property
+    def about(self) -> Content: ...
+
+    @property
+    def milliseconds(self) -> float: ...
+
+    @property
+    def is_defective(self) -> bool:
+        """Whether the image shows a defect."""
+        ...
+
+    @property
+    def is_called_defective(self) -> bool:
+        """Whether the version says so."""
+        ...
+
+    @property
+    def verdict(self) -> str:
+        """What became of the image, in one word of a file name."""
+        ...
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether there is a mistake that a person should look at."""
+        ...
+
+    @property
+    def caption(self) -> str:
+        """The same as `verdict` in words."""
+        ...
+
+    @property
+    def badness(self) -> tuple[float, ...]:
+        """The order in which a person looks at mistakes: the least first."""
+        ...
+
+    @property
+    def dullness(self) -> tuple[float, str]:
+        """The order in which a person looks at what is right."""
+        ...
+
+    @property
+    def drawn(self) -> tuple[Drawn, ...]:
+        """The boxes on it, true ones first."""
+        ...
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What became of everything that is true of the image, or was said of it."""
+        ...
+
+    def as_row(self) -> dict[str, Any]:
+        """A line of judged.jsonl."""
+        ...

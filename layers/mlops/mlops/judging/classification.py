@@ -1,95 +1,201 @@
 """How right a classifier is about images, which may have several labels."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from mlops.dataset.images import Content, Image
 from mlops.dataset.labels import NORMAL
-from mlops.judging.answers import Call, said_of, truths_of
+from mlops.judging import operating_points, snapshots
+from mlops.judging.answers import Call, Drawn, Said
+from mlops.judging.intervals import Interval, wilson
 from mlops.judging.metrics import Outcome, Score, as_dicts, confusion_matrix, macro, one_against_rest
-from mlops.judging.operating_points import counts
-
-Answer = Mapping[str, Any]
-
-
-def measure(calls: Sequence[Call], points: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """Scores by label, accuracy, confusion matrix, and the share of clean images that are called a defect.
-
-    An answer counts from the point of its label on (0 to 100); without points, whatever the service answers counts.
-    Where every image has one label, an image is the surest defect that counts, or else normal if that counts; where
-    nothing counts, what it is called with the highest confidence. Where some images have several labels, an image is
-    everything that counts. No answer is wrong, but no false alarm. An image is right when all of its labels are, and
-    no other is said.
-    """
-    takes_all = any(len(call.image.labels) > 1 for call in calls)
-    answers = [_answer(call, points or {}, takes_all=takes_all) for call in calls]
-    scores = scores_of(answers, answers)
-    # What clean parts are called is judged apart: one false alarm costs a good part.
-    clean = [answer for answer in answers if truths_of(answer) == [NORMAL]]
-    right = sum(set(truths_of(answer)) == set(said_of(answer)) for answer in answers)
-    return {
-        **macro(scores),
-        "accuracy": right / len(answers) if answers else 0.0,
-        "per_label": as_dicts(scores),
-        "false_alarm_rate": sum(map(is_called_defective, clean)) / len(clean) if clean else None,
-        "clean_images": len(clean),
-        "confusion_matrix": confusion_matrix(pair for answer in answers for pair in _confused(answer)),
-        "answers": answers,
-    }
+from mlops.judging.operating_points import Answered, counts
+from mlops.words import percent, quoted
 
 
-def _answer(call: Call, points: Mapping[str, float], *, takes_all: bool) -> dict[str, Any]:
-    """`label` and `confidence` are those of the surest label that it is called, which stand for an image with one."""
-    ordered = sorted(call.labels, key=lambda label: (-float(label["Confidence"]), str(label["Name"])))
-    counted = [label for label in ordered if counts(float(label["Confidence"]), str(label["Name"]), points)]
-    if points and not takes_all:
-        counted = sorted(counted, key=lambda label: label["Name"] == NORMAL) or ordered
-    said = counted if takes_all else counted[:1]
-    best = said[0] if said else {"Name": "", "Confidence": 0.0}
-    return {
-        **call.image.content,
-        "truths": list(call.image.labels),
-        "truth": " + ".join(call.image.labels),
-        "label": " + ".join(sorted(str(label["Name"]) for label in said)),
-        "labels": sorted(str(label["Name"]) for label in said),
-        "confidence": best["Confidence"],
-        "milliseconds": call.milliseconds,
-    }
+@dataclass(frozen=True)
+class LabelAnswer:
+    """What an image is called beside what it is; `confidence`, 0 to 100, is that of the surest label."""
+
+    about: Content
+    truths: tuple[str, ...]
+    labels: tuple[str, ...]
+    confidence: float
+    milliseconds: float = 0.0
+    drawn: tuple[Drawn, ...] = ()
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "LabelAnswer":
+        """The answer of a recorded line; those of earlier releases have one label, in a field of its own."""
+        truths = row["truths"] if "truths" in row else [row["truth"]]
+        labels = row["labels"] if "labels" in row else filter(None, [row["label"]])
+        about, confidence = Content.of(row), float(row["confidence"])
+        return cls(about, tuple(truths), tuple(labels), confidence, float(row.get("milliseconds", 0)))
+
+    def as_row(self) -> dict[str, Any]:
+        """As it is recorded."""
+        said = {"labels": list(self.labels), "confidence": self.confidence, "milliseconds": self.milliseconds}
+        return {**self.about.as_row(), "truths": list(self.truths), **said}
+
+    @property
+    def is_defective(self) -> bool:
+        """Whether any of its labels is a defect."""
+        return bool(set(self.truths) - {NORMAL})
+
+    @property
+    def is_called_defective(self) -> bool:
+        """Whether anything that it is called is a defect."""
+        return bool(set(self.labels) - {NORMAL})
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether a label is missed, or another said."""
+        return set(self.labels) != set(self.truths)
+
+    @property
+    def verdict(self) -> str:
+        """Right or wrong."""
+        return "wrong" if self.is_wrong else "right"
+
+    @property
+    def caption(self) -> str:
+        """What it is, what it is called, and how surely."""
+        said = f"{quoted(' + '.join(self.labels))} with {percent(self.confidence)}" if self.labels else "nothing"
+        return f"{quoted(' + '.join(self.truths))}, called {said}" if self.is_wrong else said
+
+    @property
+    def badness(self) -> tuple[float, ...]:
+        """Surer is worse: no threshold would have caught it."""
+        return (-self.confidence,)
+
+    @property
+    def dullness(self) -> tuple[float, str]:
+        """Doubtful answers first."""
+        return self.confidence, self.about.key
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What became of every label that is true of it, or was said of it."""
+        true, said = set(self.truths), set(self.labels)
+        yield from ((label, label in true, label in said) for label in sorted(true | said))
 
 
-def scores_of(answers: Sequence[Answer], truths: Sequence[Answer]) -> dict[str, Score]:
-    """Scores by label of recorded answers, against the truth that other answers to the same images recorded."""
-    return one_against_rest(
-        [(truths_of(truth), said_of(answer)) for answer, truth in zip(answers, truths, strict=True)]
-    )
+@dataclass(frozen=True)
+class Classification:
+    """Judging classifiers."""
+
+    name: str = "classification"
+    unit: str = "images"
+    shows_clean: bool = True
+
+    def is_asked_anyway(self, image: Image) -> bool:
+        """No image is, of a side that the test is not made on."""
+        return False
+
+    def request(self, images: Sequence[Image], *, has_points: bool) -> dict[str, int]:
+        """Everything, to see what other points would give, or to take the surest.
+
+        Where no points are known, one of images with several labels is asked for what its users get.
+        """
+        return {"MinConfidence": 0} if has_points or not takes_all(images) else {}
+
+    def answer(self, call: Call, points: Mapping[str, float], *, takes_all: bool) -> LabelAnswer:
+        """What an image is called.
+
+        A label counts from its point on (0 to 100); without points, whatever the service answers counts. Where every
+        image has one label, an image is the surest defect that counts, or else normal if that counts; where nothing
+        counts, what it is called with the highest confidence. With `takes_all` it is everything that counts.
+        """
+        ordered = sorted(call.said, key=lambda one: (-one.confidence, one.label))
+        counted = [one for one in ordered if counts(one.confidence, one.label, points)]
+        if points and not takes_all:
+            counted = sorted(counted, key=lambda one: one.label == NORMAL) or ordered
+        called = counted if takes_all else counted[:1]
+        confidence = called[0].confidence if called else 0.0
+        labels = tuple(sorted(one.label for one in called))
+        return LabelAnswer(call.image.content, call.image.labels, labels, confidence, call.milliseconds)
+
+    def read(self, row: Mapping[str, Any]) -> LabelAnswer:
+        """A recorded answer."""
+        return LabelAnswer.of(row)
+
+    def judged(self, answers: Sequence[LabelAnswer]) -> Sequence[LabelAnswer]:
+        """The answers that scores are of: all."""
+        return answers
+
+    def measure(self, answers: Sequence[LabelAnswer]) -> dict[str, Any]:
+        """Scores by label, accuracy, confusion matrix, and the share of clean images that are called a defect.
+
+        No answer is wrong, but no false alarm. An image is right when all of its labels are, and no other is said.
+        """
+        scores = self.scores(answers, answers)
+        # What clean parts are called is judged apart: one false alarm costs a good part.
+        clean = [answer for answer in answers if answer.truths == (NORMAL,)]
+        right = sum(not answer.is_wrong for answer in answers)
+        return {
+            **macro(scores),
+            "accuracy": right / len(answers) if answers else 0.0,
+            "per_label": as_dicts(scores),
+            "false_alarm_rate": sum(one.is_called_defective for one in clean) / len(clean) if clean else None,
+            "clean_images": len(clean),
+            "confusion_matrix": confusion_matrix(pair for answer in answers for pair in _confused(answer)),
+        }
+
+    def intervals(self, answers: Sequence[LabelAnswer]) -> dict[str, Interval | None]:
+        """How sure accuracy and false alarms are. Pictures of one part stand and fall together."""
+        clean = [answer for answer in answers if not answer.is_defective]
+        return {
+            "accuracy": _of_parts([(one.about.part, not one.is_wrong) for one in answers]),
+            "false_alarm_rate": _of_parts([(one.about.part, one.is_called_defective) for one in clean]),
+        }
+
+    def scores(self, answers: Sequence[LabelAnswer], truths: Sequence[LabelAnswer]) -> dict[str, Score]:
+        """Scores by label, against the truth that other answers to the same images recorded."""
+        return one_against_rest([(truth.truths, answer.labels) for answer, truth in zip(answers, truths, strict=True)])
+
+    def mistakes(self, answer: LabelAnswer, truth: LabelAnswer) -> int:
+        """How many labels of an image are missed or wrong; one that stands in the place of another is one mistake."""
+        true, said = set(truth.truths), set(answer.labels)
+        return max(len(true - said), len(said - true))
+
+    def said(self, calls: Iterable[Call]) -> dict[str, Answered]:
+        """What was said at any confidence, by label."""
+        return operating_points.answered_images((call.image.labels, confidences(call.said)) for call in calls)
+
+    def outcomes_in(self, snapshot: str, thresholds: Mapping[str, float]) -> Iterator[Outcome]:
+        """What became of every label of every image of a snapshot."""
+        return snapshots.label_outcomes(snapshot, thresholds)
+
+    def said_in(self, snapshot: str) -> dict[str, Answered]:
+        """What a snapshot says at any confidence, by label."""
+        return operating_points.answered_images(snapshots.said_of_images(snapshot))
 
 
-def is_called_defective(answer: Answer) -> bool:
-    return bool(set(said_of(answer)) - {NORMAL})
+def takes_all(images: Iterable[Image]) -> bool:
+    """Whether an image is everything that counts of it: where some have several labels."""
+    return any(len(image.labels) > 1 for image in images)
 
 
-def is_defective(answer: Answer) -> bool:
-    return bool(set(truths_of(answer)) - {NORMAL})
+def confidences(said: Iterable[Said]) -> dict[str, float]:
+    """The confidence of every label."""
+    return {one.label: one.confidence for one in said}
 
 
-def outcomes_of(answer: Answer) -> Iterator[Outcome]:
-    """What became of every label that is true of an image, or was said of it."""
-    true, said = set(truths_of(answer)), set(said_of(answer))
-    yield from ((label, label in true, label in said) for label in sorted(true | said))
+def _of_parts(answers: Sequence[tuple[str, bool]]) -> Interval | None:
+    """Where the true share lies; of pictures of the same parts, what so many parts say, and not so many pictures."""
+    if not answers:
+        return None
+    parts, share = len({part for part, _ in answers}), sum(is_so for _, is_so in answers) / len(answers)
+    return wilson(share * parts, parts)
 
 
-def mistakes_in(answer: Answer, truth: Answer) -> int:
-    """How many labels of an image are missed or wrong; a label that stands in the place of another is one mistake."""
-    true, said = set(truths_of(truth)), set(said_of(answer))
-    return max(len(true - said), len(said - true))
-
-
-def _confused(answer: Answer) -> Iterator[tuple[str, str]]:
+def _confused(answer: LabelAnswer) -> Iterator[tuple[str, str]]:
     """(true label, said label): what is right by itself, what was missed beside what was said in its place, or nothing.
 
     What is said too much of an image whose labels are all said is beside none of them, and counts in no row.
     """
-    true, said = set(truths_of(answer)), set(said_of(answer))
+    true, said = set(answer.truths), set(answer.labels)
     yield from ((label, label) for label in sorted(true & said))
     missed, wrong = sorted(true - said), sorted(said - true)
     yield from ((label, other or "") for label, other in zip_longest(missed, wrong[: len(missed)]))

@@ -1,122 +1,228 @@
 """How right a detector is about boxes."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlops.dataset.boxes import Box, LabeledBox, match
-from mlops.dataset.images import Image
-from mlops.judging.answers import Call
+from mlops.dataset.images import Content, Image
+from mlops.dataset.limits import MAX_BOXES
+from mlops.judging import operating_points, snapshots
+from mlops.judging.answers import FALSE_ALARM, HIT, MISSED, RIGHT, Call, Drawn, Said
+from mlops.judging.intervals import Interval, mean_count
 from mlops.judging.metrics import Outcome, Score, as_dicts, label_scores, macro
-from mlops.judging.operating_points import counts
-
-# What became of a true box, and of a found one.
-HIT, MISSED, RIGHT, FALSE_ALARM = "hit", "missed", "right", "false_alarm"
+from mlops.judging.operating_points import Answered, counts
+from mlops.words import counted as counted_of
 
 
-def measure(calls: Sequence[Call], least_iou: float, points: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """Scores by label on the images with boxes, and the number of boxes found per clean image.
+@dataclass(frozen=True)
+class BoxAnswer:
+    """The true boxes of an image and those that were found, in pixels of what the service got."""
 
-    A box counts from the point of its label on (0 to 100); without points, every box that the service answers.
-    Clean images are counted apart, so that precision does not depend on how many of them are asked about.
-    """
-    answers = [_answer(call, least_iou, points or {}) for call in calls]
-    marked = [answer for answer in answers if answer["truth"]]
-    # Mixed in, precision would change with how many clean parts somebody photographed.
-    clean = [answer for answer in answers if not answer["truth"]]
-    scores = _scores(marked)
-    false_alarms = sum(len(answer["found"]) for answer in clean)
+    about: Content
+    truth: tuple[Drawn, ...]
+    found: tuple[Drawn, ...]
+    milliseconds: float = 0.0
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "BoxAnswer":
+        """The answer of a recorded line."""
+        truth, found = (tuple(map(_drawn, row[kind])) for kind in ("truth", "found"))
+        return cls(Content.of(row), truth, found, float(row.get("milliseconds", 0)))
+
+    def as_row(self) -> dict[str, Any]:
+        """As it is recorded."""
+        boxes = {"truth": list(map(_row, self.truth)), "found": list(map(_row, self.found))}
+        return {**self.about.as_row(), **boxes, "milliseconds": self.milliseconds}
+
+    @property
+    def is_defective(self) -> bool:
+        """Whether there are true boxes."""
+        return bool(self.truth)
+
+    @property
+    def is_called_defective(self) -> bool:
+        """Whether any box was found."""
+        return bool(self.found)
+
+    @property
+    def missed(self) -> int:
+        """How many true boxes were not found."""
+        return sum(box.outcome == MISSED for box in self.truth)
+
+    @property
+    def false_alarms(self) -> int:
+        """How many found boxes lie on no true one."""
+        return sum(box.outcome == FALSE_ALARM for box in self.found)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether a box is missed, or found where there is none."""
+        return bool(self.missed or self.false_alarms)
+
+    @property
+    def verdict(self) -> str:
+        """The worst thing that became of its boxes."""
+        if self.missed:
+            return "missed"
+        if self.false_alarms:
+            return "false-alarm"
+        return "found" if self.truth else "clean"
+
+    @property
+    def caption(self) -> str:
+        """2 missed, 1 false alarm."""
+        parts = [f"{self.missed} missed"] if self.missed else []
+        parts += [counted_of(self.false_alarms, "false alarm")] if self.false_alarms else []
+        return ", ".join(parts) or ("all found" if self.truth else "clean, nothing found")
+
+    @property
+    def badness(self) -> tuple[float, ...]:
+        """A missed defect is worse than a false alarm."""
+        return -self.missed, -self.false_alarms
+
+    @property
+    def dullness(self) -> tuple[float, str]:
+        """Defects before clean parts."""
+        return float(not self.truth), self.about.key
+
+    @property
+    def drawn(self) -> tuple[Drawn, ...]:
+        """All boxes. A hit comes before what was found in its place."""
+        return self.truth + self.found
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """What became of every true box, and every false alarm."""
+        yield from ((box.label, True, box.outcome == HIT) for box in self.truth)
+        yield from ((box.label, False, True) for box in self.found if box.outcome != RIGHT)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Judging detectors, whose boxes are right from an overlap of `match_iou` on."""
+
+    match_iou: float
+    name: str = "detection"
+    unit: str = "boxes"
+    # The service leaves pictures without boxes out of the test of a detector.
+    shows_clean: bool = False
+
+    def is_asked_anyway(self, image: Image) -> bool:
+        """No detector learns from clean images: all of a run's are asked about."""
+        return not image.boxes
+
+    def request(self, images: Sequence[Image], *, has_points: bool) -> dict[str, int]:
+        """Everything, to see what other points would give; where none are known, what its users get."""
+        return {"MinConfidence": 0, "MaxResults": MAX_BOXES} if has_points else {}
+
+    def answer(self, call: Call, points: Mapping[str, float], *, takes_all: bool = True) -> BoxAnswer:
+        """What was found; a box counts from the point of its label on (0 to 100), without points every box counts."""
+        found = [box for box in boxes_of(call.said) if counts(box.confidence * 100, box.label, points)]
+        truth, marked = self._matched(call.image.boxes, found)
+        return BoxAnswer(call.image.content, truth, marked, call.milliseconds)
+
+    def read(self, row: Mapping[str, Any]) -> BoxAnswer:
+        """A recorded answer."""
+        return BoxAnswer.of(row)
+
+    def judged(self, answers: Sequence[BoxAnswer]) -> Sequence[BoxAnswer]:
+        """The answers that scores are of: those about images with boxes.
+
+        Mixed in, precision would change with how many clean parts somebody photographed.
+        """
+        return [answer for answer in answers if answer.is_defective]
+
+    def measure(self, answers: Sequence[BoxAnswer]) -> dict[str, Any]:
+        """Scores by label on the images with boxes, and the number of boxes found per clean image."""
+        marked = self.judged(answers)
+        clean = [answer for answer in answers if not answer.is_defective]
+        scores = label_scores(outcome for answer in marked for outcome in answer.outcomes())
+        false_alarms = sum(len(answer.found) for answer in clean)
+        return {
+            **macro(scores),
+            "per_label": {label: score | _mistakes(label, marked, clean) for label, score in as_dicts(scores).items()},
+            "false_alarm_rate": false_alarms / len(clean) if clean else None,
+            "false_alarms_on_clean_images": false_alarms,
+            "clean_images": len(clean),
+            "match_iou": self.match_iou,
+        }
+
+    def intervals(self, answers: Sequence[BoxAnswer]) -> dict[str, Interval | None]:
+        """How sure the number of false alarms per clean image is. Pictures of one part stand and fall together."""
+        parts: dict[str, list[int]] = {}
+        for answer in answers:
+            if not answer.is_defective:
+                parts.setdefault(answer.about.part, []).append(len(answer.found))
+        pictures = sum(map(len, parts.values())) / len(parts) if parts else 1.0
+        lies = mean_count([sum(found) for found in parts.values()])
+        return {"false_alarm_rate": Interval(lies.low / pictures, lies.high / pictures) if lies else None}
+
+    def scores(self, answers: Sequence[BoxAnswer], truths: Sequence[BoxAnswer]) -> dict[str, Score]:
+        """Scores by label, against the truth that other answers to the same images recorded."""
+        judged = (
+            self._by_truth(answer, truth) for answer, truth in zip(answers, truths, strict=True) if truth.is_defective
+        )
+        return label_scores(outcome for answer in judged for outcome in answer.outcomes())
+
+    def mistakes(self, answer: BoxAnswer, truth: BoxAnswer) -> int:
+        """How many boxes of an image are missed or false alarms, by the truth that another answer recorded."""
+        return sum(not (is_true and is_found) for _, is_true, is_found in self._by_truth(answer, truth).outcomes())
+
+    def said(self, calls: Iterable[Call]) -> dict[str, Answered]:
+        """What was found at any confidence, by label; on clean images apart, for precision is not of them."""
+        return operating_points.answered_boxes(
+            ((call.image.boxes, boxes_of(call.said)) for call in calls), self.match_iou
+        )
+
+    def outcomes_in(self, snapshot: str, thresholds: Mapping[str, float]) -> Iterator[Outcome]:
+        """What became of every box of every image of a snapshot."""
+        return snapshots.box_outcomes(snapshot, thresholds, self.match_iou)
+
+    def said_in(self, snapshot: str) -> dict[str, Answered]:
+        """What a snapshot says at any confidence, by label."""
+        return operating_points.answered_boxes(snapshots.said_of_boxes(snapshot), self.match_iou)
+
+    def _by_truth(self, answer: BoxAnswer, truth: BoxAnswer) -> BoxAnswer:
+        boxes = (
+            [LabeledBox(box.label, box.box, box.confidence) for box in side] for side in (truth.truth, answer.found)
+        )
+        return BoxAnswer(answer.about, *self._matched(*boxes))
+
+    def _matched(
+        self, truth: Sequence[LabeledBox], found: Sequence[LabeledBox]
+    ) -> tuple[tuple[Drawn, ...], tuple[Drawn, ...]]:
+        matched = match(truth, found, self.match_iou)
+        hits = set(matched.values())
+        return (
+            tuple(_judged(box, HIT if i in hits else MISSED) for i, box in enumerate(truth)),
+            tuple(_judged(box, RIGHT if i in matched else FALSE_ALARM) for i, box in enumerate(found)),
+        )
+
+
+def boxes_of(said: Iterable[Said]) -> list[LabeledBox]:
+    """The boxes of an answer, whatever their confidence, 0 to 1; what says a label only found nothing."""
+    return [LabeledBox(one.label, one.box, one.confidence / 100) for one in said if one.box]
+
+
+def _mistakes(label: str, marked: Sequence[BoxAnswer], clean: Sequence[BoxAnswer]) -> dict[str, int]:
+    def count(boxes: Iterable[Drawn], outcome: str) -> int:
+        return sum((box.label, box.outcome) == (label, outcome) for box in boxes)
+
     return {
-        **macro(scores),
-        "per_label": {label: score | _mistakes(label, marked, clean) for label, score in as_dicts(scores).items()},
-        "false_alarm_rate": false_alarms / len(clean) if clean else None,
-        "false_alarms_on_clean_images": false_alarms,
-        "clean_images": len(clean),
-        "match_iou": least_iou,
-        "answers": answers,
+        "missed": count((box for answer in marked for box in answer.truth), MISSED),
+        "false_alarms": count((box for answer in marked for box in answer.found), FALSE_ALARM),
+        "false_alarms_on_clean_images": count((box for answer in clean for box in answer.found), FALSE_ALARM),
     }
 
 
-def _mistakes(label: str, marked: Sequence[Mapping[str, Any]], clean: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    def count(answers: Sequence[Mapping[str, Any]], kind: str, outcome: str) -> int:
-        return sum((box["label"], box["outcome"]) == (label, outcome) for a in answers for box in a[kind])
-
-    return {
-        "missed": count(marked, "truth", MISSED),
-        "false_alarms": count(marked, "found", FALSE_ALARM),
-        "false_alarms_on_clean_images": count(clean, "found", FALSE_ALARM),
-    }
+def _judged(box: LabeledBox, outcome: str) -> Drawn:
+    return Drawn(box.label, box.confidence, box.box, outcome)
 
 
-def _answer(call: Call, least_iou: float, points: Mapping[str, float]) -> dict[str, Any]:
-    truth = list(call.image.boxes)
-    found = [box for box in found_by(call) if counts(box.confidence * 100, box.label, points)]
-    return {
-        **call.image.content,
-        "label": " + ".join(call.image.labels),
-        **_outcomes(truth, found, least_iou),
-        "milliseconds": call.milliseconds,
-    }
+def _row(drawn: Drawn) -> dict[str, Any]:
+    sides = {name: round(value, 3) for name, value in asdict(drawn.box).items()}
+    return {"label": drawn.label, "confidence": drawn.confidence, "box": sides, "outcome": drawn.outcome}
 
 
-def _outcomes(truth: Sequence[LabeledBox], found: Sequence[LabeledBox], least_iou: float) -> dict[str, Any]:
-    matched = match(truth, found, least_iou)
-    hits = set(matched.values())
-    return {
-        "truth": [_described(box, HIT if i in hits else MISSED) for i, box in enumerate(truth)],
-        "found": [_described(box, RIGHT if i in matched else FALSE_ALARM) for i, box in enumerate(found)],
-    }
-
-
-def _scores(marked: Sequence[Mapping[str, Any]]) -> dict[str, Score]:
-    return label_scores(outcome for answer in marked for outcome in outcomes_of(answer))
-
-
-def outcomes_of(answer: Mapping[str, Any]) -> Iterator[Outcome]:
-    """What became of every true box of an image, and every false alarm on it."""
-    yield from ((box["label"], True, box["outcome"] == HIT) for box in answer["truth"])
-    yield from ((box["label"], False, True) for box in answer["found"] if box["outcome"] != RIGHT)
-
-
-def is_called_defective(answer: Mapping[str, Any]) -> bool:
-    return bool(answer["found"])
-
-
-def is_defective(answer: Mapping[str, Any]) -> bool:
-    return bool(answer["truth"])
-
-
-def mistakes_in(answer: Mapping[str, Any], truth: Mapping[str, Any], least_iou: float) -> int:
-    """How many boxes of an image are missed or false alarms, by the truth that another answer to it recorded."""
-    judged = _outcomes(_boxes(truth["truth"]), _boxes(answer["found"]), least_iou)
-    return sum(not (is_true and is_found) for _, is_true, is_found in outcomes_of(judged))
-
-
-def scores_of(
-    answers: Sequence[Mapping[str, Any]], truths: Sequence[Mapping[str, Any]], least_iou: float
-) -> dict[str, Score]:
-    """Scores by label of recorded answers, against the truth that other answers to the same images recorded."""
-    pairs = [(_boxes(truth["truth"]), _boxes(answer["found"])) for answer, truth in zip(answers, truths, strict=True)]
-    return _scores([_outcomes(truth, found, least_iou) for truth, found in pairs if truth])
-
-
-def _boxes(recorded: Sequence[Mapping[str, Any]]) -> list[LabeledBox]:
-    return [LabeledBox(box["label"], Box(**box["box"]), box["confidence"]) for box in recorded]
-
-
-def found_by(call: Call) -> list[LabeledBox]:
-    """The boxes of an answer, whatever their confidence, 0 to 1."""
-    return [_found(label, call.image) for label in call.labels if "Geometry" in label]
-
-
-def _found(label: Mapping[str, Any], image: Image) -> LabeledBox:
-    """A detected label in pixels of the image; the service answers ratios of width and height, and 0 to 100."""
-    drawn = label["Geometry"]["BoundingBox"]
-    left, width = drawn["Left"] * image.width, drawn["Width"] * image.width
-    top, height = drawn["Top"] * image.height, drawn["Height"] * image.height
-    return LabeledBox(str(label["Name"]), Box(left, top, width, height), label["Confidence"] / 100)
-
-
-def _described(box: LabeledBox, outcome: str) -> dict[str, Any]:
-    sides = {name: round(value, 3) for name, value in asdict(box.box).items()}
-    return {"label": box.label, "confidence": box.confidence, "box": sides, "outcome": outcome}
+def _drawn(row: Mapping[str, Any]) -> Drawn:
+    return Drawn(str(row["label"]), float(row["confidence"]), Box(**row["box"]), str(row["outcome"]))

@@ -9,6 +9,9 @@ from mlops.judging.metrics import Score
 from mlops.rounding import reaches
 from mlops.words import beside, quoted
 
+# The parameters with the least F1 of single labels.
+PARAMETERS = {"classification": "LabelThresholds", "detection": "DetectionLabelThresholds"}
+
 
 @dataclass(frozen=True)
 class Thresholds:

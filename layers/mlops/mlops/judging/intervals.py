@@ -31,7 +31,7 @@ class Interval:
         return [self.low, self.high]
 
 
-def wilson(count: int, total: int, confidence: float = CONFIDENCE) -> Interval:
+def wilson(count: float, total: int, confidence: float = CONFIDENCE) -> Interval:
     """Where the true share lies of which `count` of `total` were seen (Wilson's score interval); anywhere of none."""
     if not total:
         return Interval(0.0, 1.0)

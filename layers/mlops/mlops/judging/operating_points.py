@@ -4,7 +4,8 @@ Confidences and points are the service's, 0 to 100.
 """
 
 import math
-from collections import Counter
+from array import array
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import quantiles, stdev
@@ -55,12 +56,14 @@ class Costs:
 class Answered:
     """What was said of one label at any confidence: of which confidence the right answers are, and the wrong ones.
 
-    `support` counts what is true, answered or not: images, or boxes.
+    All rise. `support` counts what is true, answered or not: images, or boxes. `clean` are the boxes that were found
+    on images without any true one, which are not among the wrong ones: precision is not of them.
     """
 
-    right: tuple[float, ...]
-    wrong: tuple[float, ...]
+    right: Sequence[float]
+    wrong: Sequence[float]
     support: int
+    clean: Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Counts:
     found: int
     false: int
     support: int
+    false_on_clean: int = 0
 
     @property
     def missed(self) -> int:
@@ -89,7 +93,8 @@ class Counts:
         return 2 * self.found / said if said else 0.0
 
     def as_dict(self) -> dict[str, int]:
-        return {"found": self.found, "missed": self.missed, "false": self.false}
+        counts = {"found": self.found, "missed": self.missed, "false": self.false}
+        return {**counts, "false_on_clean": self.false_on_clean} if self.false_on_clean else counts
 
 
 def answered_images(images: Iterable[tuple[Iterable[str], Mapping[str, float]]]) -> dict[str, Answered]:
@@ -107,15 +112,16 @@ def answered_boxes(
     return _by_label(_told_of_boxes(images, least_iou))
 
 
-# A label, what was said (None: nothing), whether it is true.
-_Told = tuple[str, float | None, bool]
+# A label, what was said (None: nothing), whether that is right, wrong, or said of something clean.
+_Told = tuple[str, float | None, str]
+_RIGHT, _WRONG, _CLEAN = "right", "wrong", "clean"
 
 
 def _told_of_images(images: Iterable[tuple[Iterable[str], Mapping[str, float]]]) -> Iterator[_Told]:
     for truth, said in images:
         true = set(truth)
-        yield from ((label, said.get(label), True) for label in true)
-        yield from ((label, confidence, False) for label, confidence in said.items() if label not in true)
+        yield from ((label, said.get(label), _RIGHT) for label in true)
+        yield from ((label, confidence, _WRONG) for label, confidence in said.items() if label not in true)
 
 
 def _told_of_boxes(
@@ -124,29 +130,37 @@ def _told_of_boxes(
     for truth, found in images:
         matched = match(truth, found, least_iou)
         answers = {index: found[number].confidence * 100 for number, index in matched.items()}
-        yield from ((box.label, answers.get(index), True) for index, box in enumerate(truth))
+        yield from ((box.label, answers.get(index), _RIGHT) for index, box in enumerate(truth))
         wrong = (box for number, box in enumerate(found) if number not in matched)
-        yield from ((box.label, box.confidence * 100, False) for box in wrong)
+        yield from ((box.label, box.confidence * 100, _WRONG if truth else _CLEAN) for box in wrong)
+
+
+def _sides() -> dict[str, "array[float]"]:
+    return {kind: array("d") for kind in (_RIGHT, _WRONG, _CLEAN)}
 
 
 def _by_label(told: Iterable[_Told]) -> dict[str, Answered]:
-    right: dict[str, list[float]] = {}
-    wrong: dict[str, list[float]] = {}
+    # Thousands of images times hundreds of labels: as plain numbers they fit into memory.
+    known: defaultdict[str, dict[str, array[float]]] = defaultdict(_sides)
     support: Counter[str] = Counter()
-    for label, confidence, is_true in told:
-        support[label] += is_true
+    for label, confidence, kind in told:
+        support[label] += kind == _RIGHT
+        own = known[label]
         if confidence is not None:
-            (right if is_true else wrong).setdefault(label, []).append(float(confidence))
+            own[kind].append(confidence)
+    for own in known.values():
+        for kind, confidences in own.items():
+            own[kind] = array("d", sorted(confidences))
     return {
-        label: Answered(tuple(sorted(right.get(label, ()))), tuple(sorted(wrong.get(label, ()))), support[label])
-        for label in sorted(support)
+        label: Answered(own[_RIGHT], own[_WRONG], support[label], own[_CLEAN]) for label, own in sorted(known.items())
     }
 
 
 def counts_at(answered: Answered, point: float) -> Counts:
     """What the label finds when its answers count from `point` on."""
-    found, false = (sum(reaches(said, point) for said in side) for side in (answered.right, answered.wrong))
-    return Counts(found, false, answered.support)
+    sides = (answered.right, answered.wrong, answered.clean)
+    found, false, on_clean = (sum(reaches(said, point) for said in side) for side in sides)
+    return Counts(found, false, answered.support, on_clean)
 
 
 def curve(answered: Answered, most: int = _MOST_CURVE) -> list[tuple[float, float, float]]:

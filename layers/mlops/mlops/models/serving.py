@@ -1,11 +1,17 @@
 """Starting and stopping models: a lease before every start, a stop after every use."""
 
+import math
+
 from botocore.exceptions import ClientError
 
+from mlops import stack
 from mlops.aws import clients
 from mlops.models import projects, watch
 from mlops.records import decisions, leases, runs, waiting_line
 from mlops.stage import StageRef
+
+# What an inference unit answers a second at least, and the share of a lease that a test is to take.
+_IMAGES_A_SECOND, _SHARE_OF_LEASE = 2.0, 0.5
 
 
 def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
@@ -23,11 +29,13 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
     if not waiting_line.is_next(waiting_line.running_in(version_arn), ref):
         _wait(ref, version_arn, decision)
         return
-    decided = decisions.find(ref, decision)
-    lease = leases.take(ref, version_arn, bool(decided and decided.is_rollback), decision)
+    decided, run = decisions.find(ref, decision), runs.find(ref.run_id)
+    units = units_for(run.test_images if run else 0)
+    lease = leases.take(ref, version_arn, bool(decided and decided.is_rollback), decision, units)
     runs.begin(ref, lease.lease_id)
+    client = projects.rekognition(version_arn)
     try:
-        projects.rekognition(version_arn).start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=1)
+        client.start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=lease.units)
     except ClientError as error:
         if clients.code_of(error) == "LimitExceededException":
             leases.give_back(version_arn, lease.lease_id)
@@ -40,6 +48,12 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
             return
     waiting_line.leave(waiting_line.running_in(version_arn), ref)
     watch.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=lease.lease_id)
+
+
+def units_for(images: int) -> int:
+    """How many inference units answer about so many images well before a lease is over, as far as they are allowed."""
+    seconds = 60 * stack.here().lease_minutes * _SHARE_OF_LEASE
+    return min(max(math.ceil(images / (_IMAGES_A_SECOND * seconds)), 1), stack.here().max_inference_units)
 
 
 def _wait(ref: StageRef, version_arn: str, decision: str) -> None:

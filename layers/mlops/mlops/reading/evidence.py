@@ -10,7 +10,7 @@ from mlops import words
 from mlops.aws import buckets
 from mlops.dataset.keys import run_key
 from mlops.judging.intervals import BETTER, CANNOT_TELL, WORSE
-from mlops.judging.mistakes import is_wrong
+from mlops.judging.tasks import task_of
 from mlops.reading.points import points_of
 from mlops.records import costs
 from mlops.records.runs import FAILED, Stage
@@ -75,37 +75,40 @@ class Picture:
 
 
 def load(run_id: str, environment: str) -> dict[str, Any]:
-    """What is known of a run up to its test in an environment; what it has not come to is None or empty.
-
-    Of every answer of the test only whether it is wrong: there may be some ten thousand.
-    """
+    """What is known of a run up to its test in an environment; what it has not come to is None or empty."""
     store = buckets.artifacts_bucket()
     texts = (store.read_if_exists(run_key(run_id, name)) for name in ("ground_truth.json", "eval_metric.json"))
     truth, gate = (json.loads(text) if text else None for text in texts)
     answered = store.read_if_exists(run_key(run_id, f"{environment}/inference_test.json"))
-    test = json.loads(answered, object_hook=_verdict) if answered else None
+    test = json.loads(answered) if answered else None
     found = {"truth": truth, "gate": gate, "test": test}
     prepared = json.loads(store.read_if_exists(run_key(run_id, "training_input.json")) or "{}")
     # What a test could not tell comes first.
     warnings = [*(test or {}).get("remarks", ()), *prepared.get("warnings", ())]
     facts = {"warnings": warnings, "bucket": store.name, "cost": costs.estimate(run_id)}
-    told = {"confusion": confusion_of(truth, test), "points": points_of(gate, test), "sureness": sureness_of(test)}
+    sure = sureness_of(gate, test)
+    told = {"confusion": confusion_of(truth, test), "points": points_of(gate, test), "sureness": sure}
     known = {**found, **facts, "measures": list(measures_of(gate, test)), **told}
-    return {**known, "mistakes": sum(test["answers"]) if test else None}
+    return {**known, "mistakes": _mistakes(test) if test else None}
 
 
-def _verdict(found: dict[str, Any]) -> Any:
-    """Of an answer, whether it is wrong, and of a box in it what became of it: of so many, more would not fit."""
-    if "outcome" in found and isinstance(found.get("box"), dict) and "left" in found["box"]:
-        return {"outcome": found["outcome"]}
-    if isinstance(found.get("key"), str) and isinstance(found.get("truth"), (str, list)):
-        return is_wrong(found)
-    return found
+def _mistakes(test: dict[str, Any]) -> int:
+    """Of how many images an answer was wrong. Results of earlier releases hold all answers, some ten thousand."""
+    answers = test.pop("answers", ())
+    if "mistakes" in test:
+        return int(test["mistakes"])
+    task = task_of(test["task"], test.get("match_iou", 0.5))
+    return sum(task.read(answer).is_wrong for answer in answers)
 
 
 def measures_of(gate: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> Iterator[Measure]:
     """Every number that has a limit: how much is found, and how often the model cries wolf."""
-    if gate:
+    if gate and "at_points" in gate:
+        at = gate["at_points"]
+        least, lies = gate["thresholds"]["f1"], at["f1_interval"]
+        yield Measure("F1 on the test images", at["f1"], "at least", least, interval=lies)
+    elif gate:
+        # What an earlier release of this stack has judged.
         least = gate["thresholds"]["f1"]
         yield Measure("F1 of the service on the test images", gate["service"]["f1"], "at least", least)
         own = gate["recomputed"]
@@ -148,15 +151,30 @@ def _alarms(test: Mapping[str, Any]) -> str:
     return f"{round((test['false_alarm_rate'] or 0) * test['clean_images'])} of {test['clean_images']}"
 
 
-def sureness_of(test: Mapping[str, Any] | None) -> dict[str, str]:
+def sureness_of(gate: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> dict[str, str]:
     """In sentences, each empty where nothing is known: whole parts, the service's own thresholds, the comparison."""
     test = test or {}
-    parts, service, pair = test.get("parts"), test.get("by_service"), (test.get("comparison") or {}).get("paired")
+    parts, pair = test.get("parts"), (test.get("comparison") or {}).get("paired")
     told = {"parts": _parts(parts) if parts else "", "service": "", "paired": _paired(pair) if pair else ""}
-    if service:
-        f1, whole = words.number(service["f1"], test["f1"]), _parts(service["parts"])
-        told["service"] = f"By the service's own thresholds: F1 {f1}, {whole[0].lower()}{whole[1:]}."
+    said = [*_on_test_images(gate or {}), *_in_real_inference(test)]
+    if said:
+        told["service"] = f"By the service's own thresholds: {', '.join(said)}."
     return told
+
+
+def _on_test_images(gate: Mapping[str, Any]) -> Iterator[str]:
+    """What the service's own thresholds give there, counted by the service, and by us where that differs."""
+    if "at_points" in gate:
+        f1 = gate["service"]["f1"]
+        yield f"F1 {words.number(f1, gate['at_points']['f1'])} on the test images"
+        if not gate["agrees"]:
+            yield f"F1 {words.number(gate['recomputed']['f1'], f1)} there by our count"
+
+
+def _in_real_inference(test: Mapping[str, Any]) -> Iterator[str]:
+    if service := test.get("by_service"):
+        whole = _parts(service["parts"])
+        yield f"F1 {words.number(service['f1'], test['f1'])} of real inference, {whole[0].lower()}{whole[1:]}"
 
 
 def _parts(parts: Mapping[str, Any]) -> str:

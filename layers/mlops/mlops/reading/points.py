@@ -80,7 +80,9 @@ def _confidence(value: float) -> str:
 
 
 def _counts(counts: Mapping[str, int], support: int) -> str:
-    return f"{counts['found']} of {support} found, {counts['false']} wrong"
+    on_clean = counts.get("false_on_clean", 0)
+    clean = f", {on_clean} on clean images" if on_clean else ""
+    return f"{counts['found']} of {support} found, {counts['false']} wrong{clean}"
 
 
 def _change(now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
@@ -89,8 +91,8 @@ def _change(now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
 
 
 def _changes(now: Mapping[str, Any], then: Mapping[str, Any]) -> Iterator[str]:
-    for name, what in (("found", "found"), ("false", "wrong")):
-        if difference := then[name] - now[name]:
+    for name, what in (("found", "found"), ("false", "wrong"), ("false_on_clean", "on clean images")):
+        if difference := then.get(name, 0) - now.get(name, 0):
             yield f"{abs(difference)} {'more' if difference > 0 else 'fewer'} {what}"
 
 

@@ -18,7 +18,7 @@ from mlops.records.table import OWN, Table
 from mlops.stage import StageRef
 
 TRAINING, RUNNING = "training", "running"
-# As AWS counts the hours of a month. A version is started with one inference unit.
+# As AWS counts the hours of a month. A version that stays is started with one inference unit.
 HOURS_A_MONTH, UNITS = 730, 1
 _PREFIX = "COST#"
 
@@ -41,7 +41,7 @@ def note_training(ref: StageRef, version: Mapping[str, Any]) -> None:
 def note_test(ref: StageRef, lease: Lease) -> None:
     """Record that a version ran from the start of its lease until now, once for each lease."""
     seconds = max(1, int(stack.here().clock.time()) - lease.started_at)
-    _note(ref, RUNNING, f"{ref.environment}#{lease.lease_id}", seconds)
+    _note(ref, RUNNING, f"{ref.environment}#{lease.lease_id}", seconds, lease.units)
 
 
 def of_run(run_id: str, table: Table = OWN) -> list[Cost]:
@@ -63,8 +63,8 @@ def a_month(usd_an_hour: float) -> float:
     return HOURS_A_MONTH * UNITS * usd_an_hour
 
 
-def _note(ref: StageRef, kind: str, name: str, seconds: int) -> None:
-    usd = seconds / 3600 * stack.here().price_of(kind)
+def _note(ref: StageRef, kind: str, name: str, seconds: int, units: int = 1) -> None:
+    usd = units * seconds / 3600 * stack.here().price_of(kind)
     key = {"pk": runs.partition(ref.run_id), "sk": f"{_PREFIX}{name}"}
     facts = {"kind": kind, "seconds": seconds, "usd": f"{usd:.6f}", "environment": ref.environment}
     if OWN.put({**key, **facts}, Attr("pk").not_exists()):

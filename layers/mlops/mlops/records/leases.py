@@ -18,7 +18,10 @@ _SK = "LEASE"
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to use a version for the test of a stage, which a decision may have asked for; times in seconds."""
+    """The right to use a version for the test of a stage, which a decision may have asked for; times in seconds.
+
+    `units` are the inference units that it is started with for a test.
+    """
 
     lease_id: str
     version_arn: str
@@ -27,6 +30,7 @@ class Lease:
     expires_at: int
     is_rollback: bool = False
     decision: str = ""
+    units: int = 1
 
     @property
     def is_over(self) -> bool:
@@ -50,14 +54,14 @@ def is_held(version_arn: str, table: Table = OWN) -> bool:
     return lease is not None and not lease.is_over
 
 
-def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "") -> Lease:
+def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "", units: int = 1) -> Lease:
     """Lease a version, or find the lease that is held."""
     held = of(version_arn)
     if held and not held.is_over:
         return held
     now = int(stack.here().clock.time())
     end = now + 60 * stack.here().lease_minutes
-    lease = Lease(id_of(decision), version_arn, ref, now, end, is_rollback, decision)
+    lease = Lease(id_of(decision), version_arn, ref, now, end, is_rollback, decision, units)
     write(lease)
     return lease
 
@@ -81,7 +85,7 @@ def take_for_inspection(ref: StageRef, version_arn: str, minutes: int) -> Lease 
 
 def write(lease: Lease, table: Table = OWN) -> None:
     """Put a lease in the place of any other of its version."""
-    names = ("lease_id", "version_arn", "started_at", "expires_at", "is_rollback", "decision")
+    names = ("lease_id", "version_arn", "started_at", "expires_at", "is_rollback", "decision", "units")
     facts = {name: getattr(lease, name) for name in names}
     table.put({"pk": _pk(lease.version_arn), "sk": _SK, **facts, **lease.ref.as_detail()})
 
@@ -114,4 +118,5 @@ def _read(row: Mapping[str, Any]) -> Lease:
         expires_at=int(row["expires_at"]),
         is_rollback=bool(row.get("is_rollback")),
         decision=str(row.get("decision", "")),
+        units=int(row.get("units", 1)),
     )

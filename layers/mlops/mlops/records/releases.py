@@ -9,7 +9,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 
 from mlops import stack
-from mlops.aws import buckets, clients
+from mlops.aws import clients
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
 from mlops.records.table import OWN, Table
@@ -69,15 +69,6 @@ def was_released(ref: StageRef) -> Release | None:
     """The last time a run was released in an environment, None when it never was."""
     found = [release for release in history(ref.dataset, ref.task, ref.environment) if release.run_id == ref.run_id]
     return max(found, key=_sk, default=None)
-
-
-def answers_in(environment: str, ref: StageRef) -> tuple[Release | None, list[dict[str, Any]]]:
-    """The release that is in force in an environment, and what its version answered in its last test there."""
-    release = current(ref.dataset, ref.task, environment)
-    if release is None:
-        return None, []
-    text = buckets.artifacts_bucket().read_if_exists(run_key(release.run_id, f"{environment}/inference_test.json"))
-    return release, json.loads(text)["answers"] if text else []
 
 
 def record(release: Release) -> Release:

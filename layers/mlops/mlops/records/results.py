@@ -1,7 +1,7 @@
 """The result of an inference test, which alone says that a version passed: an event that says so is not believed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,28 @@ from mlops.stage import StageRef
 def key_of(ref: StageRef) -> str:
     """Where the result of a run's test in an environment is."""
     return run_key(ref.run_id, f"{ref.environment}/inference_test.json")
+
+
+def answers_key(run_id: str, environment: str) -> str:
+    """Where the judged answers of a run's test in an environment are, one line an image."""
+    return run_key(run_id, f"{environment}/judged.jsonl")
+
+
+def answers(run_id: str, environment: str) -> Iterator[dict[str, Any]]:
+    """The lines of a test's answers; none where there was no test. Earlier releases have them in the result."""
+    store = buckets.artifacts_bucket()
+    result = json.loads(store.read_if_exists(run_key(run_id, f"{environment}/inference_test.json")) or "{}")
+    yield from result.get("answers") or map(json.loads, store.lines(answers_key(run_id, environment)))
+
+
+def pieces_prefix(ref: StageRef, lease_id: str) -> str:
+    """Where everything is that a version said in the test of a lease, in pieces."""
+    return run_key(ref.run_id, f"{ref.environment}/answers/{lease_id}/")
+
+
+def piece_key(ref: StageRef, lease_id: str, number: int) -> str:
+    """Where a piece of it is."""
+    return f"{pieces_prefix(ref, lease_id)}{number:05}.jsonl"
 
 
 def operating_points(run_id: str) -> dict[str, float]:

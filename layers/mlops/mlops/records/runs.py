@@ -63,13 +63,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Run:
-    """One run, and the stages that it has begun, in the order of the pipeline, where they were asked for."""
+    """One run, and the stages that it has begun, in the order of the pipeline, where they were asked for.
+
+    `test_images` is about how many images a test asks about; 0 before its gate.
+    """
 
     run_id: str
     dataset: str
     task: str
     created_at: datetime
     stages: tuple[Stage, ...] = ()
+    test_images: int = 0
 
     @property
     def failure(self) -> Stage | None:
@@ -190,10 +194,12 @@ def fail(ref: StageRef, reasons: Sequence[str], artifact: str = "") -> None:
 
 @contextmanager
 def timed(ref: StageRef, what: str) -> Iterator[None]:
-    """Remember with a stage how long a part of its work took, as the attribute `<what>_seconds`."""
+    """Add to what a stage remembers of how long a part of its work took, as the attribute `<what>_seconds`."""
     started = stack.here().clock.monotonic()
     yield
-    seconds = Decimal(str(round(stack.here().clock.monotonic() - started, 2)))
+    known = stage_of(ref)
+    before: float = getattr(known, f"{what}_seconds") if known else 0.0
+    seconds = Decimal(str(round(before + stack.here().clock.monotonic() - started, 2)))
     OWN.update(*_key(ref), {f"{what}_seconds": seconds}, Attr("pk").exists())
 
 
@@ -202,6 +208,11 @@ def note_version(ref: StageRef, version_arn: str) -> None:
     OWN.update(*_key(ref), {"version_arn": version_arn}, Attr("pk").exists())
     names = {f"{ref.environment}_version_arn": version_arn}
     OWN.update(partition(ref.run_id), _SK, names, Attr("pk").exists())
+
+
+def note_test_images(run_id: str, count: int) -> None:
+    """Remember about how many images a test of a run asks about."""
+    OWN.update(partition(run_id), _SK, {"test_images": count}, Attr("pk").exists())
 
 
 def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) -> None:
@@ -230,7 +241,8 @@ def _names(ref: StageRef) -> dict[str, str]:
 
 
 def _run(row: Mapping[str, Any]) -> Run:
-    return Run(row["run_id"], row["dataset"], row["task"], _time(row["created_at"]))
+    created, tested = _time(row["created_at"]), int(row.get("test_images", 0))
+    return Run(row["run_id"], row["dataset"], row["task"], created, test_images=tested)
 
 
 def _stage(row: Mapping[str, Any]) -> Stage:

@@ -1,7 +1,8 @@
 """The gate: the service's numbers, our own from its snapshot, and the thresholds."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from mlops import stack
@@ -9,16 +10,17 @@ from mlops.aws import buckets
 from mlops.dataset.keys import run_key
 from mlops.dataset.manifests import parse_lines
 from mlops.events import ModelStatusChange, PipelineStageRetry
-from mlops.judging import operating_points
-from mlops.judging.gate import Thresholds, parse_label_thresholds, reasons_against
+from mlops.judging import inference, operating_points
+from mlops.judging.gate import PARAMETERS, Thresholds, parse_label_thresholds, reasons_against
 from mlops.judging.intervals import f1_intervals, tallied
 from mlops.judging.metrics import Outcome, Score, as_dicts, label_scores, macro
-from mlops.judging.operating_points import Answered, Cost, Costs
-from mlops.judging.snapshots import box_outcomes, label_outcomes, said_of_boxes, said_of_images
+from mlops.judging.operating_points import Cost, Costs
+from mlops.judging.tasks import Task, task_of
 from mlops.models import projects, serving
 from mlops.records import costs, runs
-from mlops.rounding import keeps_to
+from mlops.rounding import keeps_to, reaches
 from mlops.stage import StageRef
+from mlops.words import beside
 
 _REQUIRED = {"precision": "Precision", "recall": "Recall", "f1": "F1Score"}
 # Detection has these, too.
@@ -48,7 +50,8 @@ def evaluate(change: ModelStatusChange, cause: str) -> None:
         Cost(*stack.here().mistakes_cost), truth.get("settings", {}).get("costs") or {}, truth.get("label_names")
     )
     summary, snapshot = _read(version["EvaluationResult"]["Summary"]), _snapshot(version)
-    result = judge(ref.task, summary, snapshot, gate, costs_of_mistakes)
+    task = task_of(ref.task, stack.here().match_iou)
+    result = judge(task, summary, snapshot, gate, costs_of_mistakes, _parts(ref.run_id))
     artifact = run_key(ref.run_id, "eval_metric.json")
     version_arn = str(version["ProjectVersionArn"])
     facts = {"version_arn": version_arn, "outcome": runs.FAILED if result["reasons"] else runs.COMPLETED}
@@ -56,6 +59,7 @@ def evaluate(change: ModelStatusChange, cause: str) -> None:
     if result["reasons"]:
         runs.fail(ref, result["reasons"], artifact)
         return
+    runs.note_test_images(ref.run_id, inference.expected(truth["counts"], stack.here().test_images_per_label))
     serving.start(ref.at("inference_test"), version_arn)
     runs.complete(ref, artifact)
 
@@ -81,56 +85,73 @@ def gate_of(task: str, label_names: Mapping[str, str] | None = None) -> Threshol
     Raises ValueError that names the parameter and the part that cannot be read.
     """
     given = stack.here().gate_of(task)
-    parameter = "DetectionLabelThresholds" if task == "detection" else "LabelThresholds"
-    by_label = parse_label_thresholds(given["labels"], label_names, parameter)
+    by_label = parse_label_thresholds(given["labels"], label_names, PARAMETERS[task])
     return Thresholds(given["f1"], given["label_f1"], by_label)
 
 
 def judge(
-    task: str, summary: Mapping[str, Any], snapshot: str, limits: Thresholds, costs: Costs = _EVEN
+    task: Task[Any],
+    summary: Mapping[str, Any],
+    snapshot: str,
+    limits: Thresholds,
+    costs: Costs = _EVEN,
+    parts: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """All numbers of both sources, how far they differ, every reason against the version, and its operating points."""
+    """All numbers of both sources, how far they differ, the operating points, and every reason against the version.
+
+    The version is judged at its operating points. What the service says is told, and whether our reading of its answers
+    comes to the same. `parts` has the physical part of images by key.
+    """
     theirs, assumed = _service_scores(summary)
-    ours = label_scores(_outcomes(task, snapshot, assumed))
+    ours = label_scores(task.outcomes_in(snapshot, assumed))
     service, own = _service_aggregates(summary), macro(ours)
-    reasons = reasons_against("service", service["f1"], theirs, limits)
-    unit = "boxes" if task == "detection" else "images"
-    reasons += reasons_against("recomputed from the snapshot", own["f1"], ours, limits, unit)
     differences = {name: own[name] - service[name] for name in own}
+    points = operating_points.choose_all(
+        task.said_in(snapshot),
+        {label: 100 * value for label, value in assumed.items()},
+        costs,
+        shows_clean=task.shows_clean,
+    )
+    at = {label: facts["min_confidence"] / 100 for label, facts in points.items()}
+    scores = label_scores(task.outcomes_in(snapshot, at))
+    found, lies = macro(scores), _f1_interval(task, snapshot, at, scores, parts)
+    reasons = reasons_against("at its operating points", found["f1"], scores, limits, task.unit)
+    if stack.here().gates_on_bound and reaches(found["f1"], limits.f1) and not reaches(lies[0], limits.f1):
+        low, least = beside(lies[0], limits.f1)
+        reasons.append(f"at its operating points: F1 may be as low as {low}, below {least}; GateOn is lower bound")
     return {
         "service": {**service, "per_label": as_dicts(theirs), "assumed_thresholds": assumed},
-        "recomputed": {**own, "per_label": as_dicts(ours), "f1_interval": _f1_interval(task, snapshot, assumed, ours)},
+        "recomputed": {**own, "per_label": as_dicts(ours)},
+        "at_points": {**found, "per_label": as_dicts(scores), "f1_interval": lies},
         "differences": differences,
         "agrees": all(keeps_to(abs(value), _TOLERANCE) for value in differences.values()),
         "thresholds": {"f1": limits.f1, "label_f1": limits.label_f1, "by_label": dict(limits.by_label)},
-        "operating_points": operating_points.choose_all(
-            _answered(task, snapshot),
-            {label: 100 * value for label, value in assumed.items()},
-            costs,
-            # The service leaves pictures without boxes out of the test of a detector.
-            shows_clean=task != "detection",
-        ),
+        "operating_points": points,
         "test_images": len(parse_lines(snapshot)),
         "reasons": reasons,
     }
 
 
-def _outcomes(task: str, snapshot: str, assumed: Mapping[str, float]) -> Iterator[Outcome]:
-    if task == "detection":
-        return box_outcomes(snapshot, assumed, stack.here().match_iou)
-    return label_outcomes(snapshot, assumed)
+def _f1_interval(
+    task: Task[Any],
+    snapshot: str,
+    at: Mapping[str, float],
+    scores: Mapping[str, Score],
+    parts: Mapping[str, str],
+) -> list[float]:
+    """Where the true F1 lies. Pictures of one part stand and fall together."""
+    by_part: dict[str, list[Outcome]] = {}
+    for number, line in enumerate(filter(None, snapshot.split("\n"))):
+        key = str(json.loads(line).get("source-ref", number)).split("/", 3)[-1]
+        by_part.setdefault(parts.get(key, key), []).extend(task.outcomes_in(line, at))
+    labels = [label for label, score in scores.items() if score.support]
+    return f1_intervals(map(tallied, by_part.values()), labels).macro.as_list()
 
 
-def _f1_interval(task: str, snapshot: str, assumed: Mapping[str, float], scores: Mapping[str, Score]) -> list[float]:
-    """Where the true F1 lies by so many test images; the snapshot does not say which of them show one part."""
-    images = [tallied(_outcomes(task, line, assumed)) for line in snapshot.split("\n") if line]
-    return f1_intervals(images, [label for label, score in scores.items() if score.support]).macro.as_list()
-
-
-def _answered(task: str, snapshot: str) -> dict[str, Answered]:
-    if task == "detection":
-        return operating_points.answered_boxes(said_of_boxes(snapshot), stack.here().match_iou)
-    return operating_points.answered_images(said_of_images(snapshot))
+def _parts(run_id: str) -> dict[str, str]:
+    """The physical part of every image that a snapshot may name, where it is known, by the key of what was shown."""
+    rows = map(json.loads, buckets.artifacts_bucket().lines(run_key(run_id, "images.jsonl")))
+    return {str(row.get("picture") or row["key"]): f"group {row['group']}" for row in rows if row.get("group")}
 
 
 def _service_aggregates(summary: Mapping[str, Any]) -> dict[str, float]:

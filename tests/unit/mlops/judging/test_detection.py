@@ -11,24 +11,26 @@ from PIL import Image
 
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.images import Image as Picture
-from mlops.judging import detection, mistakes
-from mlops.judging.answers import Call
+from mlops.judging import inference, mistakes
+from mlops.judging.answers import Call, said_in
+from mlops.judging.classification import Classification
+from mlops.judging.detection import BoxAnswer, Detection
 from mlops.judging.gate import Thresholds
+from mlops.judging.inference import Limits
+from mlops.judging.mistakes import Shown
 from mlops.judging.snapshots import box_outcomes
 from mlops.pictures import drawing
 from mlops.pictures.drawing import Mark, draw
 from mlops.stage import StageRef
-from mlops.stages import eval_metric, inference_test
+from mlops.stages import eval_metric
 
+TASK = Detection(0.5)
 TRUTH, ANSWER = "rekognition-custom-labels-training-0", "rekognition-custom-labels-evaluation"
 Found = tuple[str, float, tuple[float, float, float, float]]
 
 
 @pytest.fixture(autouse=True)
-def limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {"detection": {"f1": 0.5, "false_alarm_rate": 0.5}, "classification": {}}
-    monkeypatch.setenv("INFERENCE_LIMITS", json.dumps(limits))
-    monkeypatch.setenv("MATCH_IOU", "0.5")
+def _gate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATE_ON", "value")
 
 
@@ -94,7 +96,7 @@ def summary(**aggregates: float) -> dict[str, Any]:
 
 
 def test_snapshot_is_judged_box_by_box_at_the_assumed_thresholds() -> None:
-    judged = eval_metric.judge("detection", summary(), SNAPSHOT, Thresholds(0.5, 0))
+    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0))
 
     assert judged["recomputed"]["per_label"] == {
         "bent": {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2},
@@ -106,8 +108,7 @@ def test_snapshot_is_judged_box_by_box_at_the_assumed_thresholds() -> None:
 
 def test_a_snapshot_is_read_alike_with_all_that_aws_adds_and_without() -> None:
     plain, full = (
-        eval_metric.judge("detection", summary(), text, Thresholds(0.5, 0))
-        for text in (SNAPSHOT, as_aws_has_it(SNAPSHOT))
+        eval_metric.judge(TASK, summary(), text, Thresholds(0.5, 0)) for text in (SNAPSHOT, as_aws_has_it(SNAPSHOT))
     )
 
     assert plain == full
@@ -134,17 +135,15 @@ def test_a_confidence_of_five_digits_is_compared_with_as_many_of_its_threshold(
 
 
 def test_average_precision_and_recall_are_kept_where_the_service_has_them() -> None:
-    judged = eval_metric.judge(
-        "detection", summary(AveragePrecision=0.6, AverageRecall=0.9), SNAPSHOT, Thresholds(0.5, 0)
-    )
+    judged = eval_metric.judge(TASK, summary(AveragePrecision=0.6, AverageRecall=0.9), SNAPSHOT, Thresholds(0.5, 0))
 
     assert (judged["service"]["average_precision"], judged["service"]["average_recall"]) == (0.6, 0.9)
 
 
 def test_a_label_below_its_threshold_is_named_with_its_boxes() -> None:
-    judged = eval_metric.judge("detection", summary(), SNAPSHOT, Thresholds(0.5, 0.7, {"cut": 0}))
+    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0.7, {"cut": 0}))
 
-    assert judged["reasons"][-1] == "recomputed from the snapshot: F1 of bent is 0.667 on 2 boxes, below 0.700"
+    assert judged["reasons"][-1] == "at its operating points: F1 of bent is 0.667 on 2 boxes, below 0.700"
 
 
 def test_a_stricter_overlap_makes_near_boxes_wrong() -> None:
@@ -162,7 +161,15 @@ def label(name: str, confidence: float, box: Box) -> dict[str, Any]:
 def call(key: str, truth: list[Box], *said: Mapping[str, Any], of: str = "bent", error: str = "") -> Call:
     boxes = tuple(LabeledBox(of, box) for box in truth)
     picture = Picture(f"datasets/d/{key}", "", (of,), "holdout", "", 200, 100, boxes=boxes)
-    return Call(picture, said, 10, error)
+    return Call(picture, said_in(list(said), picture), 10, error)
+
+
+def answers_to(calls: list[Call]) -> list[BoxAnswer]:
+    return [TASK.answer(call, {}) for call in calls]
+
+
+def measured(calls: list[Call]) -> dict[str, Any]:
+    return TASK.measure(answers_to(calls))
 
 
 BOX, OTHER = Box(20, 30, 40, 40), Box(120, 10, 60, 30)
@@ -174,9 +181,9 @@ ALARM = call("alarm.png", [], label("cut", 60, BOX), label("bent", 55, OTHER), o
 
 
 def test_scores_are_those_of_the_boxes_on_images_with_defects() -> None:
-    measured = detection.measure([HIT, MISS, WRONG_LABEL, CLEAN, ALARM], 0.5)
+    found = measured([HIT, MISS, WRONG_LABEL, CLEAN, ALARM])
 
-    assert measured["per_label"]["bent"] == {
+    assert found["per_label"]["bent"] == {
         "precision": 1.0,
         "recall": 0.5,
         "f1": pytest.approx(2 / 3),
@@ -185,33 +192,33 @@ def test_scores_are_those_of_the_boxes_on_images_with_defects() -> None:
         "false_alarms": 0,
         "false_alarms_on_clean_images": 1,
     }
-    assert measured["per_label"]["cut"]["false_alarms"] == 1
+    assert found["per_label"]["cut"]["false_alarms"] == 1
     # The mean is over the labels that occur in the truth.
-    assert measured["f1"] == pytest.approx(2 / 3)
+    assert found["f1"] == pytest.approx(2 / 3)
 
 
 def test_false_alarms_are_counted_per_clean_image() -> None:
-    assert detection.measure([HIT, CLEAN, ALARM], 0.5)["false_alarm_rate"] == 1.0
-    assert detection.measure([HIT, MISS], 0.5)["false_alarm_rate"] is None
+    assert measured([HIT, CLEAN, ALARM])["false_alarm_rate"] == 1.0
+    assert measured([HIT, MISS])["false_alarm_rate"] is None
 
 
 def test_a_second_box_on_the_same_defect_is_a_false_alarm() -> None:
-    measured = detection.measure([call("a.png", [BOX], label("bent", 90, BOX), label("bent", 80, BOX))], 0.5)
+    (answer,) = answers_to([call("a.png", [BOX], label("bent", 90, BOX), label("bent", 80, BOX))])
 
-    assert [box["outcome"] for box in measured["answers"][0]["found"]] == ["right", "false_alarm"]
+    assert [box.outcome for box in answer.found] == ["right", "false_alarm"]
 
 
 def test_too_many_false_alarms_fail_the_test_and_say_how_many() -> None:
-    judged = inference_test.judge("detection", [HIT, ALARM, CLEAN])
+    judged, _ = inference.judge(TASK, [HIT, ALARM, CLEAN], Limits({"f1": 0.5, "false_alarm_rate": 0.5}))
 
     assert judged["reasons"] == ["inference test: 1.000 false alarms per clean image are more than 0.500"]
     assert json.loads(json.dumps(judged, allow_nan=False)) == judged
 
 
 def test_labels_without_a_box_are_not_found() -> None:
-    measured = detection.measure([call("a.png", [BOX], {"Name": "bent", "Confidence": 99.0})], 0.5)
+    found = measured([call("a.png", [BOX], {"Name": "bent", "Confidence": 99.0})])
 
-    assert measured["per_label"]["bent"]["missed"] == 1
+    assert found["per_label"]["bent"]["missed"] == 1
 
 
 def row(key: str, side: str, boxed: bool) -> dict[str, Any]:
@@ -223,7 +230,7 @@ def row(key: str, side: str, boxed: bool) -> dict[str, Any]:
 def test_held_out_images_are_asked_about_and_all_clean_ones() -> None:
     inventory = [row("a", "train", True), row("b", "test", True), row("c", "holdout", True), row("d", "test", False)]
 
-    subjects, side = inference_test.choose("detection", inventory, 50)
+    subjects, side = inference.choose(TASK, inventory, 50)
 
     assert ([subject.key for subject in subjects], side) == (["c", "d"], "holdout")
 
@@ -231,7 +238,7 @@ def test_held_out_images_are_asked_about_and_all_clean_ones() -> None:
 def test_without_held_out_boxes_the_test_images_are_asked_about() -> None:
     inventory = [row("a", "train", True), row("b", "test", True), row("d", "holdout", False)]
 
-    subjects, side = inference_test.choose("detection", inventory, 50)
+    subjects, side = inference.choose(TASK, inventory, 50)
 
     assert ([subject.key for subject in subjects], side) == (["b", "d"], "test")
 
@@ -239,15 +246,14 @@ def test_without_held_out_boxes_the_test_images_are_asked_about() -> None:
 def test_a_classifier_is_asked_about_one_side_only() -> None:
     inventory = [row("a", "holdout", False), row("b", "test", False), row("c", "holdout", True)]
 
-    assert [subject.key for subject in inference_test.choose("classification", inventory, 50)[0]] == ["c", "a"]
+    assert [subject.key for subject in inference.choose(Classification(), inventory, 50)[0]] == ["c", "a"]
 
 
 def test_most_images_that_were_asked_about_are_asked_about_again_when_others_come() -> None:
     inventory = [row(f"{number:02}", "holdout", True) for number in range(40)]
 
     before, after = (
-        {subject.key for subject in inference_test.choose("detection", rows, 10)[0]}
-        for rows in (inventory[:30], inventory)
+        {subject.key for subject in inference.choose(TASK, rows, 10)[0]} for rows in (inventory[:30], inventory)
     )
 
     assert len(before) == len(after) == 10
@@ -258,38 +264,38 @@ REF = StageRef("d-detection-0123456789ab", "d", "detection", "inference_test", "
 
 
 def test_gallery_shows_misses_first_then_false_alarms_then_what_is_right() -> None:
-    answers = detection.measure([CLEAN, HIT, ALARM, MISS, WRONG_LABEL], 0.5)["answers"]
+    answers = answers_to([CLEAN, HIT, ALARM, MISS, WRONG_LABEL])
 
     planned = mistakes.plan(REF, answers)
 
-    assert [item["image"].split("/")[-1] for item in planned] == [
+    assert [item.image.split("/")[-1] for item in planned] == [
         "wrong.png",
         "miss.png",
         "alarm.png",
         "hit.png",
         "clean.png",
     ]
-    assert planned[0] == {
-        "key": "runs/d-detection-0123456789ab/staging/gallery/00-missed.jpg",
-        "image": "datasets/d/wrong.png",
-        "caption": "1 missed, 1 false alarm: wrong.png",
-        "is_wrong": True,
-    }
-    assert [item["key"].split("/")[-1] for item in planned[2:]] == [
+    assert planned[0] == Shown(
+        key="runs/d-detection-0123456789ab/staging/gallery/00-missed.jpg",
+        image="datasets/d/wrong.png",
+        caption="1 missed, 1 false alarm: wrong.png",
+        is_wrong=True,
+    )
+    assert [item.key.split("/")[-1] for item in planned[2:]] == [
         "02-false-alarm.jpg",
         "03-found.jpg",
         "04-clean.jpg",
     ]
-    assert [item["caption"] for item in planned[3:]] == ["all found: hit.png", "clean, nothing found: clean.png"]
+    assert [item.caption for item in planned[3:]] == ["all found: hit.png", "clean, nothing found: clean.png"]
 
 
 def test_gallery_is_bounded_and_keeps_room_for_what_is_right() -> None:
     calls = [call(f"{number}.png", [BOX]) for number in range(40)] + [HIT] * 40
 
-    planned = mistakes.plan(REF, detection.measure(calls, 0.5)["answers"])
+    planned = mistakes.plan(REF, answers_to(calls))
 
     assert len(planned) == 24
-    assert sum(item["is_wrong"] for item in planned) == 18
+    assert sum(item.is_wrong for item in planned) == 18
 
 
 def picture(size: tuple[int, int], mode: str = "RGB") -> Image.Image:

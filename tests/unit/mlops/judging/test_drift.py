@@ -2,6 +2,7 @@
 
 import json
 import random
+from functools import cache
 
 import pytest
 
@@ -10,19 +11,22 @@ from mlops.judging import drift
 from mlops.judging.appearance import Statistics
 from mlops.judging.drift import Reference
 
-PICTURES = measured.pool(1, 1200)
+
+@cache
+def pictures() -> list[Statistics]:
+    return measured.pool(1, 1200)
 
 
 def test_windows_without_change_raise_hardly_an_alarm() -> None:
     """`benchmarks/drift.py` tells of 1000."""
-    assert measured.false_alarms(PICTURES, 100) <= 1
+    assert measured.false_alarms(pictures(), 100) <= 1
 
 
 @pytest.mark.parametrize("change", ["a lamp 15 % dimmer", "slightly out of focus"])
 def test_a_change_is_found_within_100_pictures(change: str) -> None:
     changed = measured.pool(2, 300, measured.CHANGES[change])
 
-    assert measured.found_in(PICTURES, changed, 40) >= 38
+    assert measured.found_in(pictures(), changed, 40) >= 38
 
 
 def test_a_thousand_windows_of_any_numbers_raise_an_alarm_in_one_of_a_hundred_at_most() -> None:
@@ -70,10 +74,10 @@ def test_a_reference_is_kept_as_json() -> None:
 
 
 def test_a_picture_unlike_all_that_trained_is_named_by_what_is_unlike() -> None:
-    references = measured.references_of(PICTURES[:400])
+    references = measured.references_of(pictures()[:400])
     dark = measured.statistics_of(measured.part(measured.np.random.default_rng(3)).point(lambda shade: shade // 3))
 
     assert "brightness" in drift.unlike(references, dark)
-    assert drift.distance(references, dark) > drift.distance(references, PICTURES[500])
-    assert sum(bool(drift.unlike(references, one)) for one in PICTURES[400:]) <= 4
+    assert drift.distance(references, dark) > drift.distance(references, pictures()[500])
+    assert sum(bool(drift.unlike(references, one)) for one in pictures()[400:]) <= 4
     assert drift.unlike(references, Statistics()) == []

@@ -19,7 +19,11 @@ def answered(right: tuple[float, ...], wrong: tuple[float, ...] = (), missed: in
 def test_what_was_said_of_images_is_right_or_wrong_of_every_label() -> None:
     found = answered_images([(["cut"], {"cut": 90, "normal": 10}), (["normal"], {"cut": 20}), (["cut", "bent"], {})])
 
-    assert found == {"bent": Answered((), (), 1), "cut": Answered((90,), (20,), 2), "normal": Answered((), (10,), 1)}
+    assert {label: (list(said.right), list(said.wrong), said.support) for label, said in found.items()} == {
+        "bent": ([], [], 1),
+        "cut": ([90], [20], 2),
+        "normal": ([], [10], 1),
+    }
 
 
 boxes = st.lists(
@@ -44,7 +48,9 @@ def test_counts_from_a_point_on_are_those_of_the_boxes_that_reach_it(
         counts = counts_at(known, point)
         assert counts.support == sum(box.label == label for box in truth)
         assert counts.found == sum(truth[index].label == label for index in hits.values())
-        assert counts.found + counts.false == sum(box.label == label for box in kept)
+        of_label = sum(box.label == label for box in kept)
+        assert counts.found + counts.false + counts.false_on_clean == of_label
+        assert not (counts.false_on_clean and truth)
 
 
 def test_between_what_is_right_and_what_is_wrong_is_the_point() -> None:

@@ -72,6 +72,7 @@ def test_a_lease(world: World) -> None:
         "version_arn": ARN,
         "started_at": NOW,
         "expires_at": NOW + 1800,
+        "units": 1,
         "is_rollback": True,
         "decision": "APPROVAL#1",
         **DETAIL,

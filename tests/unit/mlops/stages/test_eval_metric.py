@@ -1,17 +1,17 @@
-"""The gate's and the inference test's judgement, from files as the service writes them."""
+"""The gate's judgement, from files as the service writes them."""
 
 import json
 from typing import Any
 
 import pytest
 
-from mlops.dataset.images import Image
-from mlops.judging.answers import Call
+from mlops.judging.classification import Classification
 from mlops.judging.gate import Thresholds
 from mlops.judging.operating_points import Cost, Costs
 from mlops.judging.snapshots import label_outcomes
-from mlops.stages import eval_metric, inference_test
+from mlops.stages import eval_metric
 
+TASK = Classification()
 TRUTH = "rekognition-custom-labels-training-0"
 ANSWER = "rekognition-custom-labels-evaluation"
 
@@ -55,9 +55,14 @@ SNAPSHOT = (
 LENIENT = Thresholds(0.5, 0.5)
 
 
+@pytest.fixture(autouse=True)
+def _gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATE_ON", "value")
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_aggregates_are_read_flat_and_nested(nested: bool) -> None:
-    judged = eval_metric.judge("classification", summary(nested), SNAPSHOT, LENIENT)
+    judged = eval_metric.judge(TASK, summary(nested), SNAPSHOT, LENIENT)
 
     assert {name: judged["service"][name] for name in ("precision", "recall", "f1")} == {
         "precision": 0.75,
@@ -69,7 +74,7 @@ def test_aggregates_are_read_flat_and_nested(nested: bool) -> None:
 
 
 def test_snapshot_is_judged_by_the_assumed_threshold_of_each_label() -> None:
-    judged = eval_metric.judge("classification", summary(), SNAPSHOT, LENIENT)
+    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, LENIENT)
 
     assert judged["test_images"] == 4
     assert judged["recomputed"]["per_label"] == {
@@ -85,9 +90,7 @@ def test_a_classifier_s_snapshot_is_read_alike_with_all_that_aws_adds_and_withou
         entry |= {"rekognition-custom-labels-object-id": place, "line-idx": place}
     full = "".join(f"{json.dumps(entry)}\n" for entry in entries)
 
-    assert eval_metric.judge("classification", summary(), full, LENIENT) == eval_metric.judge(
-        "classification", summary(), SNAPSHOT, LENIENT
-    )
+    assert eval_metric.judge(TASK, summary(), full, LENIENT) == eval_metric.judge(TASK, summary(), SNAPSHOT, LENIENT)
 
 
 @pytest.mark.parametrize(("confidence", "is_found"), [(0.41238, True), (0.41237, False), (0.412377, True)])
@@ -102,35 +105,52 @@ def test_a_confidence_of_five_digits_is_compared_with_as_many_of_its_threshold(
 def test_numbers_that_agree_are_said_to_agree() -> None:
     numbers = {"Precision": 5 / 6, "Recall": 0.75, "F1Score": 11 / 15}
 
-    judged = eval_metric.judge(
-        "classification", summary() | {"AggregatedEvaluationResults": numbers}, SNAPSHOT, LENIENT
-    )
+    judged = eval_metric.judge(TASK, summary() | {"AggregatedEvaluationResults": numbers}, SNAPSHOT, LENIENT)
 
     assert judged["agrees"]
     assert judged["differences"] == {name: pytest.approx(0, abs=1e-9) for name in ("precision", "recall", "f1")}
-    assert not eval_metric.judge("classification", summary(), SNAPSHOT, LENIENT)["agrees"]
+    assert not eval_metric.judge(TASK, summary(), SNAPSHOT, LENIENT)["agrees"]
 
 
-def test_either_source_can_fail_the_gate() -> None:
-    judged = eval_metric.judge("classification", summary(f1=0.95), SNAPSHOT, Thresholds(0.9, 0.5))
+def test_a_version_is_judged_at_its_operating_points_whatever_the_service_s_thresholds_give() -> None:
+    judged = eval_metric.judge(TASK, summary(f1=0.6), SNAPSHOT, Thresholds(0.7, 0.5))
 
-    assert judged["reasons"] == ["recomputed from the snapshot: F1 0.733 is below 0.900"]
-    judged = eval_metric.judge("classification", summary(f1=0.6), SNAPSHOT, Thresholds(0.7, 0.5))
-    assert judged["reasons"] == ["service: F1 0.600 is below 0.700"]
+    assert (judged["service"]["f1"], judged["recomputed"]["f1"]) == (0.6, pytest.approx(0.733, abs=0.001))
+    assert judged["at_points"]["f1"] >= 0.7 and judged["reasons"] == []
+    judged = eval_metric.judge(TASK, summary(f1=0.99), SNAPSHOT, Thresholds(0.95, 0.5))
+    assert judged["reasons"] == [f"at its operating points: F1 {judged['at_points']['f1']:.3f} is below 0.950"]
 
 
-def test_a_label_below_its_own_threshold_is_named_for_both_sources() -> None:
-    judged = eval_metric.judge("classification", summary(), SNAPSHOT, Thresholds(0.5, 0.5, {"ok": 0.7}))
+def test_a_label_below_its_own_threshold_is_named() -> None:
+    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0.5, {"ok": 0.9}))
 
-    assert judged["reasons"] == [
-        "service: F1 of ok is 0.667 on 2 images, below 0.700",
-        "recomputed from the snapshot: F1 of ok is 0.667 on 2 images, below 0.700",
-    ]
+    f1 = judged["at_points"]["per_label"]["ok"]["f1"]
+    assert judged["reasons"] == [f"at its operating points: F1 of ok is {f1:.3f} on 2 images, below 0.900"]
+
+
+def test_by_its_lower_bound_a_number_on_few_images_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATE_ON", "lower bound")
+    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.7, 0.5))
+
+    assert judged["at_points"]["f1"] >= 0.7 > judged["at_points"]["f1_interval"][0]
+    assert [reason.split(" may")[0] for reason in judged["reasons"]] == ["at its operating points: F1"]
+
+
+def test_alike_pictures_of_few_parts_say_less_than_those_of_many() -> None:
+    said = [("ok", {"ok": 0.9 if n % 10 else 0.2}) if n % 2 else ("scratch", {"scratch": 0.8}) for n in range(80)]
+    lines = [snapshot_line(truth, **confidences) for truth, confidences in said]
+    rows = ({**json.loads(line), "source-ref": f"s3://b/{n}"} for n, line in enumerate(lines))
+    text = "".join(f"{json.dumps(row)}\n" for row in rows)
+    apart = eval_metric.judge(TASK, summary(), text, LENIENT)["at_points"]["f1_interval"]
+    parts = {str(n): f"group {n // 16}" for n in range(80)}
+    together = eval_metric.judge(TASK, summary(), text, LENIENT, parts=parts)["at_points"]["f1_interval"]
+
+    assert together[1] - together[0] > apart[1] - apart[0]
 
 
 def test_an_empty_snapshot_does_not_pass() -> None:
-    assert eval_metric.judge("classification", summary(), "", LENIENT)["reasons"] == [
-        "recomputed from the snapshot: F1 0.000 is below 0.500"
+    assert eval_metric.judge(TASK, summary(), "", LENIENT)["reasons"] == [
+        "at its operating points: F1 0.000 is below 0.500"
     ]
 
 
@@ -145,82 +165,11 @@ def test_thresholds_come_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> N
     assert eval_metric.gate_of("detection") == Thresholds(0.5, 0, {})
 
 
-@pytest.fixture
-def inference_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {
-        "classification": {"f1": 0.7, "accuracy": 0.75, "false_alarm_rate": 0.4},
-        "detection": {"f1": 0.5, "false_alarm_rate": 0.5},
-    }
-    monkeypatch.setenv("INFERENCE_LIMITS", json.dumps(limits))
-    monkeypatch.setenv("MATCH_IOU", "0.5")
-    monkeypatch.setenv("GATE_ON", "value")
-
-
-def call(number: int, truth: str, said: str = "", error: str = "") -> Call:
-    labels = ({"Name": said, "Confidence": 90.0}, {"Name": "other", "Confidence": 5.0}) if said else ()
-    return Call(Image(f"{number}.png", "", (truth,), "test", "", 100, 80), labels, 10.0 * number, error)
-
-
-def answers(*pairs: tuple[str, str]) -> list[Call]:
-    return [call(number, *pair) for number, pair in enumerate(pairs, 1)]
-
-
-@pytest.mark.usefixtures("inference_limits")
-class TestInferenceJudgement:
-    def test_good_answers_pass_with_all_numbers(self) -> None:
-        judged = inference_test.judge(
-            "classification",
-            answers(("bent", "bent"), ("bent", "bent"), ("normal", "normal"), ("normal", "bent"), ("normal", "normal")),
-        )
-
-        assert judged["reasons"] == []
-        assert judged["accuracy"] == 0.8
-        assert judged["f1"] == pytest.approx(0.8)
-        assert judged["false_alarm_rate"] == pytest.approx(1 / 3)
-        assert judged["confusion_matrix"] == {"bent": {"bent": 2}, "normal": {"bent": 1, "normal": 2}}
-        assert judged["latency_ms"] == {"p50": 30.0, "p95": 50.0}
-        assert judged["images"] == len(judged["answers"]) == 5
-
-    def test_numbers_below_the_thresholds_fail(self) -> None:
-        judged = inference_test.judge("classification", answers(("bent", "normal"), ("normal", "normal")))
-
-        assert judged["reasons"] == [
-            "inference test: f1 0.333 is below 0.700",
-            "inference test: accuracy 0.500 is below 0.750",
-        ]
-
-    def test_one_failed_call_fails_and_is_named(self) -> None:
-        judged = inference_test.judge(
-            "classification", [*answers(("bent", "bent")), call(2, "bent", error="AccessDenied: no")]
-        )
-
-        assert judged["reasons"] == ["1 of 2 calls failed; first: 2.png: AccessDenied: no"]
-
-    def test_no_answer_is_wrong_but_no_false_alarm(self) -> None:
-        judged = inference_test.judge("classification", answers(("normal", ""), ("bent", "bent")))
-
-        assert judged["accuracy"] == 0.5
-        assert judged["false_alarm_rate"] == 0
-
-    def test_without_normal_images_there_is_no_false_alarm_rate(self) -> None:
-        assert inference_test.judge("classification", answers(("bent", "bent")))["false_alarm_rate"] is None
-
-    def test_nothing_to_test_on_fails(self) -> None:
-        reasons = inference_test.judge("classification", [])["reasons"]
-
-        assert reasons[0] == "there is no image to test on: neither holdout nor test has any"
-
-    def test_result_is_plain_json(self) -> None:
-        judged = inference_test.judge("classification", answers(("bent", "bent")))
-
-        assert json.loads(json.dumps(judged, allow_nan=False)) == judged
-
-
 def test_every_label_gets_an_operating_point_by_what_mistakes_cost() -> None:
     chosen = {}
     for escape in (1, 50):
         costs = Costs(Cost(escape, 1))
-        judged = eval_metric.judge("classification", summary(), SNAPSHOT, LENIENT, costs)
+        judged = eval_metric.judge(TASK, summary(), SNAPSHOT, LENIENT, costs)
         chosen[escape] = {label: facts["min_confidence"] for label, facts in judged["operating_points"].items()}
 
     assert chosen[1].keys() == {"ok", "scratch"}

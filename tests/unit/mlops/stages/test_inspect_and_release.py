@@ -10,7 +10,7 @@ import pytest
 from mlops.records import arrivals, inspections, releases, servings
 from mlops.records.table import Table
 from mlops.stages import serve
-from tests.unit.mlops.memory_s3 import MemoryRecords, MemoryS3
+from tests.unit.mlops.memory_s3 import MemoryS3
 from tests.unit.mlops.stages.test_inspect import DAY, drop, picture, result
 from tests.unit.mlops.stages.test_inspect import HANDLERS as OF_PICTURES
 from tests.unit.mlops.test_survival import HANDLERS as OF_RUNS
@@ -30,8 +30,8 @@ class Draining:
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("ALWAYS_ON", json.dumps({"staging": "false", "production": "false"}))
         monkeypatch.setattr(serve, "_SENT_AT_ONCE", 1)
-        self.world, self.deliveries = World(s3=MemoryS3()), MemoryRecords()
-        install(self.world, monkeypatch, self.deliveries)
+        self.world = World(s3=MemoryS3())
+        install(self.world, monkeypatch)
         for run_id in (OLD, NEW):
             prepare_run(self.world, run_id, "staging")
             evaluation = json.dumps({"service": {"assumed_thresholds": {"bent": 0.5, "normal": 0.5}}})
@@ -41,7 +41,7 @@ class Draining:
         approve_for_production(self.world, OLD)
         self.run()
         assert self.world.models.running == set()
-        facts = self.world.table.snapshot(), self.world.s3.snapshot(), dict(self.deliveries.rows)
+        facts = self.world.table.snapshot(), self.world.s3.snapshot(), dict(self.world.once.items)
         self._kept = (*facts, dict(self.world.models.status), dict(self.world.parameters))
         self._is_asked_back, self.asked_rightly = False, True
         self.world.models.said = self._answer
@@ -50,7 +50,7 @@ class Draining:
         world, (rows, objects, deliveries, status, parameters) = self.world, self._kept
         world.table.restore(rows)
         world.s3.restore(objects)
-        self.deliveries.rows = dict(deliveries)
+        world.once.items = dict(deliveries)
         world.models.status, world.parameters = dict(status), dict(parameters)
         for happened in (world.models.started, world.models.asked, world.told, world.on_the_way):
             happened.clear()

@@ -12,7 +12,7 @@ import pytest
 
 from mlops.records import arrivals, inspections, leases, releases, servings
 from mlops.records.releases import Release
-from tests.unit.mlops.memory_s3 import MemoryRecords, MemoryS3
+from tests.unit.mlops.memory_s3 import MemoryS3
 from tests.unit.mlops.stages.test_inspect import DAY, HANDLERS, drop, inspected, picture, result
 from tests.unit.mlops.world import DATASET, PROJECTS, SETTINGS, TASK, World, install, version_arn
 
@@ -31,8 +31,7 @@ class Quick:
         for name, value in {**SETTINGS, "PROJECTS": json.dumps(PLACES)}.items():
             monkeypatch.setenv(name, value)
         self.world = World(s3=MemoryS3())
-        self.deliveries = MemoryRecords()
-        install(self.world, monkeypatch, self.deliveries)
+        install(self.world, monkeypatch)
         for task, arn in ARNS.items():
             self.world.models.status[arn] = "STOPPED"
             place = {"dataset": DATASET, "task": task, "environment": "production"}
@@ -44,7 +43,7 @@ class Quick:
         self.world.table.restore(self._kept[0])
         self.world.models.status = dict(self._kept[1])
         self.world.s3.restore({})
-        self.deliveries.rows.clear()
+        self.world.once.items.clear()
         for happened in (self.world.models.started, self.world.models.asked, self.world.told, self.world.on_the_way):
             happened.clear()
 
