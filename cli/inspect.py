@@ -20,8 +20,6 @@ from mlops.words import counted
 
 PARALLEL = 8
 FOUND_A_DEFECT = 3
-# Models that do not run yet take about so long to start; then a unit judges so many pictures a second.
-START_SECONDS, PICTURES_A_SECOND = 900.0, 2.0
 # Long enough for the start to begin; what is running then stays while pictures come.
 ASKED_MINUTES = 5.0
 MOST_SECONDS = 2 * 3600.0
@@ -113,12 +111,12 @@ def estimate(stack: Stack, plan: Plan) -> Estimate:
     running = {*(serving.ready if serving else ()), *kept_models.kept(stack.table)}
     is_running = running.issuperset(release.version_arn for release in released.values())
     count = len(plan.missing)
-    work = count / PICTURES_A_SECOND
+    work = count / (servings.rate_of(plan.dataset, stack.table) or servings.PICTURES_A_SECOND)
     # Until the models have been idle for long enough to be stopped.
     billed = work + 2 * float(stack.parameters.get("PollSeconds", 60))
     price = float(stack.parameters.get("RunningHourPrice", 4))
     usd = billed / 3600 * price * len(released) if count else 0.0
-    return Estimate(count, work + (0 if is_running or not count else START_SECONDS), usd)
+    return Estimate(count, work + (0 if is_running or not count else servings.START_SECONDS), usd)
 
 
 def send(stack: Stack, plan: Plan, advance: Advance = lambda: None) -> Plan:

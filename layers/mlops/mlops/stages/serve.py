@@ -6,6 +6,7 @@ and only then notes that it is over: a round that died is repeated, and changes 
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,8 +36,8 @@ from mlops.stage import ENVIRONMENTS, StageRef
 from mlops.words import counted, dollars
 
 _PRODUCTION = ENVIRONMENTS[-1]
-# So many pictures one inference unit judges in the time that starting a model takes.
-_PICTURES_A_UNIT = 2000
+# So long a drain is measured at a time: in a shorter time chance decides.
+_MEASURED_SECONDS = 30
 # Sent in one round; those that are under way need not be sent again.
 _SENT_AT_ONCE = 1000
 # A drained line, pictures that are being answered: rounds in between come quickly.
@@ -196,13 +197,32 @@ def _look(serving: Serving) -> tuple[Serving | None, int]:
         return serving, _REFUSED_SECONDS
     if problem := _objection(released):
         return _refuse(serving, problem), min(_REFUSED_SECONDS, 15 * _poll())
-    count = len(arrivals.waiting(serving.dataset, _PICTURES_A_UNIT * stack.here().max_inference_units))
-    units = max(1, min(stack.here().max_inference_units, -(-count // _PICTURES_A_UNIT)))
+    units = _units(serving.dataset)
     versions = tuple(release.version_arn for release in released.values())
     begun = replace(serving, state=STARTING, versions=versions, units=units, since=int(stack.here().clock.time()))
     # Noted before anything is started: whoever repeats this round finds it begun.
     servings.write(begun)
     return _start(begun)
+
+
+def _units(dataset: str) -> int:
+    """As many inference units as judge what waits in the time that a start takes, as far as they are allowed."""
+    rate = servings.rate_of(dataset) or servings.PICTURES_A_SECOND
+    each, most = max(1, int(rate * servings.START_SECONDS)), stack.here().max_inference_units
+    return max(1, min(most, math.ceil(len(arrivals.waiting(dataset, each * most)) / each)))
+
+
+def _measured(serving: Serving, is_busy: bool, now: float) -> Serving:
+    """Note how fast pictures are answered, as long as there are always some to answer."""
+    if not is_busy:
+        return replace(serving, counted_at=0)
+    count = servings.answers(serving.dataset)
+    seconds = now - serving.counted_at
+    if not serving.counted_at or seconds >= _MEASURED_SECONDS:
+        if serving.counted_at and count > serving.counted:
+            servings.note_rate(serving.dataset, (count - serving.counted) / seconds / serving.units)
+        return replace(serving, counted=count, counted_at=int(now))
+    return serving
 
 
 def _is_asked(wish: Wish) -> bool:
@@ -320,6 +340,7 @@ def _serve(serving: Serving) -> tuple[Serving | None, int]:
     for arn in serving.ready:
         _go_on(arn, serving.units)
     serving, is_idle = _sent(serving, now)
+    serving = _measured(serving, bool(arrivals.waiting(serving.dataset, 1)), now)
     wish = servings.wish_for(serving.dataset)
     is_done = is_idle and not _is_asked(wish)
     if is_done or _yields(serving, now - serving.since) or wish.paused:
@@ -367,7 +388,7 @@ def _go_on(version_arn: str, units: int) -> None:
     lease = leases.of(version_arn)
     if lease is None or not lease.is_for_inspection:
         return
-    spending.note(lease, stack.here().clock.time(), units)
+    telemetry.inspection_cost(lease.ref.dataset, spending.note(lease, stack.here().clock.time(), units))
     if lease.expires_at - stack.here().clock.time() < 30 * _lease_minutes():
         leases.take_for_inspection(lease.ref, version_arn, _lease_minutes())
 
@@ -408,9 +429,8 @@ def _stop_one(version_arn: str, units: int) -> bool:
         if clients.code_of(error) != "ResourceInUseException":
             raise
         return False
-    usd = spending.note(lease, stack.here().clock.time(), units)
+    telemetry.inspection_cost(lease.ref.dataset, spending.note(lease, stack.here().clock.time(), units))
     leases.give_back(version_arn, lease.lease_id)
-    telemetry.inspection_cost(lease.ref.dataset, usd)
     return True
 
 

@@ -659,6 +659,159 @@ def test_how_long_a_start_took_is_known_from_its_lease(released: World, monkeypa
     assert serving and (serving.state, serving.took) == (servings.READY, 700)
 
 
+@pytest.mark.parametrize(("rate", "units"), [(0, 2), (1.0, 3), (3.0, 1), (0.1, 3)])
+def test_units_follow_what_waits_and_how_fast_it_was_answered(
+    released: World, monkeypatch: pytest.MonkeyPatch, rate: float, units: int
+) -> None:
+    monkeypatch.setenv("MAX_INFERENCE_UNITS", "3")
+    if rate:
+        servings.note_rate(DATASET, rate)
+    for number in range(2600):
+        arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/{number}.png", inspections.now(), "v"))
+    asked: list[int] = []
+    start = released.models.start_project_version
+    monkeypatch.setattr(
+        released.models,
+        "start_project_version",
+        lambda ProjectVersionArn, MinInferenceUnits: (asked.append(MinInferenceUnits), start(ProjectVersionArn)),  # noqa: N803
+    )
+    serve.look({"dataset": DATASET, "hop": 0})
+
+    assert asked == [units]
+    lease = leases.of(ARN)
+    assert lease and spending.note(lease, lease.started_at + 3600, units) == pytest.approx(4.0 * units)
+
+
+def test_ten_thousand_at_once_are_sent_once_each_and_read_in_bounded_rounds(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work is counted, not done: every picture leaves the line as soon as it is sent."""
+    for number in range(10_000):
+        arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/{number:05}.png", "2026-01-01T00:00:00Z", "v"))
+    sent: list[int] = []
+
+    def answer_all(_: str, events: list[dict[str, Any]]) -> None:
+        sent.append(len(events))
+        for event in events:
+            written = event["detail"]["object"]
+            arrivals.leave(arrivals.Arrival(DATASET, written["key"], event["time"], written["version-id"]))
+
+    monkeypatch.setattr("mlops.aws.messages.send_messages", answer_all)
+    hop = 0
+    while servings.of(DATASET) or not hop:
+        serve.look({"dataset": DATASET, "hop": hop})
+        hop += 1
+
+    assert sum(sent) == 10_000 and max(sent) <= 1000
+    assert hop < 20
+    check_no_more(released)
+
+
+def test_how_fast_pictures_are_answered_is_measured_while_there_are_some(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_800_000_000.0]
+    set_clock(monkeypatch, time=lambda: now[0])
+    released.models.status[ARN] = "RUNNING"
+    leases.take_for_inspection(StageRef(RUN, DATASET, TASK, "x", "production"), ARN, 30)
+    arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/1.png", inspections.now(), "v"))
+    servings.write(Serving(DATASET, servings.READY, versions=(ARN,), ready=(ARN,), units=2, since=int(now[0])))
+    for hop in range(4):
+        serve.look({"dataset": DATASET, "hop": hop})
+        for _ in range(40):
+            servings.note_answer(DATASET)
+        now[0] += 10
+
+    # 120 answers of two units in 30 seconds.
+    assert servings.rate_of(DATASET) == pytest.approx(2.0)
+    servings.note_rate(DATASET, 1.0)
+    assert servings.rate_of(DATASET) == pytest.approx(1.7)
+
+
+def test_a_start_that_fails_is_told_once_and_pictures_keep_their_place(released: World) -> None:
+    released.models.status[ARN] = "FAILED"
+    drop(released, "1.png", picture(1))
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=60)
+
+    ((kind, told),) = released.told
+    assert (kind, told["reasons"]) == ("Serving Refused", [f"{RUN} did not start: Rekognition says FAILED"])
+    assert released.models.running == set()
+    assert len(arrivals.waiting(DATASET, 2)) == 1
+    released.models.status[ARN] = "STOPPED"
+    released.run(HANDLERS)
+    check(released, ["1.png"])
+
+
+def test_a_drain_ends_properly_when_the_budget_is_used_up_meanwhile(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "_SENT_AT_ONCE", 1)
+    names = [f"{number}.png" for number in range(6)]
+    for number, name in enumerate(names):
+        drop(released, name, picture(number))
+
+    def spend(arn: str) -> list[dict[str, Any]]:
+        monkeypatch.setenv("MONTHLY_BUDGET", "0.000001")
+        now = int(datetime.now(UTC).timestamp())
+        ref = StageRef(RUN, DATASET, TASK, leases.INSPECTION, "production")
+        spending.note(Lease("other", ARN, ref, now - 4500, now), now, units=1)
+        return [{"Name": "normal", "Confidence": 99.0}]
+
+    released.models.said = spend
+    released.run(HANDLERS)
+
+    check(released, names)
+    assert released.models.started == [ARN]
+    assert "Serving Refused" not in [kind for kind, _ in released.told]
+
+
+def test_the_sweeper_stops_a_model_whose_inspections_died(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.models.status[ARN] = "RUNNING"
+    leases.take_for_inspection(StageRef(RUN, DATASET, TASK, "x", "production"), ARN, 30)
+    assert model_sweeper.sweep() == []
+    set_clock(monkeypatch, time=lambda: datetime.now(UTC).timestamp() + 31 * 60)
+
+    assert model_sweeper.sweep() == [ARN]
+    assert released.models.running == set()
+
+
+def test_a_stack_that_is_deleted_while_models_judge_leaves_none_running(released: World) -> None:
+    released.models.stops_while_starting = True
+    servings.wish(DATASET, Wish(until=int(4e9)))
+    for hop in range(3):
+        serve.look({"dataset": DATASET, "hop": hop})
+    assert released.models.running == {ARN}
+    servings.close()
+    assert model_sweeper.stop_everything() == []
+    for hop in range(3, 8):
+        serve.look({"dataset": DATASET, "hop": hop})
+
+    assert released.models.running == set()
+    assert released.models.started == [ARN]
+
+
+def test_two_datasets_in_line_for_one_slot_take_turns(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.models.quota = 1
+    other, other_run = "others", "others-classification-000000000001"
+    other_arn = version_arn(PROJECTS[TASK]["production"], other_run)
+    released.models.status[other_arn] = "STOPPED"
+    place = {"dataset": other, "task": TASK, "environment": "production"}
+    released_at = "2026-01-01T00:00:00Z"
+    points = {"normal": 50.0}
+    releases.record(
+        Release(other_run, other_arn, released_at, **place, tested_at=released_at, lease_id="o", min_confidence=points)
+    )
+    for number in range(3):
+        drop(released, f"{number}.png", picture(number))
+        drop(released, f"{other}/{number}.png", picture(number + 10))
+    released.run(HANDLERS, deliveries=2000)
+
+    assert len(inspected(released)) == 6
+    assert sorted(released.models.started) == sorted([ARN, other_arn])
+    assert released.models.running == set()
+
+
 def test_the_file_of_a_day_is_read_and_written_for_its_answers_not_for_every_time(
     released: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
