@@ -128,6 +128,8 @@ def test_a_folder_is_estimated_sent_and_shown(
     with table.open() as file:
         assert [row["file"] for row in csv.DictReader(file)] == ["1.png", "line 2/2.png"]
     assert (pictures / "line 2" / "2.png.jpg").read_bytes() == b"drawn"
+    mlops("inspect", folder, "parts")
+    assert (folder.with_name("new-inspected") / "1.png.jpg").read_bytes() == b"drawn"
     assert stack.messages() == [{"dataset": "parts", "hop": 0}]
     assert servings.wish_for("parts", stack.table).until > 0
 
