@@ -4,12 +4,13 @@
 """
 
 import hashlib
-import io
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError
+
+from tests.simulation.cloud import Body
 
 _VERSIONED = "data"
 
@@ -59,7 +60,7 @@ class MemoryS3:
         if not versions:
             raise _refused("NoSuchKey", 404)
         found = versions[VersionId] if VersionId else next(reversed(versions.values()))
-        return {**found, "Body": io.BytesIO(found["Data"])}
+        return {**found, "Body": Body(found["Data"])}
 
     def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         try:
