@@ -519,7 +519,12 @@ def rollback(
 @_dataset
 @click.option("--yes", is_flag=True, help="judge without asking")
 @click.option("--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="write the answers as CSV, too")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FOLDER", help="fetch the pictures with their boxes")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="where to put the pictures with their boxes (default: FOLDER-inspected beside a folder; of one file none)",
+)
 @click.pass_obj
 def inspect_pictures(
     context: Context, path: Path, dataset: str, yes: bool, table: Path | None, output: Path | None
@@ -537,7 +542,7 @@ def inspect_pictures(
         if not yes:
             click.confirm(f"{text}: go?", abort=True, err=True)
         with _counting(context, "Sending", len(missing)) as advance:
-            inspect.send(context.stack, plan, advance)
+            plan = inspect.send(context.stack, plan, advance)
         with _counting(context, "Judging", len(missing)) as advance:
             for _, answer in inspect.answers(context.stack, plan, context.say):
                 listed.append(answer)
@@ -545,7 +550,7 @@ def inspect_pictures(
     listed.sort(key=lambda answer: str(answer["key"]))
     if table:
         inspect.write_csv(table, listed)
-    if output:
+    if output := output or (path.with_name(f"{path.resolve().name}-inspected") if path.is_dir() else None):
         context.say(f"{counted(inspect.fetch_pictures(context.stack, listed, output), 'picture')} below {output}")
     columns = {"verdict": "Verdict", "label": "Label", "confidence": "Confidence", "file": "File"}
     context.show((dict(answer) if context.is_json else inspect.row_of(answer) for answer in listed), columns)

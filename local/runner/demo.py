@@ -78,6 +78,10 @@ def run_demo(options: DemoOptions, display: Display) -> int:
         if not problem:
             images = [path for key, path in given.files.items() if parse_upload(key).kind == "image"]
             new = new_pictures(NEW, options.seed, images if options.dataset else [])
+            if options.dataset:
+                display.say(
+                    "Some of the given pictures are judged, which the models know: your own new ones tell more."
+                )
             judge(journey.stack, new, given.dataset, display, OUTPUT / "inspected")
     display.say(problem or f"Every task reached production in {time.monotonic() - started:.0f} s.")
     return 1 if problem else 0

@@ -27,6 +27,7 @@ def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     stage = dict.fromkeys(("run_id", "dataset", "task", "stage", "environment"), "x")
     telemetry.stage_ended(stage, "COMPLETED", 1.0, [])
     telemetry.run_cost("x", "training", 1.0)
+    telemetry.inspection_cost("x", 1.0)
     telemetry.models_running("staging", 1)
     telemetry.models_stopped([])
     telemetry.subscriptions(0)

@@ -223,6 +223,6 @@ def result_key(inspect_key: str, ending: str = ".json") -> str:
     return f"{_RESULTS}/{inspect_key.split('/', 1)[1]}{ending}"
 
 
-def day_key(dataset: str, day: str) -> str:
-    """Where all answers of a day are, one a line."""
-    return f"{_RESULTS}/{dataset}/{day}.jsonl"
+def day_key(dataset: str, day: str, ending: str = ".jsonl") -> str:
+    """Where all answers of a day are, one a line; with another ending, what belongs to them."""
+    return f"{_RESULTS}/{dataset}/{day}{ending}"

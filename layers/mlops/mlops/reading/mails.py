@@ -6,7 +6,8 @@ from typing import Any
 
 from mlops import arns, words
 from mlops.dataset.keys import run_key
-from mlops.events import ModelReleased, PipelineStageFailed, ServingRefused
+from mlops.events import InspectionDayReported, ModelReleased, PipelineStageFailed, ServingRefused
+from mlops.judging.verdicts import DEFECT
 from mlops.reading.rendering import render
 from mlops.records.releases import Release
 from mlops.stage import StageRef
@@ -58,6 +59,14 @@ def refused_mail(refused: ServingRefused) -> tuple[str, str]:
     """Pictures wait, and no model is started for them."""
     text = render("refused.txt", detail=refused)
     return words.subject(f"NOT STARTED: {refused.waiting} of {refused.dataset} wait"), plain(text)
+
+
+def day_mail(reported: InspectionDayReported, bucket: str) -> tuple[str, str]:
+    """What a day's new pictures were judged to be, and where its report is."""
+    pictures, defective = sum(reported.counts.values()), reported.counts.get(DEFECT, 0)
+    said = f"{defective} of {words.counted(pictures, 'picture')} defective"
+    subject = words.subject(f"{reported.day}: {said}, {reported.dataset}", f"{reported.day}: {said}")
+    return subject, plain(render("day.txt", detail=reported, pictures=pictures, bucket=bucket))
 
 
 def pruning_mail(version_arns: Sequence[str]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from mlops.judging.appearance import Statistics
 from mlops.records.table import OWN, Table
 
 _SHARDS = 8
-_SEQUENCER_DIGITS = 64
+SEQUENCER_DIGITS = 64
 
 
 def partitions_of(dataset: str) -> list[str]:
@@ -67,14 +67,14 @@ def record_of(key: str) -> dict[str, Any] | None:
 def write_record(upload: Upload, facts: Mapping[str, Any], sequencer: str) -> None:
     """Write a record unless a newer event about the same key has been recorded already."""
     # S3: sequencers are compared as text after the shorter one was filled up on the right.
-    padded = sequencer.upper().ljust(_SEQUENCER_DIGITS, "0")
+    padded = sequencer.upper().ljust(SEQUENCER_DIGITS, "0")
     OWN.put(_item(upload, facts, padded), Attr("sequencer").not_exists() | Attr("sequencer").lte(padded))
 
 
 def correct_record(upload: Upload, facts: Mapping[str, Any], seen: Mapping[str, Any] | None) -> None:
     """Write what was found without an event, unless the record is no longer what was `seen` before looking."""
     if seen is None:
-        OWN.put(_item(upload, facts, "0" * _SEQUENCER_DIGITS), Attr("pk").not_exists())
+        OWN.put(_item(upload, facts, "0" * SEQUENCER_DIGITS), Attr("pk").not_exists())
         return
     same = Attr("sequencer").eq(seen["sequencer"]) & Attr("state").eq(seen["state"])
     same &= Attr("etag").eq(seen["etag"]) if "etag" in seen else Attr("etag").not_exists()

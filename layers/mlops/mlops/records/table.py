@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -55,13 +56,14 @@ class Table:
             arguments["ExpressionAttributeValues"] = {f":{name}": changes[name] for name in sets}
         return _held(lambda: self._rows.update_item(**arguments)) is not None
 
-    def increment(self, pk: str, sk: str, name: str) -> int:
-        """Add one to a counter and return it."""
+    def increment(self, pk: str, sk: str, name: str, changes: Mapping[str, Any] = MappingProxyType({})) -> int:
+        """Add one to a counter and return it; set attributes with it."""
+        sets = f"SET {', '.join(f'#{change} = :{change}' for change in changes)} " if changes else ""
         answer = self._rows.update_item(
             Key={"pk": pk, "sk": sk},
-            UpdateExpression="ADD #n :one",
-            ExpressionAttributeNames={"#n": name},
-            ExpressionAttributeValues={":one": 1},
+            UpdateExpression=f"{sets}ADD #n :one",
+            ExpressionAttributeNames={"#n": name, **{f"#{change}": change for change in changes}},
+            ExpressionAttributeValues={":one": 1, **{f":{change}": value for change, value in changes.items()}},
             ReturnValues="UPDATED_NEW",
         )
         return int(answer["Attributes"][name])

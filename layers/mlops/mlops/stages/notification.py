@@ -11,6 +11,7 @@ from mlops.events import (
     KINDS,
     DriftFound,
     Event,
+    InspectionDayReported,
     ModelReleased,
     ModelsDeleted,
     ModelsSwept,
@@ -33,6 +34,8 @@ def _mail(event: Event) -> tuple[str, str]:
             return mails.sweep_mail(event.version_arns, stack.here().price_of("running"))
         case ServingRefused():
             return mails.refused_mail(event)
+        case InspectionDayReported():
+            return mails.day_mail(event, stack.here().artifacts_bucket)
         case DriftFound():
             return _drift(event)
         case ModelsDeleted():
