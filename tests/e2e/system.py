@@ -134,6 +134,10 @@ class System:
             return Image.open(io.BytesIO(body))
         return json.loads(body) if name.endswith(".json") else body.decode()
 
+    def answers(self, run_id: str, environment: str) -> list[dict[str, Any]]:
+        """What a version answered in its test, judged."""
+        return [json.loads(line) for line in self.artifact(run_id, f"{environment}/judged.jsonl").split("\n") if line]
+
     def versions(self, environment: str, task: str = "classification") -> list[dict[str, Any]]:
         rekognition = self.cloud.client("rekognition", self.account(environment))
         name = f"{self.stack}-{task}-{environment}"
@@ -158,7 +162,11 @@ class System:
 
     def sweep(self) -> None:
         """Run the sweeper, as its schedule does every hour."""
-        name = self._resource("ModelSweeperFunction")
+        self.invoke("ModelSweeperFunction")
+
+    def invoke(self, function: str) -> None:
+        """Run a function, as its schedule does every hour."""
+        name = self._resource(function)
         answer = self.cloud.client("lambda").invoke(FunctionName=name, Payload=b"{}")
         assert "FunctionError" not in answer, answer["Payload"].read()
 

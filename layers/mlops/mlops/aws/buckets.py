@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from mimetypes import MimeTypes
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
@@ -27,6 +28,7 @@ _ABSENT = ("NoSuchKey", "NoSuchVersion", "NotFound", "404")
 # Refusals of the moment: by S3, by KMS behind it, or of credentials that are about to be renewed.
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "OperationAborted", "NoSuchBucket")
 
+_PIECE = 1 << 20
 # S3 User Guide, "Multipart upload limits": only the last part may be smaller.
 LEAST_PART = 5 * 1024 * 1024
 # The metadata of an object that says where it stands among what is written under its key.
@@ -142,8 +144,18 @@ class Bucket:
         body = content.encode() if isinstance(content, str) else content
         clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=_kind_of(key))
 
+    def fetch(self, key: str, into: IO[bytes]) -> str:
+        """Write the bytes of an object into a file, piece by piece; returns its etag, empty when there is none."""
+        found = self.get(key)
+        if found is None:
+            return ""
+        with closing(found["Body"]) as body:
+            for piece in body.iter_chunks(_PIECE):
+                into.write(piece)
+        return str(found["ETag"])
+
     def write_over(
-        self, key: str, content: bytes, etag: str, metadata: Mapping[str, str] = MappingProxyType({})
+        self, key: str, content: bytes | IO[bytes], etag: str, metadata: Mapping[str, str] = MappingProxyType({})
     ) -> bool:
         """Write an object in place of the one with this etag, or of none; False when it is another one by now."""
         named = {"Bucket": self.name, "Key": key, "ContentType": _kind_of(key), "Metadata": dict(metadata)}

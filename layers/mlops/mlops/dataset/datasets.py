@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlops.dataset import annotation_manifest
-from mlops.dataset.annotation_manifest import Line, Refused
+from mlops.dataset.annotation_manifest import Line, MaskColour, Refused
 from mlops.dataset.annotations import MaskRecord, enlarged, masks_among
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.dataset_json import TASKS, DatasetSettings, SettingsInvalid, parse_settings
@@ -17,6 +17,8 @@ from mlops.dataset.labels import NORMAL, label_of, likeness, looks_like_no_defec
 from mlops.dataset.mapping import PictureMapping
 from mlops.dataset.splits import find_duplicates
 from mlops.words import counted, some
+
+_ANYTHING = "anomaly"
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What the annotation manifest says, by the key of each image; why lines cannot be used, by `<key> line <n>`."""
+    """What the annotation manifest says, by the key of each image; why lines cannot be used, by `<key> line <n>`.
+
+    `opinions` are what reviewers said of images of which folders or lines say something already.
+    """
 
     lines: Mapping[str, Line] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    opinions: tuple[Line, ...] = ()
 
 
 def read_annotations(name: str, chunks: Iterable[bytes], bucket: str, keys: Collection[str]) -> Annotations:
@@ -59,19 +65,23 @@ def read_annotations(name: str, chunks: Iterable[bytes], bucket: str, keys: Coll
     key, prefix = annotations_key(name), dataset_prefix(name)
     lines: dict[str, Line] = {}
     refused: dict[str, str] = {}
+    opinions: list[Line] = []
     for found in annotation_manifest.read(chunks, f"s3://{bucket}/{prefix}"):
         place = f"{key} line {found.number}"
         if isinstance(found, Refused):
             refused[place] = found.why
+        elif found.same_as:
+            opinions.append(found)
         elif found.source_ref.startswith("s3://"):
             refused[place] = (
-                f"names {found.source_ref}, which is elsewhere: copy it below s3://{bucket}/{prefix}images/"
+                f"names {found.source_ref}, which is elsewhere: copy it below s3://{bucket}/{prefix}images/ and name "
+                "it there, or let `mlops upload` do both"
             )
         elif f"{prefix}{found.source_ref}" not in keys:
             refused[place] = f"names {found.source_ref}, which is not in the dataset: upload it, or delete the line"
         else:
             lines[f"{prefix}{found.source_ref}"] = found
-    return Annotations(lines, refused)
+    return Annotations(lines, refused, tuple(opinions))
 
 
 def read(
@@ -89,22 +99,28 @@ def read(
     # What was accepted before the layout knew better is judged by what it is now.
     records = [{**row, **_refusal(row)} for row in records]
     labels = _Labels(_names(records, annotations), settings)
-    images = [row for row in records if row["kind"] == "image"]
+    of_lines = _masks_of_lines(name, records, annotations)
+    images = [row for row in records if row["kind"] == "image" and row["sk"] not in of_lines]
     masks = [row for row in records if row["kind"] == "mask"]
     refused = {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED" and row["kind"] != "mask"}
     # A mask beside its picture would teach the classifier what masks look like.
     among = masks_among(row["sk"] for row in images if row["sk"] not in annotations.lines)
     refused |= among | dict(annotations.refused)
-    accepted = []
+    accepted, unread = [], defaultdict[str, list[str]](list)
     for row in images:
         if row["sk"] not in refused:
             try:
-                accepted.append(_image(row, labels, annotations.lines.get(row["sk"]), settings))
+                line = annotations.lines.get(row["sk"])
+                mask = of_lines.get(f"{dataset_prefix(name)}{line.mask}") if line and line.mask else None
+                image = _image(row, labels, line, settings)
+                accepted.append(_marked(image, line, mask, labels, unread) if line and line.mask else image)
             except _Unusable as why:
                 refused[row["sk"]] = str(why)
     # After the labels are known: copies under two labels contradict each other, copies under one do not.
     refused |= find_duplicates(accepted)
     remarks = [*labels.remarks(), *_remarks_on_masks(masks), *_remarks_on_lines(annotations)]
+    remarks += _remarks_of_reviewers(name, accepted, annotations.opinions)
+    remarks += [f"{some(keys)}: {why}" for why, keys in sorted(unread.items())]
     if among:
         remarks.append(f"{counted(len(among), 'picture')} seem to be masks, and are not trained on: {some(among)}")
     return Dataset(
@@ -138,7 +154,8 @@ def _names(records: Iterable[Mapping[str, Any]], annotations: Annotations) -> se
     """Labels as they are written: by folders, and by lines."""
     lines = annotations.lines
     names = {folder_of(row["sk"]) for row in records if row["has_label"] and row["sk"] not in lines}
-    return names | {name for line in lines.values() for name in (*line.labels, *(box.label for box in line.boxes))}
+    names |= {name for line in lines.values() for name in (*line.labels, *(box.label for box in line.boxes))}
+    return names | {colour.label for line in lines.values() for colour in line.mask_colours if _marks(colour)}
 
 
 class _Labels:
@@ -204,13 +221,84 @@ def _remarks_on_masks(masks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _remarks_on_lines(annotations: Annotations) -> Iterator[str]:
     said = defaultdict(list)
     for line in annotations.lines.values():
-        for remark in (*line.remarks, *([_MASK_UNREAD] if line.mask and not line.is_boxed else [])):
+        for remark in line.remarks:
             said[remark].append(f"line {line.number}")
     for remark, places in sorted(said.items()):
         yield f"annotations.manifest, {some(places)}: {remark}"
 
 
-_MASK_UNREAD = "the mask that it names is not read here; `mlops upload` makes boxes of it"
+def _remarks_of_reviewers(name: str, images: Iterable[Image], opinions: Sequence[Line]) -> Iterator[str]:
+    """Where reviewers contradict the dataset: nothing that they say changes a picture that tests, or its side, but
+    somebody should know that its label may be wrong."""
+    asked = {f"{dataset_prefix(name)}{line.same_as}": line for line in opinions}
+    for image in images:
+        line = asked.get(image.key)
+        said = {label_of(label) for label in line.labels} if line else set()
+        if line and {*map(likeness, said)} != {*map(likeness, image.labels)}:
+            yield (
+                f"{image.key} is labelled {some(map(repr, image.labels))}, and a reviewer says {some(map(repr, said))} "
+                f"(annotations.manifest, line {line.number}): the dataset counts; correct it if the reviewer is right"
+            )
+
+
+def _masks_of_lines(
+    name: str, records: Iterable[Mapping[str, Any]], annotations: Annotations
+) -> dict[str, Mapping[str, Any]]:
+    """The records of the files that lines name as masks, by key: they are no pictures to learn from."""
+    keys = {f"{dataset_prefix(name)}{line.mask}" for line in annotations.lines.values() if line.mask}
+    return {row["sk"]: row for row in records if row["sk"] in keys and row["sk"] not in annotations.lines}
+
+
+def _marks(colour: MaskColour) -> bool:
+    """Whether a colour of a mask stands for a defect."""
+    return likeness(colour.label) != "background" and label_of(colour.label) != NORMAL
+
+
+def _marked(
+    image: Image, line: Line, mask: Mapping[str, Any] | None, labels: "_Labels", unread: dict[str, list[str]]
+) -> Image:
+    """The image with a box for every region of a colour of its mask that stands for a defect.
+
+    A mask that cannot be used leaves the image its labels, and `unread` is told why.
+    """
+    # Boxes that somebody drew say more than a mask.
+    if line.is_boxed or image.is_clean:
+        return image
+    boxes = []
+    try:
+        mapping, regions = _regions(image, line, mask)
+        for colour in filter(_marks, line.mask_colours):
+            label = labels.of(colour.label)
+            drawn = (mapping.box(*map(int, box)) for box in regions.get(colour.colour, ()) if label != NORMAL)
+            boxes += [LabeledBox(label, enlarged(box, image)) for box in drawn]
+        if not boxes and image.labels:
+            raise _Unusable("its mask marks nothing that is large enough in a colour that the line names: draw it anew")
+    except _Unusable as why:
+        if not image.labels:
+            raise
+        unread[str(why)].append(f"line {line.number} of annotations.manifest")
+        return image
+    # Of the part as a whole Lookout for Vision knows no other word; the kinds that the mask names say more.
+    found = {label for label in image.labels if likeness(label) != _ANYTHING} | {box.label for box in boxes}
+    # Where nothing is marked, somebody looked and there is no defect.
+    return replace(image, labels=tuple(sorted(found or {NORMAL})), boxes=tuple(boxes))
+
+
+def _regions(
+    image: Image, line: Line, mask: Mapping[str, Any] | None
+) -> tuple[PictureMapping, Mapping[str, Sequence[Sequence[int]]]]:
+    """How the mask of a line lies on its image, and the boxes of every colour of it."""
+    if mask is None:
+        raise _Unusable(
+            "its mask is not in the dataset: copy it below images/ and name it there, or use `mlops upload`"
+        )
+    if mask["state"] != "ACCEPTED" or "regions" not in mask:
+        raise _Unusable("its mask is no PNG of a few colours that can be read: save it as one, or use `mlops upload`")
+    size = tuple(map(int, mask["stored"][:2])) if "stored" in mask else (int(mask["width"]), int(mask["height"]))
+    mapping = image.drawn_on(*size)
+    if mapping is None:
+        raise _Unusable("its mask has another size than the picture: draw it on the picture as it is")
+    return mapping, mask["regions"]
 
 
 class _Unusable(Exception):  # noqa: N818  - a refusal is a result that is recorded
@@ -263,7 +351,7 @@ def _annotated(image: Image, line: Line, labels: _Labels) -> Image:
     if not found and line.is_boxed:
         # Somebody looked for defects, and there is none.
         found = {NORMAL}
-    if not found:
+    if not found and not line.mask:
         raise _Unusable(f"{where} gives it no label: add one")
     if NORMAL in found and (defects := sorted(found - {NORMAL})):
         raise _Unusable(f"{where} says that it has no defect, and that it shows {some(map(repr, defects))}: mend one")

@@ -167,6 +167,11 @@ def review_key(dataset: str, digest: str, extension: str) -> str:
     return f"{_REVIEWS}/{dataset}/{digest}.{extension}"
 
 
+def small_review_key(dataset: str, digest: str) -> str:
+    """Where the artifacts bucket has a small copy of that picture, which a telephone loads fast."""
+    return f"{_REVIEWS}/{dataset}/{digest}-small.jpg"
+
+
 def reviewed_reference(digest: str, extension: str) -> str:
     """Where a picture that a person answered lies, relative to its dataset."""
     return f"{_PICTURES}/{_REVIEWED}/{digest}.{extension}"
@@ -185,6 +190,11 @@ def looks_key(dataset: str) -> str:
 def drift_key(dataset: str) -> str:
     """Where a dataset keeps how its inspected pictures compared with it last."""
     return f"{_DATASETS}/{dataset}/drift.json"
+
+
+def drift_picture_key(dataset: str) -> str:
+    """Where a dataset keeps the pictures that differed most, beside those that they should look like."""
+    return f"{_DATASETS}/{dataset}/drift.jpg"
 
 
 def sides_key(dataset: str) -> str:

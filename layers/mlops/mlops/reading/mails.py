@@ -28,7 +28,8 @@ _NEXT_STEP = {
 
 
 def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: Any) -> tuple[str, str]:
-    """`terms` are the link, where from and to, whether it stays running there, what to type, when the link expires."""
+    """`terms` are the link, where from and to, whether it stays running there, what to type, when the link expires, and
+    what is true in production now."""
     text = render("approval.txt", ref=ref, **terms, **evidence)
     short = f"Approve for {terms['target']}? {ref.run_id}"
     subject = words.subject(f"Approve {ref.dataset} {ref.task} for {terms['target']}? {ref.run_id}", short)
@@ -84,7 +85,8 @@ def reviews_mail(dataset: str, **facts: Any) -> tuple[str, str]:
 
 
 def drift_mail(dataset: str, **facts: Any) -> tuple[str, str]:
-    """`facts` are the measures that drifted, the pictures that differ most, and some that they should look like."""
+    """`facts` are the measures that drifted, the pictures that differ most, some that they should look like, and a link
+    that shows both, with when it expires."""
     text = render("drift.txt", dataset=dataset, **facts)
     return words.subject(f"Drift: {dataset} looks different"), words.fitting_mail(plain(text), "mlops drift")
 

@@ -2,11 +2,13 @@
 
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
 from mlops.dataset.keys import Upload, dataset_of
+from mlops.judging.appearance import Statistics
 from mlops.records.table import OWN, Table
 
 _SHARDS = 8
@@ -24,6 +26,31 @@ def records_of(dataset: str, table: Table = OWN) -> Iterator[dict[str, Any]]:
         for row in table.query(partition):
             if row["state"] != "DELETED":
                 yield row
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An accepted picture of a dataset: its key, the SHA-256 of its bytes, the label that its folder names, if it does,
+    and what it looks like."""
+
+    key: str
+    digest: str
+    label: str
+    looks: str
+    statistics: Statistics
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it whatever file it comes in; empty where nobody looked."""
+        return self.statistics.fingerprint(self.looks)
+
+
+def pictures_of(dataset: str) -> Iterator[Picture]:
+    """The accepted pictures of a dataset."""
+    for row in records_of(dataset):
+        if row["kind"] == "image" and row["state"] == "ACCEPTED":
+            texts = {name: str(row.get(name, "")) for name in ("digest", "label", "looks")}
+            yield Picture(row["sk"], **texts, statistics=Statistics.of(row.get("statistics", {})))
 
 
 def digests_of(dataset: str, table: Table = OWN) -> dict[str, tuple[str, str]]:

@@ -18,6 +18,8 @@ _PK, _WISHES, _ANSWERS = "SERVING", "SERVING#WISHES", "SERVING#ANSWERS"
 _CLOSED = ("SERVING#CLOSED", "STACK")
 # A round comes every poll interval at least; who has not come back for so many has died.
 _PATIENCE, _LEAST_PATIENCE = 5, 120
+# The index that the files of days are written from has an answer after some time.
+_INDEX_SECONDS = 300
 # How far a newly measured rate moves the known one.
 _MOVES = 0.3
 # What is assumed before anything was measured: answers a second of one inference unit, and seconds of a start.
@@ -151,7 +153,9 @@ def answered_at(dataset: str) -> int:
 def unwritten() -> list[str]:
     """The datasets with answers that may not be in the files of their days yet."""
     return [
-        str(row["sk"]) for row in OWN.query(_ANSWERS) if int(row.get("answered_at", 0)) >= int(row.get("written_at", 0))
+        str(row["sk"])
+        for row in OWN.query(_ANSWERS)
+        if int(row.get("answered_at", 0)) + _INDEX_SECONDS >= int(row.get("written_at", 0))
     ]
 
 

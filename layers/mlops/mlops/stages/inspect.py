@@ -302,8 +302,9 @@ def _announce(arrival: Arrival, inspection: Inspection) -> None:
             min_confidence=points,
         )
     )
-    inspections.note_announced(inspection)
+    # Last what says that all is done: without the note of an answer nobody would write it into the file of its day.
     servings.note_answer(inspection.dataset)
+    inspections.note_announced(inspection)
     telemetry.part_inspected(inspection.dataset, inspection.key, inspection.verdict)
 
 

@@ -19,7 +19,8 @@ from mlops.events import (
     ServingRefused,
 )
 from mlops.reading import mails
-from mlops.records import releases
+from mlops.records import releases, review_links
+from mlops.stages import approval
 
 
 def notify(event: Mapping[str, Any]) -> None:
@@ -52,11 +53,18 @@ def _mail(event: Event) -> tuple[str, str]:
 
 
 def _drift(found: DriftFound) -> tuple[str, str]:
-    """The numbers are those of the last look, whatever an event says."""
+    """The numbers are those of the last look, whatever an event says; the pictures are behind a link to the reviews."""
     told = buckets.artifacts_bucket().read_json(drift_key(found.dataset))
-    drifted = [one for one in told["measures"] if one["has_drifted"]]
-    facts = {"measures": drifted, "farthest": told["farthest"], "usual": told["usual"]}
-    return mails.drift_mail(found.dataset, data_bucket=stack.here().data_bucket, **facts)
+    token = stack.here().new_token()
+    link = review_links.begin(found.dataset, token, stack.here().approval_days)
+    return mails.drift_mail(
+        found.dataset,
+        measures=[one for one in told["measures"] if one["has_drifted"]],
+        farthest=told["farthest"],
+        usual=told["usual"],
+        link=f"{stack.here().review_url}?token={token}",
+        expires=approval.expiry_text(link.expires_at),
+    )
 
 
 def cause_of(event: Mapping[str, Any]) -> str:

@@ -132,6 +132,8 @@ def retry(asked: PipelineStageRetry) -> None:
     if ref.stage == approval_stage(ref.environment):
         copy(ref, decision)
     else:
+        # Without one not even a failure is recorded.
+        decisions.require(ref, decision)
         project = projects.projects()[ref.task][ref.environment]
         if version := projects.describe_version(project, ref.run_id):
             _start(ref, version, decision)

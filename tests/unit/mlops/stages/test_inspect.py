@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -262,6 +263,43 @@ def test_a_refusal_gives_way_when_something_is_released(world: World) -> None:
     world.run(HANDLERS)
 
     assert result(world, "1.png")["verdict"] == "ok"
+
+
+def test_a_name_that_has_bytes_again_that_it_had_before_has_their_result_again(released: World) -> None:
+    key = drop(released, "1.png", picture(1))
+    released.run(HANDLERS)
+    first = result(released, "1.png")
+    for number, data in ((2, picture(2)), (3, picture(1))):
+        released.s3.put_object(Bucket="data", Key=key, Body=data)
+        written = {"key": key, "version-id": f"v{number}"}
+        told = {"detail-type": "Object Created", "time": "2026-01-02T00:00:00Z", "detail": {"object": written}}
+        released.on_the_way.append(("inspect", {"Records": [{"messageId": "1", "body": json.dumps(told)}]}))
+        released.run(HANDLERS)
+
+    assert len(released.models.asked) == 2
+    assert result(released, "1.png") == first
+    assert inspected(released) == [key] * 3
+
+
+def test_an_answer_is_noted_before_it_is_noted_as_told(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop(released, "1.png", picture(1))
+    seen = []
+    monkeypatch.setattr(inspections, "note_announced", lambda _: seen.append(servings.unwritten()))
+    released.run(HANDLERS)
+
+    assert seen == [[DATASET]]
+
+
+def test_the_file_of_a_day_is_written_again_while_the_index_may_lag(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(released, "1.png", picture(1))
+    released.run(HANDLERS)
+
+    assert servings.unwritten() == [DATASET]
+    set_clock(monkeypatch, time=lambda: time.time() + 600)
+    serve.tick()
+    assert servings.unwritten() == []
 
 
 def test_a_picture_that_was_answered_and_taken_away_keeps_its_answer(released: World) -> None:
