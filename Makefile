@@ -33,7 +33,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo pictures up inspect rollback down sam catalog check test clean
+.PHONY: help setup demo life pictures up inspect rollback down sam catalog check test clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ setup: $(STAMPS) ## Make the Python environments in .venvs/ (the others do it wh
 
 demo: setup ## From pictures to models in production on this machine: make demo [DATASET=folder] [SEED=7] [TASKS=detection]
 	@$(RUN) -m local demo --seed $(SEED) $(if $(DATASET),--dataset "$(DATASET)") $(if $(TASKS),--tasks $(TASKS)) $(if $(PER_DEFECT),--per-defect $(PER_DEFECT))
+
+life: setup ## What comes back: a lamp dims, a new defect comes, people are asked, the next model is right again: make life [SEED=7]
+	@$(RUN) -m local life --seed $(SEED)
 
 pictures: setup ## Only make the sample pictures, in build/pictures/transistor: make pictures [SEED=7]
 	@$(RUN) -m local.pictures --out build/pictures/transistor --seed $(SEED) $(if $(GOOD),--good $(GOOD)) $(if $(PER_DEFECT),--per-defect $(PER_DEFECT)) $(if $(SIZE),--size $(SIZE))

@@ -21,7 +21,7 @@ from mlops.judging import drift  # noqa: E402
 from mlops.judging.appearance import Statistics  # noqa: E402
 from mlops.pictures.statistics import statistics_of  # noqa: E402
 
-SIDE, REFERENCE, WINDOW = 96, 400, 100
+SIDE, REFERENCE, WINDOW, ANSWERED = 96, 400, 100, 50
 # Half a pixel: what an eye sees only beside the other picture.
 DEFOCUS, DIMMER = 0.6, 0.85
 Change = Callable[[Image.Image], Image.Image]
@@ -101,6 +101,20 @@ def found_in(pictures: list[Statistics], changed: list[Statistics], count: int) 
     return found
 
 
+def told_after_training(old: list[Statistics], new: list[Statistics], window: list[Statistics], count: int) -> int:
+    """In how many windows an alarm is still raised once the reference has 50 answered pictures of the new kind among
+    its 400, as after a retraining."""
+    found = 0
+    chance = np.random.default_rng(3)
+    for _ in range(count):
+        answered = [new[i] for i in chance.permutation(len(new))[:ANSWERED]]
+        trained = [old[i] for i in chance.permutation(len(old))[: REFERENCE - ANSWERED]] + answered
+        seen = [window[i] for i in chance.permutation(len(window))[:WINDOW]]
+        measured = drift.compared(references_of(trained), window_of(seen), [references_of(answered)])
+        found += any(one.has_drifted for one in measured)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--windows", type=int, default=1000)
@@ -113,6 +127,11 @@ def main() -> None:
     for name, change in list(CHANGES.items())[1:]:
         found = found_in(pictures, pool(2, 1500, change), count)
         print(f"{name}: found in {found} of {count} windows of {WINDOW} pictures ({100 * found / count:.2f} %)")
+        told = told_after_training(pictures, pool(4, 600, change), pool(5, 600, change), count)
+        print(f"  told again once {ANSWERED} of {REFERENCE} that trained look so: {told} of {count} windows")
+    worse = pool(6, 600, lambda image: dimmed(dimmed(image)))
+    told = told_after_training(pictures, pool(4, 600, dimmed), worse, count)
+    print(f"  and a lamp that dims once more, by 15 %: found in {told} of {count} windows")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from cli import (
     datasets,
     decide,
     doctor,
+    folds,
     incoming,
     inspect,
     models,
@@ -36,6 +37,7 @@ from cli import (
     upload,
     verify,
 )
+from cli.layouts import export
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
@@ -193,18 +195,20 @@ def upload_folder(
 ) -> None:
     """Check a folder of pictures and send what is not in the data bucket yet.
 
-    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png. Exports of labelling
-    tools (COCO, YOLO, Pascal VOC, manifests) and published data sets are recognised: it says as what, writes a sheet of
-    pictures with their boxes to look at, and asks. What was interrupted goes on where it stopped. The dataset has the
-    name of the folder. In place of a folder, the ARN of a Custom Labels project takes what is in its datasets.
+    The layout is <train|test|holdout>/<label>/<image> and ground_truth/<label>/<image>_mask.png. Folders of labels
+    alone, exports of labelling tools (COCO, YOLO, Pascal VOC, manifests) and published data sets are recognised, too.
+    It says as what, writes a sheet of pictures with their boxes to look at, and asks. What was interrupted goes on
+    where it stopped. The dataset has the name of the folder. In place of a folder, the ARN of a Custom Labels project
+    takes what is in its datasets.
     """
     if isinstance(folder, str):
         if dataset is None:
             raise CommandRefused("Name the dataset that the pictures of the project are to be.")
         with tempfile.TemporaryDirectory() as place:
-            entries = project_datasets.entries_of(context.session, folder)
+            entries, left_out = project_datasets.entries_of(context.session, folder)
             with _counting(context, "Fetching", len(entries)) as advance:
-                project_datasets.fetch(context.session, entries, Path(place), advance)
+                left_out += project_datasets.fetch(context.session, entries, Path(place), advance)
+            context.tell(f"Left out: {why}" for why in left_out)
             _upload(context, Path(place), dataset, layout, renamed, skip_bad, dry_run, deletes, yes)
         return
     _upload(context, folder, dataset or folder.resolve().name, layout, renamed, skip_bad, dry_run, deletes, yes)
@@ -241,14 +245,17 @@ def show_dataset(context: Context, dataset: str) -> None:
     found = datasets.seen(context.stack, dataset)
     context.show(
         [row for of_task in found for row in of_task.rows()],
-        {"task": "Task", "label": "Label", "train": "Train", "test": "Test", "holdout": "Holdout"},
+        {
+            **{"task": "Task", "label": "Label", "train": "Train", "test": "Test", "holdout": "Holdout"},
+            "look_alikes": "Look-alikes",
+        },
     )
     context.tell(sentence for of_task in found for sentence in of_task.told())
 
 
 @main.command("export")
 @_dataset
-@click.option("--as", "form", type=click.Choice(list(datasets.FORMS)), required=True, help="what other tool it is for")
+@click.option("--as", "form", type=click.Choice(list(export.FORMS)), required=True, help="what other tool it is for")
 @click.option("--out", type=click.Path(path_type=Path), help="an empty folder; default: <dataset>-<form>")
 @click.pass_obj
 def export_dataset(context: Context, dataset: str, form: str, out: Path | None) -> None:
@@ -515,7 +522,12 @@ def rollback(
 @_dataset
 @click.option("--yes", is_flag=True, help="judge without asking")
 @click.option("--csv", "table", type=click.Path(path_type=Path), metavar="FILE", help="write the answers as CSV, too")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FOLDER", help="fetch the pictures with their boxes")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="where to put the pictures with their boxes (default: FOLDER-inspected beside a folder; of one file none)",
+)
 @click.pass_obj
 def inspect_pictures(
     context: Context, path: Path, dataset: str, yes: bool, table: Path | None, output: Path | None
@@ -533,7 +545,7 @@ def inspect_pictures(
         if not yes:
             click.confirm(f"{text}: go?", abort=True, err=True)
         with _counting(context, "Sending", len(missing)) as advance:
-            inspect.send(context.stack, plan, advance)
+            plan = inspect.send(context.stack, plan, advance)
         with _counting(context, "Judging", len(missing)) as advance:
             for _, answer in inspect.answers(context.stack, plan, context.say):
                 listed.append(answer)
@@ -541,7 +553,7 @@ def inspect_pictures(
     listed.sort(key=lambda answer: str(answer["key"]))
     if table:
         inspect.write_csv(table, listed)
-    if output:
+    if output := output or (path.with_name(f"{path.resolve().name}-inspected") if path.is_dir() else None):
         context.say(f"{counted(inspect.fetch_pictures(context.stack, listed, output), 'picture')} below {output}")
     columns = {"verdict": "Verdict", "label": "Label", "confidence": "Confidence", "file": "File"}
     context.show((dict(answer) if context.is_json else inspect.row_of(answer) for answer in listed), columns)
@@ -602,6 +614,28 @@ def retrain(context: Context, dataset: str) -> None:
     click.echo(f"{counted(count, 'answer')} become data. Follow with: mlops watch {dataset}")
 
 
+@main.command("train")
+@_dataset
+@click.option("--folds", "count", type=click.IntRange(2, 20), required=True, help="how many trainings")
+@click.option("--task", type=click.Choice(TASKS), default=TASKS[0], show_default=True)
+@click.option("--yes", is_flag=True, help="train without asking")
+@click.pass_obj
+def train_folds(context: Context, dataset: str, count: int, task: str, yes: bool) -> None:
+    """Train a dataset several times, tested on other pictures each time, and show how much its numbers spread.
+
+    No picture of the holdout is used. Nothing of it is released: what was trained is deleted once it is read.
+    """
+    seen = next((found for found in datasets.seen(context.stack, dataset) if found.task == task), None)
+    if seen is None:
+        raise CommandRefused(f"{dataset} has no run of {task}. `mlops runs` lists the runs.")
+    plan = folds.plan(context.stack, seen, count)
+    if not yes:
+        click.confirm(f"{plan}: go?", abort=True, err=True)
+    results = dict(folds.Training(context.stack, plan, say=context.say).results())
+    columns = {"label": "Label", "f1": "F1", "spread": "Spread", "lowest": "Lowest", "highest": "Highest"}
+    context.show((spread.as_row() for spread in folds.spreads(results)), {**columns, "folds": "Folds"})
+
+
 @main.command("drift")
 @_dataset
 @click.option("--output", type=click.Path(path_type=Path), help="where the plot goes  [default: DATASET-drift.svg]")
@@ -609,9 +643,16 @@ def retrain(context: Context, dataset: str) -> None:
 def show_drift(context: Context, dataset: str, output: Path | None) -> None:
     """Show how the last inspected pictures compare with those that trained, and write a plot."""
     told = reviews.drift(context.stack, dataset)
-    names = ("name", "psi", "limit", "before", "now", "window_size", "has_drifted")
+    names = ("name", "window", "psi", "limit", "before", "now", "window_size", "has_drifted")
     rows = [{name: one[name] for name in names} for one in told["measures"]]
-    columns = {"name": "Measure", "psi": "Index", "limit": "Chance reaches", "before": "Before", "now": "Now"}
+    columns = {
+        "name": "Measure",
+        "window": "Of",
+        "psi": "Index",
+        "limit": "Chance reaches",
+        "before": "Before",
+        "now": "Now",
+    }
     context.show(rows, {**columns, "window_size": "Pictures", "has_drifted": "Drifted"})
     path = output or Path(f"{dataset}-drift.svg")
     path.write_text(reviews.plot(told), encoding="utf-8")

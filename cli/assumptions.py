@@ -941,6 +941,22 @@ ROWS = (
     ),
     _row(
         53,
+        "GetObject with a `VersionId` hands out that version with `s3:GetObjectVersion`, also behind a delete marker",
+        "yes",
+        "every version of a new picture that came is judged, also when it was written over or deleted since",
+        "the picture is answered as refused, with the words of S3",
+    ),
+    _row(
+        54,
+        "PutObject and CompleteMultipartUpload keep to `If-Match` and `If-None-Match`, UploadPartCopy to "
+        "`x-amz-copy-source-if-match`",
+        "yes",
+        "results tell of the newest version of a picture, and the file of a day has every line once, whoever writes at "
+        "the same time",
+        "of two functions that write at the same moment, the later one stays",
+    ),
+    _row(
+        55,
         "S3 lists keys, and DynamoDB sorts text, in the order of their bytes in UTF-8",
         "yes, for general purpose buckets and for sort keys of type string",
         "bucket, records and rows of a run are compared side by side, and none of them is held",

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,7 +19,6 @@ from mlops.dataset.keys import SPLITS, dataset_prefix, run_key
 from mlops.dataset.manifests import parse_lines
 from mlops.words import counted, some
 
-FORMS = {"coco": "coco", "voc": "pascal_voc", "yolo": "yolo", "manifest": "manifest"}
 Advance = Callable[[], object]
 
 
@@ -31,9 +31,12 @@ class Seen:
     images: tuple[Image, ...]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Images by label and side."""
+        """Images by label and side, and how many of them the run names as look-alikes of others."""
+        alike = {key for pairs in self.truth.get("look_alikes", {}).values() for pair in pairs for key in pair}
+        twins = Counter(label for image in self.images if image.key in alike for label in image.labels_in(self.task))
         for label in self.truth["labels"]:
-            yield {"task": self.task, "label": label, **{side: self.truth["counts"][side][label] for side in SPLITS}}
+            counts = {side: self.truth["counts"][side][label] for side in SPLITS}
+            yield {"task": self.task, "label": label, **counts, "look_alikes": twins[label]}
 
     def told(self) -> Iterator[str]:
         """What the table does not show."""
@@ -82,7 +85,7 @@ def leave(stack: Stack, dataset: str, form: str, out: Path, advance: Advance = l
         folder = Path(place)
 
         def fetch(key: str) -> None:
-            path = folder / _path_of(key, prefix)
+            path = folder / key.removeprefix(prefix)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
             advance()
@@ -90,14 +93,9 @@ def leave(stack: Stack, dataset: str, form: str, out: Path, advance: Advance = l
         with ThreadPoolExecutor(PARALLEL) as pool:
             list(pool.map(fetch, images))
         try:
-            return export.export([_labelled(image, prefix) for image in images.values()], folder, out, FORMS[form])
+            return export.export([_labelled(image, prefix) for image in images.values()], folder, out, form)
         except export.ExportRefused as why:
             raise CommandRefused(str(why)) from None
-
-
-def _path_of(key: str, prefix: str) -> PurePosixPath:
-    """Where a picture lies in the folder that leaves: forms have a folder for images of their own."""
-    return PurePosixPath(key.removeprefix(prefix).removeprefix("images/"))
 
 
 def _labelled(image: Image, prefix: str) -> Labelled:
@@ -110,7 +108,7 @@ def _labelled(image: Image, prefix: str) -> Labelled:
         boxes.append(Box(labeled.label, box.left, box.top, box.width, box.height))
     side: Side | None = image.side if image.side in SPLITS else None  # type: ignore[assignment]
     return Labelled(
-        _path_of(image.key, prefix),
+        PurePosixPath(image.key.removeprefix(prefix)),
         *size,
         side=side,
         labels=image.labels,

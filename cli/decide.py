@@ -87,11 +87,25 @@ def approve(link: str, answers: Mapping[str, str]) -> str:
     A choice is answered by the value that the answer is a prefix of. Raises ApprovalError when the page does not
     open, has no form, requires a field that has no answer, or does not accept what was sent.
     """
-    with httpx.Client(trust_env=False, timeout=60, follow_redirects=True) as browser:
-        page = _accepted(browser.get(link))
-        form = _only_form(page.text)
-        answer = browser.request(form.method, urljoin(str(page.url), form.action), data=fill(form, answers))
-        return _accepted(answer).text
+    with browser() as opened:
+        return send(opened, open_page(opened, link), answers).text
+
+
+def browser() -> httpx.Client:
+    """Whoever opens pages and sends their forms."""
+    return httpx.Client(trust_env=False, timeout=60, follow_redirects=True)
+
+
+def open_page(opened: httpx.Client, link: str) -> httpx.Response:
+    """The page of a link. Raises ApprovalError when it does not open."""
+    return _accepted(opened.get(link))
+
+
+def send(opened: httpx.Client, page: httpx.Response, answers: Mapping[str, str]) -> httpx.Response:
+    """Fill the form of a page with `answers` and send it; returns the page that answers. Raises ApprovalError."""
+    form = _only_form(page.text)
+    where = urljoin(str(page.url), form.action)
+    return _accepted(opened.request(form.method, where, data=fill(form, answers)))
 
 
 def fill(form: Form, answers: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ Pictures are sent as they are; what their labels and boxes say goes into the ann
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,27 +14,31 @@ from cli import upload
 from cli.layouts import manifest, registry
 from cli.layouts.contents import Labelled, Recognised
 from cli.stack import CommandRefused
+from mlops.dataset.dataset_json import SettingsInvalid, parse_settings
 from mlops.dataset.keys import annotations_key, dataset_prefix, settings_key
-from mlops.dataset.labels import NORMAL
 from mlops.pictures.drawing import TRUTH, Mark, as_jpeg, draw, sheet
 from mlops.pictures.looking import MaskRules
 from mlops.pictures.pixels import open_picture
 from mlops.pictures.png import PictureRefused
 from mlops.pictures.preparing import prepare
-from mlops.words import counted, listed, quoted, some
+from mlops.words import counted, listed, quoted
 
-# This the stack takes as it is: sides, labels and masks are in folders.
-_AS_IT_IS = "plain"
+# These the stack takes as they are.
+_AS_IT_IS = ("plain", "dataset")
 _TILES_A_LABEL, _MOST_TILES, _TILE_SIDE = 3, 24, 400
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """What a folder was recognised as, and what of it is to be sent as which dataset."""
+    """What a folder was recognised as, and what of it is to be sent as which dataset.
+
+    `is_as_it_is`: the stack takes the folder without a manifest of ours.
+    """
 
     dataset: str
     folder: Path
     recognised: Recognised
+    is_as_it_is: bool = False
 
     @property
     def title(self) -> str:
@@ -56,12 +60,15 @@ class Incoming:
         if groups := {picture.group for picture in pictures if picture.group}:
             yield f"Pictures of one part stay together: {counted(len(groups), 'part')}."
         yield from self.recognised.notes
-        for left_out in self.recognised.left_out:
+        # What is sent as it is, is checked as the stack does it, and what that finds is told then.
+        for left_out in () if self.is_as_it_is else self.recognised.left_out:
             place = f"{left_out.path} line {left_out.line}" if left_out.line else str(left_out.path)
             yield f"Left out: {place}: {left_out.why}"
 
     def plan(self, into: Path) -> upload.Plan:
         """What is to be sent; the manifest is written below `into`."""
+        if self.is_as_it_is:
+            return upload.plan(self.folder, self.dataset)
         prefix = dataset_prefix(self.dataset)
         files = {f"{prefix}{_name(picture)}": self.folder / picture.path for picture in self.recognised.pictures}
         into.joinpath("annotations.manifest").write_text(self._manifest(), encoding="utf-8")
@@ -72,7 +79,7 @@ class Incoming:
 
     def _manifest(self) -> str:
         named = [replace(picture, path=type(picture.path)(_name(picture))) for picture in self.recognised.pictures]
-        return manifest.write(named, prefix="")
+        return manifest.write(named)
 
     def contact_sheet(self) -> bytes | None:
         """A JPEG of some pictures of every label with their boxes, as the stack will see them; None without any."""
@@ -89,11 +96,11 @@ class Incoming:
         return list(chosen.values())[:_MOST_TILES]
 
     def _tile(self, picture: Labelled) -> Image.Image | None:
-        data = (self.folder / picture.path).read_bytes()
         try:
+            data = (self.folder / picture.path).read_bytes()
             prepared = prepare(data)
             image = open_picture(prepared.data or data)
-        except PictureRefused:
+        except (OSError, PictureRefused):
             return None
         marks = [
             Mark(prepared.mapping.box(box.left, box.top, box.width, box.height), box.label, TRUTH)
@@ -107,27 +114,37 @@ def _of(pictures: int, boxes: int) -> str:
 
 
 def _name(picture: Labelled) -> str:
-    """Where a picture lies in its dataset: below images/, wherever it lay in its folder."""
-    path = picture.path.as_posix()
-    return path if path.startswith("images/") else f"images/{path}"
+    """Where a picture lies in its dataset: below images/, by its whole path, so that no two meet in one place."""
+    return f"images/{picture.path}"
 
 
 def recognise(
     folder: Path, dataset: str, layout: str | None, rules: MaskRules, renamed: Mapping[str, str]
 ) -> Incoming | None:
-    """What a folder is; None when the stack takes it as it is, or nobody knows. Raises CommandRefused."""
+    """What a folder is; None when nobody knows. Raises CommandRefused."""
     try:
         known = [layout] if layout else registry.recognised_by(folder)
-        if known in ([], [_AS_IT_IS]):
+        if not known:
             return None
-        normal = [old for old, new in renamed.items() if new == NORMAL]
-        found = registry.read(folder, known[0] if len(known) == 1 else None, rules, normal)
+        found = registry.read(folder, known[0] if len(known) == 1 else None, rules, renamed, _normal(folder))
     except registry.NotRecognised as why:
         raise CommandRefused(f"{why} (--as says which)") from None
-    if not found.pictures:
+    except registry.LabelUnknown as why:
+        raise CommandRefused(f"--labels: {why}") from None
+    # Folders cannot be renamed on their way; a manifest can say what they are called now.
+    is_as_it_is = found.layout in _AS_IT_IS and not renamed
+    if not found.pictures and not is_as_it_is:
         reasons = "; ".join(f"{left.path}: {left.why}" for left in found.left_out[:3])
         raise CommandRefused(f"{folder} is read as {found.layout}, but has no picture that can be used. {reasons}")
-    return Incoming(dataset, folder, _renamed(found, renamed))
+    return Incoming(dataset, folder, found, is_as_it_is)
+
+
+def _normal(folder: Path) -> Sequence[str]:
+    """The labels that the folder's dataset.json says mean "no defect"; whether it can be used is checked later."""
+    try:
+        return parse_settings(folder.joinpath("dataset.json").read_bytes()).normal or ()
+    except (OSError, SettingsInvalid):
+        return ()
 
 
 def read_renaming(given: str | None) -> dict[str, str]:
@@ -139,17 +156,3 @@ def read_renaming(given: str | None) -> dict[str, str]:
             raise CommandRefused(f"--labels has {pair!r}; write old=new, several with commas")
         found[old] = new
     return found
-
-
-def _renamed(found: Recognised, names: Mapping[str, str]) -> Recognised:
-    known = {label for picture in found.pictures for label in (*picture.labels, *(box.label for box in picture.boxes))}
-    if unknown := sorted(set(names) - known - set(found.normal_labels)):
-        raise CommandRefused(f"--labels renames {unknown[0]!r}, but the labels are: {some(known)}")
-    return replace(found, pictures=tuple(_with_names(found.pictures, names)))
-
-
-def _with_names(pictures: Sequence[Labelled], names: Mapping[str, str]) -> Iterable[Labelled]:
-    for picture in pictures:
-        boxes = tuple(replace(box, label=names.get(box.label, box.label)) for box in picture.boxes)
-        labels = tuple(sorted({names.get(label, label) for label in picture.labels}))
-        yield replace(picture, labels=labels, boxes=tuple(box for box in boxes if box.label != NORMAL))

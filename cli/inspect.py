@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,6 @@ from mlops.words import counted
 
 PARALLEL = 8
 FOUND_A_DEFECT = 3
-# Models that do not run yet take about so long to start; then a unit judges so many pictures a second.
-START_SECONDS, PICTURES_A_SECOND = 900.0, 2.0
 # Long enough for the start to begin; what is running then stays while pictures come.
 ASKED_MINUTES = 5.0
 MOST_SECONDS = 2 * 3600.0
@@ -34,12 +32,16 @@ Advance = Callable[[], object]
 
 @dataclass(frozen=True)
 class Plan:
-    """The pictures by their keys in the data bucket, the answers that there are, and when others were refused."""
+    """The pictures by their keys in the data bucket, and the answers that there are about them.
+
+    `before` are the times of other results under these keys, `sent` the versions of the objects that were put.
+    """
 
     dataset: str
     files: Mapping[str, Path]
     answered: Mapping[str, Answer] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
+    before: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[str]:
@@ -80,54 +82,56 @@ def find(path: Path, dataset: str) -> Plan:
 def with_answers(stack: Stack, plan: Plan, advance: Advance = lambda: None) -> Plan:
     """The same with the answers that there are about the same bytes; what was refused for now is asked about again."""
 
-    def look(item: tuple[str, Path]) -> tuple[str, Answer | None]:
+    def look(item: tuple[str, Path]) -> tuple[str, Answer | None, bool]:
         key, path = item
         answer = _answer(stack, key)
+        is_about_it = answer is not None and answer["digest"] == _digest(path)
         advance()
-        if answer and answer["digest"] == _digest(path):
-            return key, answer
-        return key, None
+        return key, answer, is_about_it
 
     with ThreadPoolExecutor(PARALLEL) as pool:
-        found = [(key, answer) for key, answer in pool.map(look, plan.files.items()) if answer]
-    answered = {key: answer for key, answer in found if _is_final(answer)}
-    before = {key: str(answer["inspected_at"]) for key, answer in found if key not in answered}
-    return Plan(plan.dataset, plan.files, answered, before)
+        found = list(pool.map(look, plan.files.items()))
+    answered = {key: answer for key, answer, is_about_it in found if answer and is_about_it and _is_final(answer)}
+    before = {key: str(answer["inspected_at"]) for key, answer, _ in found if answer and key not in answered}
+    return replace(plan, answered=answered, before=before)
 
 
 def _is_final(answer: Answer) -> bool:
-    """Whether asking again would bring the same: an answer, or a refusal for what the file is."""
-    return not answer["refused"] or "is released" not in str(answer["reasons"][0])
+    """Whether asking again about the same bytes would bring the same; earlier releases did not say of refusals."""
+    return bool(answer.get("final", not answer["refused"]))
 
 
 def estimate(stack: Stack, plan: Plan) -> Estimate:
-    """What judging the missing pictures takes. Raises CommandRefused when nothing is released."""
+    """What judging the missing pictures takes. Raises CommandRefused when nothing is released, or may be started."""
     released = releases.in_production(plan.dataset, stack.table)
     if not released:
         raise CommandRefused(f"Nothing of {plan.dataset} is released in production: nobody can judge these pictures.")
+    serve.require_not_stopped(stack, plan.dataset)
     serving = servings.of(plan.dataset, stack.table)
     running = {*(serving.ready if serving else ()), *kept_models.kept(stack.table)}
     is_running = running.issuperset(release.version_arn for release in released.values())
     count = len(plan.missing)
-    work = count / PICTURES_A_SECOND
+    work = count / (servings.rate_of(plan.dataset, stack.table) or servings.PICTURES_A_SECOND)
     # Until the models have been idle for long enough to be stopped.
     billed = work + 2 * float(stack.parameters.get("PollSeconds", 60))
     price = float(stack.parameters.get("RunningHourPrice", 4))
     usd = billed / 3600 * price * len(released) if count else 0.0
-    return Estimate(count, work + (0 if is_running or not count else START_SECONDS), usd)
+    return Estimate(count, work + (0 if is_running or not count else servings.START_SECONDS), usd)
 
 
-def send(stack: Stack, plan: Plan, advance: Advance = lambda: None) -> None:
-    """Send the pictures without an answer, and have the models started for them now."""
+def send(stack: Stack, plan: Plan, advance: Advance = lambda: None) -> Plan:
+    """Send the pictures without an answer, and have the models started for them now; the plan with what was sent."""
     s3, bucket = stack.clients("s3"), stack.outputs["DataBucketName"]
 
-    def put(key: str) -> None:
-        s3.put_object(Bucket=bucket, Key=key, Body=plan.files[key].read_bytes())
+    def put(key: str) -> tuple[str, str]:
+        written = s3.put_object(Bucket=bucket, Key=key, Body=plan.files[key].read_bytes())
         advance()
+        return key, str(written.get("VersionId", ""))
 
     with ThreadPoolExecutor(PARALLEL) as pool:
-        list(pool.map(put, plan.missing))
-    serve.start(stack, plan.dataset, ASKED_MINUTES)
+        sent = dict(pool.map(put, plan.missing))
+    serve.start_for_pictures(stack, plan.dataset, ASKED_MINUTES)
+    return replace(plan, sent=sent)
 
 
 def answers(stack: Stack, plan: Plan, say: Callable[[str], object], pause: float = 1.0) -> Iterator[tuple[str, Answer]]:
@@ -161,13 +165,15 @@ def answers(stack: Stack, plan: Plan, say: Callable[[str], object], pause: float
 
 
 def _new_answer(stack: Stack, plan: Plan, key: str) -> Answer | None:
-    """An answer about these bytes that is not a refusal from before."""
+    """The answer about the version that was sent, or about the same bytes; none from before."""
     answer = _answer(stack, key)
-    if answer is None or answer["inspected_at"] == plan.refused.get(key):
+    if answer is None:
         return None
-    # What was given up, or taken away, has no digest of its bytes.
-    is_about_it = str(answer["digest"]).startswith("-") or answer["digest"] == _digest(plan.files[key])
-    return answer if is_about_it else None
+    # What was given up, or taken away, has no digest of its bytes, but a version.
+    if plan.sent.get(key) and answer.get("version_id") == plan.sent[key]:
+        return answer
+    is_new = answer["inspected_at"] != plan.before.get(key)
+    return answer if is_new and answer["digest"] == _digest(plan.files[key]) else None
 
 
 def _digest(path: Path) -> str:

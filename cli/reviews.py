@@ -12,7 +12,7 @@ from mlops.reading import production
 from mlops.records import review_links, reviews
 from mlops.stack import new_token
 
-_ROW, _LABELS, _BARS = 34, 130, 420
+_ROW, _LABELS, _BARS = 34, 190, 420
 
 
 def listed(stack: Stack, datasets: Sequence[str]) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ def plot(told: Mapping[str, Any]) -> str:
         wide, limit = (_BARS * one[name] / most for name in ("psi", "limit"))
         colour = "#b3261e" if one["has_drifted"] else "#12714a"
         parts += [
-            f'<text x="10" y="{top + 16}">{escape(one["name"])}</text>',
+            f'<text x="10" y="{top + 16}">{escape(one["name"])}, {escape(one["window"])}</text>',
             f'<rect x="{_LABELS}" y="{top}" width="{max(wide, 1):.1f}" height="22" fill="{colour}"/>',
             f'<rect x="{_LABELS + limit:.1f}" y="{top - 4}" width="2" height="30" fill="#1c2430"/>',
             f'<text x="{_LABELS + _BARS + 12}" y="{top + 16}">{one["psi"]:.3f} / {one["limit"]:.3f}</text>',

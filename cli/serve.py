@@ -44,6 +44,22 @@ def start(stack: Stack, dataset: str, minutes: float) -> None:
     _wake(stack, dataset)
 
 
+def start_for_pictures(stack: Stack, dataset: str, minutes: float) -> None:
+    """Let the released models run for so many minutes at least; whoever wanted them for longer keeps them."""
+    until = max(int(time.time() + 60 * minutes), servings.wish_for(dataset, stack.table).until)
+    servings.wish(dataset, Wish(until), stack.table)
+    _wake(stack, dataset)
+
+
+def require_not_stopped(stack: Stack, dataset: str) -> None:
+    """Raises CommandRefused where somebody stopped the models: whoever wants answers has to say that they may run."""
+    if servings.wish_for(dataset, stack.table).paused:
+        raise CommandRefused(
+            f"The models of {dataset} were stopped by `mlops serve {dataset} --stop`, and start for nobody until "
+            f"`mlops serve {dataset} --now`."
+        )
+
+
 def stop(stack: Stack, dataset: str) -> None:
     """Stop the models, and start none until somebody asks; pictures keep their place in line."""
     servings.wish(dataset, Wish(paused=True), stack.table)
@@ -63,12 +79,16 @@ def status(stack: Stack, dataset: str) -> Status:
     found = releases.in_production(dataset, table)
     serving, wish = servings.of(dataset, table), servings.wish_for(dataset, table)
     always = kept_models.kept(table)
-    if found and all(release.version_arn in always for release in found.values()):
+    run_always = sum(release.version_arn in always for release in found.values())
+    if found and run_always == len(found):
         state = "always running"
     elif wish.paused:
         state = "stopped until `mlops serve --now`"
     else:
         state = _state(serving) if serving else "stopped until pictures come"
+    if 0 < run_always < len(found):
+        # One slot of the quota is for tests.
+        state = f"{run_always} of {len(found)} always running, for more there is no slot; {state}"
     return Status(
         dataset=dataset,
         released={task: release.run_id for task, release in found.items()},

@@ -179,8 +179,10 @@ def _together(given: Plan, records: Sequence[Mapping[str, Any]]) -> _Together:
     annotations = _annotations(given, {row["sk"] for row in records})
     dataset = datasets.read(given.dataset, datasets.Recorded.of(records), content, annotations)
     # Of copies under one label the stack takes one: no harm.
-    taken = {image.digest for image in dataset.images}
-    copies = {row["sk"] for row in records if row["sk"] in dataset.refused and row.get("digest") in taken}
+    taken = {name for image in dataset.images for name in (image.digest, image.picture) if name}
+    copies = {
+        row["sk"] for row in records if row["sk"] in dataset.refused and {row.get("digest"), row.get("picture")} & taken
+    }
     refused = {key: reason for key, reason in dataset.refused.items() if key not in copies}
     remarks = [*dataset.remarks, *([f"{counted(len(copies), 'file')} are copies of others"] if copies else [])]
     lacking: dict[str, str] = {}

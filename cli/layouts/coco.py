@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cli.layouts.collecting import Collector, Found
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.sides import Word, word, word_of
 from mlops.pictures.looking import MaskRules
@@ -50,7 +49,7 @@ def _is_one(files: Files, path: PurePosixPath) -> bool:
     return not missing
 
 
-def read(files: Files, rules: MaskRules) -> Recognised:
+def read(files: Files, rules: MaskRules) -> Collector:
     """Every JSON file of COCO and the pictures that it lists."""
     collector = Collector(files)
     for path in files.ending(".json"):
@@ -59,7 +58,7 @@ def read(files: Files, rules: MaskRules) -> Recognised:
                 _read_one(collector, path)
             except Unreadable as refusal:
                 collector.leave_out(path, str(refusal))
-    return collector.finished("coco")
+    return collector
 
 
 def _read_one(collector: Collector, path: PurePosixPath) -> None:
@@ -70,7 +69,7 @@ def _read_one(collector: Collector, path: PurePosixPath) -> None:
     side = word(path.stem) or word_of(path.parent)
     for number, image in images.items():
         try:
-            _picture(collector, path, image, boxes.pop(number, []), number in spoiled, side)
+            _picture(collector, path, number, image, boxes.pop(number, []), number in spoiled, side)
         except Unreadable as refusal:
             collector.leave_out(path, f"image {_short(number)} {refusal}")
 
@@ -78,6 +77,7 @@ def _read_one(collector: Collector, path: PurePosixPath) -> None:
 def _picture(
     collector: Collector,
     path: PurePosixPath,
+    number: Any,
     image: dict[str, Any],
     boxes: list[Found],
     is_spoiled: bool,
@@ -89,7 +89,8 @@ def _picture(
         collector.leave_out(picture, f"no annotation of it in {path} can be used: mend that file")
         return
     own = side or word_of(picture.parent)
-    collector.picture(picture, (), boxes, side=own, source=path, declared=_declared(image))
+    facts: dict[str, Any] = {"declared": _declared(image), "where": f"image {_short(number)}"}
+    collector.picture(picture, (), boxes, side=own, source=path, shows_upright=True, **facts)
 
 
 def _parsed(text: str) -> dict[str, Any]:

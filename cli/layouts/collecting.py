@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 
 from cli.layouts.contents import Box, Labelled, LeftOut, Recognised
 from cli.layouts.files import Files, Unreadable
+from cli.layouts.frame import Frame
 from cli.layouts.sides import Word, meanings
-from mlops.dataset.labels import NORMAL, as_written, likeness, looks_like_no_defect, means_no_defect, unified
+from mlops.dataset.labels import NORMAL, as_written, likeness, looks_like_no_defect, unified
 from mlops.dataset.limits import MAX_BOXES, MAX_LABEL_NAME
 from mlops.words import counted, some
 
@@ -39,13 +40,15 @@ class Collector:
         self.files = files
         self.notes: list[str] = []
         self._pictures: dict[PurePosixPath, Labelled] = {}
-        self._sources: dict[PurePosixPath, PurePosixPath] = {}
+        self._places: dict[PurePosixPath, str] = {}
         self._sides: dict[PurePosixPath, Word | None] = {}
         self._disagreeing: set[PurePosixPath] = set()
         self._seen: set[PurePosixPath] = set()
         self._left_out: dict[PurePosixPath, list[LeftOut]] = defaultdict(list)
         self._more: Counter[PurePosixPath] = Counter()
         self._cut: set[PurePosixPath] = set()
+        self._taken_upright: set[PurePosixPath] = set()
+        self._taken_as_stored: set[PurePosixPath] = set()
         self._normal: set[str] = set()
         for path in files.outside:
             self.leave_out(
@@ -82,10 +85,16 @@ class Collector:
         masks: Sequence[PurePosixPath] = (),
         source: PurePosixPath | None = None,
         declared: tuple[int, int] | None = None,
+        shows_upright: bool = False,
+        where: str = "",
+        line: int | None = None,
     ) -> None:
         """Take a picture. Its labels are those given and those of its boxes; without any it has no defect.
 
-        `source` is the annotation file, to be named where something is wrong; `declared` the size that it states.
+        `source` is the annotation file, to be named where something is wrong, `line` the one in it or `where` what it
+        calls the picture; `declared` is the size that it states.
+        `shows_upright`: where EXIF turns a picture and its size does not tell what its boxes were drawn on, it was the
+        upright picture, for the tools that write this layout show that.
         """
         self._seen.update((path, *masks))
         named = source or path
@@ -94,31 +103,33 @@ class Collector:
         except Unreadable as refusal:
             self.leave_out(path, str(refusal))
             return
-        turned = self._turned(path, declared, (width, height))
-        if turned is None:
+        drawn_on = self._drawn_on(path, declared, shows_upright)
+        if drawn_on is None:
             self.leave_out(
                 path, f"is {width} x {height} px, but {named} says {_size(declared)}: label the picture as it is"
             )
             return
-        kept = [kept for box in boxes if (kept := self._fitting(turned(box), (width, height), path, named))]
+        stored = (_as_stored(box, drawn_on) for box in boxes)
+        kept = [kept for box in stored if (kept := self._fitting(box, (width, height), path, named))]
+        if kept and _is_doubtful(self.files.frame(path), declared):
+            (self._taken_upright if shows_upright else self._taken_as_stored).add(path)
         # Of what was wrongly marked, nobody can say that it shows no defect.
         lost = [box.label for box in boxes] if boxes and not kept else []
-        known = [name for name in (*labels, *lost) if self._is_label(name, named)]
+        place = f"{named} {where or f'line {line}' if where or line else ''}".rstrip()
+        known = [name for name in (*labels, *lost) if self._is_label(name, named, line)]
         if not known and (lost or labels):
-            self.leave_out(path, f"{named} gives it no label that can be used: mend that file")
+            self.leave_out(path, f"{place} gives it no label that can be used: mend that file")
             return
         what = _labels(known, kept), tuple(kept), tuple(masks), group
-        self._add(Labelled(path, width, height, None, *what), side, named)
+        self._add(Labelled(path, width, height, None, *what), side, place)
 
-    def _turned(self, path: PurePosixPath, declared: tuple[int, int] | None, stored: tuple[int, int]) -> "_Turn | None":
-        """How boxes become those of the stored picture; None when the sizes contradict each other."""
-        if declared is None or declared == stored:
-            return _Turn(_UPRIGHT, *stored)
-        orientation = self.files.orientation(path)
-        if declared == stored[::-1] and orientation in (5, 6, 7, 8):
-            # The labelling tool showed the picture upright.
-            return _Turn(orientation, *stored)
-        return None
+    def _drawn_on(self, path: PurePosixPath, declared: tuple[int, int] | None, shows_upright: bool) -> Frame | None:
+        """The picture that boxes were drawn on, as EXIF turns it or not; None when the sizes contradict each other."""
+        seen = self.files.frame(path)
+        if declared not in (None, seen.size, seen.upright):
+            return None
+        is_upright = shows_upright if _is_doubtful(seen, declared) else declared == seen.upright
+        return seen if is_upright else Frame(*seen.size)
 
     def _fitting(self, box: Found, size: tuple[int, int], path: PurePosixPath, named: PurePosixPath) -> Box | None:
         """The part of a box that lies in its picture, None for one that is left out."""
@@ -150,46 +161,53 @@ class Collector:
         self.leave_out(named, f"the label {shown} cannot be used: 1 to {MAX_LABEL_NAME} characters on one line", line)
         return False
 
-    def _add(self, new: Labelled, side: Word | None, source: PurePosixPath) -> None:
+    def _add(self, new: Labelled, side: Word | None, place: str) -> None:
         if new.path in self._disagreeing:
             return
         old = self._pictures.get(new.path)
         if old is None:
-            self._pictures[new.path], self._sources[new.path], self._sides[new.path] = new, source, side
+            self._pictures[new.path], self._places[new.path], self._sides[new.path] = new, place, side
         elif (old, self._sides[new.path]) != (new, side):
             self._disagreeing.add(new.path)
             del self._pictures[new.path]
-            other = self._sources[new.path]
-            where = f"{other} and {source} say" if other != source else f"{source} says"
+            other = self._places[new.path]
+            where = f"{other} and {place} say" if other != place else f"{place} says"
             self.leave_out(new.path, f"{where} different things about it: keep one of them")
 
-    def finished(self, layout: str) -> Recognised:
+    def finished(self, layout: str, names: Mapping[str, str]) -> Recognised:
+        """What was found, with labels called as `names` say: new name by old one, in any way of writing it."""
         for path in self.files.pictures:
             if path not in self._seen:
                 self.leave_out(path, "nothing says what it shows: label it, or move it away")
-        pictures = self._with_one_spelling()
+        pictures = self._with_one_spelling({likeness(old): new for old, new in names.items()})
         left_out = [entry for path in sorted(self._left_out) for entry in self._told(path)]
         return Recognised(
             layout, pictures, tuple(left_out), tuple(self._remarks(pictures)), tuple(sorted(self._normal))
         )
+
+    @property
+    def written(self) -> set[str]:
+        """All labels as they are written."""
+        labels = {label for picture in self._pictures.values() for label in picture.labels}
+        return labels | {box.label for picture in self._pictures.values() for box in picture.boxes}
 
     def _told(self, path: PurePosixPath) -> list[LeftOut]:
         entries = self._left_out[path]
         more = self._more[path]
         return [*entries, LeftOut(path, None, f"and {more} more of this file")] if more else entries
 
-    def _with_one_spelling(self) -> tuple[Labelled, ...]:
+    def _with_one_spelling(self, names: Mapping[str, str]) -> tuple[Labelled, ...]:
         """Pictures with labels that look alike written one way, and `normal` for what means "no defect"."""
-        written = {label for picture in self._pictures.values() for label in picture.labels}
-        written |= {box.label for picture in self._pictures.values() for box in picture.boxes}
-        names = unified(written)
+        called = {label: names.get(likeness(label), label) for label in self.written}
+        spelled = unified(called.values())
+        for label in sorted(set(spelled.values()) - {NORMAL}):
+            if alike := [repr(own) for own in called.keys() & spelled.keys() if spelled[own] == label and own != label]:
+                self.notes.append(f"{some(sorted(alike))} is taken for {label!r}: it looks the same")
+        final = {label: spelled[name] for label, name in called.items()}
+        self._normal = {as_written(label) for label, name in final.items() if name == NORMAL} - {NORMAL}
         sides = meanings(self._sides[path] for path in self._pictures)
-        for label in sorted({label for label in names.values() if label != NORMAL}):
-            if alike := [repr(own) for own in names if names[own] == label and own != label]:
-                self.notes.append(f"{some(alike)} is taken for {label!r}: it looks the same")
-        self._normal = {as_written(name) for name in written if means_no_defect(name)} - {NORMAL} | self._normal
         return tuple(
-            replace(_spelled(self._pictures[path], names), side=sides.get(self._sides[path]))
+            replace(_spelled(self._pictures[path], final), side=sides.get(self._sides[path]))
             for path in sorted(self._pictures)
         )
 
@@ -207,24 +225,20 @@ class Collector:
             yield f"boxes of {counted(len(self._cut), 'picture')} reached beyond their picture and were cut: " + some(
                 map(str, self._cut)
             )
+        for taken, how in (
+            (self._taken_upright, "on the upright picture, as tools that write this layout show it"),
+            (self._taken_as_stored, "on the pixels as the file has them"),
+        ):
+            if taken:
+                yield (
+                    f"EXIF turns {counted(len(taken), 'picture')}, and nothing says whether boxes were drawn before or "
+                    f"after that; they are taken as drawn {how}: {some(sorted(map(str, taken)))}"
+                )
         if full := [str(picture.path) for picture in pictures if len(picture.boxes) > MAX_BOXES]:
             yield f"more than {MAX_BOXES} boxes, which Rekognition does not take: {some(full)}"
         bare = [str(picture.path) for picture in pictures if _is_unmarked(picture)]
         if bare and any(picture.boxes for picture in pictures):
             yield f"a defect, but no box says where, so not used for detection: {some(bare)}"
-
-
-def calling_normal(found: Recognised, names: Collection[str]) -> Recognised:
-    """The same where further labels mean "no defect"."""
-    clean = {likeness(name) for name in names}
-    labels = {label for picture in found.pictures for label in picture.labels if likeness(label) in clean}
-    if not labels:
-        return found
-    spelled = dict.fromkeys(labels, NORMAL)
-    pictures = tuple(_spelled(picture, spelled) for picture in found.pictures)
-    notes = tuple(note for note in found.notes if not any(note.startswith(repr(label)) for label in labels))
-    normal = tuple(sorted({*found.normal_labels, *labels}))
-    return replace(found, pictures=pictures, notes=notes, normal_labels=normal)
 
 
 def _spelled(picture: Labelled, names: Mapping[str, str]) -> Labelled:
@@ -233,6 +247,16 @@ def _spelled(picture: Labelled, names: Mapping[str, str]) -> Labelled:
     boxes = tuple(box for box in boxes if box.label != NORMAL)
     labels = {names.get(label, label) for label in picture.labels} | {box.label for box in boxes}
     return replace(picture, labels=tuple(sorted(labels - {NORMAL} or {NORMAL})), boxes=boxes)
+
+
+def _as_stored(box: Found, drawn_on: Frame) -> Found:
+    left, top, right, bottom = drawn_on.as_stored((box.left, box.top, box.right, box.bottom))
+    return replace(box, left=left, top=top, right=right, bottom=bottom)
+
+
+def _is_doubtful(seen: Frame, declared: tuple[int, int] | None) -> bool:
+    """Whether nothing tells if boxes were drawn on the stored or on the upright picture."""
+    return seen.orientation != _UPRIGHT and (declared is None or seen.size == seen.upright)
 
 
 def _is_unmarked(picture: Labelled) -> bool:
@@ -245,22 +269,3 @@ def _labels(given: Iterable[str], boxes: Iterable[Box]) -> tuple[str, ...]:
 
 def _size(size: tuple[int, int] | None) -> str:
     return f"{size[0]} x {size[1]} px" if size else "nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """Boxes drawn on the upright picture as those of the stored one of `width` x `height`."""
-
-    orientation: int
-    width: int
-    height: int
-
-    def __call__(self, box: Found) -> Found:
-        if self.orientation == _UPRIGHT:
-            return box
-        left, top, right, bottom = box.left, box.top, box.right, box.bottom
-        wide, tall = self.width, self.height
-        across = {5: (top, bottom), 6: (top, bottom), 7: (wide - bottom, wide - top), 8: (wide - bottom, wide - top)}
-        down = {5: (left, right), 6: (tall - right, tall - left), 7: (tall - right, tall - left), 8: (left, right)}
-        (one, other), (first, last) = across[self.orientation], down[self.orientation]
-        return replace(box, left=one, right=other, top=first, bottom=last)

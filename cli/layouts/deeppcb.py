@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from cli.layouts.collecting import Collector, Found
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.sides import Word, word
 from mlops.dataset.labels import NORMAL
@@ -31,7 +30,7 @@ def _boxes_of(path: PurePosixPath) -> PurePosixPath:
     return path.parent.with_name(f"{path.parent.name}_not") / f"{_name(path)}.txt"
 
 
-def read(files: Files, rules: MaskRules) -> Recognised:
+def read(files: Files, rules: MaskRules) -> Collector:
     collector = Collector(files)
     sides = _sides(collector)
     templates = 0
@@ -44,7 +43,7 @@ def read(files: Files, rules: MaskRules) -> Recognised:
             collector.picture(path, (NORMAL,), side=side, group=group)
     if templates:
         collector.notes.append(f'{counted(templates, "template")} ("_temp") taken as "{NORMAL}"')
-    return collector.finished("deeppcb")
+    return collector
 
 
 def _sides(collector: Collector) -> dict[str, Word]:

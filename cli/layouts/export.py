@@ -7,7 +7,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
@@ -38,10 +38,10 @@ class _Placed:
 
     @property
     def path(self) -> PurePosixPath:
-        return self.folder / "images" / self.name
+        return self.folder / self.name
 
     def beside(self, folder: str, ending: str) -> PurePosixPath:
-        return self.folder / folder / f"{self.name.rpartition('.')[0]}{ending}"
+        return self.folder.with_name(folder) / f"{self.name.rpartition('.')[0]}{ending}"
 
 
 Texts = Iterator[tuple[PurePosixPath, str]]
@@ -58,7 +58,7 @@ def export(pictures: Iterable[Labelled], folder: Path, out: Path, form: str) -> 
         raise ExportRefused(f"{out} has something already: name an empty folder, or one that is not there")
     files = Files(folder)
     listed, left_out = _fitting(sorted(pictures, key=lambda picture: picture.path), files, form)
-    placed = _placed(listed) if form != "manifest" else _as_they_are(listed)
+    placed = _placed([_upright(picture, files) for picture in listed]) if form != "manifest" else _as_they_are(listed)
     for path, text in FORMS[form](placed):
         _at(out, path).write_text(text, encoding="utf-8")
     for entry in placed:
@@ -92,7 +92,19 @@ def _fitting(pictures: Iterable[Labelled], files: Files, form: str) -> tuple[lis
     return kept, left_out
 
 
+def _upright(picture: Labelled, files: Files) -> Labelled:
+    """A picture with its boxes as people see it: the tools that these forms are for turn a picture as EXIF says."""
+    frame = files.frame(picture.path)
+    width, height = frame.upright
+    boxes = []
+    for box in picture.boxes:
+        left, top, right, bottom = frame.as_seen((box.left, box.top, box.left + box.width, box.top + box.height))
+        boxes.append(Box(box.label, left, top, right - left, bottom - top))
+    return replace(picture, width=width, height=height, boxes=tuple(boxes))
+
+
 def _as_they_are(pictures: Iterable[Labelled]) -> list[_Placed]:
+    """Every picture where it was: what names paths needs no names of its own."""
     return [_Placed(picture, PurePosixPath(), str(picture.path)) for picture in pictures]
 
 
@@ -104,7 +116,7 @@ def _placed(pictures: Sequence[Labelled]) -> list[_Placed]:
         side = picture.side or ""
         name = _free(_flat(picture.path), taken[side])
         taken[side].add(name.rpartition(".")[0].lower())
-        placed.append(_Placed(picture, PurePosixPath(side), name))
+        placed.append(_Placed(picture, PurePosixPath(side, "images"), name))
     return placed
 
 
@@ -129,7 +141,7 @@ def _coco(placed: Sequence[_Placed]) -> Texts:
     numbers = {name: number for number, name in enumerate(_names(placed), 1)}
     by_folder: dict[PurePosixPath, list[_Placed]] = defaultdict(list)
     for entry in placed:
-        by_folder[entry.folder].append(entry)
+        by_folder[entry.folder.parent].append(entry)
     for folder, entries in by_folder.items():
         content = {
             "images": [_image(number, entry) for number, entry in enumerate(entries, 1)],
@@ -207,7 +219,7 @@ def _names(placed: Iterable[_Placed]) -> list[str]:
 
 FORMS: Mapping[str, Callable[[Sequence[_Placed]], Texts]] = {
     "coco": _coco,
-    "pascal_voc": _voc,
+    "voc": _voc,
     "yolo": _yolo,
     "manifest": _manifest,
 }

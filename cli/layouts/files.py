@@ -3,21 +3,31 @@
 import os
 import stat
 import warnings
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
+from cli.layouts.frame import Frame
 from cli.layouts.sides import Word, word_of
+from mlops.pictures.png import SIGNATURE, orientation_in, orientation_of
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 MOST_TEXT_BYTES = 1 << 30
 MOST_PICTURE_BYTES = 1 << 28
 MOST_PIXELS = 100_000_000
-_TURNS = 0x0112
+# TIFF's tags of the size; Pillow tells that of the picture when it is turned.
+_WIDTH, _HEIGHT = 256, 257
+_MOST_EXIF_BYTES = 1 << 20
+# From which on Pillow refuses whatever a file claims.
+_MOST_PIXELS_CLAIMED = 178_956_970
+_TOO_LARGE = "has far too many pixels: make it smaller"
 
 
 class Unreadable(ValueError):  # noqa: N818  - a refusal is a result that is told, not a fault
@@ -38,7 +48,7 @@ class Files:
         self.unnamed: list[PurePosixPath] = []
         self.paths: tuple[PurePosixPath, ...] = tuple(sorted(self._walk()))
         self._known = frozenset(self.paths)
-        self._sizes: dict[PurePosixPath, tuple[int, int, int]] = {}
+        self._frames: dict[PurePosixPath, Frame] = {}
 
     def _walk(self) -> Iterator[PurePosixPath]:
         def note(error: OSError) -> None:
@@ -178,31 +188,61 @@ class Files:
 
     def size(self, path: PurePosixPath) -> tuple[int, int]:
         """Width and height of a picture as it is stored. Raises Unreadable."""
-        return self._looked(path)[:2]
+        return self.frame(path).size
 
-    def orientation(self, path: PurePosixPath) -> int:
-        """EXIF's orientation, 1 where there is none. Raises Unreadable."""
-        return self._looked(path)[2]
-
-    def _looked(self, path: PurePosixPath) -> tuple[int, int, int]:
+    def frame(self, path: PurePosixPath) -> Frame:
+        """Its size as it is stored, and how EXIF turns it. Raises Unreadable."""
         if path not in self._known:
             raise Unreadable("is not in the folder")
-        if path not in self._sizes:
-            self._sizes[path] = _look(self.folder / path)
-        return self._sizes[path]
+        if path not in self._frames:
+            self._frames[path] = _look(self.folder / path)
+        return self._frames[path]
 
 
-def _look(path: Path) -> tuple[int, int, int]:
+def _look(path: Path) -> Frame:
+    """What the stack will see in the file, whose pixels are not decoded for it."""
     try:
+        with path.open("rb") as file:
+            if file.read(len(SIGNATURE)) == SIGNATURE:
+                return _look_into_png(file)
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
-            turned = image.getexif().get(_TURNS, 1) if image.format in ("JPEG", "MPO") else 1
-            return *image.size, turned if isinstance(turned, int) else 1
+            if isinstance(image, TiffImageFile):
+                return Frame(int(image.tag_v2[_WIDTH]), int(image.tag_v2[_HEIGHT]), _orientation(image))
+            return Frame(*image.size, _orientation(image))
+    except Unreadable:
+        raise
     except UnidentifiedImageError:
         raise Unreadable("is no picture of a known kind, whatever its name says: save it anew") from None
     except Image.DecompressionBombError:
-        raise Unreadable("has far too many pixels: make it smaller") from None
+        raise Unreadable(_TOO_LARGE) from None
     except Exception as error:  # a hostile file may raise anything from a decoder
         raise Unreadable(f"cannot be read as a picture ({error}): it is damaged, or of a rare kind") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return orientation_of(image.getexif())
+    except Exception:  # what nobody can read turns nothing
+        return 1
+
+
+def _look_into_png(file: BinaryIO) -> Frame:
+    """Chunk by chunk: Pillow refuses some metadata that the stack leaves alone, and decodes pixels to find EXIF."""
+    header = file.read(25)
+    width, height = int.from_bytes(header[8:12], "big"), int.from_bytes(header[12:16], "big")
+    if len(header) < 25 or header[4:8] != b"IHDR" or not (width and height):
+        raise Unreadable("is damaged, or no PNG whatever its first bytes say: save it anew")
+    if width * height > _MOST_PIXELS_CLAIMED:
+        raise Unreadable(_TOO_LARGE)
+    while len(head := file.read(8)) == 8 and not head.endswith(b"IEND"):
+        length = int.from_bytes(head[:4], "big")
+        if head.endswith(b"eXIf") and length <= _MOST_EXIF_BYTES:
+            content, checksum = file.read(length), file.read(4)
+            if zlib.crc32(head[4:] + content) == int.from_bytes(checksum, "big"):
+                return Frame(width, height, orientation_in(content))
+            continue
+        file.seek(length + 4, os.SEEK_CUR)
+    return Frame(width, height)
 
 
 def inside(reference: str) -> PurePosixPath:

@@ -4,7 +4,6 @@ import re
 from pathlib import PurePosixPath
 
 from cli.layouts.collecting import Collector
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files
 from cli.layouts.masked import beside, by_mask, take
 from cli.layouts.sides import word_of
@@ -24,7 +23,7 @@ def _label_of_item(files: Files, path: PurePosixPath) -> PurePosixPath | None:
     return beside(files, path.with_suffix(""), "_label.bmp", "_label.png")
 
 
-def read_first(files: Files, rules: MaskRules) -> Recognised:
+def read_first(files: Files, rules: MaskRules) -> Collector:
     """KolektorSDD: `kosNN/PartN.jpg`; all parts of one item stand on one side."""
     collector = Collector(files)
     for path in files.pictures:
@@ -34,14 +33,14 @@ def read_first(files: Files, rules: MaskRules) -> Recognised:
                 by_mask(collector, path, mask, rules, side=side, group=group)
             else:
                 collector.leave_out(path, _NO_MASK.format(f"{path.stem}_label.bmp"))
-    return collector.finished("kolektor_sdd")
+    return collector
 
 
 def recognises_second(files: Files) -> bool:
     return any(beside(files, path.with_suffix(""), "_gt.png") for path in files.pictures)
 
 
-def read_second(files: Files, rules: MaskRules) -> Recognised:
+def read_second(files: Files, rules: MaskRules) -> Collector:
     """KolektorSDD2: `<train|test>/<n>.png` and `<n>_GT.png`."""
     collector = Collector(files)
     for path in files.pictures:
@@ -50,7 +49,7 @@ def read_second(files: Files, rules: MaskRules) -> Recognised:
                 by_mask(collector, path, mask, rules, side=word_of(path.parent))
             else:
                 collector.leave_out(path, _NO_MASK.format(f"{path.stem}_GT.png"))
-    return collector.finished("kolektor_sdd2")
+    return collector
 
 
 def recognises_dagm(files: Files) -> bool:
@@ -61,7 +60,7 @@ def _is_label_of_dagm(path: PurePosixPath) -> bool:
     return path.parent.name.lower() == "label" and path.stem.lower().endswith("_label")
 
 
-def read_dagm(files: Files, rules: MaskRules) -> Recognised:
+def read_dagm(files: Files, rules: MaskRules) -> Collector:
     """DAGM 2007: `<Train|Test>/<n>.PNG`, and `Label/<n>_label.PNG` with an ellipse for those that have a defect.
 
     Each of its classes is another texture with one kind of defect: below `ClassN` the label is that name.
@@ -78,4 +77,4 @@ def read_dagm(files: Files, rules: MaskRules) -> Recognised:
                 take(collector, path, folders[-1] if folders else "defect", (mask,), rules, side=side)
             else:
                 collector.picture(path, (NORMAL,), side=side)
-    return collector.finished("dagm_2007")
+    return collector

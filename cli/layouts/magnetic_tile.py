@@ -3,7 +3,6 @@
 from pathlib import PurePosixPath
 
 from cli.layouts.collecting import Collector
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files
 from cli.layouts.masked import take
 from cli.layouts.sides import word_of
@@ -25,7 +24,7 @@ def _label(path: PurePosixPath) -> str:
     return folder.removeprefix(_PREFIX) if folder.startswith(_PREFIX) else ""
 
 
-def read(files: Files, rules: MaskRules) -> Recognised:
+def read(files: Files, rules: MaskRules) -> Collector:
     collector = Collector(files)
     for path in files.pictures:
         label = _label(path)
@@ -37,4 +36,4 @@ def read(files: Files, rules: MaskRules) -> Recognised:
         take(collector, path, label, masks, rules, side=word_of(path.parent))
         if not masks and not means_no_defect(label):
             collector.notes.append(f"{path} has no mask {mask.name}")
-    return collector.finished("magnetic_tile")
+    return collector

@@ -5,20 +5,21 @@ keys of our own beside those of the form.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import ImageColor
 
 from cli.layouts.collecting import Collector, Found
-from cli.layouts.contents import Box, Labelled, Recognised
+from cli.layouts.contents import Box, Labelled
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.regions import boxes as boxes_of
 from cli.layouts.regions import colours
 from cli.layouts.sides import Word, word, word_of
+from mlops.dataset.keys import parse_upload
 from mlops.dataset.labels import NORMAL, means_no_defect
 from mlops.pictures.looking import MaskRules
 
@@ -28,26 +29,29 @@ _CLASSIFICATION, _DETECTION = "groundtruth/image-classification", "groundtruth/o
 _METADATA = "-metadata"
 _MOST_BYTES = 1 << 30
 _MOST_LINE = 10_000_000
+_MOST_BEGINNING = 1 << 16
+OWN = PurePosixPath("annotations.manifest")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _SIDES = {"train": Word.TRAIN, "test": Word.TEST, "holdout": Word.HOLDOUT}
 # Of the part as a whole Lookout for Vision knows no other word; the classes of its masks say more.
 _ANYTHING = "anomaly"
 
 
-def write(pictures: Iterable[Labelled], prefix: str = "images/", created: str = CREATED) -> str:
+def write(pictures: Iterable[Labelled], created: str = CREATED) -> str:
     """The manifest of pictures, sorted by path; ends with a newline unless empty."""
     listed = sorted(pictures, key=lambda picture: picture.path)
     # Where nobody marked anything, a picture without boxes says nothing of where a defect is.
     marks = any(picture.boxes for picture in listed)
-    return "".join(f"{line(picture, prefix, created, marks=marks)}\n" for picture in listed)
+    return "".join(f"{line(picture, created, marks=marks)}\n" for picture in listed)
 
 
-def line(picture: Labelled, prefix: str = "images/", created: str = CREATED, *, marks: bool = True) -> str:
+def line(picture: Labelled, created: str = CREATED, *, marks: bool = True) -> str:
     """One picture: an attribute for every label, and its boxes in whole pixels.
 
     A picture with a defect that nobody marked has no attribute of boxes: an empty one would call it clean.
     """
     facts = {"human-annotated": "yes", "creation-date": created, "job-name": "labeling-job/layouts"}
-    entry: dict[str, Any] = {"source-ref": f"{prefix}{picture.path}"}
+    entry: dict[str, Any] = {"source-ref": str(picture.path)}
     for number, label in enumerate(picture.labels):
         metadata = {"class-name": label, "confidence": 1.0, "type": _CLASSIFICATION, **facts}
         entry |= {f"{LABEL}-{number}": number, f"{LABEL}-{number}{_METADATA}": metadata}
@@ -102,33 +106,48 @@ class _Said:
 
 
 def recognises(files: Files) -> bool:
-    return bool(_manifests(files))
+    return bool(_manifests(files)) and not is_of_dataset(files)
+
+
+def is_of_dataset(files: Files) -> bool:
+    """Whether a folder has the manifest of a dataset of this system, which names pictures where the stack has them."""
+    first = files.beginning(OWN, _MOST_BEGINNING).partition(b"\n")[0] if OWN in files else b""
+    try:
+        reference = _parsed(first.decode())["source-ref"]
+        return PurePosixPath(reference) in files and parse_upload(f"datasets/x/{reference}").kind == "image"
+    except (Unreadable, ValueError, KeyError, TypeError):
+        return False
 
 
 def _manifests(files: Files) -> list[PurePosixPath]:
     return [
         path
         for path in files.ending(".manifest", ".jsonl", ".json")
-        if b'"source-ref"' in files.beginning(path, 1 << 16)
+        if b'"source-ref"' in files.beginning(path, _MOST_BEGINNING)
     ]
 
 
-def read(files: Files, rules: MaskRules) -> Recognised:
+def read(files: Files, rules: MaskRules) -> Collector:
     """Every line of every manifest and the picture that it is about."""
     collector = Collector(files)
     for path in _manifests(files):
-        try:
-            text = files.text(path, _MOST_BYTES)
-        except Unreadable as refusal:
-            collector.leave_out(path, str(refusal))
-            continue
-        for number, content in enumerate(text.split("\n"), 1):
-            if content.strip():
-                try:
-                    _read_line(collector, path, number, content, rules)
-                except Unreadable as refusal:
-                    collector.leave_out(path, str(refusal), number)
-    return collector.finished("manifest")
+        take(collector, path, rules)
+    return collector
+
+
+def take(collector: Collector, path: PurePosixPath, rules: MaskRules) -> None:
+    """What the lines of one manifest say of pictures."""
+    try:
+        text = collector.files.text(path, _MOST_BYTES)
+    except Unreadable as refusal:
+        collector.leave_out(path, str(refusal))
+        return
+    for number, content in enumerate(text.split("\n"), 1):
+        if content.strip():
+            try:
+                _read_line(collector, path, number, content, rules)
+            except Unreadable as refusal:
+                collector.leave_out(path, str(refusal), number)
 
 
 def _read_line(collector: Collector, path: PurePosixPath, number: int, content: str, rules: MaskRules) -> None:
@@ -160,6 +179,7 @@ def _read_line(collector: Collector, path: PurePosixPath, number: int, content: 
         masks=said.masks,
         source=path,
         declared=said.declared,
+        line=number,
     )
 
 
@@ -204,7 +224,9 @@ def _hear(
             said.labels.add(_text(metadata.get("class-name"), name))
         case "groundtruth/image-classification-multilabel":
             said.is_about = True
-            said.labels |= {_named(metadata, entry, name) for entry in value or ()}
+            if not isinstance(value, list):
+                raise Unreadable(f"has no list of class numbers in {name!r}: mend it")
+            said.labels |= {_named(metadata, entry, name) for entry in value}
         case "groundtruth/object-detection":
             said.is_about = True
             _hear_boxes(collector, path, number, said, attribute)
@@ -270,7 +292,7 @@ def _hear_mask(
     _, value, metadata = attribute
     mask = _local(collector.files, path, value)
     collector.ignore((mask,))
-    pixels = colours(collector.files, mask, collector.files.size(picture))
+    pixels = colours(collector.files, mask, collector.files.frame(picture))
     for name, colour in _colours(metadata.get("internal-color-map")):
         said.boxes += boxes_of(name, np.all(pixels == colour, axis=2), rules)
     said.masks.append(mask)
@@ -284,10 +306,10 @@ def _colours(given: Any) -> Iterator[tuple[str, Sequence[int]]]:
             raise Unreadable("has a colour without class-name: mend it")
         if name.lower() == "background" or means_no_defect(name):
             continue
-        try:
-            yield name, ImageColor.getrgb(str(entry.get("hex-color")))[:3]
-        except ValueError:
-            raise Unreadable(f"has no hex-color for {name!r}: mend it") from None
+        colour = entry.get("hex-color")
+        if not isinstance(colour, str) or not _COLOUR.fullmatch(colour):
+            raise Unreadable(f"has no hex-color like #1f77b4 for {name[:80]!r}: mend it")
+        yield name, tuple(bytes.fromhex(colour[1:]))
 
 
 def _named(metadata: dict[str, Any], number: Any, name: str) -> str:

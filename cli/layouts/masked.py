@@ -29,13 +29,13 @@ def take(
     found: list[Found] = []
     used: list[PurePosixPath] = []
     try:
-        size = collector.files.size(path)
+        frame = collector.files.frame(path)
     except Unreadable as refusal:
         collector.leave_out(path, str(refusal))
         return
     for mask in masks:
         try:
-            own = boxes(label, shades(collector.files, mask, size), rules)
+            own = boxes(label, shades(collector.files, mask, frame), rules)
             _check(label, own)
         except Unreadable as refusal:
             collector.leave_out(mask, str(refusal))
@@ -43,7 +43,7 @@ def take(
             found, used = [], []
             break
         found, used = [*found, *own], [*used, mask]
-    collector.picture(path, (label,), found, side=side, group=group, masks=used)
+    collector.picture(path, (label,), found, side=side, group=group, masks=used, declared=frame.size)
 
 
 def _check(label: str, found: Sequence[Found]) -> None:
@@ -66,7 +66,8 @@ def by_mask(
     """Take a picture of which only the mask says whether it has a defect: an all-black one says that it has none."""
     collector.ignore((path, mask))
     try:
-        marked = shades(collector.files, mask, collector.files.size(path))
+        frame = collector.files.frame(path)
+        marked = shades(collector.files, mask, frame)
     except Unreadable as refusal:
         collector.leave_out(mask, str(refusal))
         collector.leave_out(path, f"its mask {mask} cannot be used, and only that says whether it has a defect")
@@ -80,7 +81,8 @@ def by_mask(
         _check(label, found)
     except Unreadable as refusal:
         collector.leave_out(mask, str(refusal))
-    collector.picture(path, (label,), found, side=side, group=group, masks=(mask,) if found else ())
+    used = (mask,) if found else ()
+    collector.picture(path, (label,), found, side=side, group=group, masks=used, declared=frame.size)
 
 
 def beside(files: Files, stem: PurePosixPath, *endings: str) -> PurePosixPath | None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from cli.layouts.collecting import Collector
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files
 from cli.layouts.masked import take
 from cli.layouts.sides import Word
@@ -99,12 +98,20 @@ def _no_label(folder: str) -> bool:
     return False
 
 
-def read(files: Files, rules: MaskRules, name: str = "plain") -> Recognised:
+def read(files: Files, rules: MaskRules, name: str = "plain") -> Collector:
     """Every picture below a side, with the boxes of its masks."""
     collector = Collector(files)
+    take_folders(collector, rules, name)
+    return collector
+
+
+def take_folders(collector: Collector, rules: MaskRules, name: str = "plain") -> None:
+    """What folders and masks say of pictures of which nothing else said something."""
+    files = collector.files
     sides = _SIDES_OF.get(name, _SIDES)
     masks = _masks(files)
     places = {path: place for path in files.pictures if (place := _place(path, sides))}
+    places = {path: place for path, place in places.items() if not collector.is_known(path)}
     alike = Counter((place.top, place.label, path.stem) for path, place in places.items())
     tops = {place.top for place in places.values()}
     for path, place in places.items():
@@ -115,7 +122,6 @@ def read(files: Files, rules: MaskRules, name: str = "plain") -> Recognised:
     if len(tops) > 1:
         tell = f"{counted(len(tops), 'product')} in one folder ({some(map(str, tops))}): better a dataset for each"
         collector.notes.append(tell)
-    return collector.finished(name)
 
 
 def _masks(files: Files) -> dict[tuple[PurePosixPath, str], list[PurePosixPath]]:

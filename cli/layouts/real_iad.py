@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from cli.layouts.collecting import Collector
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.masked import beside, by_mask, take
 from cli.layouts.regions import shades
@@ -33,11 +32,11 @@ def _label(path: PurePosixPath) -> str:
     return above[-1] if above[0] == "NG" else ""
 
 
-def read(files: Files, rules: MaskRules) -> Recognised:
+def read(files: Files, rules: MaskRules) -> Collector:
     collector = Collector(files)
     for part, views in _parts(files):
         _read_part(collector, part, views, rules)
-    return collector.finished("real_iad")
+    return collector
 
 
 def _parts(files: Files) -> Iterator[tuple[PurePosixPath, list[PurePosixPath]]]:
@@ -79,6 +78,6 @@ def _read_part(collector: Collector, part: PurePosixPath, views: list[PurePosixP
 
 def _marks(files: Files, mask: PurePosixPath) -> bool:
     try:
-        return bool(shades(files, mask, files.size(mask)).any())
+        return bool(shades(files, mask, files.frame(mask)).any())
     except Unreadable:
         return False

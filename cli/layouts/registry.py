@@ -4,19 +4,35 @@ A manifest says more than other annotation files, these say more than masks, and
 that say equally much exclude each other, so that none of them has to come first.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from cli.layouts import coco, deeppcb, kolektor, magnetic_tile, manifest, mvtec, real_iad, severstal, visa, voc, yolo
-from cli.layouts.collecting import calling_normal
+from cli.layouts import (
+    coco,
+    deeppcb,
+    kolektor,
+    label_folders,
+    magnetic_tile,
+    manifest,
+    mvtec,
+    own,
+    real_iad,
+    severstal,
+    visa,
+    voc,
+    yolo,
+)
+from cli.layouts.collecting import Collector
 from cli.layouts.contents import Recognised
 from cli.layouts.files import Files
+from mlops.dataset.labels import NORMAL, likeness
 from mlops.pictures.looking import MaskRules
+from mlops.words import some
 
 Recognises = Callable[[Files], bool]
-Read = Callable[[Files, MaskRules], Recognised]
+Read = Callable[[Files, MaskRules], Collector]
 
 
 @dataclass(frozen=True)
@@ -34,8 +50,12 @@ class NotRecognised(ValueError):  # noqa: N818  - a refusal is a result that is 
     """A folder is in none of the layouts, or in several; the message says what to do."""
 
 
+class LabelUnknown(ValueError):  # noqa: N818  - a refusal is a result that is told, not a fault
+    """A label that does not exist is to be called otherwise; the message names those that exist."""
+
+
 def _of_family(
-    name: str, title: str, kind: Callable[[Files], str | None], read: Callable[..., Recognised], rank: int
+    name: str, title: str, kind: Callable[[Files], str | None], read: Callable[..., Collector], rank: int
 ) -> Layout:
     return Layout(name, title, lambda files: kind(files) == name, partial(read, name=name), rank)
 
@@ -43,10 +63,11 @@ def _of_family(
 LAYOUTS = (
     Layout("coco", "COCO", coco.recognises, coco.read, 1),
     Layout("yolo", "YOLO", yolo.recognises, yolo.read, 1),
-    _of_family("pascal_voc", "Pascal VOC", voc.kind, voc.read, 1),
+    _of_family("voc", "Pascal VOC", voc.kind, voc.read, 1),
     _of_family("neu_det", "NEU-DET", voc.kind, voc.read, 1),
     _of_family("gc10_det", "GC10-DET", voc.kind, voc.read, 1),
     _of_family("hripcb", "HRIPCB", voc.kind, voc.read, 1),
+    Layout("dataset", "a dataset of this system", own.recognises, own.read, 0),
     _of_family("plain", "folders of this system", mvtec.kind, mvtec.read, 3),
     _of_family("image_folders", "folders of labels below train, val and test", mvtec.kind, mvtec.read, 2),
     _of_family("mvtec_ad", "MVTec AD", mvtec.kind, mvtec.read, 2),
@@ -62,6 +83,7 @@ LAYOUTS = (
     Layout("severstal", "Severstal", severstal.recognises, severstal.read, 1),
     Layout("real_iad", "Real-IAD", real_iad.recognises, real_iad.read, 2),
     Layout("deeppcb", "DeepPCB", deeppcb.recognises, deeppcb.read, 1),
+    Layout("label_folders", "folders of labels (ImageFolder)", label_folders.recognises, label_folders.read, 4),
     Layout("manifest", "Ground Truth, Custom Labels or Lookout for Vision", manifest.recognises, manifest.read, 0),
 )
 _BY_NAME = {layout.name: layout for layout in LAYOUTS}
@@ -77,11 +99,16 @@ def recognised_by(folder: Path | Files) -> list[str]:
 
 
 def read(
-    folder: Path, layout: str | None = None, rules: MaskRules | None = None, normal: Collection[str] = ()
+    folder: Path,
+    layout: str | None = None,
+    rules: MaskRules | None = None,
+    names: Mapping[str, str] | None = None,
+    normal: Collection[str] = (),
 ) -> Recognised:
     """What a folder of labelled pictures says, in the layout that is given or recognised.
 
-    `normal` names labels that mean "no defect" beside those that always do. Raises NotRecognised.
+    `names` gives labels other names, by the old ones; `normal` has those that mean "no defect" where they exist.
+    Raises NotRecognised and LabelUnknown.
     """
     if not folder.is_dir():
         raise NotRecognised(f"{folder} is no folder")
@@ -91,9 +118,13 @@ def read(
         raise NotRecognised(f"{unknown[0]!r} is no layout; known are {', '.join(_BY_NAME)}")
     if not found:
         raise NotRecognised(
-            f"{folder} is in no known layout: put pictures under <train|test|holdout>/<label>/, or export the "
-            "labels as COCO, Pascal VOC or YOLO"
+            f"{folder} is in no known layout: put pictures under <label>/ or <train|test|holdout>/<label>/, or export "
+            "the labels as COCO, Pascal VOC or YOLO"
         )
     if len(found) > 1:
         raise NotRecognised(f"{folder} can be read as {' and as '.join(found)}: say which, or move the others away")
-    return calling_normal(_BY_NAME[found[0]].read(files, rules or MaskRules()), normal)
+    collector = _BY_NAME[found[0]].read(files, rules or MaskRules())
+    known = set(map(likeness, collector.written))
+    if missing := [name for name in names or {} if likeness(name) not in known]:
+        raise LabelUnknown(f"no label is called {missing[0]!r}; the labels are: {some(collector.written)}")
+    return collector.finished(found[0], {**dict.fromkeys(normal, NORMAL), **(names or {})})

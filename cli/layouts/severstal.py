@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from cli.layouts.collecting import Collector, Found
-from cli.layouts.contents import Recognised
 from cli.layouts.files import MOST_PIXELS, Files, Unreadable
 from cli.layouts.regions import boxes
 from cli.layouts.sides import Word, word, word_of
@@ -47,7 +46,7 @@ def _columns(head: str) -> dict[str, int] | None:
     return names if {"imageid", "classid"} <= names.keys() or "imageid_classid" in names else None
 
 
-def read(files: Files, rules: MaskRules) -> Recognised:
+def read(files: Files, rules: MaskRules) -> Collector:
     """Every picture that a CSV names, and those beside them, which have no defect."""
     collector = Collector(files)
     for path in _tables(files):
@@ -59,7 +58,7 @@ def read(files: Files, rules: MaskRules) -> Recognised:
     for path in files.pictures:
         if not collector.is_known(path) and word_of(path.parent) is Word.TEST:
             collector.leave_out(path, "is a test picture without labels: it can only be inspected")
-    return collector.finished("severstal")
+    return collector
 
 
 def _read_one(collector: Collector, path: PurePosixPath, rules: MaskRules) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from cli.layouts.collecting import Collector, Found
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable, inside
 from cli.layouts.masked import take
 from cli.layouts.regions import boxes, by_shade, shades
@@ -21,9 +20,10 @@ _MOST_BYTES = 1 << 26
 
 @dataclass
 class _Tables:
-    """What the CSV files say, by picture: kinds of defects, and sides."""
+    """What the CSV files say, by picture: kinds of defects and where they stand, and sides."""
 
     kinds: dict[PurePosixPath, tuple[str, ...]] = field(default_factory=dict)
+    places: dict[PurePosixPath, str] = field(default_factory=dict)
     sides: dict[PurePosixPath, Word] = field(default_factory=dict)
 
 
@@ -42,14 +42,14 @@ def _mask(files: Files, path: PurePosixPath) -> PurePosixPath | None:
     return mask if mask in files else None
 
 
-def read(files: Files, rules: MaskRules) -> Recognised:
+def read(files: Files, rules: MaskRules) -> Collector:
     collector = Collector(files)
     tables = _tables(collector)
     meanings = _meanings(collector, tables)
     for path in files.pictures:
         if folder := _folder(path):
             _picture(collector, path, folder, tables, meanings, rules)
-    return collector.finished("visa")
+    return collector
 
 
 def _picture(
@@ -63,7 +63,7 @@ def _picture(
     kinds = tables.kinds.get(path, ()) or (folder,)
     side, mask = tables.sides.get(path), _mask(collector.files, path)
     if means_no_defect(folder) != all(map(means_no_defect, kinds)):
-        collector.leave_out(path, f"lies in {folder}, but a CSV calls it {', '.join(kinds)}: keep one of them")
+        collector.leave_out(path, f"lies in {folder}, but {tables.places[path]} calls it {', '.join(kinds)}: mend one")
     elif len(kinds) == 1:
         take(collector, path, kinds[0], [mask] if mask else [], rules, side=side)
     else:
@@ -74,7 +74,8 @@ def _picture(
                 found = _boxes_of_kinds(collector.files, path, mask, kinds, meanings, rules)
             except Unreadable as refusal:
                 collector.leave_out(mask, str(refusal))
-        collector.picture(path, kinds, found, side=side, masks=[mask] if mask and found else [])
+        declared = collector.files.size(path) if found else None
+        collector.picture(path, kinds, found, side=side, masks=[mask] if mask and found else [], declared=declared)
 
 
 def _boxes_of_kinds(
@@ -87,7 +88,7 @@ def _boxes_of_kinds(
 ) -> list[Found]:
     """The boxes of a mask that numbers several kinds of defects. Raises Unreadable when nobody knows which is which."""
     found: list[Found] = []
-    for shade, marked in by_shade(shades(files, mask, files.size(path))):
+    for shade, marked in by_shade(shades(files, mask, files.frame(path))):
         kind = meanings.get((path.parent, shade))
         if kind not in kinds:
             raise Unreadable(
@@ -106,7 +107,7 @@ def _meanings(collector: Collector, tables: _Tables) -> dict[tuple[PurePosixPath
         mask = _mask(collector.files, path)
         if len(kinds) == 1 and kinds[0] != NORMAL and mask:
             try:
-                for shade, _ in by_shade(shades(collector.files, mask, collector.files.size(path))):
+                for shade, _ in by_shade(shades(collector.files, mask, collector.files.frame(path))):
                     seen[path.parent, shade].add(kinds[0])
             except Unreadable:  # told when the picture itself is read
                 continue
@@ -138,6 +139,7 @@ def _read_table(collector: Collector, path: PurePosixPath, found: _Tables) -> No
         if side := word(row.get("split", "")):
             found.sides[picture] = side
         else:
+            found.places[picture] = f"{path} line {line}"
             kinds = tuple(sorted({kind.strip() for kind in row.get("label", "").split(",")} - {""}))
             found.kinds[picture] = tuple(NORMAL if means_no_defect(kind) else kind for kind in kinds)
 

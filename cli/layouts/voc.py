@@ -13,7 +13,6 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from cli.layouts.collecting import Collector, Found
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable, inside
 from cli.layouts.sides import Word, word, word_of
 from mlops.dataset.labels import NORMAL
@@ -35,7 +34,7 @@ def kind(files: Files) -> str | None:
         return "gc10_det"
     if parents & _HRIPCB or any("PCB_USED" in path.parts for path in files.pictures):
         return "hripcb"
-    return "neu_det" if _is_neu(files, found) else "pascal_voc"
+    return "neu_det" if _is_neu(files, found) else "voc"
 
 
 def _is_neu(files: Files, found: list[PurePosixPath]) -> bool:
@@ -54,10 +53,10 @@ def _begins_like_one(files: Files, path: PurePosixPath) -> bool:
     return bool(re.search(rb"<annotation[\s>]", files.beginning(path)))
 
 
-def read(files: Files, rules: MaskRules, name: str = "pascal_voc") -> Recognised:
+def read(files: Files, rules: MaskRules, name: str = "voc") -> Collector:
     """Every XML file and the picture that it is about."""
     collector = Collector(files)
-    lists = _lists(files)
+    lists = _lists(collector)
     for path in files.ending(".xml"):
         try:
             _read_one(collector, path, lists)
@@ -65,7 +64,7 @@ def read(files: Files, rules: MaskRules, name: str = "pascal_voc") -> Recognised
             collector.leave_out(path, str(refusal))
     if name == "hripcb":
         _take_templates(collector)
-    return collector.finished(name)
+    return collector
 
 
 def _take_templates(collector: Collector) -> None:
@@ -77,13 +76,18 @@ def _take_templates(collector: Collector) -> None:
         collector.notes.append(f'{counted(len(boards), "board")} in PCB_USED taken as "{NORMAL}"')
 
 
-def _lists(files: Files) -> dict[str, Word]:
+def _lists(collector: Collector) -> dict[str, Word]:
     """Sides by the names of pictures, as ImageSets/Main/train.txt and its neighbours list them."""
     found: dict[str, Word] = {}
-    for path in files.ending(".txt"):
+    for path in collector.files.ending(".txt"):
         side = word(path.stem) if path.parent.name == "Main" and path.stem in ("train", "val", "test") else None
         if side:
-            found |= {line.split()[0]: side for line in files.text(path).splitlines() if line.strip()}
+            try:
+                lines = collector.files.text(path, _MOST_BYTES).splitlines()
+            except Unreadable as refusal:
+                collector.leave_out(path, str(refusal))
+                continue
+            found |= {line.split()[0]: side for line in lines if line.strip()}
     return found
 
 
@@ -96,7 +100,7 @@ def _read_one(collector: Collector, path: PurePosixPath, lists: dict[str, Word])
     if not boxes and root.find("object") is not None:
         collector.leave_out(picture, f"{path} has no object that can be used: mend that file")
         return
-    collector.picture(picture, (), boxes, side=side, source=path, declared=_declared(root))
+    collector.picture(picture, (), boxes, side=side, source=path, declared=_declared(root), shows_upright=True)
 
 
 def _parsed(data: bytes) -> Any:

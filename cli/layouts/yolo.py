@@ -1,15 +1,15 @@
 """YOLO: one text file a picture, a line a box or polygon in shares of the picture's sides; names in data.yaml."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
 
 from cli.layouts.collecting import Collector, Found
-from cli.layouts.contents import Recognised
 from cli.layouts.files import Files, Unreadable
 from cli.layouts.sides import Word, word, word_of
 from mlops.pictures.looking import MaskRules
@@ -17,9 +17,11 @@ from mlops.words import some
 
 _MOST_BYTES = 1 << 26
 _MOST_YAML_BYTES = 1 << 20
+_LISTS = tuple((side, f"{name}.txt") for name in ("train", "val", "valid", "test") if (side := word(name)))
 _NAMES = ("classes.txt", "obj.names", "_darknet.labels", "classes.names")
 # Rounding to six decimals may put an edge this far beyond the picture.
 _SLACK = 1e-5
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class _Loader(yaml.SafeLoader):
@@ -33,17 +35,18 @@ class _Loader(yaml.SafeLoader):
 
 @dataclass(frozen=True)
 class _Names:
-    """Names of classes by number, empty when no file has them; which file has them; and the folders of sides."""
+    """Names of classes by number, empty when no file has them; which file has them; and sides by folders and lists."""
 
     by_number: dict[int, str]
     source: PurePosixPath | None = None
     folders: tuple[tuple[str, Word], ...] = ()
+    listed: Mapping[PurePosixPath, Word] = field(default_factory=dict)
 
     def of(self, number: int) -> str | None:
         return self.by_number.get(number) if self.source else f"class_{number}"
 
     def side(self, picture: PurePosixPath) -> Word | None:
-        found = word_of(picture.parent)
+        found = self.listed.get(picture) or word_of(picture.parent)
         return found or next((side for place, side in self.folders if place in f"/{picture}"), None)
 
 
@@ -70,7 +73,7 @@ def _among_labels(picture: PurePosixPath) -> PurePosixPath | None:
     return None
 
 
-def read(files: Files, rules: MaskRules) -> Recognised:
+def read(files: Files, rules: MaskRules) -> Collector:
     """Every picture and the labels that belong to it."""
     collector = Collector(files)
     names = _names(collector)
@@ -91,12 +94,12 @@ def read(files: Files, rules: MaskRules) -> Recognised:
     for path in files.ending(".txt"):
         if "labels" in (part.lower() for part in path.parts[:-1]) and path not in taken and path.name not in _NAMES:
             collector.leave_out(path, "has no picture of the same name in the folder images: add it, or delete this")
-    return collector.finished("yolo")
+    return collector
 
 
 def _picture(collector: Collector, path: PurePosixPath, labels: PurePosixPath | None, names: _Names) -> None:
     try:
-        size = collector.files.size(path)
+        size = collector.files.frame(path).upright
     except Unreadable as refusal:
         collector.leave_out(path, str(refusal))
         return
@@ -111,7 +114,7 @@ def _picture(collector: Collector, path: PurePosixPath, labels: PurePosixPath | 
         # It would pass for a picture without a defect.
         collector.leave_out(path, f"no line of {labels} can be used: mend that file")
         return
-    collector.picture(path, (), boxes, side=names.side(path), source=labels)
+    collector.picture(path, (), boxes, side=names.side(path), source=labels, shows_upright=True)
 
 
 def _boxes(
@@ -166,16 +169,18 @@ def _names(collector: Collector) -> _Names:
     for path in sorted(_names_files(collector.files), key=lambda path: (len(path.parts), path)):
         try:
             if path.suffix in (".yaml", ".yml"):
-                return _of_yaml(collector.files, path)
+                return _of_yaml(collector, path)
             lines = collector.files.text(path, _MOST_YAML_BYTES).splitlines()
-            return _Names({number: line.strip() for number, line in enumerate(lines) if line.strip()}, path)
+            names = {number: line.strip() for number, line in enumerate(lines) if line.strip()}
+            listed = {picture: side for side, at in _LISTS for picture in _listed_beside(collector, path, at)}
+            return _Names(names, path, listed=listed)
         except Unreadable as refusal:
             collector.leave_out(path, str(refusal))
     return _Names({})
 
 
-def _of_yaml(files: Files, path: PurePosixPath) -> _Names:
-    text = files.text(path, _MOST_YAML_BYTES)
+def _of_yaml(collector: Collector, path: PurePosixPath) -> _Names:
+    text = collector.files.text(path, _MOST_YAML_BYTES)
     try:
         content = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -185,15 +190,50 @@ def _of_yaml(files: Files, path: PurePosixPath) -> _Names:
     names = dict(enumerate(names)) if isinstance(names, list) else names
     if not isinstance(names, dict):
         raise Unreadable("has no list of names under `names`: export it again")
-    found = {int(number): str(name) for number, name in names.items() if str(number).isdecimal()}
-    return _Names(found, path, tuple(_folders(content)))
+    found = {int(number): str(name) for number, name in names.items() if _NUMBER.fullmatch(str(number))}
+    folders, listed = list[tuple[str, Word]](), dict[PurePosixPath, Word]()
+    for side, place in _places(content):
+        if place.suffix == ".txt":
+            listed |= dict.fromkeys(_listed(collector, path, place), side)
+        else:
+            folders.append((f"/{place}/", side))
+    return _Names(found, path, tuple(folders), listed)
 
 
-def _folders(content: dict[str, Any]) -> Iterator[tuple[str, Word]]:
-    """The folders that data.yaml gives to sides, to be looked for in paths: they may be relative to anything."""
+def _places(content: dict[str, Any]) -> Iterator[tuple[Word, PurePosixPath]]:
+    """Folders and lists that data.yaml gives to sides, to be looked for in paths: they may be relative to anything."""
     for key in ("train", "val", "test"):
         side = word(key)
         for place in content[key] if isinstance(content.get(key), list) else [content.get(key)]:
             parts = [part for part in str(place or "").split("/") if part not in ("", ".", "..")]
-            if side and parts and not parts[-1].endswith(".txt"):
-                yield f"/{'/'.join(parts)}/", side
+            if side and parts:
+                yield side, PurePosixPath(*parts)
+
+
+def _listed_beside(collector: Collector, path: PurePosixPath, name: str) -> Iterator[PurePosixPath]:
+    """The pictures of a list beside the names, as Darknet and CVAT have it, unless it holds the labels of a picture."""
+    source = path.with_name(name)
+    if source in collector.files and not any(
+        picture.with_suffix(".txt") == source for picture in collector.files.pictures
+    ):
+        yield from _listed(collector, path, PurePosixPath(name))
+
+
+def _listed(collector: Collector, path: PurePosixPath, place: PurePosixPath) -> Iterator[PurePosixPath]:
+    """The pictures that a list names, one a line."""
+    files = collector.files
+    source = next((at for at in (path.parent / place, place, path.parent / place.name) if at in files), None)
+    if source is None:
+        collector.leave_out(path, f"names the list {str(place)[:200]!r}, which is not in the folder: add it")
+        return
+    try:
+        lines = files.text(source, _MOST_BYTES).split("\n")
+    except Unreadable as refusal:
+        collector.leave_out(source, str(refusal))
+        return
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield files.named(line, source.parent)
+            except Unreadable as refusal:
+                collector.leave_out(source, str(refusal), number)

@@ -14,7 +14,7 @@ from local.launcher.access import (
     install_callers_of_foreign_buckets,
     install_condition_keys,
 )
-from local.launcher.buckets import install_silent_buckets
+from local.launcher.buckets import install_silent_buckets, install_versions_in_events
 from local.launcher.contract import require_contract
 from local.launcher.custom_labels import install_custom_labels
 from local.launcher.delivery import install_asynchronous_delivery, install_background_limit
@@ -72,6 +72,7 @@ def start(options: argparse.Namespace) -> None:
     install_patient_stacks()
     install_memory_report()
     install_silent_buckets(options.silent_seconds)
+    install_versions_in_events()
     install_condition_keys()
     install_callers_of_foreign_buckets()
     install_batches_of_messages()

@@ -13,6 +13,7 @@ from local.runner.console import Display
 from local.runner.dataset import DatasetError
 from local.runner.demo import STACK, DemoOptions, run_demo
 from local.runner.inspecting import inspect_folder
+from local.runner.life import run_life
 
 TASKS = ("classification", "detection")
 INTERRUPTED, TERMINATED = 130, 143
@@ -39,6 +40,8 @@ def run(options: argparse.Namespace, display: Display) -> int:
     if options.command == "demo":
         demo = DemoOptions(options.dataset, options.seed, options.good, options.per_defect, tuple(options.tasks))
         return run_demo(demo, display)
+    if options.command == "life":
+        return run_life(options.seed, display)
     if options.command == "rollback":
         return rollback(display, options.dataset, options.tasks)
     if options.command == "inspect":
@@ -57,6 +60,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     demo.add_argument(
         "--tasks", nargs="+", default=[], choices=TASKS, help="what to train; default: all that is marked"
     )
+    lived = commands.add_parser("life", help="what comes back: drift, reviews, the next model")
+    lived.add_argument("--seed", type=int, default=DemoOptions.seed, help="for the pictures made here")
     back = commands.add_parser("rollback", help="bring back what was in production before, in the running local cloud")
     back.add_argument("--dataset", default="transistor", help="name of the dataset (default: %(default)s)")
     back.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS, help="default: both")

@@ -10,7 +10,7 @@ from typing import Any
 
 from cli import incoming
 from cli.stack import CommandRefused
-from cli.upload import Plan, plan, send
+from cli.upload import MOST_NAMED, Plan, plan, send
 from mlops.dataset.keys import settings_key
 from mlops.pictures.looking import MaskRules
 
@@ -29,8 +29,10 @@ def dataset_name(folder: Path) -> str:
     return name
 
 
-def plan_of(folder: Path, tasks: Sequence[str], place: Path) -> Plan:
-    """What there is to send of a folder in any layout that `mlops upload` recognises.
+def plan_of(
+    folder: Path, tasks: Sequence[str], place: Path, say: Callable[[str], object] = lambda sentence: None
+) -> Plan:
+    """What there is to send of a folder in any layout that `mlops upload` recognises; what was recognised is told.
 
     Its dataset.json, even if it has none, and its annotation manifest are written below `place`. Raises DatasetError
     when there are no pictures.
@@ -40,6 +42,8 @@ def plan_of(folder: Path, tasks: Sequence[str], place: Path) -> Plan:
         known = incoming.recognise(folder, name, None, MaskRules(), {})
     except CommandRefused as refused:
         raise DatasetError(str(refused)) from refused
+    for sentence in itertools.islice(known.told(), MOST_NAMED) if known else ():
+        say(sentence)
     found = known.plan(place) if known else plan(folder, name)
     if not found.has_pictures:
         raise DatasetError(f"There are no pictures below {folder}.")

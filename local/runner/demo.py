@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cli.decide import approval_link, approve
@@ -62,7 +63,7 @@ def run_demo(options: DemoOptions, display: Display) -> int:
     phases = Phases()
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(1) as aside, contextlib.ExitStack() as stack:
         if options.dataset:
-            plan_of(options.dataset, options.tasks, Path(place))
+            plan_of(options.dataset, options.tasks, Path(place), display.say)
         preparing = aside.submit(prepare, options, display, Path(place))
         cloud, outputs = stack.enter_context(cloud_with_stack(display, phases))
         with phases("pictures, beyond that"):
@@ -77,6 +78,10 @@ def run_demo(options: DemoOptions, display: Display) -> int:
         if not problem:
             images = [path for key, path in given.files.items() if parse_upload(key).kind == "image"]
             new = new_pictures(NEW, options.seed, images if options.dataset else [])
+            if options.dataset:
+                display.say(
+                    "Some of the given pictures are judged, which the models know: your own new ones tell more."
+                )
             judge(journey.stack, new, given.dataset, display, OUTPUT / "inspected")
     display.say(problem or f"Every task reached production in {time.monotonic() - started:.0f} s.")
     return 1 if problem else 0
@@ -89,10 +94,19 @@ def cloud_with_stack(display: Display, phases: Phases) -> Iterator[tuple[CloudAc
         display.say(f"The local cloud at {running[0].endpoint} is used.")
         yield running
         return
+    with cloud_of(display, phases) as (cloud, outputs):
+        yield cloud.access, outputs
+
+
+@contextlib.contextmanager
+def cloud_of(
+    display: Display, phases: Phases, parameters: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[tuple[LocalCloud, dict[str, str]]]:
+    """A local cloud of our own with the outputs of the deployed stack."""
     with contextlib.ExitStack() as stack:
         with phases("start of the cloud"):
             cloud = stack.enter_context(LocalCloud())
-        yield cloud.access, deploy(cloud, display, phases)
+        yield cloud, deploy(cloud, display, phases, parameters)
 
 
 def prepare(options: DemoOptions, display: Display, place: Path) -> Plan:
@@ -118,7 +132,9 @@ def say_what_is_wrong(given: Plan, display: Display) -> None:
         raise DatasetError("Nothing was sent.")
 
 
-def deploy(cloud: LocalCloud, display: Display, phases: Phases) -> dict[str, str]:
+def deploy(
+    cloud: LocalCloud, display: Display, phases: Phases, parameters: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """Build and deploy the application; returns the outputs of the stack."""
     display.say(f"AWS on this machine: {cloud.endpoint}")
     display.say("sam build")
@@ -126,7 +142,7 @@ def deploy(cloud: LocalCloud, display: Display, phases: Phases) -> dict[str, str
         cloud.sam_build()
     display.say("sam deploy")
     with phases("deploy"):
-        return cloud.deploy(STACK)
+        return cloud.deploy(STACK, parameters)
 
 
 @dataclass

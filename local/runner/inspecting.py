@@ -32,7 +32,7 @@ def judge(stack: Stack, path: Path, dataset: str, display: Display, output: Path
     if count := len(plan.missing):
         inspect.estimate(stack, plan)
         display.say(f"{count} new pictures are put below inspect/{dataset}/ of the data bucket.")
-        inspect.send(stack, plan)
+        plan = inspect.send(stack, plan)
         with display.counting("Judging") as progress:
             for done, (_, answer) in enumerate(inspect.answers(stack, plan, display.say, _PAUSE_SECONDS), start=1):
                 found.append(answer)

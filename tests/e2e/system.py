@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ STRICT = {"MinimumF1": "0.9", "MinimumLabelF1": "0.5", "SettleSeconds": "3", "No
 RELEASED_IN = ("staging", "production")
 # An engine that learns colours in no time: these tests are about everything around it. The shipped one is tried in
 # test_readme.py, for both tasks, and beside the Custom Labels service.
-QUICK = ("--engine", "tests.emulator.mean_color_engine")
+QUICK = ("--engine", "tests.emulator.mean_color_engine", "--log-level", "info")
 PATIENCE_SECONDS = 120.0
 Found = TypeVar("Found")
 
@@ -53,7 +54,8 @@ class System:
     accounts: Mapping[str, str] = field(default_factory=dict)
     repeat: set[str] = field(default_factory=set)
     events: list[dict[str, Any]] = field(default_factory=list)
-    _known: set[str] = field(default_factory=set)
+    _heard: Counter[str] = field(default_factory=Counter)
+    _repeated: Counter[str] = field(default_factory=Counter)
 
     @cached_property
     def operated(self) -> Stack:
@@ -132,6 +134,10 @@ class System:
             return Image.open(io.BytesIO(body))
         return json.loads(body) if name.endswith(".json") else body.decode()
 
+    def answers(self, run_id: str, environment: str) -> list[dict[str, Any]]:
+        """What a version answered in its test, judged."""
+        return [json.loads(line) for line in self.artifact(run_id, f"{environment}/judged.jsonl").split("\n") if line]
+
     def versions(self, environment: str, task: str = "classification") -> list[dict[str, Any]]:
         rekognition = self.cloud.client("rekognition", self.account(environment))
         name = f"{self.stack}-{task}-{environment}"
@@ -156,7 +162,11 @@ class System:
 
     def sweep(self) -> None:
         """Run the sweeper, as its schedule does every hour."""
-        name = self._resource("ModelSweeperFunction")
+        self.invoke("ModelSweeperFunction")
+
+    def invoke(self, function: str) -> None:
+        """Run a function, as its schedule does every hour."""
+        name = self._resource(function)
         answer = self.cloud.client("lambda").invoke(FunctionName=name, Payload=b"{}")
         assert "FunctionError" not in answer, answer["Payload"].read()
 
@@ -193,17 +203,32 @@ class System:
         while messages := sqs.receive_message(QueueUrl=self.tap, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 event = json.loads(message["Body"])
-                identity = json.dumps([event["detail-type"], event["detail"]], sort_keys=True)
-                if identity not in self._known:
-                    self._known.add(identity)
+                self._heard[_identity(event)] += 1
+                if self._heard[_identity(event)] == 1:
                     self.events.append(event)
                     if self.repeat & set(_datasets(event)):
                         self.deliver(event)
                 sqs.delete_message(QueueUrl=self.tap, ReceiptHandle=message["ReceiptHandle"])
 
+    def times_put(self, event: Mapping[str, Any]) -> int:
+        """How often the stack has put an event, whatever was repeated here; true once all repetitions were heard."""
+        return self._heard[_identity(event)] - self._repeated[_identity(event)]
+
+    def starts(self, dataset: str) -> list[str]:
+        """The ARN of a version for every time that it began to run, as the Custom Labels service tells."""
+        log = (self.cloud.state / "logs" / "rekognition.log").read_text()
+        return [arn for arn in re.findall(r"(arn:\S+): STARTING -> RUNNING", log) if f"/{dataset}-" in arn]
+
+    def is_empty(self, queue: str) -> bool:
+        """Whether a queue of the stack holds no message, and nobody works at one."""
+        names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+        answer = self.cloud.client("sqs").get_queue_attributes(QueueUrl=self._resource(queue), AttributeNames=names)
+        return not any(map(int, answer["Attributes"].values()))
+
     def deliver(self, event: Mapping[str, Any]) -> None:
         """Deliver an event as EventBridge would: the same content to the same targets."""
         if event["source"] != "aws.s3":
+            self._repeated[_identity(event)] += 1
             entry = {"Source": event["source"], "DetailType": event["detail-type"]}
             content = {"Resources": event["resources"], "Detail": json.dumps(event["detail"])}
             self.cloud.client("events").put_events(Entries=[{**entry, **content}])
@@ -226,6 +251,10 @@ class System:
     def is_stopped(self, run_id: str, environment: str, task: str = "classification") -> bool:
         """Whether the only version of a run in an environment comes to a stop."""
         return eventually(lambda: self.statuses(run_id, environment, task) == ["STOPPED"], f"stop of {run_id}")
+
+
+def _identity(event: Mapping[str, Any]) -> str:
+    return json.dumps([event["detail-type"], event["detail"]], sort_keys=True)
 
 
 def _datasets(event: Mapping[str, Any]) -> Iterator[str]:

@@ -116,7 +116,7 @@ def test_operating_points_are_chosen_confirmed_shown_and_published(system: Syste
     assert release is not None and release.min_confidence == points
     assert released.page.text.count("<svg") == len(points)
     assert "Escapes 0 of " in released.page.text and "By the service&#39;s own thresholds" in released.page.text
-    assert len(system.artifact(released.detection, "staging/answers.jsonl").splitlines()) == tested["images"]
+    assert len(system.answers(released.detection, "staging")) == tested["images"]
 
 
 def test_detector_finds_what_it_was_shown(system: System, released: Released) -> None:

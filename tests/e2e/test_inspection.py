@@ -1,14 +1,22 @@
 """New pictures, judged by both released models, which run only meanwhile; rights are enforced."""
 
+import io
 import json
+import os
 import time
 from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from PIL import Image
 
-from mlops.records import arrivals, inspections, servings, spending
+from local.rekognition.access.settings import Quotas
+from mlops.dataset.boxes import Box, iou
+from mlops.records import arrivals, inspections, releases, servings, spending
+from tests.e2e.browser import faults, look
 from tests.e2e.conftest import marked, spotted
 from tests.e2e.system import System, eventually
 
@@ -16,7 +24,9 @@ pytestmark = pytest.mark.e2e
 
 DATASET, TASKS = "gears", ("classification", "detection")
 LABELS = ("good", "scratch", "stain")
-PICTURES = 150
+PICTURES = 300
+# Where the screenshots go, for whoever wants to see them.
+PICTURES_OF_PAGES = Path(os.environ["DAY_PICTURES"]) if "DAY_PICTURES" in os.environ else None
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +53,10 @@ def result(system: System, key: str) -> dict[str, Any] | None:
 
 
 def inspected(system: System) -> Counter[str]:
-    """How often it was told of each picture that it was inspected."""
+    """How often the stack has put the event that a picture was inspected, by its key."""
     system.observe()
-    return Counter(event["detail"]["key"] for event in system.events if event["detail-type"] == "Part Inspected")
+    told = [event for event in system.events if event["detail-type"] == "Part Inspected"]
+    return sum((Counter({event["detail"]["key"]: system.times_put(event)}) for event in told), Counter())
 
 
 def is_at_rest(system: System) -> bool:
@@ -57,28 +68,75 @@ def test_every_picture_is_answered_once_and_each_model_was_started_once(
     system: System, released: dict[str, str]
 ) -> None:
     table, names = system.operated.table, [f"{LABELS[number % 3]}/{number:03}.png" for number in range(PICTURES)]
-    keys = {f"inspect/{DATASET}/{name}": spotted(name.split("/")[0], 5000 + i)[0] for i, name in enumerate(names)}
+    drawn = {f"inspect/{DATASET}/{name}": spotted(name.split("/")[0], 5000 + i) for i, name in enumerate(names)}
+    started = Counter(system.starts(DATASET))
     system.repeat.add(DATASET)
-    system.upload(keys)
+    system.upload({key: picture for key, (picture, _) in drawn.items()})
     eventually(lambda: len(inspected(system)) == PICTURES, "answers about all pictures", 600)
     eventually(lambda: is_at_rest(system), "end of the inspections")
+    late = [event for event in system.events if event["source"] == "aws.s3" and _is_about(event, drawn)][::10]
+    for event in late:
+        system.deliver(event)
+    eventually(lambda: system.is_empty("InspectionQueue") and is_at_rest(system), "end of the late events")
+    eventually(lambda: set(inspected(system).values()) == {1}, "all that was repeated", 30)
 
+    assert len(late) == PICTURES / 10
+    assert set(inspected(system)) == set(drawn)
+    versions = [release.version_arn for release in releases.in_production(DATASET, table).values()]
+    assert Counter(system.starts(DATASET)) - started == Counter(versions)
     starts = [spent for spent in spending.of_month(_month(), table) if spent.dataset == DATASET]
     assert sorted(spent.task for spent in starts) == sorted(TASKS)
-    assert set(inspected(system)) == set(keys)
-    assert max(inspected(system).values()) == 1
-    answers = {key: result(system, key) for key in keys}
+    answers = {key: result(system, key) for key in drawn}
     assert all(answer and answer["run_ids"] == released for answer in answers.values())
-    right = sum(
-        answer["verdict"] == ("ok" if "/good/" in key else "defect") for key, answer in answers.items() if answer
-    )
-    assert right > 0.8 * PICTURES, Counter((key.split("/")[2], a["verdict"]) for key, a in answers.items() if a)
+    said = {key: answer["verdict"] for key, answer in answers.items() if answer}
+    right = sum(verdict == ("ok" if "/good/" in key else "defect") for key, verdict in said.items())
+    assert right > 0.8 * PICTURES, Counter((key.split("/")[2], verdict) for key, verdict in said.items())
     assert arrivals.waiting(DATASET, 1, table=table) == []
     assert system.running() == []
     days = {answer["inspected_at"][:10] for answer in answers.values() if answer}
     assert sum(len(list(inspections.of_day(DATASET, day, table=table))) for day in days) == PICTURES
     for queue in ("InspectionDeadLetters", "ServingDeadLetters", "UndeliveredEvents", "FailedInvocations"):
         assert system.dead_letters(queue) == 0
+    defective = [key for key in drawn if said[key] == "defect" and "/good/" not in key]
+    overlaps = [_overlap(drawn[key][1], answers[key] or {}) for key in defective]
+    assert sum(overlap > 0.5 for overlap in overlaps) > 0.9 * len(defective)
+
+
+def _is_about(event: dict[str, Any], keys: Collection[str]) -> bool:
+    return event["detail"]["object"]["key"] in keys
+
+
+def _overlap(mask: bytes, answer: dict[str, Any]) -> float:
+    """IoU of the surest box of an answer with what the mask marks, both in pixels of the picture."""
+    left, top, right, bottom = Image.open(io.BytesIO(mask)).point(lambda value: 255 * (value > 0)).getbbox() or (0,) * 4
+    truth = Box(left, top, right - left, bottom - top)
+    return iou(truth, Box(**answer["boxes"][0]["box"])) if answer["boxes"] else 0.0
+
+
+def test_the_account_runs_no_more_models_than_its_quota(system: System, released: dict[str, str]) -> None:
+    """Both models had to be there at once, and the service refuses a third."""
+    assert system.operated.parameters["RunningModels"] == "2"
+    assert Quotas().running_models == 2
+
+
+def test_the_report_of_the_day_has_no_faults_at_any_width_in_either_theme(
+    system: System, released: dict[str, str], tmp_path: Path
+) -> None:
+    answer = result(system, f"inspect/{DATASET}/good/000.png")
+    assert answer
+    day = answer["inspected_at"][:10]
+    event = {"Source": "rekognition-mlops", "DetailType": "Inspection Day Ended"}
+    detail = {"Detail": json.dumps({"dataset": DATASET, "day": day}), "Resources": [system.operated.arn]}
+    system.cloud.client("events").put_events(Entries=[{**event, **detail}])
+    mails = eventually(lambda: [m for m in system.cloud.mails() if m.subject.startswith(f"{day}: ")], "mail of the day")
+
+    assert DATASET in mails[0].subject and f"results/{DATASET}/{day}.html" in mails[0].text
+    key = f"results/{DATASET}/{day}.html"
+    found = system.cloud.client("s3").get_object(Bucket=system.outputs["ArtifactsBucketName"], Key=key)
+    page = found["Body"].read().decode()
+    assert page.count("data:image/jpeg;base64,") > 2
+    (tmp_path / "day.html").write_text(page)
+    assert faults(look((tmp_path / "day.html").as_uri(), pictures=PICTURES_OF_PAGES)) == []
 
 
 def _month() -> str:

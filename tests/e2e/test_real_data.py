@@ -100,13 +100,14 @@ def test_pictures_of_every_camera_are_trained_on_as_prepared_copies_and_asked_ab
 ) -> None:
     truth = system.artifact(history.first.run_id, "ground_truth.json")
     rows = {row["key"]: row for row in parse_lines(system.artifact(history.first.run_id, "images.jsonl"))}
-    answers = system.artifact(history.first.run_id, "production/inference_test.json")["answers"]
+    answers = system.answers(history.first.run_id, "production")
 
     assert all(rows[key]["picture"].startswith(f"prepared/{NAME}/") for key in odd_files())
     assert any("12 bits" in done for done in truth["prepared"])
     assert any("turned upright" in done for done in truth["prepared"])
     asked = {answer["key"]: answer for answer in answers}
     held_out = [key for key in odd_files() if rows[key]["side"] == "holdout"]
+    assert held_out and held_out == [key for key in odd_files() if key in asked]
     assert all(asked[key]["picture"] == rows[key]["picture"] for key in held_out)
 
 
@@ -119,7 +120,7 @@ def test_a_rollback_asks_about_the_pictures_of_its_run_although_one_was_deleted(
     system: System, history: History
 ) -> None:
     before = system.artifact(history.first.run_id, "production/inference_test.json")
-    system.delete(before["answers"][0]["key"])
+    system.delete(system.answers(history.first.run_id, "production")[0]["key"])
     system.operated.roll_back(NAME, TASK, "production", history.first.run_id, "Ada", "worse")
 
     assert eventually(lambda: system.current(NAME) == history.first.run_id, f"return of {history.first.run_id}")

@@ -67,7 +67,8 @@ def colors(data: bytes) -> np.ndarray:
 
 
 def mean_color(pixels: np.ndarray) -> np.ndarray:
-    return pixels.mean(axis=(0, 1))
+    # Sums of millions of single-precision numbers drift by whole shades.
+    return pixels.mean(axis=(0, 1), dtype=np.float64)
 
 
 class ColorModel:

@@ -87,6 +87,8 @@ def test_upload_reaches_the_queue_function_through_a_rule_with_its_key_unchanged
 
     bodies = eventually(lambda: [item["body"] for item in probe.items("MESSAGE") if "Object Created" in item["body"]])
     assert json.loads(bodies[0])["detail"]["object"]["key"] == key
+    version = probe.cloud.client("s3").head_object(Bucket=probe.outputs["DataBucketName"], Key=key).get("VersionId")
+    assert json.loads(bodies[0])["detail"]["object"].get("version-id") == version
 
 
 def test_delayed_message_arrives_only_after_its_delay(probe: Probe) -> None:

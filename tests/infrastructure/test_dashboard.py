@@ -27,11 +27,13 @@ def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     stage = dict.fromkeys(("run_id", "dataset", "task", "stage", "environment"), "x")
     telemetry.stage_ended(stage, "COMPLETED", 1.0, [])
     telemetry.run_cost("x", "training", 1.0)
+    telemetry.inspection_cost("x", 1.0)
     telemetry.models_running("staging", 1)
     telemetry.models_stopped([])
     telemetry.subscriptions(0)
     telemetry.drifted("x", {}, 0)
     telemetry.part_inspected("x", "x", "ok")
+    telemetry.in_production("x", {"escapes": (0.1, 0.05, 0.2)})
     telemetry.oldest_picture(0)
     directives = [json.loads(line)["_aws"]["CloudWatchMetrics"][0] for line in capsys.readouterr().out.splitlines()]
     assert {directive["Namespace"] for directive in directives} == {"rekognition-mlops"}
@@ -63,6 +65,10 @@ def test_every_search_names_a_metric_that_is_told_with_all_its_dimensions(
     namespace, *dimensions = schema[1].split(",")
     assert namespace == '"rekognition-mlops"'
     assert set(dimensions) == told(capsys, monkeypatch)[name[1]]
+
+
+def test_what_is_true_in_production_is_shown() -> None:
+    assert any('MetricName="ProductionRate"' in search for search in SEARCHES)
 
 
 def test_every_queue_is_shown_by_its_age_or_as_dead_letters() -> None:

@@ -1,12 +1,16 @@
 """How layers are built, on machines as they are."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 LAYERS = Path(__file__).parents[2] / "layers"
+FUNCTIONS = LAYERS.with_name("functions")
+# Every function has the layer: it starts with it, and an account has 75 GB for all that is uploaded.
+MOST_BYTES_OF_OUR_OWN = 1_200_000
 
 
 def commands(tmp_path: Path, **environment: str) -> str:
@@ -29,3 +33,17 @@ def test_layers_are_built_with_the_pip_of_the_setup_although_python3_has_none(tm
 @pytest.mark.parametrize("pip", ["pip3.14", "/opt/python -m pip"])
 def test_layers_are_built_with_the_pip_that_somebody_names(tmp_path: Path, pip: str) -> None:
     assert commands(tmp_path, PIP=pip).startswith(f"{pip} install")
+
+
+def test_what_functions_share_stays_small() -> None:
+    files = [path for place in (LAYERS / "mlops/mlops", FUNCTIONS) for path in place.rglob("*") if path.is_file()]
+
+    assert sum(path.stat().st_size for path in files if "__pycache__" not in path.parts) < MOST_BYTES_OF_OUR_OWN
+
+
+def test_functions_bring_no_parser_of_other_layouts() -> None:
+    """Formats of labelling tools are the command line's: functions read folders, masks and the manifest."""
+    required = [path.read_text() for place in (LAYERS, FUNCTIONS) for path in place.rglob("requirements*.txt")]
+    names = {re.split(r"[\[<>=!~ ]", line)[0] for text in required for line in text.splitlines() if line.strip()}
+
+    assert names == {"aws-lambda-powertools", "jinja2", "numpy", "pillow"}

@@ -17,9 +17,22 @@ async function launch(browser) {
   return puppeteer.launch({ executablePath: await chromium.executablePath(), args: chromium.args, headless: "shell" });
 }
 
-async function check(page, width, theme, pictures) {
+async function dress(page, width, theme) {
   await page.setViewport({ width, height: HEIGHT });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
+}
+
+// What sticks out, and pictures that do not load: told at once, so that it can be asked of a page without scripts, too.
+async function shape(page) {
+  return page.evaluate(() => ({
+    overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    broken: [...document.images].filter((image) => !image.naturalWidth).map((image) => image.alt),
+    images: document.images.length,
+  }));
+}
+
+async function check(page, width, theme, pictures) {
+  await dress(page, width, theme);
   await page.evaluate(async () => {
     for (const image of document.images) {
       image.loading = "eager";
@@ -28,11 +41,7 @@ async function check(page, width, theme, pictures) {
   });
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => window.axe.run());
-  const shown = await page.evaluate(() => ({
-    overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    broken: [...document.images].filter((image) => !image.naturalWidth).map((image) => image.alt),
-    images: document.images.length,
-  }));
+  const shown = await shape(page);
   if (pictures) {
     await page.screenshot({ path: join(pictures, `${width}-${theme}.png`), fullPage: true });
   }
@@ -90,7 +99,7 @@ async function main() {
   }
 }
 
-module.exports = { check, launch };
+module.exports = { check, dress, launch, shape, tabTo };
 
 if (require.main === module) {
   main().catch((error) => {

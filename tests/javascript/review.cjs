@@ -1,10 +1,13 @@
 // The page of reviews as people use it: node review.cjs < request.json, which prints what it saw as JSON.
 //
 // Request: {url, browser, widths, themes, pictures: folder or null, gesture: "mouse", "touch", "keyboard" or "none",
-// answer: value of the button to press}. With the gesture "none" the browser has no JavaScript.
+// steps, others}. With the gesture "none" the browser has no JavaScript. The steps of a visit, one after the other:
+// {draw: true} draws, moves and resizes a box and deletes the found one; {label} gives the chosen box a label;
+// {untick} takes the tick from a found box; {zoom: true} looks closer; {write} is typed into the field of the new label;
+// {press} is the answer whose button is pressed by the gesture. `others` are links that somebody else opens meanwhile.
 const { readFileSync } = require("node:fs");
 const { join } = require("node:path");
-const { check, launch } = require("./look.cjs");
+const { check, dress, launch, shape, tabTo } = require("./look.cjs");
 
 async function middleOf(page, selector) {
   const { x, y, width, height } = await (await page.$(selector)).boundingBox();
@@ -70,53 +73,115 @@ const GESTURES = {
   async none() {},
 };
 
+// A button is one that a person sees and reaches.
+async function press(page, gesture, answer) {
+  const selector = `button[name="answer"][value=${JSON.stringify(answer)}]:not([hidden])`;
+  const isThere = (name, value) => name === "answer" && value === answer;
+  const ways = {
+    keyboard: async () => {
+      await tabTo(page, isThere, answer);
+      await page.keyboard.press("Enter");
+    },
+    touch: () => page.tap(selector),
+  };
+  await Promise.all([page.waitForNavigation(), (ways[gesture] ?? (() => page.click(selector)))()]);
+}
+
+const STEPS = {
+  draw: (page, gesture) => GESTURES[gesture](page),
+  label: (page, _, label) => page.select("#label-of-box", label),
+  untick: (page, _, place) => page.click(`[name="keep"][value="${place}"]`),
+  write: (page, _, text) => page.type("#new-label", text),
+  press,
+  async zoom(page) {
+    await page.click("#closer");
+    await page.waitForFunction(() => document.querySelector(".sheet img").complete);
+  },
+};
+
+async function seen(page) {
+  return page.evaluate(() => {
+    const text = (selector) => document.querySelector(selector)?.textContent.trim() ?? "";
+    const form = document.getElementById("review");
+    return {
+      heading: text("h1"),
+      notice: text("[role=status]"),
+      problem: text("[role=alert]"),
+      confirm: text("#confirm:not([hidden])"),
+      boxes: form?.elements.boxes.value ?? "",
+      ticks: [...document.querySelectorAll('[name="keep"]')].map((field) => field.checked),
+      drawn: document.querySelectorAll(".sheet svg g").length,
+      options: [...document.querySelectorAll("#label-of-box option")].map((option) => option.textContent),
+      toolsShown: Boolean(document.querySelector("#tools:not([hidden])")),
+      zoomed: form ? document.querySelector(".sheet").clientWidth / document.querySelector(".frame").clientWidth : 1,
+    };
+  });
+}
+
+async function open(browser, request, complaints) {
+  const page = await browser.newPage();
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("dialog", (dialog) => {
+    complaints.push(`a dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  await page.setJavaScriptEnabled(request.gesture !== "none");
+  const telephone = { width: 390, height: 900, hasTouch: true, isMobile: true };
+  await page.setViewport(request.gesture === "touch" ? telephone : { width: 1280, height: 900 });
+  return page;
+}
+
+async function begin(page, url, name) {
+  await page.goto(url, { waitUntil: "load" });
+  if (await page.$("[name=reviewer]")) {
+    await page.type("[name=reviewer]", name);
+    await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+  }
+  return seen(page);
+}
+
 async function main() {
   const request = JSON.parse(readFileSync(0, "utf-8"));
   const browser = await launch(request.browser);
   try {
-    const page = await browser.newPage();
     const complaints = [];
-    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-    page.on("pageerror", (error) => complaints.push(String(error)));
-    if (request.gesture === "none") {
-      await page.setJavaScriptEnabled(false);
-    }
-    if (request.gesture === "touch") {
-      await page.setViewport({ width: 390, height: 900, hasTouch: true, isMobile: true });
-    }
-    await page.goto(request.url, { waitUntil: "load" });
+    const page = await open(browser, request, complaints);
     const looks = [];
     const lookAt = async (name) => {
       for (const width of request.widths) {
         for (const theme of request.themes) {
+          const given = { name, width, theme };
           if (request.gesture === "none") {
-            // Nothing can be asked of a page without JavaScript.
-            continue;
+            // axe-core is a script that waits; what a page looks like can be asked without.
+            await dress(page, width, theme);
+            looks.push({ ...given, violations: [], ...(await shape(page)) });
+          } else {
+            looks.push({ ...given, ...(await check(page, width, theme, null)) });
           }
-          const look = await check(page, width, theme, null);
           if (request.pictures) {
             await page.screenshot({ path: join(request.pictures, `${name}-${width}-${theme}.png`), fullPage: true });
           }
-          looks.push({ name, ...look });
         }
       }
     };
+    await page.goto(request.url, { waitUntil: "load" });
     await lookAt("begin");
-    await page.type("[name=reviewer]", "Ann");
-    await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
-    const toolsShown = await page.$eval("#tools", (tools) => !tools.hidden);
-    await GESTURES[request.gesture](page);
-    const boxes = await page.$eval("[name=boxes]", (field) => field.value);
-    await lookAt("review");
-    let zoomed = 1;
-    if (toolsShown) {
-      await page.click("#closer");
-      zoomed = await page.evaluate(() => document.querySelector(".sheet").clientWidth / document.querySelector(".frame").clientWidth);
+    const trace = [await begin(page, request.url, "Ann")];
+    const others = [];
+    for (const url of request.others ?? []) {
+      others.push(await begin(await open(browser, request, []), url, "Ben"));
     }
-    await Promise.all([page.waitForNavigation(), page.$eval(`[value="${request.answer}"]:not([hidden])`, (button) => button.click())]);
-    const heading = await page.$eval("h1", (h1) => h1.textContent);
+    for (const step of request.steps) {
+      const [[name, value]] = Object.entries(step);
+      await STEPS[name](page, request.gesture, value);
+      if (name === "draw") {
+        await lookAt("review");
+      }
+      trace.push(await seen(page));
+    }
     await lookAt("after");
-    console.log(JSON.stringify({ looks, complaints, boxes, heading, toolsShown, zoomed }));
+    console.log(JSON.stringify({ looks, complaints, trace, others }));
   } finally {
     await browser.close();
   }

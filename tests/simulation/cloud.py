@@ -7,18 +7,33 @@ Nothing here decides about faults: every call goes through `call`, which the his
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any, Protocol
+from types import MappingProxyType, SimpleNamespace
+from typing import IO, Any, Protocol
 
 from botocore.exceptions import ClientError
 
+from mlops.dataset.keys import SPLITS
+from mlops.dataset.labels import NORMAL, label_of
+from mlops.dataset.manifests import BOXES, labels_of
 from tests.unit.mlops.memory_table import MemoryTable
 
-# (service, what is called, the act itself) -> its answer
-Caller = Callable[[str, str, Callable[[], Any]], Any]
+
+@dataclass(frozen=True)
+class Call:
+    """A call to AWS. `label` is what stories call it: the operation, and what it is about where that says more."""
+
+    service: str
+    operation: str
+    request: Mapping[str, Any]
+    label: str
+
+
+# (what is called, the act itself) -> its answer
+Caller = Callable[[Call, Callable[[], Any]], Any]
 
 
 class Clock(Protocol):
@@ -30,8 +45,12 @@ def refused(code: str, status: int = 400, **more: Any) -> ClientError:
     return ClientError(response, "Operation")  # type: ignore[arg-type]
 
 
+# How a page of a listing names the next one, and how that is asked for.
+_NEXT = {"list_objects_v2": ("NextContinuationToken", "ContinuationToken")}
+
+
 class Client:
-    """A client of boto3: every operation goes through `call`, pages of a listing as one operation."""
+    """A client of boto3: every operation goes through `call`, and so does every page of a listing."""
 
     def __init__(self, service: str, backend: Any, call: Caller) -> None:
         self._service, self._backend, self._call = service, backend, call
@@ -43,18 +62,26 @@ class Client:
             return self._paginator
         if name == "generate_presigned_url":
             return self._backend.generate_presigned_url
+        return lambda **request: self._made(name, request)
+
+    def _made(self, name: str, request: dict[str, Any]) -> Any:
         operation = getattr(self._backend, name)
-        return lambda **request: self._call(
-            self._service, self._backend.label(name, request), lambda: operation(**request)
-        )
+        call = Call(self._service, name, request, self._backend.label(name, request))
+        return self._call(call, lambda: operation(**request))
 
     def _paginator(self, name: str) -> Any:
-        operation = getattr(self._backend, name)
-        return SimpleNamespace(
-            paginate=lambda **request: self._call(
-                self._service, self._backend.label(name, request), lambda: [operation(**request)]
-            )
-        )
+        told, asked = _NEXT.get(name, ("NextToken", "NextToken"))
+
+        def pages(**request: Any) -> Iterator[Any]:
+            token: dict[str, str] = {}
+            while True:
+                page = self._made(name, {**request, **token})
+                yield page
+                if told not in page:
+                    return
+                token = {asked: page[told]}
+
+        return SimpleNamespace(paginate=pages)
 
 
 class Backend:
@@ -69,6 +96,7 @@ class Version:
     version_id: str
     data: bytes | None
     modified: float
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def etag(self) -> str:
@@ -90,8 +118,11 @@ class Objects(Backend):
 
     clock: Clock
     tell: Callable[[dict[str, Any]], None]
+    page_size: int = 1000
+    signed: Callable[[str, str], None] = lambda *_: None
     buckets: dict[str, dict[str, list[Version]]] = field(default_factory=dict)
     _count: int = 0
+    _uploads: list[tuple[dict[str, str], dict[int, bytes]]] = field(default_factory=list)
 
     def label(self, name: str, request: Mapping[str, Any]) -> str:
         key = str(request.get("Key") or request.get("Prefix", ""))
@@ -101,18 +132,66 @@ class Objects(Backend):
         self,
         Bucket: str,
         Key: str,
-        Body: bytes,
-        ContentType: str = "",
+        Body: bytes | IO[bytes],
         IfMatch: str = "",
         IfNoneMatch: str = "",
+        Metadata: Mapping[str, str] = MappingProxyType({}),
+        **_: Any,
     ) -> dict[str, Any]:
-        there = self.present(Bucket).get(Key)
-        if (IfNoneMatch and there) or (IfMatch and there and f'"{there.etag}"' != IfMatch):
-            raise refused("PreconditionFailed", 412)
-        if IfMatch and not there:
-            raise refused("NoSuchKey", 404)
-        self._write(Bucket, Key, bytes(Body))
+        self._require(Bucket, Key, IfMatch, IfNoneMatch)
+        self._write(Bucket, Key, Body if isinstance(Body, bytes) else Body.read(), Metadata)
         return {}
+
+    def create_multipart_upload(
+        self, Bucket: str, Key: str, Metadata: Mapping[str, str] = MappingProxyType({}), **_: Any
+    ) -> dict[str, Any]:
+        self._uploads.append((dict(Metadata), {}))
+        return {"UploadId": str(len(self._uploads) - 1)}
+
+    def upload_part(self, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes) -> dict[str, Any]:
+        self._uploads[int(UploadId)][1][PartNumber] = bytes(Body)
+        return {"ETag": str(PartNumber)}
+
+    def upload_part_copy(
+        self,
+        Bucket: str,
+        Key: str,
+        UploadId: str,
+        PartNumber: int,
+        CopySource: Mapping[str, str],
+        CopySourceRange: str,
+        CopySourceIfMatch: str,
+    ) -> dict[str, Any]:
+        self._require(CopySource["Bucket"], CopySource["Key"], CopySourceIfMatch)
+        first, last = map(int, CopySourceRange.removeprefix("bytes=").split("-"))
+        data = self.get_object(CopySource["Bucket"], CopySource["Key"])["Body"].read()[first : last + 1]
+        self._uploads[int(UploadId)][1][PartNumber] = data
+        return {"CopyPartResult": {"ETag": str(PartNumber)}}
+
+    def complete_multipart_upload(
+        self, Bucket: str, Key: str, UploadId: str, MultipartUpload: Any, IfMatch: str = "", IfNoneMatch: str = ""
+    ) -> dict[str, Any]:
+        self._require(Bucket, Key, IfMatch, IfNoneMatch)
+        metadata, parts = self._uploads[int(UploadId)]
+        data = b"".join(parts[part["PartNumber"]] for part in MultipartUpload["Parts"])
+        self._write(Bucket, Key, data, metadata)
+        return {}
+
+    def abort_multipart_upload(self, Bucket: str, Key: str, UploadId: str) -> dict[str, Any]:
+        return {}
+
+    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        version = self.present(Bucket).get(Key)
+        if version is None:
+            raise refused("404", 404)
+        return {"ETag": f'"{version.etag}"', "Metadata": dict(version.metadata)}
+
+    def _require(self, bucket: str, key: str, match: str = "", none_match: str = "") -> None:
+        present = self.present(bucket).get(key)
+        if match and present is None:
+            raise refused("NoSuchKey", 404)
+        if present and (none_match or (match and match.strip('"') != present.etag)):
+            raise refused("PreconditionFailed", 412)
 
     def delete_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         self._write(Bucket, Key, None)
@@ -132,19 +211,22 @@ class Objects(Backend):
         }
         return {"Body": Body(data), "ContentLength": len(data), **facts}
 
-    def list_objects_v2(self, Bucket: str, Prefix: str, Delimiter: str = "", StartAfter: str = "") -> dict[str, Any]:
-        present = [(k, v) for k, v in self.present(Bucket).items() if k.startswith(Prefix) and k > StartAfter]
+    def list_objects_v2(
+        self, Bucket: str, Prefix: str, Delimiter: str = "", ContinuationToken: str = "", StartAfter: str = ""
+    ) -> dict[str, Any]:
+        present = {k: v for k, v in self.present(Bucket).items() if k.startswith(Prefix) and k > StartAfter}
         if Delimiter:
-            below = {k[len(Prefix) :].split(Delimiter)[0] for k, _ in present if Delimiter in k[len(Prefix) :]}
-            return {"CommonPrefixes": [{"Prefix": f"{Prefix}{name}{Delimiter}"} for name in sorted(below)]}
-        return {
-            "Contents": [
-                {"Key": k, "ETag": f'"{v.etag}"', "LastModified": _moment(v.modified), "Size": len(v.data or b"")}
-                for k, v in sorted(present)
-            ]
-        }
+            below = {k[len(Prefix) :].split(Delimiter)[0] for k in present if Delimiter in k[len(Prefix) :]}
+            folders = [f"{Prefix}{name}{Delimiter}" for name in below]
+            found, more = paged(folders, ContinuationToken, self.page_size, "NextContinuationToken")
+            return {"CommonPrefixes": [{"Prefix": name} for name in found], **more}
+        found, more = paged(present, ContinuationToken, self.page_size, "NextContinuationToken")
+        return {"Contents": [_listed(key, present[key]) for key in found], **more}
 
     def generate_presigned_url(self, _: str, Params: Mapping[str, str], ExpiresIn: int) -> str:
+        # A link to nothing tells where links lead.
+        if Params["Key"] != "-":
+            self.signed(Params["Bucket"], Params["Key"])
         return f"https://{Params['Bucket']}.s3.example/{Params['Key']}?seconds={ExpiresIn}"
 
     def present(self, bucket: str) -> dict[str, Version]:
@@ -156,9 +238,11 @@ class Objects(Backend):
         found = self.present(bucket).get(key)
         return (found.data or b"").decode() if found else None
 
-    def _write(self, bucket: str, key: str, data: bytes | None) -> None:
+    def _write(
+        self, bucket: str, key: str, data: bytes | None, metadata: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._count += 1
-        version = Version(f"v{self._count}", data, self.clock.now)
+        version = Version(f"v{self._count}", data, self.clock.now, dict(metadata))
         self.buckets.setdefault(bucket, {}).setdefault(key, []).append(version)
         facts = {"key": key, "version-id": version.version_id, "sequencer": f"{self._count:016X}", "etag": version.etag}
         self.tell(
@@ -173,6 +257,17 @@ class Objects(Backend):
         )
 
 
+def paged(names: Iterable[str], after: str, size: int, token: str) -> tuple[list[str], dict[str, str]]:
+    """The next names of a listing in their order, and with what to ask for those that follow."""
+    left = sorted(name for name in names if name > after)
+    return left[:size], {token: left[size - 1]} if len(left) > size else {}
+
+
+def _listed(key: str, version: Version) -> dict[str, Any]:
+    size = len(version.data or b"")
+    return {"Key": key, "ETag": f'"{version.etag}"', "LastModified": _moment(version.modified), "Size": size}
+
+
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
 
@@ -183,24 +278,30 @@ class Rows:
 
     name = "application"
 
-    def __init__(self, clock: Clock, call: Caller, lag: float) -> None:
+    def __init__(self, clock: Clock, call: Caller, lag: float, page_size: int = 1000) -> None:
         self.memory = MemoryTable()
         self.written: Callable[[str, Mapping[str, Any], Mapping[str, Any]], None] = lambda *_: None
-        self._clock, self._call, self._lag = clock, call, lag
-        self._made: dict[tuple[str, str], float] = {}
+        self._clock, self._call, self._lag, self._page_size = clock, call, lag, page_size
+        # What the index has, and what has not come to it yet: when it was written, where, and what.
+        self._index = MemoryTable()
+        self._late: deque[tuple[float, dict[str, str], dict[str, Any]]] = deque()
 
     def get_item(self, **request: Any) -> Any:
-        return self._call("dynamodb", f"get_item {_kind(request['Key'])}", lambda: self.memory.get_item(**request))
+        label = f"get_item {_kind(request['Key'])}"
+        return self._made("get_item", request, label, lambda: self.memory.get_item(**request))
 
-    def query(self, **request: Any) -> Any:
+    def query(self, ExclusiveStartKey: Mapping[str, Any] | None = None, **request: Any) -> Any:
+        is_index = bool(request.get("IndexName"))
+
         def act() -> Any:
-            found = self.memory.query(**request)
-            if request.get("IndexName"):
-                late = self._clock.now - self._lag
-                found["Items"] = [i for i in found["Items"] if self._made.get((i["pk"], i["sk"]), 0) <= late]
-            return found
+            found = (self._up_to_date() if is_index else self.memory).query(**request)["Items"]
+            if ExclusiveStartKey:
+                start = _order(ExclusiveStartKey, is_index)
+                found = [item for item in found if _order(item, is_index) > start]
+            page = found[: self._page_size]
+            return {"Items": page, **({"LastEvaluatedKey": page[-1]} if len(found) > len(page) else {})}
 
-        return self._call("dynamodb", "query index" if request.get("IndexName") else "query", act)
+        return self._made("query", request, "query index" if is_index else "query", act)
 
     def put_item(self, **request: Any) -> Any:
         return self._write("put_item", request["Item"], request)
@@ -218,18 +319,39 @@ class Rows:
         def act() -> Any:
             before = self.row(key["pk"], key["sk"])
             answer = getattr(self.memory, name)(**request)
-            self._made.setdefault((key["pk"], key["sk"]), self._clock.now)
-            self.written(name, before, self.row(key["pk"], key["sk"]))
+            after = self.row(key["pk"], key["sk"])
+            self._late.append((self._clock.now, {"pk": key["pk"], "sk": key["sk"]}, after))
+            self.written(name, before, after)
             return answer
 
-        return self._call("dynamodb", f"{name} {_kind(key)}", act)
+        return self._made(name, request, f"{name} {_kind(key)}", act)
+
+    def _made(self, operation: str, request: Mapping[str, Any], label: str, act: Callable[[], Any]) -> Any:
+        return self._call(Call("dynamodb", operation, {"TableName": self.name, **request}, label), act)
+
+    def _up_to_date(self) -> MemoryTable:
+        while self._late and self._late[0][0] <= self._clock.now - self._lag:
+            _, key, item = self._late.popleft()
+            if item:
+                self._index.put_item(item)
+            else:
+                self._index.delete_item(key)
+        return self._index
+
+
+def _order(item: Mapping[str, Any], is_index: bool) -> tuple[str, ...]:
+    return (*((str(item.get("created_at", "")),) if is_index else ()), str(item["pk"]), str(item["sk"]))
+
+
+# What rows of these are about says nothing in a story.
+_ALIKE = ("IMAGES", "LEASE", "WATCH", "KEPT", "WAITING", "ARRIVALS", "SERVING", "SPENT")
 
 
 def _kind(key: Mapping[str, Any]) -> str:
     pk, sk = str(key["pk"]).split("#")[0], str(key["sk"])
     if pk == "RUN" and sk.startswith("STAGE#"):
         return sk.split("#")[-1]
-    return pk if pk in ("IMAGES", "LEASE", "WATCH", "KEPT", "WAITING") else f"{pk} {sk.split('#')[0]}"
+    return pk if pk in _ALIKE else f"{pk} {sk.split('#')[0]}"
 
 
 @dataclass
@@ -277,6 +399,8 @@ class Outgoing(Backend):
     sent: Callable[[str, dict[str, Any], int], None]
     put: Callable[[dict[str, Any]], None]
     published: Callable[[str, str], None]
+    # Whether the last entry of what comes next is not taken, which the answer says and no error does.
+    refuses_one: bool = False
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     _count: int = 0
 
@@ -287,18 +411,33 @@ class Outgoing(Backend):
         self.sent(QueueUrl, json.loads(MessageBody), DelaySeconds)
         return {}
 
+    def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        taken, failed = self._divided(Entries)
+        for entry in taken:
+            self.sent(QueueUrl, json.loads(entry["MessageBody"]), 0)
+        return {"Failed": [{"Id": entry["Id"], "Message": "try again"} for entry in failed]} if failed else {}
+
     def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
-        for entry in Entries:
+        taken, failed = self._divided(Entries)
+        for entry in taken:
             self._count += 1
             kind = {"source": entry["Source"], "detail-type": entry["DetailType"], "resources": entry["Resources"]}
             self.put({"id": f"event-{self._count}", **kind, "detail": json.loads(entry["Detail"])})
-        return {"FailedEntryCount": 0}
+        told = [{"EventId": "1"} for _ in taken] + [
+            {"ErrorCode": "InternalFailure", "ErrorMessage": "?"} for _ in failed
+        ]
+        return {"FailedEntryCount": len(failed), "Entries": told}
+
+    def _divided(self, entries: list[Any]) -> tuple[list[Any], list[Any]]:
+        taken = len(entries) - self.refuses_one
+        self.refuses_one = False
+        return entries[:taken], entries[taken:]
 
     def publish(self, TopicArn: str, Subject: str, Message: str) -> dict[str, Any]:
         self.published(Subject, Message)
         return {}
 
-    def list_subscriptions_by_topic(self, TopicArn: str) -> dict[str, Any]:
+    def list_subscriptions_by_topic(self, TopicArn: str, **_: Any) -> dict[str, Any]:
         return {"Subscriptions": [{"SubscriptionArn": "arn:aws:sns:::topic:1"}]}
 
     def put_parameter(self, Name: str, Value: str, **_: Any) -> dict[str, Any]:
@@ -308,6 +447,8 @@ class Outgoing(Backend):
 
 # ---------------------------------------------------------------- Custom Labels
 GOOD, NOT_TRAINED, MISSES_GATE, MISSES_TEST = "good", "fails in training", "misses the gate", "misses the test"
+# Pixels of every picture, and where a defect is in those that have one: left, top, width, height.
+SIZE, DEFECT = (80, 72), (20, 10, 30, 40)
 _TRUTH, _ANSWER = "rekognition-custom-labels-training-0", "rekognition-custom-labels-evaluation-0"
 _PASSES = {"STARTING": "RUNNING", "STOPPING": "STOPPED", "COPYING_IN_PROGRESS": "COPYING_COMPLETED"}
 
@@ -327,6 +468,15 @@ class Model:
     def name(self) -> str:
         return self.arn.split("/")[3]
 
+    @property
+    def is_detector(self) -> bool:
+        return "detection" in self.arn.split("/")[1]
+
+
+def shown_by(data: bytes) -> str:
+    """What a picture shows that nobody has labelled."""
+    return (NORMAL, "cut")[hashlib.sha256(data).digest()[0] % 2]
+
 
 @dataclass
 class CustomLabels(Backend):
@@ -340,6 +490,7 @@ class CustomLabels(Backend):
     running: int = 2
     copies: int = 1
     stops_while_starting: bool = False
+    page_size: int = 1000
     models: dict[str, Model] = field(default_factory=dict)
     trained: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
@@ -383,10 +534,13 @@ class CustomLabels(Backend):
         status, then = "COPYING_IN_PROGRESS", "COPYING_COMPLETED"
         return self._make(DestinationProjectArn, VersionName, status, then, source.quality, source.lines, OutputConfig)
 
-    def describe_project_versions(self, ProjectArn: str, VersionNames: list[str] | None = None) -> dict[str, Any]:
-        found = [model for model in self._all() if model.arn.split("/")[1] == ProjectArn.split("/")[1]]
-        asked = [model for model in found if VersionNames is None or model.name in VersionNames]
-        return {"ProjectVersionDescriptions": [self._described(model) for model in asked]}
+    def describe_project_versions(
+        self, ProjectArn: str, VersionNames: list[str] | None = None, NextToken: str = ""
+    ) -> dict[str, Any]:
+        found = {model.arn: model for model in self._all() if model.arn.split("/")[1] == ProjectArn.split("/")[1]}
+        asked = [arn for arn, model in found.items() if VersionNames is None or model.name in VersionNames]
+        page, more = paged(asked, NextToken, self.page_size, "NextToken")
+        return {"ProjectVersionDescriptions": [self._described(found[arn]) for arn in page], **more}
 
     def describe_projects(self, **_: Any) -> dict[str, Any]:
         return {"ProjectDescriptions": []}
@@ -416,15 +570,31 @@ class CustomLabels(Backend):
         return {"Status": "DELETING"}
 
     def detect_custom_labels(self, ProjectVersionArn: str, Image: Any, **_: Any) -> dict[str, Any]:
-        model, shown = self._find(ProjectVersionArn), Image["S3Object"]
+        model = self._find(ProjectVersionArn)
         if model.status != "RUNNING":
             raise refused("ResourceNotReadyException")
+        label = self._shown(Image)
+        if model.quality == MISSES_TEST:
+            return {"CustomLabels": [{"Name": "else", "Confidence": 99.0}] if not model.is_detector else []}
+        if not model.is_detector:
+            return {"CustomLabels": [{"Name": label, "Confidence": 99.0}]}
+        if label == NORMAL:
+            return {"CustomLabels": []}
+        (left, top, width, height), (wide, high) = DEFECT, SIZE
+        box = {"Left": left / wide, "Top": top / high, "Width": width / wide, "Height": height / high}
+        return {"CustomLabels": [{"Name": label, "Confidence": 99.0, "Geometry": {"BoundingBox": box}}]}
+
+    def _shown(self, image: Any) -> str:
+        """What a picture shows: what the folder says in which it lies, or else what its bytes say."""
+        if "Bytes" in image:
+            return shown_by(image["Bytes"])
+        place = image["S3Object"]
         try:
-            self.objects.get_object(shown["Bucket"], shown["Name"], shown.get("Version", ""))
+            found = self.objects.get_object(place["Bucket"], place["Name"], place.get("Version", ""))
         except ClientError as error:
             raise refused("InvalidS3ObjectException") from error
-        label = shown["Name"].split("/")[3]
-        return {"CustomLabels": [{"Name": label if model.quality != MISSES_TEST else "else", "Confidence": 99.0}]}
+        folders = place["Name"].split("/")
+        return label_of(folders[3]) if folders[2] in SPLITS else shown_by(found["Body"].read())
 
     def of(self, *statuses: str) -> set[str]:
         return {model.arn for model in self._all() if model.status in statuses}
@@ -474,7 +644,8 @@ class CustomLabels(Backend):
 
     def _evaluate(self, model: Model, bucket: str, prefix: str) -> None:
         self._outputs[model.arn] = (bucket, prefix)
-        labels = sorted({line["label-metadata"]["class-name"] for line in model.lines})
+        tested = [line for line in model.lines if labels_of(line)]
+        labels = sorted({label for line in tested for label in labels_of(line)})
         right = 0.0 if model.quality == MISSES_GATE else 1.0
         results = [
             {
@@ -487,15 +658,30 @@ class CustomLabels(Backend):
         whole = {"F1Score": right, "Precision": right, "Recall": right}
         summary = {"Version": 1, "AggregatedEvaluationResults": whole, "LabelEvaluationResults": results}
         self.objects._write(bucket, f"{prefix}/summary.json", json.dumps(summary).encode())
-        lines = []
-        for line in model.lines:
-            truth = line["label-metadata"]["class-name"]
-            said = truth if right else next((label for label in labels if label != truth), "else")
-            entry = {"source-ref": line["source-ref"]}
-            for name, label, sure in ((_TRUTH, truth, 1.0), (_ANSWER, said, 0.9)):
-                entry[f"{name}-metadata"] = {"class-name": label, "confidence": sure}
-                entry[name] = 0
-            lines.append(json.dumps(entry))
+        evaluated = _boxes_evaluated if model.is_detector else _labels_evaluated
+        lines = [json.dumps(evaluated(line, labels, bool(right))) for line in tested]
         self.objects._write(bucket, f"{prefix}/snapshot.json", "\n".join(lines).encode())
 
     _outputs: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def _labels_evaluated(line: Mapping[str, Any], labels: list[str], is_right: bool) -> dict[str, Any]:
+    truth, *_ = labels_of(line)
+    said = truth if is_right else next((label for label in labels if label != truth), "else")
+    entry: dict[str, Any] = {"source-ref": line["source-ref"]}
+    for name, label, sure in ((_TRUTH, truth, 1.0), (_ANSWER, said, 0.9)):
+        entry[f"{name}-metadata"] = {"class-name": label, "confidence": sure}
+        entry[name] = 0
+    return entry
+
+
+def _boxes_evaluated(line: Mapping[str, Any], _: list[str], is_right: bool) -> dict[str, Any]:
+    drawn, told = line[BOXES], line[f"{BOXES}-metadata"]
+    found = drawn["annotations"] if is_right else []
+    return {
+        "source-ref": line["source-ref"],
+        _TRUTH: drawn,
+        f"{_TRUTH}-metadata": told,
+        _ANSWER: {**drawn, "annotations": found},
+        f"{_ANSWER}-metadata": {**told, "objects": [{"confidence": 0.9} for _ in found]},
+    }

@@ -1,12 +1,17 @@
 """What happens in a history, drawn from one seed: what people do, what goes wrong, and how the account is set up."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 DATASETS = ("parts", "caps")
 LABELS = ("good", "cut")
+BOTH = ("classification", "detection")
 HOUR = 3600.0
+# A function, and what a call that it makes is called.
+Address = tuple[str, str]
+# What is uploaded is numbered: from zero on a picture, each of its own; below zero what is none, or a mask.
+NO_PICTURE, SETTINGS, BROKEN_SETTINGS, MASK, MANIFEST, DEEP, DEEPER = -1, -2, -3, -4, -5, -6, -7
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,9 @@ class Action:
             "forge": f"puts an event that no decision stands behind, about {self.dataset}",
             "repeat": f"copies training_input.json of {self.dataset} onto itself",
             "stop": f"stops a running model of {self.dataset} by hand",
+            "inspect": f"drops {listed} to be inspected as {self.dataset}, {self.number} s apart",
+            "review": f"opens the newest link to the reviews of {self.dataset}",
+            "retrain": f"asks for what was answered about {self.dataset} to be trained on",
         }
         return f"{clock(self.at)} somebody {said[self.what]}"
 
@@ -66,6 +74,8 @@ class Fault:
             "pause": f"{where} halts for {self.seconds:.0f} s while others go on",
             "twin": f"{where} is overtaken by a second delivery of the same event",
             "sweep": f"the sweeper passes while {where} is about to be made",
+            "weave": f"from {where} on another function runs, now one of both and now the other",
+            "entry": f"AWS takes {where}, but for its last entry",
             "duplicate": f"delivery no. {self.number} to {self.function} comes again {self.seconds:.0f} s later",
             "delay": f"delivery no. {self.number} to {self.function} comes {self.seconds:.0f} s late",
             "lose": f"event no. {self.number} of S3 to {self.function} is lost",
@@ -89,6 +99,18 @@ class Account:
     in_step: bool = False
     # One run in so many is no good, in one way or another; 0 for none.
     bad: int = 0
+    tasks: tuple[str, ...] = BOTH[:1]
+    # So many entries a page of a listing has.
+    page: int = 1000
+    # US dollars for models that judge new pictures; 0 for no limit. Somebody raises it in the end.
+    budget: float = 0.0
+    production_stays: bool = True
+    enough_pictures: int = 1
+    most_wait_minutes: int = 0
+    retrain_after: int = 2
+    # Seconds in which a model answers in its test, and after so many answers the test may go on in another piece.
+    answer_seconds: float = 0.0
+    piece: int = 300
 
 
 @dataclass(frozen=True)
@@ -98,6 +120,8 @@ class Plan:
     answers: tuple[Answer, ...] = ()
     faults: tuple[Fault, ...] = ()
     account: Account = Account()
+    # It is played once more with these in place of its faults, and the same must come of it.
+    others: tuple[Fault, ...] = ()
 
     @property
     def sentences(self) -> list[str]:
@@ -108,45 +132,65 @@ class Plan:
             for n, answer in enumerate(self.answers, 1)
             if not answer.is_plain
         ]
-        return [*said, *map(str, self.faults), f"the account: {self.account}"]
+        said += [*map(str, self.faults), f"the account: {self.account}"]
+        return [*said, *(f"and once more, in place of that: {fault}" for fault in self.others)]
 
 
 def clock(seconds: float) -> str:
     return f"{int(seconds // 3600):02}:{int(seconds // 60 % 60):02}:{int(seconds % 60):02}"
 
 
-def first_upload(dataset: str, at: float, gap: int = 1, contents: int = 0) -> Action:
-    """Enough to train on: two pictures of each label to train, one to test."""
+def first_upload(dataset: str, at: float, gap: int = 1, contents: int = 0, *, is_boxed: bool = False) -> Action:
+    """Enough to train on: two pictures of each label to train, one to test; and masks of the defects, if `is_boxed`."""
     keys = tuple(
         f"{side}/{label}/{index}.png"
         for side, n in (("train", 2), ("test", 1))
         for label in LABELS
         for index in range(n)
     )
-    return Action(at, "upload", dataset, keys, tuple(range(contents, contents + len(keys))), gap)
+    masks = (
+        tuple(f"ground_truth/{key.removesuffix('.png')}_mask.png" for key in keys if "/cut/" in key) if is_boxed else ()
+    )
+    shown = (*range(contents, contents + len(keys)), *[MASK] * len(masks))
+    return Action(at, "upload", dataset, (*keys, *masks), shown, gap)
 
 
-def calm(datasets: Sequence[str] = DATASETS) -> Plan:
+def new_pictures(dataset: str, at: float, count: int, gap: int = 1, contents: int = 100) -> Action:
+    """Pictures that are to be judged."""
+    keys = tuple(f"{contents + number}.png" for number in range(count))
+    return Action(at, "inspect", dataset, keys, tuple(range(contents, contents + count)), gap)
+
+
+def calm(datasets: Sequence[str] = DATASETS, tasks: Sequence[str] = BOTH[:1]) -> Plan:
     """A history in which nothing goes wrong and everything happens: what its calls are called is what may fail."""
-    actions = [first_upload(dataset, 60 + 30 * n, contents=6 * n) for n, dataset in enumerate(datasets)]
+    is_boxed, first = "detection" in tasks, datasets[0]
+    actions = [first_upload(name, 60 + 30 * n, contents=6 * n, is_boxed=is_boxed) for n, name in enumerate(datasets)]
     actions += [
-        Action(2 * HOUR, "upload", datasets[0], ("train/good/7.png",), (30,)),
-        Action(3.2 * HOUR, "delete", datasets[0], ("train/good/7.png",)),
-        Action(3.2 * HOUR, "upload", datasets[0], ("train/cut/0.png",), (31,)),
-        Action(5 * HOUR, "roll back", datasets[0]),
+        new_pictures(first, 0.1 * HOUR, 1, contents=99),
+        Action(2 * HOUR, "upload", first, ("train/good/7.png",), (30,)),
+        Action(3.2 * HOUR, "delete", first, ("train/good/7.png",)),
+        Action(3.2 * HOUR, "upload", first, ("train/cut/0.png",), (31,)),
+        new_pictures(first, 3.5 * HOUR, 6),
+        Action(4.4 * HOUR, "review", first, number=1),
+        Action(5 * HOUR, "roll back", first),
+        Action(5.2 * HOUR, "retrain", first),
     ]
-    return Plan("calm", tuple(actions), account=Account(trainings=2))
+    account = Account(trainings=2, tasks=tuple(tasks))
+    return Plan("calm", tuple(sorted(actions, key=lambda action: action.at)), account=account)
 
 
-def drawn(seed: str, vocabulary: Mapping[tuple[str, str], int]) -> Plan:
+def drawn(seed: str, vocabulary: Mapping[Address, int]) -> Plan:
     """A history with about as many faults as deliveries bear. `vocabulary` counts the calls of a calm one by name."""
     chance = random.Random(seed)
     datasets = chance.choice([DATASETS[:1], DATASETS])
-    actions = list(_actions(chance, datasets))
+    if chance.random() < 0.08:
+        return _twice(seed, chance, datasets, vocabulary)
     in_step = len(datasets) == 2 and chance.random() < 0.4
+    tasks = BOTH if not in_step and chance.random() < 0.25 else BOTH[:1]
+    actions = list(_actions(chance, datasets, is_boxed=len(tasks) == 2))
     account = Account(
         trainings=2 if in_step else chance.choice([1, 1, 2]),
-        running=3 if in_step else chance.choice([1, 2, 2, 3]),
+        running=3 if in_step else chance.choice([1, 2, 2, 3]) if len(tasks) == 1 else chance.choice([2, 3, 4]),
         copies=2 if in_step else chance.choice([1, 2]),
         in_step=in_step,
         stops_while_starting=chance.random() < 0.5,
@@ -154,34 +198,52 @@ def drawn(seed: str, vocabulary: Mapping[tuple[str, str], int]) -> Plan:
         keep_models=chance.choice([1, 20]),
         index_lag=chance.choice([0.0, 30.0]),
         bad=chance.choice([0, 0, 4]),
+        tasks=tasks,
+        page=chance.choice([2, 1000, 1000]),
+        production_stays=chance.random() < 0.6,
+        budget=chance.choice([0.0, 0.0, 0.0, 0.5]),
+        enough_pictures=chance.choice([1, 3]),
+        most_wait_minutes=chance.choice([0, 30]),
+        retrain_after=chance.choice([0, 1, 2, 2]),
+        **(chance.choice([{}, {}, {}, {"answer_seconds": 520.0, "piece": 1}])),
     )
     if in_step:
         actions = _in_step(actions)
     answers = tuple(Answer() if in_step else _answer(chance) for _ in range(12))
-    calls = sorted(vocabulary)
-    by_function: dict[str, list[tuple[str, str]]] = {}
-    for call in calls:
-        by_function.setdefault(call[0], []).append(call)
-    faults = tuple(_fault(chance, by_function, vocabulary) for _ in range(chance.choice([0, 1, 2, 3, 5, 8, 13])))
+    faults = _faults(chance, vocabulary, chance.choice([0, 1, 2, 3, 5, 8, 13]))
     if chance.random() < 0.15:
         faults += (Fault("storm", "", "", int(chance.uniform(60, 3 * HOUR)), chance.choice([30, 120, 600])),)
     return Plan(seed, tuple(sorted(actions, key=lambda action: action.at)), answers, faults, account)
 
 
+def _twice(seed: str, chance: random.Random, datasets: Sequence[str], vocabulary: Mapping[Address, int]) -> Plan:
+    """A history of which the same must come whatever goes wrong: what people do hangs on nothing that comes late."""
+    actions = [first_upload(dataset, chance.uniform(10, 300), 1, 6 * n) for n, dataset in enumerate(datasets)]
+    actions += [new_pictures(dataset, 5 * HOUR, 3) for dataset in datasets]
+    account = Account(trainings=2, running=4, copies=2, page=chance.choice([2, 1000]), bad=4, retrain_after=0)
+    faults, others = (_faults(chance, vocabulary, 8, is_gentle=True) for _ in range(2))
+    return Plan(seed, tuple(actions), faults=faults, account=account, others=others)
+
+
 def _in_step(actions: Sequence[Action]) -> list[Action]:
     """The same, with the first uploads of all datasets at once."""
-    return [replace(action, at=60.0, number=0) if len(action.keys) > 1 else action for action in actions]
+    return [
+        replace(action, at=60.0, number=0) if len(action.keys) > 2 and action.what == "upload" else action
+        for action in actions
+    ]
 
 
-def _actions(chance: random.Random, datasets: Sequence[str]) -> list[Action]:
+def _actions(chance: random.Random, datasets: Sequence[str], *, is_boxed: bool) -> list[Action]:
     actions, contents = [], 0
     for dataset in datasets:
         at = chance.uniform(10, 300)
-        actions.append(first_upload(dataset, at, chance.choice([0, 1, 20, 60]), contents))
+        actions.append(first_upload(dataset, at, chance.choice([0, 1, 20, 60]), contents, is_boxed=is_boxed))
         contents += 6
         for _ in range(chance.choice([0, 1, 1, 2, 3])):
             at += chance.choice([5.0, 100.0, 700.0, 3600.0, 7200.0]) * chance.uniform(0.5, 1.5)
             actions.append(_change(chance, dataset, at))
+        if chance.random() < 0.4:
+            actions += _inspections(chance, dataset)
     if chance.random() < 0.4:
         at = chance.uniform(1.5, 4) * HOUR
         actions.append(Action(at, "roll back", chance.choice(datasets), number=chance.randrange(8)))
@@ -192,17 +254,33 @@ def _actions(chance: random.Random, datasets: Sequence[str]) -> list[Action]:
     return actions
 
 
+def _inspections(chance: random.Random, dataset: str) -> Iterator[Action]:
+    """New pictures now and then, some the same again or under a name that was there, and whoever reviews them."""
+    for _ in range(chance.choice([1, 1, 2])):
+        at = chance.choice([chance.uniform(0.1, 1.5), chance.uniform(1.5, 4)]) * HOUR
+        count, contents = chance.choice([1, 2, 5]), chance.choice([100, 100, 102, 110])
+        yield new_pictures(dataset, at, count, chance.choice([0, 1, 30, 400]), contents)
+        if chance.random() < 0.3:
+            yield Action(at + chance.choice([1.0, 60.0, 2000.0]), "inspect", dataset, ("100.png",), (NO_PICTURE,))
+    for _ in range(chance.choice([0, 1, 2, 3])):
+        yield Action(chance.uniform(2, 6) * HOUR, "review", dataset, number=chance.randrange(100))
+    if chance.random() < 0.3:
+        yield Action(chance.uniform(2, 7) * HOUR, "retrain", dataset)
+
+
 def _change(chance: random.Random, dataset: str, at: float) -> Action:
     label, index = chance.choice(LABELS), chance.choice([0, 1, 5, 6])
     key = f"{chance.choice(['train', 'train', 'train', 'test'])}/{label}/{index}.png"
-    what = chance.choice(["upload", "upload", "upload", "delete", "odd", "settings"])
+    what = chance.choice(["upload", "upload", "upload", "delete", "odd", "settings", "manifest"])
     if what == "delete":
         return Action(at, "delete", dataset, (key,))
     if what == "odd":
         odd = chance.choice(["train/oops.png", "train/good/text.png", "notes.txt", "shots/a.png"])
-        return Action(at, "upload", dataset, (odd,), (-1,))
+        return Action(at, "upload", dataset, (odd,), (NO_PICTURE,))
+    if what == "manifest":
+        return Action(at, "upload", dataset, ("images/9.png", "annotations.manifest"), (9, MANIFEST))
     if what == "settings":
-        return Action(at, "upload", dataset, ("dataset.json",), (chance.choice([-2, -3]),))
+        return Action(at, "upload", dataset, ("dataset.json",), (chance.choice([SETTINGS, BROKEN_SETTINGS]),))
     return Action(at, "upload", dataset, (key,), (chance.randrange(12, 40),))
 
 
@@ -211,27 +289,45 @@ def _answer(chance: random.Random) -> Answer:
     return Answer(verdict, chance.choice([5.0, 120.0, 900.0, 4000.0]), chance.random() < 0.1)
 
 
-_CALL_FAULTS = {"kill": 30, "refuse": 15, "repeat": 10, "pause": 25, "twin": 10, "sweep": 10}
+_CALL_FAULTS = {"kill": 30, "refuse": 15, "repeat": 10, "pause": 20, "twin": 10, "sweep": 10, "weave": 25}
 _DELIVERY_FAULTS = {"duplicate": 60, "delay": 30, "lose": 10}
 _SECONDS = (1.0, 20.0, 90.0, 400.0, 1000.0, 4000.0, 9000.0)
+# What a function does for minutes on end, such as looking, it does oftener than anything happens.
+_OFTEN = 40
+# What an event of S3 does not tell these is found by the hourly look.
+LOSABLE = ("ingest", "data_prepare", "training")
+# Where most guards are most goes wrong.
+_GUARDED = (
+    *("promotion", "promotion", "inference_test", "approval", "ingest", "ingest", "ground_truth"),
+    *("inspect", "inspect", "serve", "serve", "review", "review", "retraining"),
+)
+_WITH_ENTRIES = ("put_events", "send_message_batch")
 
 
-def _fault(
-    chance: random.Random, by_function: Mapping[str, list[tuple[str, str]]], counts: Mapping[tuple[str, str], int]
-) -> Fault:
-    # Where most guards are most goes wrong.
-    function = chance.choice([*sorted(by_function), "promotion", "promotion", "inference_test", "approval"])
+def _faults(
+    chance: random.Random, vocabulary: Mapping[Address, int], count: int, *, is_gentle: bool = False
+) -> tuple[Fault, ...]:
+    """So many faults; gentle ones pass before anybody gives up."""
+    by_function: dict[str, list[Address]] = {}
+    for call in sorted(vocabulary):
+        by_function.setdefault(call[0], []).append(call)
+    drawn_ones = (_fault(chance, by_function, vocabulary) for _ in range(count))
+    if not is_gentle:
+        return tuple(drawn_ones)
+    return tuple(replace(one, seconds=min(one.seconds, 50.0)) for one in drawn_ones if one.kind != "lose")
+
+
+def _fault(chance: random.Random, by_function: Mapping[str, list[Address]], counts: Mapping[Address, int]) -> Fault:
+    function = chance.choice([*sorted(by_function), *_GUARDED])
     if chance.random() < 0.3:
         kind = chance.choices(list(_DELIVERY_FAULTS), list(_DELIVERY_FAULTS.values()))[0]
         most = 20 if kind != "lose" else 12
         if kind == "lose":
-            function = "ingest"
+            function = chance.choice(LOSABLE)
         return Fault(kind, function, "", chance.randint(1, most), chance.choice(_SECONDS))
     kind = chance.choices(list(_CALL_FAULTS), list(_CALL_FAULTS.values()))[0]
     call = chance.choice(by_function[function])
-    number = chance.randint(1, max(2, counts[call]))
+    if kind == "refuse" and call[1].startswith(_WITH_ENTRIES) and chance.random() < 0.5:
+        kind = "entry"
+    number = chance.randint(1, min(max(2, counts[call]), _OFTEN))
     return Fault(kind, function, call[1], number, chance.choice((5.0, 30.0, 50.0, 50.0, 100.0, 600.0)))
-
-
-def without(plan: Plan, **parts: tuple[object, ...]) -> Plan:
-    return replace(plan, **parts)  # type: ignore[arg-type]

@@ -1,13 +1,10 @@
 """One history, played: the real handlers, events that find them by the rules of the template, and what goes wrong.
 
-Everything happens in one thread and by simulated time. Two functions run interleaved when one is halted inside of a
-call to AWS: whatever is due meanwhile is delivered then and there.
+Everything happens one after the other and by simulated time. When a function is halted inside of a call to AWS, what is
+due meanwhile is delivered then and there; or another one takes turns with it at every call of either (`lanes`).
 """
 
-import base64
 import heapq
-import importlib
-import io
 import json
 import logging
 import os
@@ -15,164 +12,83 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import urlencode
 
-import numpy as np
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
 from aws_lambda_powertools.utilities.idempotency import base as once_base
 from aws_lambda_powertools.utilities.idempotency.exceptions import IdempotencyKeyError
 from aws_lambda_powertools.utilities.idempotency.persistence import base as once_rows
 from aws_lambda_powertools.utilities.idempotency.persistence import datarecord, dynamodb
 from botocore.exceptions import ClientError
-from moto.events.models import EventPattern
-from PIL import Image
 
 from mlops import stack
-from mlops.aws import clients, once, telemetry
-from mlops.reading import gallery
-from mlops.records import approvals, decisions, releases, runs, table
+from mlops.aws import ahead, clients, once, telemetry
+from mlops.judging import intervals
+from mlops.models import asking
+from mlops.records import runs, spending, table
 from mlops.records.runs import Run
 from mlops.stack import Stack
-from mlops.stage import StageRef
-from mlops.stages import ground_truth, inference_test, ingest, report
+from mlops.stages import inference_test, ingest, inspect
 from tests.infrastructure import template
 from tests.simulation import cloud, time_of
-from tests.simulation.cloud import Client, CustomLabels, Objects, OnceRows, Outgoing, Rows, refused
-from tests.simulation.plans import HOUR, Action, Answer, Fault, Plan, clock
+from tests.simulation.cloud import Call, Client, CustomLabels, Objects, OnceRows, Outgoing, Rows, refused
+from tests.simulation.deployed import functions, name_of, queues, schedules, targets_of
+from tests.simulation.lanes import Lanes
+from tests.simulation.people import ARTIFACTS, DATA, People
+from tests.simulation.pictures import looked_at_once
+from tests.simulation.plans import BOTH, HOUR, LOSABLE, Fault, Plan, clock
+from tests.simulation.rows import wrong_with
 from tests.unit.mlops.settling import OWN_SETTINGS
-from tests.unit.mlops.world import SETTINGS, Killed
+from tests.unit.mlops.world import ACCOUNT, SETTINGS, Killed
 
-TASK = "classification"
 QUIET, POLL, LEASE = 120, 60, 30
 BEGIN = 1_800_000_000.0
-DATA, ARTIFACTS = template.BUCKETS["DataBucket"], template.BUCKETS["ArtifactsBucket"]
-_LIMITS = {"f1": 0.5, "accuracy": 0.5, "false_alarm_rate": 1, "missing_images": 0.5}
+_LIMITS = {"f1": 0.5, "false_alarm_rate": 1, "missing_images": 0.5}
+_PROJECTS = {
+    task: {
+        environment: f"arn:aws:rekognition:eu-west-1:{ACCOUNT}:project/s-{task}-{environment}/1"
+        for environment in ("development", "staging", "production")
+    }
+    for task in BOTH
+}
 VARIABLES = {
     **SETTINGS,
     **OWN_SETTINGS,
+    "PROJECTS": json.dumps(_PROJECTS),
     "STACK_ID": template.STACK_ID,
     "DATA_BUCKET": DATA,
     "ARTIFACTS_BUCKET": ARTIFACTS,
     "SETTLE_QUEUE_URL": "SettlingQueue",
     "STATUS_QUEUE_URL": "ModelStatusQueue",
+    "INSPECTION_QUEUE_URL": "InspectionQueue",
+    "SERVING_QUEUE_URL": "ServingQueue",
     "SETTLE_SECONDS": str(QUIET),
     "POLL_SECONDS": str(POLL),
     "LEASE_MINUTES": str(LEASE),
-    "TASKS": TASK,
-    "GATES": json.dumps({TASK: {"f1": 0.5, "label_f1": 0.5, "labels": ""}}),
-    "INFERENCE_LIMITS": json.dumps({TASK: _LIMITS}),
+    "REVIEW_SHARE": "60",
+    "GATES": json.dumps({task: {"f1": 0.5, "label_f1": 0.5, "labels": ""} for task in BOTH}),
+    "INFERENCE_LIMITS": json.dumps({BOTH[0]: {**_LIMITS, "accuracy": 0.5}, BOTH[1]: _LIMITS}),
 }
-_DEPTH, _MOST_DELIVERIES, _MOST_SECONDS = 3, 6000, 72 * HOUR
+# More than two datasets with two tasks and two environments each can have.
+_ENOUGH_MODELS = 10
+_DEPTH, _MOST_DELIVERIES, _MOST_SECONDS = 3, 9000, 72 * HOUR
 _THROTTLED = {
     "s3": "SlowDown",
     "dynamodb": "ProvisionedThroughputExceededException",
     "once": "ProvisionedThroughputExceededException",
 }
-
-
-# ---------------------------------------------------------------- the stack, as its template has it
-@dataclass(frozen=True)
-class Function:
-    """What the template says of a function, and its handler."""
-
-    name: str
-    handler: Callable[[Any, Any], Any]
-    timeout: float
-    retries: int
-
-
-@dataclass(frozen=True)
-class Queue:
-    """What the template says of a queue that a function reads."""
-
-    name: str
-    function: str
-    visibility: float
-    most_receives: int
-    batch: int
-
-
-_NAMES = tuple(sorted(path.parent.name for path in (template.ROOT / "functions").glob("*/app.py")))
-
-
-@cache
-def functions() -> dict[str, Function]:
-    configs = {c["FunctionName"]: c for c in template.of_type("AWS::Lambda::EventInvokeConfig").values()}
-    found = {}
-    for name in _NAMES:
-        logical = template.logical_id(name)
-        handler = importlib.import_module(f"functions.{name}.app").handler
-        timeout = float(template.functions()[logical]["Timeout"])
-        found[name] = Function(name, handler, timeout, int(configs[logical]["MaximumRetryAttempts"]))
-    return found
-
-
-@cache
-def queues() -> dict[str, Queue]:
-    names = {template.logical_id(name): name for name in _NAMES}
-    found = {}
-    for mapping in template.of_type("AWS::Lambda::EventSourceMapping").values():
-        queue = mapping["EventSourceArn"].removesuffix(".Arn")
-        facts = template.of_type("AWS::SQS::Queue")[queue]
-        receives = int(facts["RedrivePolicy"]["maxReceiveCount"])
-        reader = names[mapping["FunctionName"]]
-        found[queue] = Queue(queue, reader, float(facts["VisibilityTimeout"]), receives, int(mapping["BatchSize"]))
-    return found
-
-
-@cache
-def _rules() -> dict[str, list[tuple[EventPattern, list[str]]]]:
-    by_kind: dict[str, list[tuple[EventPattern, list[str]]]] = defaultdict(list)
-    for rule in template.of_type("AWS::Events::Rule").values():
-        targets = [target["Arn"].removesuffix(".Arn") for target in rule["Targets"]]
-        for kind in rule["EventPattern"]["detail-type"]:
-            by_kind[kind].append((EventPattern.load(json.dumps(rule["EventPattern"])), targets))
-    return by_kind
-
-
-def targets_of(event: dict[str, Any]) -> list[str]:
-    """Logical ids of the functions and queues that an event comes to, each as often as rules name it."""
-    detail = event["detail"]
-    if "object" in detail:
-        names = (detail["bucket"]["name"], re.sub(r"^runs/[^/]+/", "runs/x/", detail["object"]["key"]))
-    else:
-        names = tuple(str(detail.get(n, "-")) for n in ("stage", "status", "environment", "target"))
-    return _targets(event["detail-type"], names, _Unhashed(event))
-
-
-class _Unhashed:
-    def __init__(self, event: dict[str, Any]) -> None:
-        self.event = event
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return True
-
-
-@lru_cache(maxsize=4096)
-def _targets(kind: str, _: tuple[str, ...], whole: _Unhashed) -> list[str]:
-    matching = (targets for pattern, targets in _rules().get(kind, ()) if pattern.matches_event(whole.event))
-    return [target for targets in matching for target in targets]
-
-
-@cache
-def picture(content: int) -> bytes:
-    """The bytes of an upload: a picture for each number; below zero what is none."""
-    texts = {-1: b"no picture", -2: b'{"split": "folders"}', -3: b'{"split": nonsense'}
-    if content < 0:
-        return texts[content]
-    data = io.BytesIO()
-    pixels = np.random.default_rng(content).integers(0, 255, (9, 10, 3), np.uint8)
-    Image.fromarray(pixels).resize((80, 72), Image.Resampling.NEAREST).save(data, "PNG")
-    return data.getvalue()
+# What a function does all the time and that decides nothing is not told.
+_SILENT = ("person", "model_status", "ingest", "report", "choosing", "inspect", "serve")
+# After these calls a mail, or what was put, is noted: nothing that happens later sends it again.
+_NOTED = {
+    "approval": ("put_item RUN APPROVAL",),
+    "notification": ("update_item",),
+    "inspect": ("update_item INSPECTION INSPECTION",),
+}
 
 
 # ---------------------------------------------------------------- what is under way
@@ -186,6 +102,8 @@ class Delivery:
     queue: str = ""
     # What Lambda calls an invocation: every attempt at it has the same.
     request: str = ""
+    # The token of a form that somebody sent.
+    about: str = ""
     act: Callable[[], None] | None = None
 
 
@@ -200,7 +118,8 @@ class Process:
     is_dead: bool = False
     # Something was refused, or the end came early: what follows from that is no fault of the function.
     is_troubled: bool = False
-    mails: list[str] = field(default_factory=list)
+    # Mails that were sent and pictures that were told of, while nothing notes it yet.
+    unnoted: list[str] = field(default_factory=list)
     sent: list[tuple[str, str, int]] = field(default_factory=list)
 
 
@@ -213,9 +132,20 @@ class Violation(AssertionError):  # noqa: N818
 
 
 class Play:
-    """A history as it goes. `broken` is what was seen to be wrong on the way."""
+    """A history as it goes. `broken` is what was seen to be wrong on the way.
 
-    def __init__(self, plan: Plan) -> None:
+    `permit` is asked before every call, with the name of the function, and may raise what AWS would answer. With
+    `draws` pictures and pages are drawn as well, which takes its time; if it `stops_early`, at the first broken rule.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        permit: Callable[[str, Call], None] = lambda *_: None,
+        *,
+        draws: bool = False,
+        stops_early: bool = False,
+    ) -> None:
         self.plan, self.now, self.rng = plan, BEGIN, random.Random(plan.seed)
         self.counts: Counter[tuple[str, str]] = Counter()
         self.story: list[str] = []
@@ -223,48 +153,56 @@ class Play:
         self.dead_letters: list[Delivery] = []
         self.deliveries = 0
         self.stack: list[Process] = []
-        self.mails: list[tuple[str, str, bool]] = []
-        self.excused_mails: Counter[str] = Counter()
-        self.decided: dict[str, str] = {}
-        # What a second person does with a link at the very moment at which the first decides.
-        self._disputed: dict[str, Delivery] = {}
-        self._deciding = ""
-        self.people: set[str] = set()
-        self.states: list[dict[str, str]] = []
+        self.mails: list[tuple[str, str]] = []
+        # Mails and pictures that may have been told of once more than there is a reason for.
+        self.excused: Counter[str] = Counter()
+        self.inspected: Counter[str] = Counter()
+        self.tested_starts: list[str] = []
         self.swept: list[str] = []
         self.looks: dict[tuple[str, str, int], list[tuple[float, float]]] = defaultdict(list)
+        self._permit, self._draws, self._stops_early = permit, draws, stops_early
+        self._lanes: Lanes | None = None
         self._heap: list[tuple[float, int, Delivery]] = []
-        self._order, self._ids, self._answered = 0, 0, 0
+        self._order, self._ids = 0, 0
         self._faults = {(f.function, f.call, f.number): f for f in plan.faults if f.kind != "storm"}
         self._storms = [f for f in plan.faults if f.kind == "storm"]
+        self._ticks = {name: BEGIN + seconds for name, seconds in schedules().items()}
         account = plan.account
-        self.objects = Objects(self, self._put_on_bus)
+        self.objects = Objects(self, self.put_on_bus, page_size=account.page)
         self.labels = CustomLabels(
             self,
             self.objects,
             self._seconds,
-            self._quality,
-            account.trainings,
-            account.running,
-            account.copies,
-            account.stops_while_starting,
+            self.quality,
+            trainings=account.trainings,
+            running=account.running,
+            copies=account.copies,
+            stops_while_starting=account.stops_while_starting,
+            page_size=account.page,
         )
-        self.out = Outgoing(self._sent, self._put_on_bus, self._published)
+        self.objects.signed = self._signed
+        self.out = Outgoing(self._sent, self.put_on_bus, self._published)
         self.once_rows = OnceRows(self)
-        self.table = Rows(self, self.call, account.index_lag)
+        self.table = Rows(self, self.call, account.index_lag, account.page)
         self.table.written = self._written
+        self.people = People(self)
         self._stores: dict[str, DynamoDBPersistenceLayer] = {}
         self._clients = {
             "s3": Client("s3", self.objects, self.call),
             "rekognition": Client("rekognition", self.labels, self.call),
             **{name: Client(name, self.out, self.call) for name in ("sqs", "events", "sns", "ssm")},
         }
-        always_on = {"staging": str(account.staging_stays).lower(), "production": "true"}
+        stays = {"staging": account.staging_stays, "production": account.production_stays}
         self.variables = {
             **VARIABLES,
-            "ALWAYS_ON": json.dumps(always_on),
+            "TASKS": "both" if len(account.tasks) == 2 else account.tasks[0],
+            "ALWAYS_ON": json.dumps({environment: str(wanted).lower() for environment, wanted in stays.items()}),
             "RUNNING_MODELS": str(account.running),
             "KEEP_MODELS": str(account.keep_models),
+            "MONTHLY_BUDGET": str(account.budget),
+            "ENOUGH_PICTURES": str(account.enough_pictures),
+            "MOST_WAIT_MINUTES": str(account.most_wait_minutes),
+            "RETRAIN_AFTER": str(account.retrain_after),
         }
 
     # ------------------------------------------------------------ the whole of it
@@ -272,8 +210,11 @@ class Play:
         """Play the plan to its end, then deliver what lies in dead letters, and let all leases end."""
         with self._installed():
             for action in self.plan.actions:
-                self._at(BEGIN + action.at, Delivery("person", None, act=lambda action=action: self._act(action)))
-            self._drain(hours=max((action.at for action in self.plan.actions), default=0) / HOUR)
+                self.later(action.at, lambda action=action: self.people.act(action))
+            last = max((action.at for action in self.plan.actions), default=0)
+            if self.plan.account.budget or len(self.plan.account.tasks) == 2:
+                self.later(last + 2 * HOUR, self._raise_limits)
+            self._drain(hours=last / HOUR)
             for _ in range(2):
                 letters, self.dead_letters = self.dead_letters, []
                 for letter in letters:
@@ -283,19 +224,26 @@ class Play:
             self._faults.clear()
             self._drain(hours=3)
 
+    def _raise_limits(self) -> None:
+        """What people were told to do: pictures wait for it until then."""
+        self.tell("somebody raises MonthlyBudget, the quota of running models, and RunningModels")
+        self.labels.running = _ENOUGH_MODELS
+        self.variables |= {"MONTHLY_BUDGET": "0", "RUNNING_MODELS": str(_ENOUGH_MODELS)}
+
     def _drain(self, hours: float) -> None:
-        """Deliver all that is due, with a look of the sweeper every hour for so many hours at least."""
-        end, next_look = self.now + hours * HOUR, self.now + HOUR
-        while self._heap or self.now < end:
+        """Deliver all that is due, and what the schedules of the template say, for so many hours at least."""
+        end = self.now + hours * HOUR
+        while (self._heap or self.now < end) and not (self.broken and self._stops_early):
             due = self._heap[0][0] if self._heap else end
-            if next_look <= due:
-                self.now, next_look = max(self.now, next_look), next_look + HOUR
-                self._deliver(Delivery("model_sweeper", {}))
-                continue
-            if not self._heap:
+            name = min(self._ticks, key=lambda tick: (self._ticks[tick], tick))
+            if self._ticks[name] <= due:
+                self.now = max(self.now, self._ticks[name])
+                self._ticks[name] += schedules()[name]
+                self._schedule(self.now, Delivery(name, {}))
+            elif self._heap:
+                self._deliver_next()
+            else:
                 self.now = end
-                return
-            self._deliver_next()
             if self.deliveries > _MOST_DELIVERIES or self.now - BEGIN > _MOST_SECONDS:
                 waiting = Counter(d.function for _, _, d in self._heap)
                 raise Violation(
@@ -315,11 +263,15 @@ class Play:
         self._order += 1
         heapq.heappush(self._heap, (when, self._order, delivery))
 
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Let a person do something after so many seconds."""
+        self._at(self.now + seconds, Delivery("person", None, act=act))
+
     def _schedule(self, when: float, delivery: Delivery) -> None:
         """Let something new come to a function, unless the plan has something against it."""
         self.counts[delivery.function, ""] += 1
         fault = self._faults.get((delivery.function, "", self.counts[delivery.function, ""]))
-        if fault and fault.kind == "lose" and delivery.queue == "UploadsQueue":
+        if fault and fault.kind == "lose" and delivery.function in LOSABLE:
             self.tell(f"~~ {fault}")
             return
         if fault and fault.kind == "delay":
@@ -346,7 +298,7 @@ class Play:
         else:
             ended_well = self._invoke(delivery, delivery.event)
             function = functions()[delivery.function]
-            if not ended_well and delivery.function != "model_sweeper":
+            if not ended_well:
                 if delivery.attempt < function.retries:
                     self._at(self.now + 60 * (delivery.attempt + 1), replace(delivery, attempt=delivery.attempt + 1))
                 else:
@@ -375,6 +327,13 @@ class Play:
             else:
                 self._at(received + queue.visibility, message)
 
+    def answer_of(self, function: str, event: dict[str, Any], about: str) -> Any:
+        """What a function answers to a request; None where it fails."""
+        answer: list[Any] = []
+        self.deliveries += 1
+        delivery = Delivery(function, event, request=f"request{self.deliveries}", about=about)
+        return answer[0] if self._invoke(delivery, event, answer) else None
+
     def _invoke(self, delivery: Delivery, event: Any, answer: list[Any] | None = None) -> bool:
         function = functions()[delivery.function]
         process = Process(function.name, self.now, self.now + function.timeout, delivery)
@@ -399,12 +358,16 @@ class Play:
     ) -> bool:
         process = process or Process(name, self.now, self.now + 1e9, delivery)
         self.stack.append(process)
-        if name not in ("person", "model_status", "ingest", "report"):
+        if name not in _SILENT and (delivery.event or name == "model_sweeper"):
             self.tell(f"{name} begins{_about(delivery)}")
+        lanes = self._lanes
         try:
             work()
             if not process.is_dead:
                 self._note_looks(process)
+                # It says in its answer which pictures are to come again.
+                if name == "inspect":
+                    self.excused.update(process.unnoted)
                 return True
         except Killed:
             pass
@@ -412,12 +375,40 @@ class Play:
             if not process.is_dead:
                 self._judge(process, fault)
         finally:
+            if self._lanes and self._lanes is not lanes:
+                self._end_lanes()
             self.stack.pop()
             if self.stack:
                 os.environ["AWS_LAMBDA_FUNCTION_NAME"] = self.stack[-1].function
-        for mail in process.mails:
-            self.excused_mails[mail] += 1
+        self.excused.update(process.unnoted)
         return False
+
+    def _begin_lanes(self, process: Process, seconds: float) -> None:
+        """Let what is due next, or the same event once more, run beside a function."""
+        mine = list(self.stack)
+
+        def other() -> None:
+            self.stack = list(mine)
+            if self._heap and self._heap[0][0] <= self.now + seconds:
+                self._deliver_next()
+            else:
+                self._deliver(replace(process.delivery, attempt=0))
+
+        self._lanes = Lanes(random.Random(f"{self.plan.seed} {self.now}"), other)
+
+    def _end_lanes(self) -> None:
+        mine = self.stack
+        lanes, self._lanes = self._lanes, None
+        assert lanes
+        lanes.end()
+        self.stack = mine
+
+    def _pass_lanes(self) -> None:
+        if self._lanes:
+            mine = self.stack
+            self._lanes.at_a_call()
+            self.stack = mine
+            os.environ["AWS_LAMBDA_FUNCTION_NAME"] = mine[-1].function
 
     def _note_looks(self, process: Process) -> None:
         for look in process.sent:
@@ -438,7 +429,7 @@ class Play:
         )
 
     # ------------------------------------------------------------ calls to AWS
-    def call(self, service: str, label: str, act: Callable[[], Any]) -> Any:
+    def call(self, call: Call, act: Callable[[], Any]) -> Any:
         """Carry out a call to AWS, with all that the plan has against it."""
         process = self.stack[-1] if self.stack else None
         if process is None or process.function == "person":
@@ -447,28 +438,67 @@ class Play:
             raise Killed
         self.now += 0.02
         self._end_in_time(process)
-        address = (process.function, label)
+        address = (process.function, call.label)
         self.counts[address] += 1
-        if label == "update_item APPROVAL APPROVAL" and (other := self._disputed.pop(self._deciding, None)):
-            self._deliver(other)
+        if call.label == "update_item APPROVAL APPROVAL":
+            self._dispute(process.delivery.about)
         fault = self._faults.get((*address, self.counts[address]))
         if fault:
             self.tell(f"~~ {fault}")
             self._before(fault, process)
-            self._end_in_time(process)
+        self._pass_lanes()
+        self._end_in_time(process)
+        self._permit(process.function, call)
         if (fault and fault.kind == "refuse") or self._is_stormy():
             process.is_troubled = True
-            raise refused(_THROTTLED.get(service, "ThrottlingException"), 503 if service == "s3" else 400)
+            raise refused(_THROTTLED.get(call.service, "ThrottlingException"), 503 if call.service == "s3" else 400)
+        if fault and fault.kind == "entry":
+            process.is_troubled = self.out.refuses_one = True
+        if call.operation == "detect_custom_labels" and process.function == "inference_test":
+            self.now += self.plan.account.answer_seconds
         answer = act()
         if fault and fault.kind == "repeat":
             process.is_troubled = True
+            before = len(process.unnoted)
             answer = act()
+            # Nothing tells SNS and EventBridge that it is the same once more.
+            self.excused.update(process.unnoted[before:])
+            del process.unnoted[before:]
+        self._note(process, call)
         if fault and fault.kind == "kill":
             process.is_dead = True
             raise Killed
         return answer
 
+    def _signed(self, bucket: str, key: str) -> None:
+        """A link was made: whoever opens it has the rights of the function."""
+        self._permit(self.stack[-1].function, Call("s3", "presign", {"Bucket": bucket, "Key": key}, "presign"))
+
+    def _note(self, process: Process, call: Call) -> None:
+        # The mail of a day is claimed before it is sent.
+        if call.label in _NOTED.get(process.function, ()) or process.function == "retraining":
+            del process.unnoted[-1:]
+        if call.operation == "start_project_version":
+            self._note_start(process)
+
+    def _note_start(self, process: Process) -> None:
+        if process.function != "serve":
+            self.tested_starts.append(self.labels.started[-1])
+            return
+        budget = float(self.variables["MONTHLY_BUDGET"])
+        with patch.object(table, "_table", lambda: self.table.memory):
+            spent = spending.total(spending.month_of(self.now))
+        if budget and spent >= budget:
+            self.blame("the budget is kept", f"a model is started though {spent:.2f} of {budget:.2f} dollars are spent")
+
+    def _dispute(self, token: str) -> None:
+        if other := self.people.disputes.pop(token, None):
+            self._deliver(Delivery("person", None, act=other))
+
     def _before(self, fault: Fault, process: Process) -> None:
+        if fault.kind == "weave" and self._lanes is None:
+            self._begin_lanes(process, fault.seconds)
+            return
         if len(self.stack) >= _DEPTH:
             return
         if fault.kind == "twin":
@@ -492,7 +522,7 @@ class Play:
         return any(0 <= since - f.number < f.seconds for f in self._storms) and self.rng.random() < 0.5
 
     # ------------------------------------------------------------ what leaves functions
-    def _put_on_bus(self, event: dict[str, Any]) -> None:
+    def put_on_bus(self, event: dict[str, Any]) -> None:
         if "object" not in event["detail"]:
             self._tell_of(event)
         for target in targets_of(event):
@@ -500,8 +530,7 @@ class Play:
             if queue := queues().get(target):
                 self._schedule(when, Delivery(queue.function, event, queue=queue.name))
             else:
-                name = next(name for name in _NAMES if template.logical_id(name) == target)
-                self._schedule(when, Delivery(name, event))
+                self._schedule(when, Delivery(name_of(target), event))
 
     def _tell_of(self, event: dict[str, Any]) -> None:
         detail = event["detail"]
@@ -511,6 +540,9 @@ class Play:
         self.tell(f"event {event['detail-type']}: {what or detail}")
         if event["detail-type"] == "Models Swept":
             self.swept += detail["version_arns"]
+        if event["detail-type"] == "Part Inspected":
+            self.inspected[detail["key"]] += 1
+            self.stack[-1].unnoted.append(detail["key"])
 
     def _sent(self, queue: str, body: dict[str, Any], delay: int) -> None:
         if self.stack and body.get("kind") == "watch" and int(body["hop"]) > 0:
@@ -520,155 +552,14 @@ class Play:
 
     def _published(self, subject: str, text: str) -> None:
         self.tell(f"mail: {subject}")
-        process = self.stack[-1] if self.stack else None
         same = re.sub(r"token=[\w-]+|expires on [^\n]*", "", f"{subject}\n{text}")
-        self.mails.append((subject, same, bool(process and process.is_troubled)))
-        if process and process.is_troubled:
-            self.excused_mails[same] += 1
-        if process:
-            process.mails.append(same)
-        if found := re.search(r"\?token=([\w-]+)", text):
-            self._put_before_a_person(found[1], re.findall(r"[\w.-]+", subject)[-1])
+        self.mails.append((subject, same))
+        self.stack[-1].unnoted.append(same)
+        self.people.read_mail(subject, text)
 
-    def _written(self, name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """Look at a row that changed."""
-        pk = str(after.get("pk", ""))
-        if pk.startswith("IMAGES#") and before and str(after["sequencer"]) < str(before["sequencer"]):
-            self.blame("a newer event about a file stays recorded", f"{after['sk']}: an older one came over it")
-        decided = before.get("state") in ("APPROVED", "REJECTED")
-        names = ("state", "approver")
-        if pk.startswith("APPROVAL#") and decided and any(after.get(name) != before[name] for name in names):
-            self.blame("the first decision wins", f"{before['approver']}'s {before['state']} was overwritten")
-        if str(after.get("sk", "")).startswith("STAGE#") and before.get("state") in (runs.COMPLETED, runs.FAILED):
-            if after["state"] == runs.IN_PROGRESS and after["cause"] == before["cause"]:
-                self.blame("a cause is worked off once", f"{after['sk']} of {pk} begins again for {after['cause']}")
-            if after["state"] == runs.WAITING:
-                self.blame("what has ended does not wait", f"{after['sk']} of {pk} waits for {after['waiting_for']}")
-
-    # ------------------------------------------------------------ people
-    def _put_before_a_person(self, token: str, run_id: str) -> None:
-        answers = self.plan.answers
-        answer = answers[self._answered] if self._answered < len(answers) else Answer()
-        self._answered += 1
-        if answer.verdict == "ignore":
-            return
-        form = (token, answer.verdict, "Ada", run_id[-6:])
-        self._at(self.now + answer.after, Delivery("person", None, act=lambda: self._decide(*form)))
-        if answer.is_disputed:
-            other = "reject" if answer.verdict == "approve" else "approve"
-            self._disputed[token] = Delivery("person", None, act=lambda: self._decide(token, other, "Bo", run_id[-6:]))
-
-    def _decide(self, token: str, verdict: str, approver: str, confirmation: str, tries: int = 0) -> None:
-        """Send the form; somebody who sees an error page sends it again."""
-        self.tell(f"{approver} sends the form: {verdict} {confirmation}")
-        self._deciding = token
-        fields = {
-            "token": token,
-            "decision": verdict,
-            "approver": approver,
-            "confirmation": confirmation,
-            "comment": "",
-        }
-        http = {"method": "POST", "sourceIp": "198.51.100.7"}
-        body = base64.b64encode(urlencode(fields).encode()).decode()
-        event = {"requestContext": {"http": http}, "body": body, "isBase64Encoded": True}
-        answer: list[Any] = []
-        if self._invoke(Delivery("approval", event), event, answer) and answer[0]["statusCode"] < 500:
-            name = approvals.name_of(token)
-            state = self.table.row(name, "APPROVAL").get("state", "") if answer[0]["statusCode"] == 200 else ""
-            self.tell(f"{approver} sees status {answer[0]['statusCode']} {state}")
-            if state and self.decided.setdefault(name, state) != state:
-                self.blame(
-                    "the first decision wins", f"{approver} was shown {state}, somebody else {self.decided[name]}"
-                )
-        elif tries < 20:
-            again = Delivery(
-                "person", None, act=lambda: self._decide(token, verdict, approver, confirmation, tries + 1)
-            )
-            self._at(self.now + 60, again)
-
-    def _act(self, action: Action) -> None:
-        self.tell(str(action).split(" ", 1)[1])
-        acts = {
-            "upload": lambda: self._upload(action, 0),
-            "delete": lambda: self._delete(action),
-            "roll back": lambda: self._roll_back(action),
-            "forge": lambda: self._forge(action),
-            "repeat": lambda: self._repeat(action),
-            "stop": lambda: self._stop(action),
-        }
-        acts[action.what]()
-
-    def _delete(self, action: Action) -> None:
-        for key in action.keys:
-            if f"datasets/{action.dataset}/{key}" in self.objects.present(DATA):
-                self.objects.delete_object(DATA, f"datasets/{action.dataset}/{key}")
-        self._note_state(action.dataset)
-
-    def _repeat(self, action: Action) -> None:
-        for run in self.runs_of(action.dataset)[-1:]:
-            key = f"runs/{run.run_id}/training_input.json"
-            if text := self.objects.text(ARTIFACTS, key):
-                self.objects.put_object(ARTIFACTS, key, text.encode())
-
-    def _stop(self, action: Action) -> None:
-        for arn in sorted(arn for arn in self.labels.of("RUNNING") if f"/{action.dataset}-" in arn)[:1]:
-            self.labels.stop_project_version(arn)
-
-    def _upload(self, action: Action, place: int) -> None:
-        key, content = action.keys[place], action.contents[place]
-        self.objects.put_object(DATA, f"datasets/{action.dataset}/{key}", picture(content))
-        if place + 1 == len(action.keys):
-            self._note_state(action.dataset)
-        elif action.number:
-            again = Delivery("person", None, act=lambda: self._upload(action, place + 1))
-            self._at(self.now + action.number, again)
-        else:
-            self._upload(action, place + 1)
-
-    def _note_state(self, dataset: str) -> None:
-        prefix = f"datasets/{dataset}/"
-        present = self.objects.present(DATA)
-        self.states.append({key: version.etag for key, version in present.items() if key.startswith(prefix)})
-
-    def _roll_back(self, action: Action) -> None:
-        environment = ("production", "staging")[action.number % 2]
-        history = releases.history(action.dataset, TASK, environment)
-        current = releases.current(action.dataset, TASK, environment)
-        others = sorted({r.run_id for r in history if not current or r.run_id != current.run_id})
-        if not others:
-            return
-        ref = StageRef(others[action.number // 2 % len(others)], action.dataset, TASK, "rollback", environment)
-        name = decisions.new_rollback(ref)
-        self.people.add(name)
-        decisions.note(ref, name, "Grace", "worse", is_rollback=True)
-        detail = {**ref.as_detail(), "decision": name}
-        del detail["stage"]
-        self._put("Model Rollback Requested", detail)
-
-    def _forge(self, action: Action) -> None:
-        """Put an event that claims what nobody decided."""
-        known = self.runs_of(action.dataset)
-        if not known:
-            return
-        run, environment = known[action.number % len(known)], ("staging", "production")[action.number // 8 % 2]
-        stage = (f"approve2{environment}", "inference_test")[action.number // 16 % 2]
-        facts = {"run_id": run.run_id, "dataset": run.dataset, "task": TASK, "environment": environment}
-        claimed = ("", "APPROVAL#none", "ROLLBACK#production#none")[action.number % 3]
-        match action.number % 5:
-            case 0:
-                self._put("Pipeline Stage Completed", {**facts, "stage": "inference_test"})
-            case 1:
-                self._put("Model Rollback Requested", {**facts, "decision": claimed})
-            case 2:
-                self._put("Model Approval Decided", {**facts, "target": environment, "approval": claimed})
-            case _:
-                self._put("Pipeline Stage Retry", {**facts, "stage": stage, "decision": claimed})
-
-    def _put(self, kind: str, detail: dict[str, Any]) -> None:
-        self._ids += 1
-        event = {"id": f"person-{self._ids}", "source": stack.SOURCE, "detail-type": kind, "detail": detail}
-        self._put_on_bus({**event, "resources": [template.STACK_ID]})
+    def _written(self, _: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        for rule, message in wrong_with(before, after):
+            self.blame(rule, message)
 
     def runs_of(self, dataset: str) -> list[Run]:
         """All runs of a dataset, oldest first, with their stages."""
@@ -683,7 +574,7 @@ class Play:
             return 90.0
         return random.Random(f"{self.plan.seed} {status} {name}").uniform(20, 260)
 
-    def _quality(self, name: str) -> str:
+    def quality(self, name: str) -> str:
         if not self.plan.account.bad or random.Random(f"{self.plan.seed} {name}").randrange(self.plan.account.bad):
             return cloud.GOOD
         return random.Random(f"{self.plan.seed} {name} kind").choice(
@@ -712,14 +603,19 @@ class Play:
             patch.object(table, "_table", lambda: self.table),
             patch.object(once, "_store", self._store),
             patch.object(telemetry, "_put", lambda *_: None),
-            patch.object(inference_test, "ThreadPoolExecutor", _OneAfterAnother),
-            patch.object(ingest, "ThreadPoolExecutor", _OneAfterAnother),
-            patch.object(inference_test, "random", SimpleNamespace(uniform=lambda _, most: most)),
-            patch.object(ingest, "look", _look),
-            # Pictures and pages are drawn from what was read; what they look like decides nothing.
-            patch.object(ground_truth, "write_overlays", lambda *_: {}),
-            patch.object(gallery, "_drawn", lambda *_: b"drawn"),
-            patch.object(report, "encoded", lambda name, **_: name.encode()),
+            *(
+                patch.object(module, "ThreadPoolExecutor", _OneAfterAnother)
+                for module in (inference_test, ingest, inspect)
+            ),
+            patch.object(ahead, "_POOL", _AtOnce()),
+            *(
+                patch.object(module, "random", SimpleNamespace(uniform=lambda _, most: most))
+                for module in (inference_test, asking)
+            ),
+            patch.object(inference_test, "_PIECE", self.plan.account.piece),
+            # How sure a number is decides nothing here.
+            patch.object(intervals, "_MOST_WEIGHTS", 0),
+            patch.object(intervals, "_LEAST_DRAWS", 20),
             *(patch.object(module, "dt", shim) for module in (once_base, once_rows, datarecord, dynamodb)),
             patch.dict(os.environ),
         ]
@@ -728,7 +624,8 @@ class Play:
         try:
             for entry in patches:
                 entry.start()
-            yield
+            with nullcontext() if self._draws else looked_at_once():
+                yield
         finally:
             for entry in reversed(patches):
                 entry.stop()
@@ -742,6 +639,14 @@ class Play:
         return self._stores[name]
 
 
+class _AtOnce:
+    """A pool that has done what it is given before it says so."""
+
+    def submit(self, act: Callable[[Any], Any], about: Any) -> Any:
+        answer = act(about)
+        return SimpleNamespace(result=lambda: answer)
+
+
 class _OneAfterAnother:
     """An executor without threads: the order of calls is that of the history."""
 
@@ -753,14 +658,6 @@ class _OneAfterAnother:
     def __exit__(self, *_: object) -> None: ...
 
     map = staticmethod(map)
-
-
-_looked = ingest.look
-
-
-@lru_cache(maxsize=20000)
-def _look(*arguments: Any) -> Any:
-    return _looked(*arguments)
 
 
 def _about(delivery: Delivery) -> str:

@@ -1,26 +1,20 @@
 """What must be true after every history, whatever went wrong in it."""
 
+import hashlib
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from mlops.stage import DECISION
-from tests.simulation.plans import DATASETS, Plan
-from tests.simulation.play import ARTIFACTS, DATA, TASK, Play, Violation
+from tests.simulation.people import ARTIFACTS, DATA
+from tests.simulation.plans import DATASETS, MANIFEST, Plan
+from tests.simulation.play import Play, Violation
+from tests.simulation.reasons import STOPPED, is_just, uploads_of
 
 Broken = list[tuple[str, str]]
-# Reasons for which a run may fail; anything else is a fault of ours.
-_STOPPED = r"stopped by the sweeper|was stopped before its test|images? cannot be read|calls failed"
-_JUST = (
-    r"F1 .* below|no label|Rekognition: TRAINING_FAILED|inference test: |rejected by|was (replaced|deleted) after its",
-    r"dataset\.json|no usable image|is the current release|was never released|\d+ labels?.*needs|has no images",
-    r"only \d+ of the",
-    _STOPPED,
-    r"macro F1|loses|worse than production|is not in .* any more|was deleted while|is still .* after",
-    r"the dataset changed before all",
-)
 
 
 def outcome(plan: Plan) -> tuple[Play, Broken]:
@@ -30,7 +24,30 @@ def outcome(plan: Plan) -> tuple[Play, Broken]:
         play.run()
     except Violation as violation:
         return play, [*play.broken, (violation.rule, str(violation))]
-    return play, [*play.broken, *broken_at_the_end(play)]
+    broken = [*play.broken, *broken_at_the_end(play)]
+    if plan.others:
+        other, broken_there = outcome(replace(plan, faults=plan.others, others=()))
+        broken += [*broken_there, *((_ONE_END, message) for message in differing(play, other))]
+    return play, broken
+
+
+_ONE_END = "one end state for the same uploads"
+
+
+def differing(play: Play, other: Play) -> Iterator[str]:
+    """In what two histories of the same plan end otherwise."""
+    if any(_was_stopped(each) for each in (play, other)):
+        return
+    mine, theirs = end_of(play), end_of(other)
+    for name, found in mine.items():
+        if found != theirs[name]:
+            yield f"{name}: {found} here, {theirs[name]} there"
+
+
+def _was_stopped(play: Play) -> bool:
+    """Whether a test came to no end: people have to repeat it."""
+    reasons = (reason for run in _runs(play) for stage in run.stages for reason in stage.reasons)
+    return any(re.search(STOPPED, reason) for reason in reasons)
 
 
 def broken_at_the_end(play: Play) -> Broken:
@@ -47,6 +64,10 @@ def broken_at_the_end(play: Play) -> Broken:
         _mails,
         _decisions,
         _partial,
+        _inspections,
+        _days,
+        _reviews,
+        _filed,
     ):
         found += [(_NAMES[check.__name__], message) for message in check(play)]
     return found
@@ -63,6 +84,10 @@ _NAMES = {
     "_let_in": "every version is where somebody let it in, and tested once for it",
     "_mails": "no mail twice",
     "_decisions": "every decision has its effect",
+    "_inspections": "every new picture has one answer",
+    "_days": "every answer is in the file of its day",
+    "_reviews": "no answer of a person is lost",
+    "_filed": "what people answered is filed, once",
     "_partial": "a run is what was in the bucket when it had settled",
 }
 
@@ -81,7 +106,12 @@ def _content(play: Play, run_id: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _is_content(key: str) -> bool:
-    return not key.endswith((".txt", "dataset.json"))
+    """Whether a run is about it; what is said of pictures is not."""
+    return not key.endswith((".txt", "dataset.json", "annotations.manifest", "_mask.png"))
+
+
+def _is_of_people(key: str) -> bool:
+    return _is_content(key) and "/images/reviewed/" not in key
 
 
 def _uploads(play: Play) -> Iterator[str]:
@@ -120,8 +150,10 @@ def _records(play: Play) -> Iterator[str]:
 
 
 def _trainings(play: Play) -> Iterator[str]:
+    again = Counter(play.people.repeated)
     for name, count in Counter(play.labels.trained).items():
-        if count > 1:
+        # A person asked for it again, and the model had been deleted.
+        if count > 1 + again[name]:
             yield f"{name} was trained {count} times"
 
 
@@ -158,19 +190,21 @@ _FOLLOWS = {
 
 
 def _was_asked(play: Play, run_id: str, target: str) -> bool:
-    return any(subject.startswith("Approve") and target in subject and run_id in subject for subject, *_ in play.mails)
+    return any(subject.startswith("Approve") and target in subject and run_id in subject for subject, _ in play.mails)
 
 
 def _failures(play: Play) -> Iterator[str]:
     for run in _runs(play):
         for stage in run.stages:
-            if stage.reasons and not any(re.search(just, reason) for just in _JUST for reason in stage.reasons):
+            if stage.reasons and not any(is_just(play, run, reason) for reason in stage.reasons):
                 yield f"{stage.name} of {run.run_id} failed: {stage.reasons[0]}"
-    if not play.plan.faults and not any(action.what in ("stop", "forge") for action in play.plan.actions):
+    # Where models are slow, functions that would run beside each other wait for each other here.
+    is_calm = not play.plan.faults and not play.plan.account.answer_seconds
+    if is_calm and not any(action.what in ("stop", "forge") for action in play.plan.actions):
         for run in _runs(play):
             for stage in run.stages:
                 for reason in stage.reasons:
-                    if re.search(_STOPPED, reason) and "images" not in reason:
+                    if re.search(STOPPED, reason) and "images" not in reason:
                         yield f"{stage.name} of {run.run_id} failed though nothing went wrong: {reason}"
 
 
@@ -246,7 +280,7 @@ def _let_in(play: Play) -> Iterator[str]:
         for decision, count in Counter(decision for _, decision in _tests_of(play, arn) if decision).items():
             if count > 1:
                 yield f"{arn} was tested {count} times for the decision {decision}"
-    for name, count in Counter(play.labels.started).items():
+    for name, count in Counter(play.tested_starts).items():
         if count > 1 + len(_tests_of(play, name)):
             yield f"{name} was started {count} times for {len(_tests_of(play, name))} tests"
 
@@ -260,9 +294,9 @@ def _tests_of(play: Play, arn: str) -> set[tuple[str, str]]:
 
 
 def _mails(play: Play) -> Iterator[str]:
-    subjects = {same: subject for subject, same, _ in play.mails}
-    for same, count in Counter(same for _, same, _ in play.mails).items():
-        if count > 1 + play.excused_mails[same]:
+    subjects = {same: subject for subject, same in play.mails}
+    for same, count in Counter(same for _, same in play.mails).items():
+        if count > 1 + play.excused[same]:
             yield f"{subjects[same]!r} was sent {count} times"
 
 
@@ -281,11 +315,13 @@ def _decisions(play: Play) -> Iterator[str]:
             if s.environment == target
         }
         failed = [s for s in stages.values() if s.state == "FAILED"]
-        place = f"RELEASE#{row['dataset']}#{TASK}#{target}"
+        place = f"RELEASE#{row['dataset']}#{row['task']}#{target}"
         released = any(p == place and s.startswith("HISTORY#") and i["run_id"] == run_id for (p, s), i in rows.items())
         if row["state"] == "APPROVED" and not released and not failed:
             yield f"{run_id} was approved for {target}, and was neither released nor refused"
-        if row["state"] == "REJECTED" and not failed and not released:
+        # Where it was tested again, somebody was asked again.
+        asked = rows.get((f"RUN#{run_id}", f"APPROVAL#{target}"), {})
+        if row["state"] == "REJECTED" and not failed and not released and asked.get("token_hash") == pk:
             yield f"{run_id} was rejected for {target}, and no stage says so"
 
 
@@ -294,8 +330,106 @@ def _partial(play: Play) -> Iterator[str]:
     disturbed = {"ingest", "ground_truth", "model_sweeper", ""}
     if any(fault.function in disturbed or fault.kind == "pause" for fault in play.plan.faults):
         return
-    states = [{k: e for k, e in state.items() if _is_content(k)} for state in play.states]
+    # What people answered is filed picture by picture, and settles like any upload.
+    states = [{k: e for k, e in state.items() if _is_of_people(k)} for state in play.people.states]
     for run in _runs(play):
-        images, refused = _content(play, run.run_id)
-        if not any(_matches({**state}, images, refused) for state in states):
+        found, refused = _content(play, run.run_id)
+        images = {key: etag for key, etag in found.items() if _is_of_people(key)}
+        # No detector learns from pictures without a defect.
+        clean = {key: "clean" for state in states for key in state if run.task == "detection" and "/good/" in key}
+        if not any(_matches(state, images, {**clean, **refused}) for state in states):
             yield f"{run.run_id} is of what never was there, or was half of an upload"
+
+
+def _inspections(play: Play) -> Iterator[str]:
+    """Every picture that was dropped has a record and a result, and none is told twice."""
+    rows = [row for (pk, _), row in play.table.memory.snapshot().items() if pk.startswith("INSPECTION#")]
+    known = {(row["key"], row["digest"]): row for row in rows}
+    for key, count in play.people.dropped.items():
+        version = play.objects.present(DATA)[key]
+        digest = hashlib.sha256(version.data or b"").hexdigest()
+        row = known.get((key, digest))
+        if row is None:
+            yield f"{key} has no answer"
+            continue
+        text = play.objects.text(ARTIFACTS, f"results/{key.split('/', 1)[1]}.json")
+        if text is None or json.loads(text)["digest"] != digest:
+            yield f"the result of {key} is {'of other bytes' if text else 'missing'}"
+        if not row.get("announced"):
+            yield f"{key} was answered, and nobody was told"
+        if play.inspected[key] > count + play.excused[key]:
+            yield f"{key} was dropped {count} times and told of {play.inspected[key]} times"
+    for (pk, sk), row in play.table.memory.snapshot().items():
+        if pk.startswith("ARRIVALS#"):
+            yield f"{row['key']} still waits in line at {sk}"
+        if pk == "SERVING":
+            yield f"{sk} is still looked after: {row['state']}"
+
+
+def _days(play: Play) -> Iterator[str]:
+    """Every answer has a line in the files of days; beside it stand only refusals that have given way to it."""
+    lines: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for key, version in play.objects.present(ARTIFACTS).items():
+        if key.endswith(".jsonl") and key.startswith("results/"):
+            for line in map(json.loads, (version.data or b"").decode().splitlines()):
+                lines[line["key"], line["digest"]].append(line)
+    for (pk, _), row in play.table.memory.snapshot().items():
+        if not pk.startswith("INSPECTION#"):
+            continue
+        own = lines[row["key"], row["digest"]]
+        count = sum(line["inspected_at"] == row["inspected_at"] or not line["refused"] for line in own)
+        if count != 1:
+            yield f"{row['key']} has {count} lines in the files of days"
+        if row["refused"] and not json.loads(row["told"])["reasons"]:
+            yield f"{row['key']} was refused for no reason"
+
+
+def _reviews(play: Play) -> Iterator[str]:
+    rows = play.table.memory.snapshot()
+    for (dataset, digest), answer in play.people.kept.items():
+        kept = rows.get((f"REVIEW#{dataset}#{digest}", "REVIEW"), {})
+        wanted = [] if answer == "unknown" else [answer.removeprefix("label:")]
+        if not kept or json.loads(kept["answer"])["labels"] != wanted:
+            yield f"{answer} was kept of {digest[:8]}, and the record has {kept and kept['answer']}"
+
+
+def _filed(play: Play) -> Iterator[str]:
+    """What was answered is data once there is enough of it: a picture, and one line, on one side."""
+    rows = play.table.memory.snapshot()
+    reviews = [row for (pk, sk), row in rows.items() if pk.startswith("REVIEW#") and sk == "REVIEW"]
+    enough = play.plan.account.retrain_after
+    for dataset in DATASETS:
+        own = [row for row in reviews if row["dataset"] == dataset]
+        left = [row for row in own if row["state"] == "ANSWERED"]
+        if enough and len(left) >= enough:
+            yield f"{len(left)} answers about {dataset} wait, {enough} are enough"
+        text = play.objects.text(DATA, f"datasets/{dataset}/annotations.manifest") or ""
+        filed = Counter(json.loads(line)["source-ref"] for line in text.splitlines())
+        yield from (f"{name} of {dataset} is filed {count} times" for name, count in filed.items() if count > 1)
+        pictures = {key.removeprefix(f"datasets/{dataset}/") for key in _present(play, dataset)}
+        yield from (f"{name} of {dataset} is filed, and is not there" for name in sorted(filed.keys() - pictures))
+        for row in own:
+            name = f"images/reviewed/{row['digest']}.{row['picture'].rsplit('.', 1)[-1]}"
+            says = bool(json.loads(row["answer"])["labels"])
+            if row["state"] == "CLOSED" and says != bool(filed[name]) and not uploads_of(play, MANIFEST):
+                yield f"{name} of {dataset} is {'not ' if says else ''}filed, and its answer is {row['answer']}"
+
+
+def end_of(play: Play) -> dict[str, Any]:
+    """What has come of uploads and decisions, without the times at which it came."""
+    rows = play.table.memory.snapshot()
+    return {
+        "records": {sk: row.get("etag", "") for (pk, sk), row in rows.items() if pk.startswith("IMAGES#")},
+        "runs": {
+            run.run_id: sorted((stage.stage, stage.environment, stage.state, stage.reasons) for stage in run.stages)
+            for run in _runs(play)
+        },
+        "contents": {run.run_id: _content(play, run.run_id) for run in _runs(play)},
+        "releases": {pk: row["run_id"] for (pk, sk), row in rows.items() if sk == "CURRENT"},
+        "parameters": {name: value["run_id"] for name, value in play.out.parameters.items()},
+        "running": sorted(arn.split("/")[1] + arn.split("/")[3] for arn in play.labels.of("STARTING", "RUNNING")),
+        "inspections": {
+            (row["key"], row["digest"]): row["verdict"] for (pk, _), row in rows.items() if pk.startswith("INSPECTION#")
+        },
+        "waiting": sorted(pk for pk, _ in rows if pk.startswith(("WAITING", "ARRIVALS", "SERVING#", "LEASE"))),
+    }

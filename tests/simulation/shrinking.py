@@ -19,7 +19,7 @@ def shrunk(plan: Plan, rule: str, most: int = _MOST_TRIES) -> Plan:
         tries += 1
         return tries <= most and rule in {broken for broken, _ in outcome(smaller)[1]}
 
-    for part in ("faults", "actions"):
+    for part in ("others", "faults", "actions"):
         plan = replace(
             plan, **{part: _fewer(getattr(plan, part), lambda kept, p=part, q=plan: breaks(replace(q, **{p: kept})))}
         )

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation import histories, mutations
-from tests.simulation.plans import Fault, Plan, calm, first_upload
+from tests.simulation import histories, mutations, rules
+from tests.simulation.plans import BOTH, HOUR, Account, Action, Answer, Fault, Plan, calm, first_upload
 from tests.simulation.play import Play
 from tests.simulation.rules import outcome
 from tests.simulation.shrinking import shrunk, story
@@ -25,15 +25,58 @@ def test_where_nothing_goes_wrong_everything_is_released() -> None:
 
     assert not broken
     assert len(play.out.parameters) == 4
-    assert sum(subject.startswith("Released to production") for subject, *_ in play.mails) == 5
+    # Two uploads, a picture more, one less, an earlier run that comes back, and what people answered.
+    assert sum(subject.startswith("Released to production") for subject, _ in play.mails) == 6
 
 
-def test_a_seed_is_one_history() -> None:
-    plays = [Play(histories.plan_of("test:3")) for _ in range(2)]
+def test_both_tasks_and_what_people_say_of_new_pictures_go_through() -> None:
+    play, broken = outcome(calm(tasks=BOTH))
+
+    assert not broken
+    assert {task for _, task, _ in (name.removeprefix("/s/models/").split("/") for name in play.out.parameters)} == {
+        *BOTH
+    }
+    assert len(play.inspected) == 7
+    assert len(play.people.kept) == 4
+
+
+def test_two_functions_in_turns_are_one_history() -> None:
+    weave = Fault("weave", "promotion", "put_item RELEASE CURRENT", 1, 50.0)
+    plays = [Play(Plan("x", (first_upload("parts", 10),), faults=(weave,))) for _ in range(2)]
     for play in plays:
         play.run()
 
+    assert str(weave) in "".join(plays[0].story)
     assert plays[0].story == plays[1].story
+
+
+def test_a_difference_between_two_ends_is_told() -> None:
+    plays = [Play(Plan("x", (first_upload("parts", 10, contents=number),))) for number in range(2)]
+    for play in plays:
+        play.run()
+
+    assert not [*rules.differing(plays[0], plays[0])]
+    assert [*rules.differing(*plays)]
+
+
+def test_a_rejection_counts_until_somebody_is_asked_again() -> None:
+    """A rollback in staging is a new test, and so a new question about production."""
+    back = Action(3 * HOUR, "roll back", "parts", number=1)
+    other = Action(HOUR, "upload", "parts", ("train/good/7.png",), (30,))
+    answers = (Answer(), Answer("reject"), Answer(), Answer(), Answer("ignore"))
+    play, broken = outcome(Plan("x", (first_upload("parts", 10), other, back), answers))
+
+    assert not broken
+    assert len([subject for subject, _ in play.mails if subject.startswith("Approve")]) == 5
+
+
+def test_a_training_that_somebody_asks_for_again_is_one_more_where_its_model_was_deleted() -> None:
+    repeat = Action(3 * HOUR, "repeat", "parts")
+    uploads = (first_upload("parts", 10), first_upload("caps", 900, contents=6))
+    play, broken = outcome(Plan("x", (*uploads, repeat), account=Account(bad=1, keep_models=0)))
+
+    assert not broken
+    assert len(play.labels.trained) == 3
 
 
 @pytest.fixture

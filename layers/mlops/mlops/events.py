@@ -5,7 +5,7 @@ An event says where to look and is no authority: whoever reads one looks up what
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from mlops.stack import SOURCE
@@ -30,13 +30,15 @@ class Event:
     @classmethod
     def of(cls, detail: Mapping[str, Any]) -> Self:
         """Read a detail; what it has beyond this class is left out. Raises TypeError when something is missing."""
-        known = [field for field in fields(cls) if field.name in detail]
-        return cls(**{field.name: _read(field.type, detail[field.name]) for field in known})
+        known = [one for one in fields(cls) if one.name in detail]
+        return cls(**{one.name: _read(one.type, detail[one.name]) for one in known})
 
 
 def _read(kind: Any, value: Any) -> Any:
     if kind in (str, bool):
         return kind(value)
+    if isinstance(value, Mapping):
+        return value
     return tuple(str(part) for part in value)
 
 
@@ -192,7 +194,11 @@ class ModelsDeleted(Event):
 
 @dataclass(frozen=True)
 class PartInspected(Event):
-    """A new picture has its verdict; the result file has the rest. `labels` are those that count, of either task."""
+    """A new picture has its verdict; the result file has the rest, while no later version of the object has come.
+
+    `version_id` is the version of the object, `digest` the SHA-256 of its bytes, under which its record is found.
+    `labels` are the surest that count, of either task, and `min_confidence` by task their operating points.
+    """
 
     detail_type = "Part Inspected"
 
@@ -202,6 +208,31 @@ class PartInspected(Event):
     labels: tuple[str, ...] = ()
     version_arns: tuple[str, ...] = ()
     result: str = ""
+    version_id: str = ""
+    digest: str = ""
+    min_confidence: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InspectionDayEnded(Event):
+    """A day (UTC, YYYY-MM-DD) on which pictures of a dataset were inspected is over."""
+
+    detail_type = "Inspection Day Ended"
+
+    dataset: str
+    day: str
+
+
+@dataclass(frozen=True)
+class InspectionDayReported(Event):
+    """The report of such a day is there; `artifact` is its key, `counts` says how many pictures have which verdict."""
+
+    detail_type = "Inspection Day Reported"
+
+    dataset: str
+    day: str
+    artifact: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -252,6 +283,7 @@ KINDS: Mapping[str, type[Event]] = {
     for kind in (
         *(ModelStatusChange, PipelineStageCompleted, PipelineStageFailed, PipelineStageRetry),
         *(ModelApprovalDecided, ModelReleased, ModelRollbackRequested, ModelsSwept, ModelsDeleted),
+        *(InspectionDayEnded, InspectionDayReported),
         *(PartInspected, ServingRefused, ReviewAnswered, RetrainingRequested, DriftFound),
     )
 }

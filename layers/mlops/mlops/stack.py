@@ -208,6 +208,11 @@ class Stack:
         return int(self.variables["KEEP_MODELS"])
 
     @property
+    def serves_by_the_clock(self) -> bool:
+        """Whether released models run at certain hours."""
+        return self.variables["SERVING_MODE"] == "hours"
+
+    @property
     def enough_pictures(self) -> int:
         """Models are started when so many new pictures of a dataset wait."""
         return int(self.variables["ENOUGH_PICTURES"])

@@ -151,7 +151,10 @@ def replace_client(monkeypatch: pytest.MonkeyPatch, service: str, fake: Any) -> 
 
 
 @pytest.fixture
-def mlops(outputs: dict[str, str]) -> Callable[..., Result]:
+def mlops(outputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    # Contact sheets are written where somebody works.
+    monkeypatch.chdir(tmp_path)
+
     def run(*words: object, **options: Any) -> Result:
         arguments = ["--stack", "parts", *map(str, words)]
         return CliRunner().invoke(commands.main, arguments, prog_name="mlops", **options)
@@ -197,7 +200,7 @@ def keys(bucket: str) -> list[str]:
 
 
 def test_a_folder_of_mvtec_ad_is_sent_as_it_is(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:
-    result = mlops("--json", "upload", mvtec(tmp_path / "transistor"))
+    result = mlops("--json", "upload", "--yes", mvtec(tmp_path / "transistor"))
 
     assert answer(result) == [
         {"dataset": "transistor", "sent": 5, "there_already": 0, "left_out": 0, "only_in_bucket": 0}
@@ -237,9 +240,9 @@ def test_an_upload_of_5000_files_is_interrupted_and_resumed_without_sending_one_
     folder, bucket = fill(tmp_path / "many", files), Bucket(interrupted_after=2000)
     replace_client(monkeypatch, "s3", bucket)
 
-    assert mlops("upload", folder).exit_code == 1
+    assert mlops("upload", "--yes", folder).exit_code == 1
     bucket.interrupted_after = 10_000
-    (summary,) = answer(mlops("--json", "upload", folder))
+    (summary,) = answer(mlops("--json", "upload", "--yes", folder))
 
     assert summary == {"dataset": "many", "sent": 3000, "there_already": 2000, "left_out": 0, "only_in_bucket": 0}
     assert len(bucket.puts) == bucket.puts.total() == 5000
@@ -257,7 +260,7 @@ def test_what_cannot_be_used_is_named_and_nothing_is_sent_without_leave(
             "ground_truth/scratch/999_mask.png": png(1),
         },
     )
-    refused = mlops("upload", folder)
+    refused = mlops("upload", "--yes", folder)
 
     assert refused.exit_code == 1
     for said in (
@@ -269,7 +272,7 @@ def test_what_cannot_be_used_is_named_and_nothing_is_sent_without_leave(
     ):
         assert said in refused.output
     assert keys(outputs["DataBucketName"]) == []
-    assert answer(mlops("--json", "upload", "--skip-bad", folder))[0]["sent"] == 5
+    assert answer(mlops("--json", "upload", "--yes", "--skip-bad", folder))[0]["sent"] == 5
 
 
 @pytest.mark.parametrize(
@@ -286,7 +289,7 @@ def test_what_cannot_be_used_is_named_and_nothing_is_sent_without_leave(
 def test_what_the_stack_would_refuse_is_said_before_anything_is_sent(
     mlops: Any, outputs: dict[str, str], tmp_path: Path, files: dict[str, bytes], said: str
 ) -> None:
-    refused = mlops("upload", fill(mvtec(tmp_path / "parts"), files))
+    refused = mlops("upload", "--yes", fill(mvtec(tmp_path / "parts"), files))
 
     assert refused.exit_code == 1
     assert said in refused.output
@@ -296,14 +299,14 @@ def test_what_the_stack_would_refuse_is_said_before_anything_is_sent(
 def test_a_picture_without_a_mask_is_sent_when_that_is_what_somebody_wants(mlops: Any, tmp_path: Path) -> None:
     folder = fill(mvtec(tmp_path / "parts"), {"test/scratch/001.png": png(7)})
 
-    (summary,) = answer(mlops("--json", "upload", "--skip-bad", folder))
+    (summary,) = answer(mlops("--json", "upload", "--yes", "--skip-bad", folder))
     assert (summary["sent"], summary["left_out"]) == (6, 0)
 
 
 def test_what_is_no_content_is_skipped_and_said(mlops: Any, tmp_path: Path) -> None:
     folder = fill(mvtec(tmp_path / "parts"), {"train/good/Thumbs.db": b"x", "__MACOSX/train/good/._0.png": b"x"})
 
-    result = mlops("upload", folder)
+    result = mlops("upload", "--yes", folder)
     assert result.exit_code == 0
     assert (
         "Skipped, for they are no pictures: .DS_Store, __MACOSX/train/good/._0.png, license.txt, train/"
@@ -325,7 +328,7 @@ def test_files_that_cannot_be_sent_end_in_a_sentence(
         monkeypatch.setattr("os.scandir", _forbidden)
     else:
         monkeypatch.setattr(Path, "read_bytes", _forbidden)
-    result = mlops("upload", folder)
+    result = mlops("upload", "--yes", folder)
 
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
@@ -343,10 +346,10 @@ def test_whoever_stops_reading_is_told_nothing() -> None:
 
 def test_what_only_the_bucket_has_is_said_and_stays(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:
     folder = fill(mvtec(tmp_path / "parts"), {"train/good/more.png": png(100)})
-    mlops("upload", folder)
+    mlops("upload", "--yes", folder)
     (folder / "train/good/more.png").rename(folder / "test/scratch/more.png")
     (folder / "ground_truth/scratch/more_mask.png").write_bytes(png(255))
-    result = mlops("upload", folder)
+    result = mlops("upload", "--yes", folder)
 
     assert "The bucket has 1 file that this folder has not: datasets/parts/train/good/more.png" in result.output
     assert "datasets/parts/train/good/more.png" in keys(outputs["DataBucketName"])
@@ -357,9 +360,9 @@ def test_what_only_the_bucket_has_is_deleted_when_asked_for(
     mlops: Any, outputs: dict[str, str], tmp_path: Path, answer_given: str, stays: bool
 ) -> None:
     folder = fill(mvtec(tmp_path / "parts"), {"train/good/more.png": png(100)})
-    mlops("upload", folder)
+    mlops("upload", "--yes", folder)
     (folder / "train/good/more.png").unlink()
-    mlops("upload", "--delete", folder, input=f"{answer_given}\n")
+    mlops("upload", "--delete", folder, input=f"y\n{answer_given}\n")
 
     assert ("datasets/parts/train/good/more.png" in keys(outputs["DataBucketName"])) is stays
 
@@ -368,7 +371,7 @@ def test_bytes_that_the_stack_knows_are_not_sent_again_whatever_their_etag(
     mlops: Any, outputs: dict[str, str], tmp_path: Path
 ) -> None:
     folder = mvtec(tmp_path / "parts")
-    mlops("upload", folder)
+    mlops("upload", "--yes", folder)
     key, data = "datasets/parts/train/good/000.png", (folder / "train/good/000.png").read_bytes()
     s3, where = boto3.client("s3"), {"Bucket": outputs["DataBucketName"], "Key": key}
     upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
@@ -377,7 +380,7 @@ def test_bytes_that_the_stack_knows_are_not_sent_again_whatever_their_etag(
     table = boto3.resource("dynamodb").Table(outputs["ApplicationTableName"])
     table.put_item(Item={"pk": "IMAGES#parts#3", "sk": key, "etag": etag, "digest": hashlib.sha256(data).hexdigest()})
 
-    assert answer(mlops("--json", "upload", folder))[0]["sent"] == 0
+    assert answer(mlops("--json", "upload", "--yes", folder))[0]["sent"] == 0
 
 
 def seen(monkeypatch: pytest.MonkeyPatch, *batches: int) -> None:
@@ -392,7 +395,7 @@ def test_an_upload_that_the_stack_does_not_notice_is_told_of_again(
     mlops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen(monkeypatch, 0, 0, 0, 1)
-    result = mlops("upload", fill(mvtec(tmp_path / "parts"), {"dataset.json": b"{}"}))
+    result = mlops("upload", "--yes", fill(mvtec(tmp_path / "parts"), {"dataset.json": b"{}"}))
 
     assert result.exit_code == 0
     assert result.output.count("datasets/parts/dataset.json is sent again") == 2
@@ -402,10 +405,10 @@ def test_everything_sent_and_no_run_makes_the_stack_look(
     mlops: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = mvtec(tmp_path / "parts")
-    mlops("upload", folder)
+    mlops("upload", "--yes", folder)
     seen(monkeypatch, 7, 7, 8)
 
-    assert "is sent again" in mlops("upload", folder).output
+    assert "is sent again" in mlops("upload", "--yes", folder).output
 
 
 def test_an_upload_that_is_never_noticed_ends_in_a_sentence(
@@ -413,7 +416,7 @@ def test_an_upload_that_is_never_noticed_ends_in_a_sentence(
 ) -> None:
     seen(monkeypatch, *range(0, -9, -1))
     monkeypatch.setattr(commands, "UNNOTICED_SECONDS", 0.0)
-    result = mlops("upload", mvtec(tmp_path / "parts"))
+    result = mlops("upload", "--yes", mvtec(tmp_path / "parts"))
 
     assert result.exit_code == 1
     assert "the stack has not noticed it" in result.output

@@ -108,6 +108,106 @@ def test_labels_are_renamed_and_those_that_mean_no_defect_lose_their_boxes(
     assert first["bounding-box-metadata"]["class-map"] == {"0": "Kratzer"}
 
 
+def lines_of(outputs: dict[str, str], dataset: str) -> dict[str, dict[str, Any]]:  # noqa: F811
+    lines = parse_lines(sent(outputs, f"datasets/{dataset}/annotations.manifest").decode())
+    return {line["source-ref"]: line for line in lines}
+
+
+def label_of(line: dict[str, Any]) -> str:
+    (metadata,) = (value for name, value in line.items() if name.startswith("label-") and name.endswith("-metadata"))
+    return str(metadata["class-name"])
+
+
+def test_pictures_of_one_name_inside_and_outside_of_images_keep_keys_and_labels_of_their_own(
+    mlops: Any,  # noqa: F811
+    outputs: dict[str, str],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    lines = [{**entry_of(0, "good"), "source-ref": "a.png"}, {**entry_of(1, "dent"), "source-ref": "images/a.png"}]
+    content = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+    folder = fill(tmp_path / "twins", {"a.png": png(1), "images/a.png": png(2), "x.manifest": content})
+
+    assert mlops("upload", folder, "--yes").exit_code == 0
+    assert {name: label_of(line) for name, line in lines_of(outputs, "twins").items()} == {
+        "images/a.png": "normal",
+        "images/images/a.png": "dent",
+    }
+    for name, data in (("images/a.png", png(1)), ("images/images/a.png", png(2))):
+        assert sent(outputs, f"datasets/twins/{name}") == data
+
+
+PLAIN = {
+    f"train/{label}/{number}.png": png(20 * place + number)
+    for place, label in enumerate(("Free", "Blowhole"))
+    for number in range(2)
+}
+
+
+def test_folders_of_this_system_are_told_shown_and_asked_about_and_sent_as_they_are(
+    mlops: Any,  # noqa: F811
+    outputs: dict[str, str],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    folder = fill(tmp_path / "tiles", PLAIN)
+
+    refused = mlops("upload", folder, input="n\n")
+    assert (refused.exit_code, keys(outputs["DataBucketName"])) == (1, [])
+    for said in (
+        "is read as folders of this system: 4 pictures.",
+        "Labels: Blowhole (2); normal (2).",
+        "Sides: train (4).",
+        'Means "no defect": Free.',
+        "tiles-contact-sheet.jpg",
+    ):
+        assert said in refused.output
+    assert mlops("upload", folder, input="y\n").exit_code == 0
+    assert keys(outputs["DataBucketName"]) == sorted(f"datasets/tiles/{name}" for name in PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("renamed", "called"),
+    [
+        ("Blowhole=hole", {"Free": "normal", "Blowhole": "hole"}),
+        ("blowhole=hole", {"Free": "normal", "Blowhole": "hole"}),
+        ("Free=gap", {"Free": "gap", "Blowhole": "Blowhole"}),
+        ("Blowhole=ok", {"Free": "normal", "Blowhole": "normal"}),
+        ("Free=gap,Blowhole=normal", {"Free": "gap", "Blowhole": "normal"}),
+        ("Free=Blowhole,Blowhole=Free", {"Free": "Blowhole", "Blowhole": "normal"}),
+    ],
+)
+def test_labels_are_renamed_as_the_folder_writes_them(
+    mlops: Any,  # noqa: F811
+    outputs: dict[str, str],  # noqa: F811
+    tmp_path: Path,
+    renamed: str,
+    called: dict[str, str],
+) -> None:
+    result = mlops("upload", fill(tmp_path / "tiles", PLAIN), "--yes", "--labels", renamed)
+
+    assert result.exit_code == 0, result.output
+    found = {name.split("/")[2]: label_of(line) for name, line in lines_of(outputs, "tiles").items()}
+    assert found == called
+
+
+def test_what_dataset_json_calls_normal_is_not_asked_about(mlops: Any, tmp_path: Path) -> None:  # noqa: F811
+    folder = fill(tmp_path / "tiles", {"train/MT_Free/1.png": png(1), "train/dent/2.png": png(2)})
+
+    assert "'MT_Free' is taken for a defect" in mlops("upload", folder, "--dry-run").output
+    fill(folder, {"dataset.json": b'{"normal": ["MT_Free"]}'})
+    assert "Labels: dent (1); normal (1)." in mlops("upload", folder, "--dry-run").output
+
+
+def test_a_dataset_of_this_system_is_sent_as_it_is(mlops: Any, outputs: dict[str, str], tmp_path: Path) -> None:  # noqa: F811
+    line = {**entry_of(1, "dent"), "source-ref": "images/a.png"}
+    files = {"images/a.png": png(1), "train/good/b.png": png(2), "annotations.manifest": json.dumps(line).encode()}
+    result = mlops("upload", fill(tmp_path / "own", files), "--yes")
+
+    assert "is read as a dataset of this system: 2 pictures." in result.output
+    assert {key: sent(outputs, key) for key in keys(outputs["DataBucketName"])} == {
+        f"datasets/own/{name}": data for name, data in files.items()
+    }
+
+
 PROJECT = "arn:aws:rekognition:eu-west-1:123456789012:project/old/1"
 
 
@@ -150,6 +250,35 @@ def test_the_datasets_of_a_project_come_in_with_their_sides(
     }
 
 
+def test_a_line_without_picture_and_a_picture_that_is_gone_are_named_and_the_others_come_in(
+    mlops: Any,  # noqa: F811
+    outputs: dict[str, str],  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [entry_of(number, ("good", "scratch")[number % 2]) for number in range(3)]
+    boto3.client("s3").put_object(Bucket="parts-data", Key="console/0.png", Body=png(50))
+    boto3.client("s3").put_object(Bucket="parts-data", Key="console/1.png", Body=png(51))
+    odd: list[Any] = [{"label": 1}, {"source-ref": 7}, {"source-ref": "s3://bucket"}, [], *lines]
+    replace_client(monkeypatch, "rekognition", project_with({"TRAIN": odd}))
+
+    result = mlops("upload", PROJECT, "old", "--yes")
+    assert result.exit_code == 0
+    for number in range(1, 5):
+        assert f"Left out: line {number} of the train dataset has no source-ref like s3://bucket/key" in result.output
+    assert "Left out: s3://parts-data/console/2.png cannot be read (" in result.output
+    assert set(lines_of(outputs, "old")) == {f"images/parts-data/console/{number}.png" for number in range(2)}
+
+
+def test_a_project_none_of_whose_pictures_can_be_read_is_refused(mlops: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    replace_client(monkeypatch, "rekognition", project_with({"TRAIN": [entry_of(0, "good")]}))
+    result = mlops("upload", PROJECT, "old", "--yes")
+
+    assert result.exit_code == 1
+    assert "No picture of the project can be read. s3://parts-data/console/0.png cannot be read" in result.output
+
+
 def test_a_project_without_datasets_is_refused(mlops: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     replace_client(monkeypatch, "rekognition", project_with({}))
     result = mlops("upload", PROJECT, "old")
@@ -161,7 +290,7 @@ def test_a_project_without_datasets_is_refused(mlops: Any, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--labels", "scrach=x"), "--labels renames 'scrach', but the labels are: dent, normal, scratch"),
+        (("--labels", "scrach=x"), "--labels: no label is called 'scrach'; the labels are: dent, normal, scratch"),
         (("--labels", "scratch"), "write old=new"),
         (("--as", "excel"), "'excel' is no layout; known are coco, yolo"),
     ],
@@ -188,6 +317,7 @@ def ran(outputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     rows = "".join(f"{json.dumps(image.as_row(side))}\n" for image, side in ((turned, "train"), (plain, "test")))
     counts = {side: {"normal": int(side == "test"), "scratch": int(side == "train")} for side in SPLITS}
     truth = {"labels": ["normal", "scratch"], "counts": counts, "boxes": 1, "prepared": {"turned upright": 1}}
+    truth |= {"look_alikes": {"on_different_sides": [[turned.key, plain.key]], "with_different_labels": []}}
     truth |= {"refused": {"datasets/parts/train/x": "not part of the layout"}, "remarks": ["look at it"]}
     for name, body in {"ground_truth.json": json.dumps(truth), "images.jsonl": rows}.items():
         s3.put_object(Bucket=outputs["ArtifactsBucketName"], Key=f"runs/{run_id}/{name}", Body=body.encode())
@@ -198,7 +328,8 @@ def ran(outputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_dataset_is_shown_as_its_newest_run_saw_it(mlops: Any, ran: None) -> None:  # noqa: F811
     result = mlops("--json", "dataset", "parts")
 
-    assert answer(result)[1] == {"task": "classification", "label": "scratch", "train": 1, "test": 0, "holdout": 0}
+    counts = {"train": 1, "test": 0, "holdout": 0, "look_alikes": 1}
+    assert answer(result)[1] == {"task": "classification", "label": "scratch", **counts}
     for said in ("1 group of pictures of one part", "1 picture turned upright", "refused: datasets/parts/train/x: not"):
         assert said in result.stderr
 
@@ -214,6 +345,31 @@ def test_what_came_in_leaves_with_sides_labels_and_boxes_of_the_original(mlops: 
     assert turned["bounding-box"]["annotations"] == [{"class_id": 0, "left": 10, "top": 2, "width": 20, "height": 8}]
     with Picture.open(Path("out/images/t.png")) as picture:
         assert picture.size == (80, 72)
+
+
+def test_what_left_as_a_manifest_comes_back_to_the_same_keys(mlops: Any, ran: None) -> None:  # noqa: F811
+    """Also where a picture in images/ has the path of one in a folder of labels."""
+    twin = "datasets/parts/images/train/good/a.png"
+    for number, own in enumerate((twin, "datasets/parts/images/t.png")):
+        boto3.client("s3").put_object(Bucket="parts-data", Key=own, Body=png(10 + number))
+    s3, key = boto3.client("s3"), "runs/parts-classification-0123456789ab/images.jsonl"
+    rows = s3.get_object(Bucket="parts-artifacts", Key=key)["Body"].read().decode()
+    boxes = (LabeledBox("scratch", Box(10, 10, 20, 10)),)
+    other = Image(twin, "e", ("scratch",), "test", "d2", 80, 72, boxes=boxes)
+    s3.put_object(Bucket="parts-artifacts", Key=key, Body=f"{rows}{json.dumps(other.as_row('test'))}\n".encode())
+
+    assert mlops("export", "parts", "--as", "manifest", "--out", "parts").exit_code == 0
+    before = {key: sent({"DataBucketName": "parts-data"}, key) for key in keys("parts-data")}
+    assert sorted(path.as_posix() for path in Path("parts").rglob("*.png")) == [
+        "parts/images/t.png",
+        "parts/images/train/good/a.png",
+        "parts/train/good/a.png",
+    ]
+    result = mlops("--json", "upload", "parts", "--yes")
+    assert answer(result)[0]["sent"] == 1, result.output
+    after = {key: sent({"DataBucketName": "parts-data"}, key) for key in keys("parts-data")}
+    assert after.keys() - before.keys() == {"datasets/parts/annotations.manifest"}
+    assert {key: after[key] for key in before} == before
 
 
 @pytest.mark.parametrize("form", ["coco", "voc", "yolo"])

@@ -39,6 +39,8 @@ class Stacked:
         self.parameters = {"PollSeconds": "60", "RunningHourPrice": "4"}
         for name in buckets.values():
             boto3.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        versioned = {"Status": "Enabled"}
+        boto3.client("s3").put_bucket_versioning(Bucket="data", VersioningConfiguration=versioned)  # type: ignore[arg-type]
 
     def clients(self, service: str) -> Any:
         return boto3.client(service)  # type: ignore[call-overload]
@@ -104,8 +106,8 @@ def answered_when_asked(stack: Stacked, monkeypatch: pytest.MonkeyPatch, verdict
         for entry in boto3.client("s3").list_objects_v2(Bucket="data").get("Contents", ()):
             if entry["Key"] not in put:
                 put.append(entry["Key"])
-                data = boto3.client("s3").get_object(Bucket="data", Key=entry["Key"])["Body"].read()
-                stack.answer(entry["Key"], data, verdict)
+                found = boto3.client("s3").get_object(Bucket="data", Key=entry["Key"])
+                stack.answer(entry["Key"], found["Body"].read(), verdict, version_id=found["VersionId"])
 
     monkeypatch.setattr("cli.inspect.time.sleep", answer)
     return put
@@ -126,6 +128,8 @@ def test_a_folder_is_estimated_sent_and_shown(
     with table.open() as file:
         assert [row["file"] for row in csv.DictReader(file)] == ["1.png", "line 2/2.png"]
     assert (pictures / "line 2" / "2.png.jpg").read_bytes() == b"drawn"
+    mlops("inspect", folder, "parts")
+    assert (folder.with_name("new-inspected") / "1.png.jpg").read_bytes() == b"drawn"
     assert stack.messages() == [{"dataset": "parts", "hop": 0}]
     assert servings.wish_for("parts", stack.table).until > 0
 
@@ -158,12 +162,42 @@ def test_a_file_of_other_bytes_is_sent_and_its_own_answer_awaited(
 def test_a_refusal_for_what_a_file_is_stays_and_one_for_want_of_a_release_does_not(
     stack: Stacked, folder: Path
 ) -> None:
-    stack.answer("inspect/parts/1.png", b"1.png", "unsure", refused=True, reasons=["it cannot be read"])
-    gone = {"refused": True, "reasons": ["nothing of parts is released in production: approve a run"]}
+    stack.answer("inspect/parts/1.png", b"1.png", "unsure", refused=True, reasons=["it cannot be read"], final=True)
+    gone = {"refused": True, "reasons": ["nothing of parts is released in production"], "final": False}
     stack.answer("inspect/parts/line 2/2.png", b"line 2/2.png", "unsure", **gone)
     plan: Any = inspect.with_answers(stack, inspect.find(folder, "parts"))  # type: ignore[arg-type]
 
     assert plan.missing == ["inspect/parts/line 2/2.png"]
+
+
+@pytest.mark.parametrize("digest", ["-an earlier version", hashlib.sha256(b"1.png").hexdigest()])
+def test_a_refusal_from_before_is_not_taken_for_the_answer_about_what_is_sent_now(
+    stack: Stacked, mlops: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, digest: str
+) -> None:
+    stack.release()
+    given_up = {"refused": True, "final": False, "digest": digest, "inspected_at": "2026-03-01T00:00:00.000+00:00"}
+    stack.answer("inspect/parts/1.png", b"1.png", "unsure", **given_up)
+    put = answered_when_asked(stack, monkeypatch)
+    result = mlops("--json", "inspect", folder / "1.png", "parts", "--yes")
+
+    assert put == ["inspect/parts/1.png"]
+    assert [answer["verdict"] for answer in json.loads(result.stdout)] == ["ok"]
+
+
+def test_what_is_given_up_now_is_the_answer_though_nobody_read_its_bytes(
+    stack: Stacked, mlops: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.release()
+
+    def give_up(_: float) -> None:
+        version = boto3.client("s3").head_object(Bucket="data", Key="inspect/parts/1.png")["VersionId"]
+        facts = {"refused": True, "final": False, "digest": f"-{version}", "version_id": version}
+        stack.answer("inspect/parts/1.png", b"1.png", "unsure", **facts)
+
+    monkeypatch.setattr("cli.inspect.time.sleep", give_up)
+    result = mlops("--json", "inspect", folder / "1.png", "parts", "--yes")
+
+    assert [answer["refused"] for answer in json.loads(result.stdout)] == [True]
 
 
 @pytest.mark.parametrize(
@@ -192,6 +226,29 @@ def test_why_nothing_is_started_is_said(
     result = mlops("inspect", folder, "parts", "--yes")
 
     assert "No model is started: the budget is used up." in result.stderr
+
+
+def test_models_that_somebody_stopped_are_not_started_for_pictures(stack: Stacked, mlops: Any, folder: Path) -> None:
+    stack.release()
+    mlops("serve", "parts", "--stop")
+    result = mlops("inspect", folder, "parts", "--yes")
+
+    assert result.exit_code == 1
+    assert "start for nobody until `mlops serve parts --now`" in result.output
+    assert servings.wish_for("parts", stack.table).paused
+    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket="data")
+
+
+def test_models_that_somebody_wants_for_hours_are_not_stopped_sooner_for_pictures(
+    stack: Stacked, mlops: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.release()
+    mlops("serve", "parts", "--now", "--minutes", "240")
+    wanted = servings.wish_for("parts", stack.table)
+    answered_when_asked(stack, monkeypatch)
+    mlops("inspect", folder, "parts", "--yes")
+
+    assert servings.wish_for("parts", stack.table) == wanted
 
 
 def test_no_answer_for_hours_ends_with_a_sentence(

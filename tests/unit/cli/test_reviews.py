@@ -24,8 +24,8 @@ TOLD = {
     "dataset": "parts <b>",
     "looked_at": "2026-03-02T09:00:00+00:00",
     "measures": [
-        {"name": "brightness", "psi": 2.5, "limit": 0.5, "has_drifted": True},
-        {"name": "size", "psi": 0.0, "limit": 0.2, "has_drifted": False},
+        {"name": "brightness", "window": "the last 100", "psi": 2.5, "limit": 0.5, "has_drifted": True},
+        {"name": "size", "window": "2026-03-01", "psi": 0.0, "limit": 0.2, "has_drifted": False},
     ],
 }
 

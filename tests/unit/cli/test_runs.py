@@ -259,6 +259,30 @@ def test_upload_keeps_the_layout_and_sends_the_settings_last(tmp_path: Path) -> 
     assert (number, counts) == (3, [(1, 3), (2, 3), (3, 3)])
 
 
+def test_the_demo_recognises_folders_of_labels_without_sides_and_says_so(tmp_path: Path) -> None:
+    folder, said = tmp_path / "Line 4", list[str]()
+    for number, name in enumerate(("OK/1", "OK/2", "NG/1", "NG/2")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (80, 72), (number, 0, 0)).save(folder / f"{name}.bmp")
+    (folder / "NG/broken.bmp").write_bytes(b"BM")
+
+    given = checked(plan_of(folder, (), tmp_path, said.append))
+
+    assert said[:4] == [
+        f"{folder} is read as folders of labels (ImageFolder): 4 pictures.",
+        "Labels: NG (2); normal (2).",
+        "Sides: dealt by the stack (4).",
+        'Means "no defect": OK.',
+    ]
+    assert said[-1].startswith("Left out: NG/broken.bmp: is no picture")
+    assert sorted(given.files) == [
+        "datasets/line-4/annotations.manifest",
+        "datasets/line-4/dataset.json",
+        *(f"datasets/line-4/images/{name}.bmp" for name in ("NG/1", "NG/2", "OK/1", "OK/2")),
+    ]
+    assert (given.tasks, given.problems) == (("classification",), {})
+
+
 def test_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no pictures"):
         plan_of(tmp_path, (), tmp_path)

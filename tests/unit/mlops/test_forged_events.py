@@ -105,6 +105,13 @@ def test_a_retry_copies_nothing_without_a_decision(released: World, environment:
     assert at(NEW, "production") not in released.models.status
 
 
+def test_a_retry_without_a_decision_fails_no_stage(released: World) -> None:
+    place = ref(NEW, "inference_test", "production")
+    forge(released, "promotion", "Pipeline Stage Retry", {**place.as_detail(), "decision": ""})
+
+    assert runs.stage_of(place) is None
+
+
 def test_a_decision_about_one_environment_is_none_about_another(released: World) -> None:
     decisions.note(ref(NEW, "approve2staging", "staging"), "APPROVAL#real", "Ada", "")
     detail = {**ref(NEW, "approve2production", "production").as_detail(), "artifact": NEW, "decision": "APPROVAL#real"}

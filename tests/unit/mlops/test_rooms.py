@@ -21,7 +21,6 @@ KEY = re.compile(r"(pk|sk|ACTIVITY|CURRENT|KEPT|LEASE|WATCH|[A-Z]+#.*)$", re.DOT
 # Image records are read as rows, of which the sort key is the object's key.
 KEYS_OF_IMAGES = {
     "layers/mlops/mlops/dataset/datasets.py": {"sk"},
-    "layers/mlops/mlops/stages/drift.py": {"sk"},
     "layers/mlops/mlops/stages/ground_truth.py": {"sk"},
     "cli/upload.py": {"sk"},
 }

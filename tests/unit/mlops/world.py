@@ -50,6 +50,7 @@ SETTINGS = {
     "ENOUGH_PICTURES": "1",
     "MAX_INFERENCE_UNITS": "1",
     "MONTHLY_BUDGET": "0",
+    "SERVING_MODE": "hours",
     "TASKS": "both",
     "TOPIC_ARN": "topic",
     "APPROVAL_URL": "https://page.example/approval",
@@ -198,12 +199,13 @@ class World:
     calls: int = 0
     dies_after: int = -1
     is_dead: bool = False
+    died_in: str = ""
 
     def kill_after(self, call: int) -> None:
         """Let the process end right after this call to AWS was carried out."""
-        self.calls, self.dies_after = 0, call
+        self.calls, self.dies_after, self.died_in = 0, call, ""
 
-    def carried_out(self, act: Callable[[], Any]) -> Any:
+    def carried_out(self, name: str, act: Callable[[], Any]) -> Any:
         """One call to AWS."""
         self.calls += 1
         # The dead call nobody, not even from a `finally`.
@@ -211,7 +213,7 @@ class World:
             raise Killed
         answer = act()
         if self.calls == self.dies_after:
-            self.is_dead = True
+            self.is_dead, self.died_in = True, name
             raise Killed
         return answer
 
@@ -279,7 +281,7 @@ class _Counted:
         called = getattr(self._client, name)
         if name == "get_paginator":
             return called
-        return lambda *args, **kwargs: self._world.carried_out(lambda: called(*args, **kwargs))
+        return lambda *args, **kwargs: self._world.carried_out(name, lambda: called(*args, **kwargs))
 
 
 def _handlers_of(event: Mapping[str, Any]) -> Iterator[str]:
@@ -308,6 +310,7 @@ def make_tables_and_buckets() -> None:
 def make_buckets() -> None:
     for bucket in ("data", "artifacts"):
         boto3.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    boto3.client("s3").put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
 
 
 def install(world: World, monkeypatch: Any) -> None:

@@ -1,11 +1,12 @@
 """Objects in S3 as text, JSON and bytes."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 from mimetypes import MimeTypes
-from typing import Any
+from types import MappingProxyType
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
@@ -29,7 +30,11 @@ _ABSENT = ("NoSuchKey", "NoSuchVersion", "NotFound", "404")
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "OperationAborted", "NoSuchBucket")
 
 # What is read or sent at once. S3 takes 10 000 parts, of 5 MB at least, in an upload.
-_CHUNK, _PART = 1 << 20, 8 << 20
+_PIECE, _PART = 1 << 20, 8 << 20
+# S3 User Guide, "Multipart upload limits": only the last part may be smaller.
+LEAST_PART = 5 * 1024 * 1024
+# The metadata of an object that says where it stands among what is written under its key.
+_ORDER = "order"
 
 # Those that Python knows, not those of the machine: the same everywhere.
 _KINDS = MimeTypes()
@@ -40,6 +45,22 @@ _KINDS.add_type("application/jsonlines", ".manifest")
 def _kind_of(key: str) -> str:
     kind = _KINDS.guess_type(key)[0] or "application/octet-stream"
     return f"{kind}; charset=utf-8" if kind == "text/html" else kind
+
+
+def _if_it_is(etag: str) -> dict[str, str]:
+    """The condition of a write in place of the object with this etag, or of none."""
+    return {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+
+
+def _took_its_place(write: Callable[[], object]) -> bool:
+    """Whether a write under such a condition was done."""
+    try:
+        write()
+    except ClientError as error:
+        if code_of(error) in (*_ABSENT, *_OVERTAKEN):
+            return False
+        raise
+    return True
 
 
 def _is_passing(error: ClientError) -> bool:
@@ -88,7 +109,7 @@ class Bucket:
             raise
         rest = b""
         with closing(body):
-            for chunk in body.iter_chunks(_CHUNK):
+            for chunk in body.iter_chunks(_PIECE):
                 *ended, rest = (rest + chunk).split(b"\n")
                 yield from (line.decode() for line in ended)
         if rest:
@@ -168,21 +189,74 @@ class Bucket:
             s3.abort_multipart_upload(**place)
             raise
 
-    def write_over(self, key: str, content: bytes, etag: str) -> bool:
+    def fetch(self, key: str, into: IO[bytes]) -> str:
+        """Write the bytes of an object into a file, piece by piece; returns its etag, empty when there is none."""
+        found = self.get(key)
+        if found is None:
+            return ""
+        with closing(found["Body"]) as body:
+            for piece in body.iter_chunks(_PIECE):
+                into.write(piece)
+        return str(found["ETag"])
+
+    def write_over(
+        self, key: str, content: bytes | IO[bytes], etag: str, metadata: Mapping[str, str] = MappingProxyType({})
+    ) -> bool:
         """Write an object in place of the one with this etag, or of none; False when it is another one by now."""
-        condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-        request = {"Bucket": self.name, "Key": key, "Body": content, "ContentType": _kind_of(key), **condition}
-        try:
-            clients.client("s3").put_object(**request)
-        except ClientError as error:
-            if code_of(error) in (*_ABSENT, *_OVERTAKEN):
+        named = {"Bucket": self.name, "Key": key, "ContentType": _kind_of(key), "Metadata": dict(metadata)}
+        return _took_its_place(lambda: clients.client("s3").put_object(**named, Body=content, **_if_it_is(etag)))
+
+    def write_behind(self, key: str, keep: int, tail: bytes, etag: str, metadata: Mapping[str, str]) -> bool:
+        """Let the object with this etag (none: of none) have its first `keep` bytes and these behind them.
+
+        S3 appends nothing. What is large is copied within S3, so what is read and written here has a bound, however
+        large the object gets. False when it is another object by now.
+        """
+        if keep < LEAST_PART:
+            kept = self.read_bytes(key)[:keep] if keep else b""
+            return self.write_over(key, kept + tail, etag, metadata)
+        s3, named = clients.client("s3"), {"Bucket": self.name, "Key": key}
+        upload = s3.create_multipart_upload(**named, ContentType=_kind_of(key), Metadata=dict(metadata))["UploadId"]
+        source = {"CopySource": named, "CopySourceRange": f"bytes=0-{keep - 1}", "CopySourceIfMatch": etag}
+        part = {**named, "UploadId": upload}
+
+        def put() -> None:
+            copied = s3.upload_part_copy(**part, **source, PartNumber=1)["CopyPartResult"]["ETag"]
+            added = s3.upload_part(**part, Body=tail, PartNumber=2)["ETag"]
+            parts = [{"PartNumber": 1, "ETag": copied}, {"PartNumber": 2, "ETag": added}]
+            s3.complete_multipart_upload(**part, MultipartUpload={"Parts": parts}, **_if_it_is(etag))
+
+        return _took_its_place(put)
+
+    def write_newest(self, key: str, content: bytes, order: str) -> bool:
+        """Write an object unless there is one of a later order, whoever writes at the same time; whether it was.
+
+        `order` is an ASCII text that is kept with the object; one that was written without any is the earliest.
+        """
+        etag = ""
+        while not self.write_over(key, content, etag, {_ORDER: order}):
+            etag, there = self.head(key)
+            if there.get(_ORDER, "") > order:
                 return False
-            raise
         return True
+
+    def order_of(self, key: str) -> str:
+        """The order that an object was written with; empty where there is none."""
+        return self.head(key)[1].get(_ORDER, "")
+
+    def head(self, key: str) -> tuple[str, Mapping[str, str]]:
+        """The etag and the metadata of an object; empty where there is none."""
+        try:
+            found = clients.client("s3").head_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if code_of(error) in _ABSENT:
+                return "", {}
+            raise
+        return str(found["ETag"]), dict(found["Metadata"])
 
     def write_json(self, key: str, document: Any) -> None:
         """Write a document so that the same one has the same bytes."""
-        self.write(key, json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        self.write(key, as_json(document))
 
     def entries(self, prefix: str, after: str = "") -> Iterator[Mapping[str, Any]]:
         """Every object below a prefix, as ListObjectsV2 tells of it, in the order of their keys; behind `after`."""
@@ -211,6 +285,11 @@ class Bucket:
         request = {"Bucket": self.name, "Prefix": prefix, "Delimiter": "/"}
         for page in clients.client("s3").get_paginator("list_objects_v2").paginate(**request):
             yield from (entry["Prefix"].removeprefix(prefix).rstrip("/") for entry in page.get("CommonPrefixes", ()))
+
+
+def as_json(document: Any) -> str:
+    """The text of a document; the same one has the same text."""
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def data_bucket() -> Bucket:

@@ -46,6 +46,13 @@ def drifted(dataset: str, measures: Mapping[str, float], count: int) -> None:
     _put("DriftedMeasures", "Count", count, {}, {"dataset": dataset, "measures": dict(measures)})
 
 
+def in_production(dataset: str, rates: Mapping[str, tuple[float, float, float]]) -> None:
+    """What is true in production of a dataset: every rate with both ends of its interval, all of 100."""
+    for name, bounds in rates.items():
+        for rate, share in zip((name, f"{name}, at least", f"{name}, at most"), bounds, strict=True):
+            _put("ProductionRate", "Percent", 100 * share, {"Dataset": dataset, "Rate": rate}, {})
+
+
 def oldest_picture(seconds: float) -> None:
     """The new picture that has waited longest for a model came so long ago."""
     _put("OldestPictureSeconds", "Seconds", seconds, {}, {})

@@ -21,6 +21,8 @@ from mlops.dataset.manifest_lines import MOST_BYTES_A_LINE, Overlong, lines_of
 from mlops.words import quoted
 
 _METADATA = "-metadata"
+# A reviewer's word about a picture that the dataset has already.
+SAME_AS = "same-as"
 _LOOKOUT_MASK = "anomaly-mask-ref"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -55,7 +57,8 @@ class Line:
     """What is said of one picture. `number` counts lines from 1.
 
     `source_ref` and `mask` are relative to the dataset or begin with `s3://`. `labels` are those of the whole picture,
-    as they are written. `is_boxed`: boxes were asked for, so that none means there are none; `image_size` is (width,
+    as they are written. `same_as` is the picture of the dataset that it is: the line is a word about that one, which
+    keeps its own labels. `is_boxed`: boxes were asked for, so that none means there are none; `image_size` is (width,
     height) in pixels as the boxes were drawn. `remarks` say what was left out and why.
     """
 
@@ -66,6 +69,7 @@ class Line:
     mask: str | None = None
     side: str | None = None
     group: str | None = None
+    same_as: str | None = None
     image_size: tuple[int, int] | None = None
     is_boxed: bool = False
     mask_colours: tuple[MaskColour, ...] = ()
@@ -133,6 +137,7 @@ def _line(number: int, text: bytes | Overlong, base: str) -> Line:
         said.mask,
         _side(entry),
         _group(entry),
+        _same_as(entry, base),
         said.image_size,
         said.is_boxed,
         tuple(said.colours),
@@ -384,6 +389,11 @@ def _group(entry: Mapping[str, Any]) -> str | None:
     if len(group.encode()) > _MOST_KEY_BYTES:
         raise _Wrong(f"has a group of {len(group.encode())} bytes; at most {_MOST_KEY_BYTES} are kept")
     return group
+
+
+def _same_as(entry: Mapping[str, Any], base: str) -> str | None:
+    given = entry.get(SAME_AS)
+    return None if given is None or f"{SAME_AS}{_METADATA}" in entry else _reference(SAME_AS, given, base)
 
 
 def _has_odd_characters(text: str) -> bool:

@@ -2,13 +2,13 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
 
 from mlops.dataset import annotation_manifest
-from mlops.dataset.annotation_manifest import Line, Refused
+from mlops.dataset.annotation_manifest import Line, MaskColour, Refused
 from mlops.dataset.annotations import MaskRecord, enlarged, masks_among
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.dataset_json import TASKS, DatasetSettings, SettingsInvalid, parse_settings
@@ -18,6 +18,8 @@ from mlops.dataset.labels import NORMAL, label_of, likeness, looks_like_no_defec
 from mlops.dataset.mapping import PictureMapping
 from mlops.dataset.splits import find_duplicates
 from mlops.words import counted, some
+
+_ANYTHING = "anomaly"
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What the annotation manifest says, by the key of each image; why lines cannot be used, by `<key> line <n>`."""
+    """What the annotation manifest says, by the key of each image; why lines cannot be used, by `<key> line <n>`.
+
+    `opinions` are what reviewers said of images of which folders or lines say something already.
+    """
 
     lines: Mapping[str, Line] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    opinions: tuple[Line, ...] = ()
 
 
 def read_annotations(name: str, chunks: Iterable[bytes], bucket: str, keys: Collection[str]) -> Annotations:
@@ -60,25 +66,30 @@ def read_annotations(name: str, chunks: Iterable[bytes], bucket: str, keys: Coll
     key, prefix = annotations_key(name), dataset_prefix(name)
     lines: dict[str, Line] = {}
     refused: dict[str, str] = {}
+    opinions: list[Line] = []
     for found in annotation_manifest.read(chunks, f"s3://{bucket}/{prefix}"):
         place = f"{key} line {found.number}"
         if isinstance(found, Refused):
             refused[place] = found.why
+        elif found.same_as:
+            opinions.append(found)
         elif found.source_ref.startswith("s3://"):
             refused[place] = (
-                f"names {found.source_ref}, which is elsewhere: copy it below s3://{bucket}/{prefix}images/"
+                f"names {found.source_ref}, which is elsewhere: copy it below s3://{bucket}/{prefix}images/ and name "
+                "it there, or let `mlops upload` do both"
             )
         elif f"{prefix}{found.source_ref}" not in keys:
             refused[place] = f"names {found.source_ref}, which is not in the dataset: upload it, or delete the line"
         else:
             lines[f"{prefix}{found.source_ref}"] = found
-    return Annotations(lines, refused)
+    return Annotations(lines, refused, tuple(opinions))
 
 
 # What is read of a record here.
 FACTS = (
     *("kind", "folder", "reason", "etag", "digest", "uploaded_at", "version_id", "width", "height", "size", "format"),
     *("picture", "stored", "done", "window", "looks", "thumbnail", "boxes", "specks", "remarks"),
+    "regions",
 )
 
 
@@ -86,11 +97,13 @@ FACTS = (
 class Recorded:
     """What is kept of the records of a dataset, as they come one by one: a few hundred bytes of each.
 
-    `images` are the accepted ones, without labels yet; those of `unlabelled` have no folder that names one.
+    `images` are the accepted ones, without labels yet; those of `unlabelled` have no folder that names one. Those of a
+    few colours may be masks that lines name: `coloured`.
     """
 
     images: list[Image] = field(default_factory=list)
     unlabelled: set[str] = field(default_factory=set)
+    coloured: dict[str, "_Coloured"] = field(default_factory=dict)
     refused_images: dict[str, str] = field(default_factory=dict)
     masks: list[MaskRecord] = field(default_factory=list)
     refused_masks: dict[str, str] = field(default_factory=dict)
@@ -125,6 +138,9 @@ class Recorded:
                 self.refused_masks[key] = reason
         elif kind == "image" and state == "ACCEPTED":
             self.images.append(_image(row))
+            if "regions" in row:
+                size = row["stored"][:2] if "stored" in row else (row["width"], row["height"])
+                self.coloured[key] = _Coloured((int(size[0]), int(size[1])), row["regions"])
             if self.window is None and "window" in row:
                 # One window serves all pictures of more than eight bits of a settled dataset.
                 self.window = (int(row["window"][0]), int(row["window"][1]))
@@ -143,7 +159,8 @@ class Recorded:
         """Labels as they are written: by folders, and by lines."""
         lines = annotations.lines
         names = {folder_of(key) for key in self.keys if key not in self.unlabelled and key not in lines}
-        return names | {name for line in lines.values() for name in (*line.labels, *(box.label for box in line.boxes))}
+        names |= {name for line in lines.values() for name in (*line.labels, *(box.label for box in line.boxes))}
+        return names | {colour.label for line in lines.values() for colour in line.mask_colours if _marks(colour)}
 
     def remarks(self) -> Iterator[str]:
         """What is to be said of the masks."""
@@ -164,21 +181,28 @@ def read(
     except SettingsInvalid as error:
         problem = str(error)
     labels = _Labels(recorded.names(annotations), settings)
+    of_lines = _masks_of_lines(name, recorded, annotations)
     refused = recorded.refused_images | {key: reason for key, reason in recorded.others.items() if reason}
     # A mask beside its picture would teach the classifier what masks look like.
     images = (*(image.key for image in recorded.images), *recorded.refused_images)
-    among = masks_among(key for key in images if key not in annotations.lines)
+    among = masks_among(key for key in images if key not in annotations.lines and key not in of_lines)
     refused |= among | dict(annotations.refused)
-    accepted = []
+    accepted, unread = [], defaultdict[str, list[str]](list)
     for image in recorded.images:
-        if image.key not in refused:
+        if image.key not in refused and image.key not in of_lines:
             try:
-                accepted.append(_labelled(image, recorded, labels, annotations.lines.get(image.key), settings))
+                line = annotations.lines.get(image.key)
+                labelled = _labelled(image, recorded, labels, line, settings)
+                if line and line.mask:
+                    labelled = _marked(labelled, line, of_lines, labels, unread)
+                accepted.append(labelled)
             except _Unusable as why:
                 refused[image.key] = str(why)
     # After the labels are known: copies under two labels contradict each other, copies under one do not.
     refused |= find_duplicates(accepted)
     remarks = [*labels.remarks(), *recorded.remarks(), *_remarks_on_lines(annotations)]
+    remarks += _remarks_of_reviewers(name, accepted, annotations.opinions)
+    remarks += [f"{some(keys)}: {why}" for why, keys in sorted(unread.items())]
     if among:
         remarks.append(f"{counted(len(among), 'picture')} seem to be masks, and are not trained on: {some(among)}")
     return Dataset(
@@ -254,13 +278,95 @@ class _Labels:
 def _remarks_on_lines(annotations: Annotations) -> Iterator[str]:
     said = defaultdict(list)
     for line in annotations.lines.values():
-        for remark in (*line.remarks, *([_MASK_UNREAD] if line.mask and not line.is_boxed else [])):
+        for remark in line.remarks:
             said[remark].append(f"line {line.number}")
     for remark, places in sorted(said.items()):
         yield f"annotations.manifest, {some(places)}: {remark}"
 
 
-_MASK_UNREAD = "the mask that it names is not read here; `mlops upload` makes boxes of it"
+def _remarks_of_reviewers(name: str, images: Iterable[Image], opinions: Sequence[Line]) -> Iterator[str]:
+    """Where reviewers contradict the dataset: nothing that they say changes a picture that tests, or its side, but
+    somebody should know that its label may be wrong."""
+    asked = {f"{dataset_prefix(name)}{line.same_as}": line for line in opinions}
+    for image in images:
+        line = asked.get(image.key)
+        said = {label_of(label) for label in line.labels} if line else set()
+        if line and {*map(likeness, said)} != {*map(likeness, image.labels)}:
+            yield (
+                f"{image.key} is labelled {some(map(repr, image.labels))}, and a reviewer says {some(map(repr, said))} "
+                f"(annotations.manifest, line {line.number}): the dataset counts; correct it if the reviewer is right"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Coloured:
+    """A picture of a few colours: its width and height as it is stored, and the boxes of each colour."""
+
+    size: tuple[int, int] = (0, 0)
+    regions: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+
+
+def _masks_of_lines(name: str, recorded: Recorded, annotations: Annotations) -> dict[str, _Coloured | None]:
+    """The files that lines name as masks, by key, None where one cannot be read: they are no pictures to learn from."""
+    keys = {f"{dataset_prefix(name)}{line.mask}" for line in annotations.lines.values() if line.mask}
+    return {key: recorded.coloured.get(key) for key in keys & recorded.keys if key not in annotations.lines}
+
+
+def _marks(colour: MaskColour) -> bool:
+    """Whether a colour of a mask stands for a defect."""
+    return likeness(colour.label) != "background" and label_of(colour.label) != NORMAL
+
+
+def _marked(
+    image: Image,
+    line: Line,
+    masks: Mapping[str, _Coloured | None],
+    labels: "_Labels",
+    unread: dict[str, list[str]],
+) -> Image:
+    """The image with a box for every region of a colour of its mask that stands for a defect.
+
+    A mask that cannot be used leaves the image its labels, and `unread` is told why.
+    """
+    # Boxes that somebody drew say more than a mask.
+    if line.is_boxed or image.is_clean:
+        return image
+    boxes = []
+    try:
+        mapping, regions = _regions(image, line, masks)
+        for colour in filter(_marks, line.mask_colours):
+            label = labels.of(colour.label)
+            drawn = (mapping.box(*map(int, box)) for box in regions.get(colour.colour, ()) if label != NORMAL)
+            boxes += [LabeledBox(label, enlarged(box, image)) for box in drawn]
+        if not boxes and image.labels:
+            raise _Unusable("its mask marks nothing that is large enough in a colour that the line names: draw it anew")
+    except _Unusable as why:
+        if not image.labels:
+            raise
+        unread[str(why)].append(f"line {line.number} of annotations.manifest")
+        return image
+    # Of the part as a whole Lookout for Vision knows no other word; the kinds that the mask names say more.
+    found = {label for label in image.labels if likeness(label) != _ANYTHING} | {box.label for box in boxes}
+    # Where nothing is marked, somebody looked and there is no defect.
+    return replace(image, labels=tuple(sorted(found or {NORMAL})), boxes=tuple(boxes))
+
+
+def _regions(
+    image: Image, line: Line, masks: Mapping[str, _Coloured | None]
+) -> tuple[PictureMapping, Mapping[str, Sequence[Sequence[int]]]]:
+    """How the mask of a line lies on its image, and the boxes of every colour of it."""
+    key = f"{dataset_prefix(image.key.split('/')[1])}{line.mask}"
+    if key not in masks:
+        raise _Unusable(
+            "its mask is not in the dataset: copy it below images/ and name it there, or use `mlops upload`"
+        )
+    mask = masks[key]
+    if mask is None:
+        raise _Unusable("its mask is no PNG of a few colours that can be read: save it as one, or use `mlops upload`")
+    mapping = image.drawn_on(*mask.size)
+    if mapping is None:
+        raise _Unusable("its mask has another size than the picture: draw it on the picture as it is")
+    return mapping, mask.regions
 
 
 class _Unusable(Exception):  # noqa: N818  - a refusal is a result that is recorded
@@ -316,7 +422,7 @@ def _annotated(image: Image, line: Line, labels: _Labels) -> Image:
     if not found and line.is_boxed:
         # Somebody looked for defects, and there is none.
         found = {NORMAL}
-    if not found:
+    if not found and not line.mask:
         raise _Unusable(f"{where} gives it no label: add one")
     if NORMAL in found and (defects := sorted(found - {NORMAL})):
         raise _Unusable(f"{where} says that it has no defect, and that it shows {some(map(repr, defects))}: mend one")

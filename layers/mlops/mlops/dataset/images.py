@@ -105,6 +105,11 @@ class Image:
         return (self.picture, "") if self.picture else (self.key, self.version_id)
 
     @property
+    def shown_digest(self) -> str:
+        """The SHA-256 of what the service gets, which is a copy's name: a BMP and a TIFF may become one picture."""
+        return stem_of(self.picture) if self.picture else self.digest
+
+    @property
     def content(self) -> Content:
         """Which bytes it is."""
         return Content(self.key, self.etag, self.digest, self.version_id, self.picture, self.group)

@@ -175,6 +175,11 @@ def review_key(dataset: str, digest: str, extension: str) -> str:
     return f"{_REVIEWS}/{dataset}/{digest}.{extension}"
 
 
+def small_review_key(dataset: str, digest: str) -> str:
+    """Where the artifacts bucket has a small copy of that picture, which a telephone loads fast."""
+    return f"{_REVIEWS}/{dataset}/{digest}-small.jpg"
+
+
 def reviewed_reference(digest: str, extension: str) -> str:
     """Where a picture that a person answered lies, relative to its dataset."""
     return f"{_PICTURES}/{_REVIEWED}/{digest}.{extension}"
@@ -193,6 +198,11 @@ def looks_key(dataset: str) -> str:
 def drift_key(dataset: str) -> str:
     """Where a dataset keeps how its inspected pictures compared with it last."""
     return f"{_DATASETS}/{dataset}/drift.json"
+
+
+def drift_picture_key(dataset: str) -> str:
+    """Where a dataset keeps the pictures that differed most, beside those that they should look like."""
+    return f"{_DATASETS}/{dataset}/drift.jpg"
 
 
 def sides_key(dataset: str) -> str:
@@ -226,6 +236,6 @@ def result_key(inspect_key: str, ending: str = ".json") -> str:
     return f"{_RESULTS}/{inspect_key.split('/', 1)[1]}{ending}"
 
 
-def day_key(dataset: str, day: str) -> str:
-    """Where all answers of a day are, one a line."""
-    return f"{_RESULTS}/{dataset}/{day}.jsonl"
+def day_key(dataset: str, day: str, ending: str = ".jsonl") -> str:
+    """Where all answers of a day are, one a line; with another ending, what belongs to them."""
+    return f"{_RESULTS}/{dataset}/{day}{ending}"

@@ -35,6 +35,26 @@ def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes | Overlong]:
         yield Overlong() if is_overlong else bytes(found)
 
 
+def pieces_of(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The same lines with their line feeds, and True; one that is too long in several pieces, and False.
+
+    Nothing is left out: put together the pieces are the text in UTF-8. The last line has a line feed, too.
+    """
+    found, is_whole = bytearray(), True
+    for chunk in _as_utf8(chunks):
+        found += chunk
+        start = 0
+        while (end := found.find(b"\n", start)) >= 0:
+            yield bytes(found[start : end + 1]), is_whole and end - start <= MOST_BYTES_A_LINE
+            start, is_whole = end + 1, True
+        del found[:start]
+        if len(found) > MOST_BYTES_A_LINE:
+            yield bytes(found), False
+            found, is_whole = bytearray(), False
+    if found or not is_whole:
+        yield bytes(found) + b"\n", is_whole
+
+
 def _as_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
     pieces = iter(chunks)
     first = b""

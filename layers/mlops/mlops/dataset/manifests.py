@@ -20,6 +20,11 @@ def manifest_lines(task: str, images: Iterable[Image], bucket: str) -> Iterator[
     return (write(image, bucket, class_ids) for image in listed)
 
 
+def manifest_of(task: str, images: Iterable[Image], bucket: str) -> str:
+    """The manifest of one side, sorted by key; ends with a newline unless empty."""
+    return "".join(f"{line}\n" for line in manifest_lines(task, images, bucket))
+
+
 def classification_line(image: Image, bucket: str, class_ids: Mapping[str, int]) -> str:
     """The labels of an image, an attribute each: the service reads `class-name`; the number is required and ignored."""
     attributes: dict[str, Any] = {}

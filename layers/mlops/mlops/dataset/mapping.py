@@ -8,7 +8,7 @@ from mlops.dataset.boxes import Box
 
 # Source: EXIF 2.32, tag 0x0112. What is to be done with the stored picture: exchange its axes, then mirror
 # horizontally, then mirror vertically.
-_TURNS = {
+TURNS = {
     1: (False, False, False),
     2: (False, True, False),
     3: (False, True, True),
@@ -35,7 +35,7 @@ class PictureMapping:
     orientation: int = 1
 
     def __post_init__(self) -> None:
-        if self.orientation not in _TURNS:
+        if self.orientation not in TURNS:
             raise ValueError(f"orientation is {self.orientation}; EXIF knows 1 to 8")
         if min(self.stored_width, self.stored_height, self.width, self.height) < 1:
             raise ValueError(f"a picture has at least one pixel: {self}")
@@ -54,7 +54,7 @@ class PictureMapping:
     @property
     def swaps(self) -> bool:
         """Whether width and height change places."""
-        return _TURNS[self.orientation][0]
+        return TURNS[self.orientation][0]
 
     def box(self, left: float, top: float, width: float, height: float) -> Box:
         """A box of the stored picture in whole pixels of the prepared one: the smallest that holds it.
@@ -64,7 +64,7 @@ class PictureMapping:
         """
         # Exact until the end: a float would move an edge that lies on a pixel into the next one.
         across, down = _edges(left, width), _edges(top, height)
-        swap, mirror_x, mirror_y = _TURNS[self.orientation]
+        swap, mirror_x, mirror_y = TURNS[self.orientation]
         if swap:
             across, down = down, across
         wide, tall = self.upright
@@ -76,7 +76,7 @@ class PictureMapping:
         wide, tall = self.upright
         across = _scaled(_edges(box.left, box.width), self.width, wide)
         down = _scaled(_edges(box.top, box.height), self.height, tall)
-        swap, mirror_x, mirror_y = _TURNS[self.orientation]
+        swap, mirror_x, mirror_y = TURNS[self.orientation]
         across, down = _mirrored(across, wide, mirror_x), _mirrored(down, tall, mirror_y)
         if swap:
             across, down = down, across

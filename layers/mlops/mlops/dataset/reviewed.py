@@ -1,17 +1,22 @@
 """What people answered becomes lines of the annotation manifest: in the form of Ground Truth, with where it came from.
 
 A line names the bytes that it is about, so that whatever is filed again is filed once; other lines stay as they are.
+The manifest may be large and is somebody else's: it goes by line by line, and what cannot be read is left as it is.
 """
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlops.dataset import annotation_manifest
+from mlops.dataset.annotation_manifest import SAME_AS, Line
 from mlops.dataset.boxes import LabeledBox
 from mlops.dataset.keys import reviewed_reference
 from mlops.dataset.labels import likeness
+from mlops.dataset.manifest_lines import pieces_of
 
 _MARK = b'"images/reviewed/'
 # The inference test asks about at most so many pictures of a label, unless the stack says otherwise.
@@ -20,7 +25,10 @@ ENOUGH = 50
 
 @dataclass(frozen=True)
 class Answered:
-    """A picture that a person answered, and what is kept about that: `provenance`. Without labels nobody can tell."""
+    """A picture that a person answered, and what is kept about that: `provenance`. Without labels nobody can tell.
+
+    `same_as`: it is a picture of the dataset already, whose labels and side count.
+    """
 
     digest: str
     extension: str
@@ -31,6 +39,7 @@ class Answered:
     is_boxed: bool
     side: str
     group: str = ""
+    same_as: str = ""
     answered_at: str = ""
     provenance: Mapping[str, object] = field(default_factory=dict)
 
@@ -61,9 +70,8 @@ def line_of(answered: Answered) -> str:
             "objects": [{"confidence": 1} for _ in places],
             **said,
         }
-    line["side"] = answered.side
-    if answered.group:
-        line["group"] = answered.group
+    places_of_it = {"side": answered.side, "group": answered.group, SAME_AS: answered.same_as}
+    line |= {name: value for name, value in places_of_it.items() if value}
     line["review"] = dict(answered.provenance)
     return json.dumps(line, ensure_ascii=False)
 
@@ -71,49 +79,59 @@ def line_of(answered: Answered) -> str:
 _SIDES = ("left", "top", "width", "height")
 
 
-def with_lines(manifest: bytes, lines: Mapping[str, str | None]) -> bytes:
+def with_lines(chunks: Iterable[bytes], lines: Mapping[str, str | None]) -> Iterator[bytes]:
     """A manifest with these lines by reference, in place of those that it had; None takes one out."""
-    kept, left = [], {reference: line for reference, line in lines.items() if line is not None}
-    for given in manifest.splitlines():
-        reference = _reference(given)
+    left = {reference: line for reference, line in lines.items() if line is not None}
+    for piece, is_whole in pieces_of(chunks):
+        reference = _reference(piece) if is_whole else ""
         if reference not in lines:
-            kept.append(given)
+            yield piece
         elif reference in left:
-            kept.append(left.pop(reference).encode())
-    return b"".join(line + b"\n" for line in (*kept, *(line.encode() for line in left.values())))
+            yield _ended(left.pop(reference))
+    yield from map(_ended, left.values())
 
 
-@dataclass(frozen=True)
+def _ended(line: str) -> bytes:
+    return f"{line}\n".encode()
+
+
+@dataclass
 class Filed:
-    """What of reviews a manifest has already: references, labels on their sides, groups on theirs."""
+    """What of reviews a manifest has, as it was read: the lines by reference, as digests. And what counts for the next
+    picture: which side each one has, how often a label is on a side, groups on theirs."""
 
-    references: Collection[str] = ()
-    counts: Mapping[str, Counter[str]] = field(default_factory=dict)
-    groups: Mapping[str, str] = field(default_factory=dict)
+    lines: dict[str, bytes] = field(default_factory=dict)
+    sides: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, manifest: bytes) -> "Filed":
+    def of(cls, chunks: Iterable[bytes]) -> "Filed":
         """Read the lines that reviews left; whatever cannot be read is somebody else's."""
-        references, groups = [], {}
-        counts: dict[str, Counter[str]] = {"train": Counter(), "holdout": Counter()}
-        for given in manifest.splitlines():
-            if reference := _reference(given):
-                line = json.loads(given)
-                references.append(reference)
-                names = line.get("labels-metadata", {}).get("class-map", {}).values()
-                counts.setdefault(str(line.get("side")), Counter()).update(map(likeness, names))
-                if line.get("group"):
-                    groups[str(line["group"])] = str(line.get("side"))
-        return cls(frozenset(references), counts, groups)
+        filed = cls()
+        for piece, is_whole in pieces_of(chunks):
+            reference = _reference(piece) if is_whole else ""
+            if reference and reference not in filed.lines:
+                filed.lines[reference] = _digest(piece)
+                for line in annotation_manifest.read([piece]):
+                    if isinstance(line, Line) and line.side and not line.same_as:
+                        filed._note(reference, line.side, line.labels, line.group or "")
+        return filed
 
-    def plus(self, answered: Answered) -> "Filed":
-        """What there is once a picture is filed, for those that come after it."""
-        if answered.reference in self.references:
-            return self
-        counts = {side: Counter(known) for side, known in self.counts.items()}
-        counts.setdefault(answered.side, Counter()).update(map(likeness, answered.labels))
-        groups = {**self.groups, answered.group: answered.side} if answered.group else self.groups
-        return Filed(frozenset((*self.references, answered.reference)), counts, groups)
+    def add(self, answered: Answered) -> None:
+        """Count a picture that is filed, for those that come after it."""
+        if answered.side and answered.reference not in self.sides:
+            self._note(answered.reference, answered.side, answered.labels, answered.group)
+
+    def differs_from(self, lines: Mapping[str, str | None]) -> bool:
+        """Whether the manifest that was read is another one with these lines."""
+        return any(self.lines.get(name) != (_digest(_ended(line)) if line else None) for name, line in lines.items())
+
+    def _note(self, reference: str, side: str, labels: Iterable[str], group: str) -> None:
+        self.sides[reference] = side
+        self.counts.setdefault(side, Counter()).update(map(likeness, labels))
+        if group:
+            self.groups.setdefault(group, side)
 
 
 def side_of(
@@ -132,12 +150,17 @@ def side_of(
     return "holdout" if any(held_out[name] < enough for name in names) else "train"
 
 
+def _digest(line: bytes) -> bytes:
+    return hashlib.blake2b(line, digest_size=16).digest()
+
+
 def _reference(line: bytes) -> str:
     """The reference of a line that a review left; empty for every other."""
     if _MARK not in line:
         return ""
     try:
-        reference = json.loads(line).get("source-ref", "")
-    except (ValueError, AttributeError, RecursionError):
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
         return ""
+    reference = entry.get("source-ref", "") if isinstance(entry, dict) else ""
     return reference if isinstance(reference, str) and reference.startswith(_MARK.decode()[1:]) else ""

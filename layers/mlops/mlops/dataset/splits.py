@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mlops.dataset.dataset_json import DatasetSettings
@@ -112,12 +112,20 @@ class _Dealer:
         for label in image.labels:
             self._given[label][side] += 1
 
-    def best_for(self, label: str) -> str:
-        """The side that lacks most of a label."""
-        quota = self._quotas[label]
-        missing = {side: quota[side] - self._given[label][side] for side in SPLITS}
+    def best_for(self, label: str, others: Collection[str]) -> str:
+        """The side that lacks some of a label, and most of it and the `others` that come along."""
         # Training comes first where little is left to deal: an image that no model sees helps nobody.
-        return max(SPLITS, key=lambda side: (missing[side] > 0, missing[side] / max(quota[side], 1)))
+        # In one order, for a sum of floats depends on it.
+        names = sorted({label, *others})
+        return max(
+            SPLITS, key=lambda side: (self._missing(label, side) > 0, sum(self._share(name, side) for name in names))
+        )
+
+    def _missing(self, label: str, side: str) -> int:
+        return self._quotas[label][side] - self._given[label][side]
+
+    def _share(self, label: str, side: str) -> float:
+        return self._missing(label, side) / max(self._quotas[label][side], 1)
 
 
 def _deal(images: list[Image], settings: DatasetSettings, given: Mapping[str, str]) -> dict[str, str]:
@@ -140,7 +148,7 @@ def _deal(images: list[Image], settings: DatasetSettings, given: Mapping[str, st
         for name in sorted(waiting[label], key=_hash):
             # A unit with several labels was dealt with the rarest of them.
             if units[name][0].key not in dealer.sides:
-                side = dealer.best_for(label)
+                side = dealer.best_for(label, {other for image in units[name] for other in image.labels})
                 for image in units[name]:
                     dealer.give(image, side)
     return dealer.sides
@@ -170,7 +178,7 @@ def _hash(key: str) -> str:
 
 
 def find_duplicates(images: Iterable[Image]) -> dict[str, str]:
-    """Keys of byte-identical images that must be left out, with the reason.
+    """Keys of images that must be left out because the service would get the same bytes, with the reason.
 
     One of several copies under one label stays; copies under different labels contradict each other and all go.
     Which copy stays: the one in the earlier of train, test, holdout, then the smaller key.
@@ -178,7 +186,7 @@ def find_duplicates(images: Iterable[Image]) -> dict[str, str]:
     refused: dict[str, str] = {}
     by_digest: dict[str, list[Image]] = defaultdict(list)
     for image in images:
-        by_digest[image.digest].append(image)
+        by_digest[image.shown_digest].append(image)
     for copies in by_digest.values():
         copies.sort(key=lambda image: (_order(image.side), image.key))
         if len({image.labels for image in copies}) > 1:

@@ -68,18 +68,16 @@ def candidate(name: str, digest: str, reasons: tuple[str, ...]) -> Candidate:
 def place_of(new: Candidate, day: Collection[Candidate], most: int, fixed: Collection[str] = ()) -> Place:
     """Whether there is room for `new` among those of its day, of whom at most `most` are asked about.
 
-    Who was drawn by chance has room whatever else comes: the others give way, those with the highest lots first.
-    `fixed` names those that can give way no more, because somebody works on them or has answered.
+    Who was drawn by chance has room whatever else comes: the others give way, those with the highest lots first, and
+    then those drawn with higher lots. So they are the same whenever they come, and tell of the whole day.
+    `fixed` names those that are asked about whatever comes, because somebody works on them or has answered: they leave
+    their place to one that chance drew, and the day has a picture more; to no other.
     """
-    if any(one.name == new.name for one in day):
+    if any(one.name == new.name for one in day) or len(day) < most:
         return Place(is_taken=True)
-    if len(day) < most:
-        return Place(is_taken=True)
-    free = [one for one in day if one.name not in fixed]
-    chosen = [one for one in free if not one.is_random]
-    if new.is_random and chosen:
-        return Place(is_taken=True, gives_way=max(chosen).name)
-    beside = [one for one in free if one.is_random] if new.is_random else chosen
-    if beside and new < max(beside):
+    chosen = [one for one in day if not one.is_random]
+    free = [one for one in chosen if one.name not in fixed]
+    beside = (free or chosen or day) if new.is_random else free
+    if beside and ((new.is_random and chosen) or new < max(beside)):
         return Place(is_taken=True, gives_way=max(beside).name)
     return Place(is_taken=False)

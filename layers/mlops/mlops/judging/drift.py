@@ -175,11 +175,25 @@ def _normal(chance: float) -> float:
     return high
 
 
-def compared(references: Mapping[str, Reference], window: Mapping[str, Sequence[float | str]]) -> tuple[Measured, ...]:
-    """Every measure of a window that there is a reference for, those that drifted most first."""
+def compared(
+    references: Mapping[str, Reference],
+    window: Mapping[str, Sequence[float | str]],
+    newest: Sequence[Mapping[str, Reference]] = (),
+) -> tuple[Measured, ...]:
+    """Every measure of a window that there is a reference for, those that drifted most first.
+
+    `newest` are those of the pictures that came back from production last and trained, too. A window that is like any
+    has not drifted: fifty pictures under a new lamp among four hundred under the old one teach a model the new one, but
+    a window of nothing else is unlike the mixture for ever.
+    """
     names = [name for name in references if name in window]
-    found = [compare(name, references[name], window[name], len(names)) for name in names]
-    return tuple(sorted((one for one in found if one), key=lambda one: (one.limit - one.psi, one.name)))
+    found = []
+    for name in names:
+        beside = [each[name] for each in (references, *newest) if name in each]
+        measured = [one for one in (compare(name, each, window[name], len(names)) for each in beside) if one]
+        if measured:
+            found.append(min(measured, key=lambda one: one.psi - one.limit))
+    return tuple(sorted(found, key=lambda one: (one.limit - one.psi, one.name)))
 
 
 def unlike(references: Mapping[str, Reference], statistics: Statistics) -> list[str]:

@@ -34,9 +34,12 @@ class Production:
             f"Left to a person (unsure): {self.unsure.told()}",
         ]
 
+    def rates(self) -> dict[str, Share]:
+        """All of them, by name."""
+        return {name: getattr(self, name) for name in ("precision", "escapes", "overkill", "unsure")}
+
     def as_dict(self) -> dict[str, object]:
-        names = ("precision", "escapes", "overkill", "unsure")
-        return {name: getattr(self, name).as_dict() for name in names}
+        return {name: share.as_dict() for name, share in self.rates().items()}
 
 
 def estimated(judged: Iterable[Judged]) -> Production:

@@ -1,10 +1,9 @@
 """A share of few, and how sure it is."""
 
-import math
 from dataclasses import dataclass
 
-# Two-sided 95 % of a normal distribution.
-_Z = 1.959963984540054
+from mlops.judging.intervals import wilson
+
 # A wider interval than this says next to nothing.
 _MOST_WIDTH = 0.5
 
@@ -22,14 +21,8 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927; all when of nothing."""
-        if not self.of:
-            return 0.0, 1.0
-        share, spread = self.count / self.of, _Z**2 / self.of
-        middle = (share + spread / 2) / (1 + spread)
-        half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / self.of + spread / (4 * self.of))
-        low = 0.0 if self.count == 0 else max(middle - half, 0.0)
-        return low, 1.0 if self.count == self.of else min(middle + half, 1.0)
+        found = wilson(self.count, self.of)
+        return found.low, found.high
 
     @property
     def is_too_few(self) -> bool:

@@ -1,6 +1,7 @@
 """Boxes drawn on images, for people who check. Needs the imaging layer."""
 
 import io
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -115,9 +116,11 @@ def _corners(box: Box, scale: float) -> _Place:
 
 
 def _fitting(canvas: ImageDraw.ImageDraw, text: str, width: float) -> str:
-    while canvas.textlength(text, _font()) > width and len(text) > 1:
-        text = f"{text.rstrip('…')[:-1]}…"
-    return text
+    if canvas.textlength(text, _font()) <= width:
+        return text
+    # By halves: a text may have all labels of a model.
+    most = bisect_right(range(len(text)), width, key=lambda count: canvas.textlength(f"{text[:count]}…", _font()))
+    return f"{text[: most - 1]}…"
 
 
 def _font() -> ImageFont.FreeTypeFont:

@@ -35,8 +35,9 @@ def look_alikes(images: Sequence[Image], sides: Mapping[str, str]) -> LookAlikes
     near_ones = near({image.key: image.looks for image in images if image.looks and image.thumbnail}, _MOST_DIFFERENT)
     pairs = [pair for pair in near_ones if shows_the_same(*(by_key[key].thumbnail for key in pair))]
     # Under a fixed camera every part looks like every other, and a list of all pairs helps nobody.
-    if len({key for pair in pairs for key in pair}) > _TOO_COMMON * len(images):
-        return LookAlikes()
+    alike = len({key for pair in pairs for key in pair})
+    if alike > _TOO_COMMON * len(images):
+        return LookAlikes(remarks=(_too_common(alike, len(images)),))
     apart = tuple((one, other) for one, other in pairs if sides[one] != sides[other])
     contradicting = tuple((one, other) for one, other in pairs if by_key[one].labels != by_key[other].labels)
     remarks = []
@@ -51,6 +52,14 @@ def look_alikes(images: Sequence[Image], sides: Mapping[str, str]) -> LookAlikes
             f"{_named(contradicting)}. Is one of them labelled wrongly?"
         )
     return LookAlikes(apart, contradicting, tuple(remarks))
+
+
+def _too_common(alike: int, images: int) -> str:
+    return (
+        f"{alike} of {counted(images, 'picture')} look like another one, as they do under a fixed camera, so that "
+        "look-alikes on different sides or with different labels are not listed. If several show one part, name its "
+        'group in dataset.json ("groups")'
+    )
 
 
 def _named(pairs: Sequence[Pair]) -> str:

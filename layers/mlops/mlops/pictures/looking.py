@@ -10,9 +10,9 @@ from typing import Any
 from PIL import Image
 
 from mlops.dataset.keys import Upload, prepared_key
-from mlops.pictures.masks import read_mask
+from mlops.pictures.masks import read_mask, regions_by_colour
 from mlops.pictures.perceptual import perceptual_hash, thumbnail
-from mlops.pictures.png import PictureRefused
+from mlops.pictures.png import SIGNATURE, PictureRefused
 from mlops.pictures.preparing import Prepared, Window, prepare
 from mlops.pictures.statistics import measure
 
@@ -45,13 +45,13 @@ def look(upload: Upload, data: bytes, rules: MaskRules, window: tuple[int, int] 
     """
     content = {"digest": hashlib.sha256(data).hexdigest()}
     try:
-        seen = _image(upload, data, window) if upload.kind == "image" else Seen(_mask(data, rules))
+        seen = _image(upload, data, rules, window) if upload.kind == "image" else Seen(_mask(data, rules))
     except PictureRefused as problem:
         return Seen({**content, "state": "REFUSED", "reason": str(problem)})
     return Seen({**content, "state": "ACCEPTED", **seen.facts}, seen.copy)
 
 
-def _image(upload: Upload, data: bytes, window: tuple[int, int] | None) -> Seen:
+def _image(upload: Upload, data: bytes, rules: MaskRules, window: tuple[int, int] | None) -> Seen:
     prepared = prepare(data, window=Window(*window) if window else None)
     shown = prepared.data or data
     facts: dict[str, Any] = {"width": prepared.width, "height": prepared.height, "size": len(shown)}
@@ -61,7 +61,20 @@ def _image(upload: Upload, data: bytes, window: tuple[int, int] | None) -> Seen:
     if prepared.data:
         digest = hashlib.sha256(prepared.data).hexdigest()
         facts |= {"picture": prepared_key(upload.dataset, digest, prepared.extension), "done": list(prepared.done)}
-    return Seen(facts | _stored(prepared) | _depth(prepared, window), prepared.data)
+    return Seen(facts | _stored(prepared) | _depth(prepared, window) | _regions(upload, data, rules), prepared.data)
+
+
+def _regions(upload: Upload, data: bytes, rules: MaskRules) -> dict[str, Any]:
+    """What every colour marks, in pixels of the file, should a line of the annotation manifest name it as a mask."""
+    # Only below images/ lie files of which lines tell what they are.
+    if upload.side or not data.startswith(SIGNATURE):
+        return {}
+    try:
+        found = regions_by_colour(data, least_pixels=rules.least_pixels, merge_distance=rules.merge_distance)
+    except PictureRefused:
+        return {}
+    boxes = {colour: [list(astuple(box)) for box in own] for colour, own in found.items()}
+    return {"regions": boxes} if boxes else {}
 
 
 def _stored(prepared: Prepared) -> dict[str, Any]:

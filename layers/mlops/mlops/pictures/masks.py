@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ MAX_RUNS = 400_000
 # Work grows with the runs and with how far regions reach for each other.
 _MAX_REACHED = 4_000_000
 _NEARLY_ALL = 0.95
+# Lookout for Vision took ten kinds of anomalies, and Ground Truth ten labels of a segmentation.
+_MOST_COLOURS = 16
 # Twice the pixels of the largest picture of the service, which a picture that is scaled down may have; and as many bits
 # as that one has at most.
 _MOST_PIXELS = 2 * MAX_SIDE**2
@@ -70,6 +72,27 @@ def read_mask(data: bytes, *, least_pixels: int = 1, merge_distance: int = 0) ->
     if any(box.width * box.height >= _NEARLY_ALL * png.width * png.height for box in found):
         remarks.append("has a box that covers nearly the whole picture; are black and white the wrong way round?")
     return Mask(png.width, png.height, found, len(boxes) - len(kept), tuple(remarks))
+
+
+def regions_by_colour(data: bytes, *, least_pixels: int = 1, merge_distance: int = 0) -> dict[str, list[Box]]:
+    """The boxes of every colour (`#rrggbb`) of a PNG that has but a few, as a mask has whose colours stand for labels.
+
+    Empty for a photograph. A colour with more regions than an image may have boxes is left out.
+    Raises PictureRefused when the file cannot be read.
+    """
+    image = _checked(data).image()
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    # This ends at the first colour too many: a photograph is not counted.
+    colours = image.getcolors(_MOST_COLOURS)
+    pixels = np.asarray(image)
+    found = {}
+    for _, colour in cast("list[tuple[int, tuple[int, int, int]]]", colours or []):
+        marked, left, top = cropped(np.all(pixels == colour, axis=2))
+        boxes, counts = regions(marked, merge_distance)
+        kept = boxes[counts >= least_pixels] + (left, top, 0, 0)
+        if len(kept) <= MAX_BOXES:
+            found["#" + bytes(colour).hex()] = [Box(*map(int, box)) for box in kept]
+    return found
 
 
 def _checked(data: bytes) -> Png:

@@ -142,7 +142,7 @@ def read_png(data: bytes) -> Png:
         raise PictureRefused(f"is damaged: it claims colour type {colour} with {depth} bits a channel")
     palette, transparency = (b"".join(found.get(kind, [])[:1]) for kind in (b"PLTE", b"tRNS"))
     shape = width, height, depth, colour, bool(interlace)
-    return Png(*shape, palette, transparency, b"".join(found[b"IDAT"]), _orientation(found.get(b"eXIf", [b""])[0]))
+    return Png(*shape, palette, transparency, b"".join(found[b"IDAT"]), orientation_in(found.get(b"eXIf", [b""])[0]))
 
 
 def _fault(kind: bytes, content: bytes, length: int, checksum: bytes) -> str:
@@ -154,7 +154,8 @@ def _fault(kind: bytes, content: bytes, length: int, checksum: bytes) -> str:
     return ""
 
 
-def _orientation(exif: bytes) -> int:
+def orientation_in(exif: bytes) -> int:
+    """How what an eXIf chunk holds turns its picture, 1 to 8."""
     if not exif:
         return 1
     found = Image.Exif()

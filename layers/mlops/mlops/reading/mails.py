@@ -6,7 +6,8 @@ from typing import Any
 
 from mlops import arns, words
 from mlops.dataset.keys import run_key
-from mlops.events import ModelReleased, PipelineStageFailed, ServingRefused
+from mlops.events import InspectionDayReported, ModelReleased, PipelineStageFailed, ServingRefused
+from mlops.judging.verdicts import DEFECT
 from mlops.reading.rendering import render
 from mlops.records.releases import Release
 from mlops.stage import StageRef
@@ -27,7 +28,8 @@ _NEXT_STEP = {
 
 
 def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: Any) -> tuple[str, str]:
-    """`terms` are the link, where from and to, whether it stays running there, what to type, when the link expires."""
+    """`terms` are the link, where from and to, whether it stays running there, what to type, when the link expires, and
+    what is true in production now."""
     text = render("approval.txt", ref=ref, **terms, **evidence)
     short = f"Approve for {terms['target']}? {ref.run_id}"
     subject = words.subject(f"Approve {ref.dataset} {ref.task} for {terms['target']}? {ref.run_id}", short)
@@ -59,6 +61,14 @@ def refused_mail(refused: ServingRefused) -> tuple[str, str]:
     return words.subject(f"NOT STARTED: {refused.waiting} of {refused.dataset} wait"), plain(text)
 
 
+def day_mail(reported: InspectionDayReported, bucket: str) -> tuple[str, str]:
+    """What a day's new pictures were judged to be, and where its report is."""
+    pictures, defective = sum(reported.counts.values()), reported.counts.get(DEFECT, 0)
+    said = f"{defective} of {words.counted(pictures, 'picture')} defective"
+    subject = words.subject(f"{reported.day}: {said}, {reported.dataset}", f"{reported.day}: {said}")
+    return subject, plain(render("day.txt", detail=reported, pictures=pictures, bucket=bucket))
+
+
 def pruning_mail(version_arns: Sequence[str]) -> tuple[str, str]:
     """Models of one project that were never released and were deleted to make room."""
     text = render("pruned.txt", version_arns=version_arns, project=arns.project_name(version_arns[0]))
@@ -75,7 +85,8 @@ def reviews_mail(dataset: str, **facts: Any) -> tuple[str, str]:
 
 
 def drift_mail(dataset: str, **facts: Any) -> tuple[str, str]:
-    """`facts` are the measures that drifted, the pictures that differ most, and some that they should look like."""
+    """`facts` are the measures that drifted, the pictures that differ most, some that they should look like, and a link
+    that shows both, with when it expires."""
     text = render("drift.txt", dataset=dataset, **facts)
     return words.subject(f"Drift: {dataset} looks different"), words.fitting_mail(plain(text), "mlops drift")
 

@@ -20,6 +20,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": words.number, "signed": words.signed, "dollars": words.dollars}
+    environment.filters["share"] = words.rough
     environment.filters["between"] = words.between
     environment.tests["reaching"] = reaches
     environment.filters["minutes"] = lambda seconds: f"{max(1, round(seconds / 60))} min" if seconds else "0 min"

@@ -1,21 +1,25 @@
 """Approvals: what was put before a person, behind which link, and what was decided. The table never has the token."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
 from mlops import stack
+from mlops.aws import messages
+from mlops.events import ModelApprovalDecided
 from mlops.records import runs
 from mlops.records.table import OWN
-from mlops.stage import StageRef
+from mlops.stage import DECISION, StageRef
 
 PENDING, APPROVED, REJECTED = "PENDING", "APPROVED", "REJECTED"
 PREFIX = "APPROVAL#"
 _SK = "APPROVAL"
 _SENT = "SENT"
+# Approvals that are being decided, by name, until everybody knows; one that never is goes with its link.
+_UNTOLD, _UNTOLD_DAYS = "UNTOLD", 30
 
 
 @dataclass(frozen=True)
@@ -100,15 +104,40 @@ def decide(approval: Approval, state: str, approver: str, comment: str, source: 
 
     `source` is from where it was sent.
     """
+    # Written first: whoever dies after the decision leaves it where the hourly look finds it.
+    expires = approval.expires_at + 86400 * _UNTOLD_DAYS
+    OWN.put({"pk": _UNTOLD, "sk": approval.name, "expires_at": expires})
     decided = {"state": state, "approver": approver, "comment": comment, "decided_at": runs.now(), **source}
     is_open = Attr("state").eq(PENDING) & Attr("expires_at").gt(int(stack.here().clock.time()))
     OWN.update(approval.name, _SK, decided, is_open)
     return find(approval.name) or approval
 
 
-def note_passed_on(approval: Approval) -> None:
-    """Remember that the event about a decision was put."""
+def pass_on(approval: Approval) -> None:
+    """Tell of a decision, and remember that it was told."""
+    runs.resume(approval.ref, DECISION)
+    messages.put_event(
+        ModelApprovalDecided(
+            run_id=approval.run_id,
+            dataset=approval.dataset,
+            task=approval.task,
+            environment=approval.target,
+            approval=approval.name,
+            decision="approved" if approval.state == APPROVED else "rejected",
+            approver=approval.approver or "",
+            comment=approval.comment,
+        )
+    )
     OWN.update(approval.name, _SK, {"passed_on": True})
+    OWN.delete(_UNTOLD, approval.name)
+
+
+def untold() -> Iterator[Approval]:
+    """Decisions that were made and of which nobody has been told yet."""
+    for row in OWN.query(_UNTOLD):
+        approval = find(str(row["sk"]))
+        if approval and approval.state != PENDING and not approval.passed_on:
+            yield approval
 
 
 def asked_for(run_id: str, target: str) -> Request | None:

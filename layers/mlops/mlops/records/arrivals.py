@@ -4,27 +4,41 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from mlops.records.images import SEQUENCER_DIGITS
 from mlops.records.table import OWN, Table
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """A picture below `inspect/<dataset>/`, when it came (ISO 8601, UTC), and which version of the object came."""
+    """A picture below `inspect/<dataset>/`, when it came (ISO 8601, UTC), and which version of the object came.
+
+    `sequencer` is what S3 says of the order of what came under one key.
+    """
 
     dataset: str
     key: str
     since: str
     version_id: str = ""
+    sequencer: str = ""
 
     @property
     def place(self) -> str:
         """Its place in the line; the same whatever is delivered how often."""
-        return f"{self.since}#{self.key}#{self.version_id}"
+        # Earlier releases of this stack noted no sequencer.
+        sequencer = f"{self.sequencer}#" if self.sequencer else ""
+        return f"{self.since}#{self.key}#{sequencer}{self.version_id}"
+
+    @property
+    def order(self) -> str:
+        """Where it stands among what came under its key: a later text came later."""
+        # S3: sequencers are compared as text after the shorter one was filled up on the right.
+        sequencer = self.sequencer.upper().ljust(SEQUENCER_DIGITS, "0")
+        return f"{self.since}#{sequencer}#{self.version_id}"
 
 
 def line_up(arrival: Arrival) -> None:
     """Let a picture wait; a place that it has already is kept."""
-    facts = {"key": arrival.key, "since": arrival.since, "version_id": arrival.version_id}
+    facts = {name: getattr(arrival, name) for name in ("key", "since", "version_id", "sequencer")}
     OWN.put({"pk": _pk(arrival.dataset), "sk": arrival.place, **facts})
 
 
@@ -40,7 +54,8 @@ def waiting(dataset: str, most: int, after: str = "", table: Table = OWN) -> lis
 
 def _all(dataset: str, after: str, table: Table) -> Iterator[Arrival]:
     for row in table.query(_pk(dataset), after=after):
-        yield Arrival(dataset, str(row["key"]), str(row["since"]), str(row["version_id"]))
+        names = ("key", "since", "version_id", "sequencer")
+        yield Arrival(dataset, *(str(row.get(name, "")) for name in names))
 
 
 def _pk(dataset: str) -> str:

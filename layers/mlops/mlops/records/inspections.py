@@ -22,19 +22,22 @@ from mlops.records.table import OWN, Table
 # So long an inspection is remembered; the result in the bucket stays.
 DAYS = 400
 _INDEX, _INDEXED, _ORDER = "runs-of-dataset", "dataset_key", "created_at"
-_NESTED = ("reasons", "labels", "boxes", "run_ids", "version_arns", "statistics")
+_NESTED = ("reasons", "labels", "boxes", "run_ids", "version_arns", "min_confidence", "not_asked", "statistics")
 
 
 @dataclass(frozen=True)
 class Inspection:
     """One new picture and its verdict.
 
-    `key` is the object in the data bucket, `digest` the SHA-256 of its bytes. `labels` are the classifier's and `boxes`
+    `key` is the object in the data bucket, `version_id` the version of it that was looked at, `digest` the SHA-256 of
+    its bytes; a dash and the version where nobody could read them. `labels` are the classifier's and `boxes`
     the detector's that reach their operating points, confidences 0 to 100, boxes in pixels of the original.
     `run_ids` and `version_arns` say by task who was asked; nobody was where the picture was `refused`: it cannot be
     read, or nothing is released. `inspected_at` is ISO 8601 in UTC. `seconds` is how long it took, `usd` its share of
     what the models cost meanwhile. `looks` is the perceptual hash of the prepared picture. `same_as` is the key of a
-    picture of the same bytes that this answer was taken from. `announced` says that results and event are out.
+    picture of the same bytes that this answer was taken from. `min_confidence` has, by task, the operating points of
+    the labels that were said; `not_asked` are the tasks that the stack has and that nothing is released of. `final`
+    says that asking again about the same bytes brings the same. `announced` says that results and event are out.
     """
 
     dataset: str
@@ -53,6 +56,10 @@ class Inspection:
     statistics: Statistics = field(default_factory=Statistics)
     refused: bool = False
     same_as: str = ""
+    version_id: str = ""
+    min_confidence: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    not_asked: tuple[str, ...] = ()
+    final: bool = True
     announced: bool = False
 
     @property
@@ -70,7 +77,8 @@ class Inspection:
         told = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "announced"}
         for name in ("labels", "boxes"):
             told[name] = [{k: v for k, v in asdict(found).items() if v is not None} for found in told[name]]
-        return {**told, "reasons": list(self.reasons), "statistics": asdict(self.statistics)}
+        lists = {name: list(told[name]) for name in ("reasons", "not_asked")}
+        return {**told, **lists, "statistics": asdict(self.statistics)}
 
 
 def find(dataset: str, key: str, digest: str, table: Table = OWN) -> Inspection | None:
@@ -144,6 +152,9 @@ def _read(row: Mapping[str, Any]) -> Inspection:
         boxes=tuple(map(_found, told["boxes"])),
         run_ids=told["run_ids"],
         version_arns=told["version_arns"],
+        # Earlier releases of this stack noted no points.
+        min_confidence=told.get("min_confidence", {}),
+        not_asked=tuple(told.get("not_asked", ())),
         statistics=Statistics(**told["statistics"]),
     )
 

@@ -56,6 +56,12 @@ def kept(table: Table = OWN) -> set[str]:
     return set(_read(table).models.values())
 
 
+def kept_for(environment: str) -> list[tuple[str, str, str]]:
+    """(dataset, task, ARN) of what is to run in an environment."""
+    named = ((*name.rsplit("#", 2), arn) for name, arn in _read().models.items())
+    return [(dataset, task, arn) for dataset, task, place, arn in named if place == environment]
+
+
 def slot(ref: StageRef) -> str:
     """What a kept model is kept for: one a dataset, task and environment."""
     return f"{ref.dataset}#{ref.task}#{ref.environment}"

@@ -1,4 +1,5 @@
-"""What no event told of: uploads of which nothing is known, and stages whose input is there and which never began.
+"""What no event told of: uploads of which nothing is known, stages whose input is there and which never began, and
+decisions of people.
 
 The notifications of a new bucket begin some five minutes after it was made (S3 User Guide, "Enabling Amazon
 EventBridge"), and an event may be lost at any time. So the bucket is asked every hour.
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from mlops import stack
 from mlops.aws import buckets
 from mlops.dataset.keys import DATASETS_PREFIX, run_key
-from mlops.records import activity, runs
+from mlops.records import activity, approvals, runs
 from mlops.records.contents import Contents
 from mlops.records.runs import Run, Stage
 from mlops.stage import ENVIRONMENTS, StageRef
@@ -23,11 +24,16 @@ _STEPS = (("ground_truth", "ground_truth.json", "data_prepare"), ("data_prepare"
 
 
 def sweep(now: datetime | None = None) -> list[str]:
-    """Ask about every dataset that is not what it was when it settled, and begin stages that never began.
+    """Ask about every dataset that is not what it was when it settled, begin stages that never began, and tell of
+    decisions that nobody was told of.
 
     Returns what was done, in words.
     """
     moment, done = now or datetime.fromtimestamp(stack.here().clock.time(), UTC), []
+    for approval in approvals.untold():
+        if moment - datetime.fromisoformat(approval.decided_at) > _PATIENCE:
+            approvals.pass_on(approval)
+            done.append(f"passed on what {approval.approver} decided about {approval.run_id}")
     for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
         contents, found = Contents.of(dataset), list(runs.of_dataset(dataset))
         known = activity.of(dataset)

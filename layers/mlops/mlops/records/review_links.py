@@ -10,6 +10,8 @@ from mlops.records.table import OWN, Table
 
 _SK = "REVIEWLINK"
 _MAIL = "MAIL"
+# As long as a function runs at most.
+_SENDING_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,16 @@ def find(token: str) -> Link | None:
 
 
 def claim_mail(dataset: str, day: str) -> bool:
-    """Whether the mail of a day (UTC, YYYY-MM-DD) may be sent: once, to whoever asks first."""
-    return OWN.update(
-        f"REVIEWS#{dataset}", _MAIL, {"mailed_on": day}, Attr("mailed_on").not_exists() | Attr("mailed_on").lt(day)
-    )
+    """Whether the mail of a day (UTC, YYYY-MM-DD) may be sent by whoever asks; for some minutes nobody else may."""
+    now = int(stack.here().clock.time())
+    not_sent = Attr("mailed_on").not_exists() | Attr("mailed_on").lt(day)
+    is_free = Attr("claimed_until").not_exists() | Attr("claimed_until").lte(now)
+    return OWN.update(f"REVIEWS#{dataset}", _MAIL, {"claimed_until": now + _SENDING_SECONDS}, not_sent & is_free)
+
+
+def note_mailed(dataset: str, day: str) -> None:
+    """Remember that the mail of a day has gone."""
+    OWN.update(f"REVIEWS#{dataset}", _MAIL, {"mailed_on": day, "claimed_until": 0})
 
 
 def _pk(token: str) -> str:

@@ -1,7 +1,8 @@
 """Reviews: pictures that are put before a person, who works on which, and what was answered, by whom, when.
 
 A picture is its bytes: it is asked about once, whatever it is called. Every write has its condition, so that two people
-never answer the same picture twice, and a second delivery changes nothing.
+never answer the same picture twice, and a second delivery changes nothing. What was answered is kept for ever: a side
+is given once.
 """
 
 import json
@@ -15,6 +16,7 @@ from boto3.dynamodb.conditions import Attr
 
 from mlops import stack
 from mlops.dataset.boxes import Box, LabeledBox
+from mlops.dataset.keys import reviewed_reference
 from mlops.dataset.labels import NORMAL
 from mlops.judging.choosing import RANDOM, Candidate, place_of
 from mlops.judging.verdicts import Found
@@ -24,9 +26,10 @@ from mlops.records.table import OWN, Table
 WAITING, ANSWERED, CLOSED = "WAITING", "ANSWERED", "CLOSED"
 # So long nobody else is shown a picture that somebody looks at.
 LOCK_SECONDS = 600
+# So long a picture waits for an answer.
 DAYS = 400
 _INDEX, _INDEXED, _ORDER = "runs-of-dataset", "dataset_key", "created_at"
-_SK = "REVIEW"
+_SK, _EARLIER = "REVIEW", "ANSWER#"
 _PATIENCE = 20
 
 
@@ -51,12 +54,23 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Given:
+    """An answer, by whom and when (ISO 8601, UTC)."""
+
+    answer: Answer
+    reviewer: str
+    answered_at: str
+
+
+@dataclass(frozen=True)
 class Review:
     """One picture, and what the models said of it: `boxes` are in pixels of `picture`, which is what they were shown.
 
-    `picture` is a key of the artifacts bucket; `key` is the inspected object, `digest` the SHA-256 of its bytes.
+    `picture` is a key of the artifacts bucket, and `small` one of a copy for a first look, empty where the picture is
+    small itself; `key` is the inspected object, `digest` the SHA-256 of its bytes.
     `session` is the reviewer's visit that works on it, or answered it. `side` is where the picture stands once it is
-    data, for ever. `revision` counts answers.
+    data, for ever; or else `same_as` is the picture of the dataset that it is. `fingerprint` tells a picture whatever
+    file it comes in. `revision` counts answers.
     """
 
     dataset: str
@@ -72,6 +86,8 @@ class Review:
     labels: tuple[Found, ...] = ()
     boxes: tuple[Found, ...] = ()
     run_ids: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
+    small: str = ""
     state: str = WAITING
     session: str = ""
     locked_until: int = 0
@@ -80,6 +96,12 @@ class Review:
     answered_at: str = ""
     revision: int = 0
     side: str = ""
+    same_as: str = ""
+
+    @property
+    def is_filed(self) -> bool:
+        """Whether an answer about it has been filed: the next one has to be, too, even if it says nothing."""
+        return bool(self.side or self.same_as)
 
     @property
     def is_random(self) -> bool:
@@ -89,6 +111,16 @@ class Review:
     def day(self) -> str:
         """The day of the inspection in UTC, as YYYY-MM-DD."""
         return self.inspected_at[:10]
+
+    @property
+    def extension(self) -> str:
+        """That of the picture as it was shown."""
+        return self.picture.rsplit(".", 1)[-1]
+
+    @property
+    def reference(self) -> str:
+        """Where the picture lies once it is data, relative to its dataset."""
+        return reviewed_reference(self.digest, self.extension)
 
     @property
     def path(self) -> str:
@@ -101,26 +133,40 @@ class Review:
 
 
 def reserve(dataset: str, day: str, new: Candidate, most: int) -> bool:
-    """Give a picture one of the places of its day, where it has a right to one; whoever gives way is withdrawn.
+    """Give a picture one of the places of its day, where it has a right to one; whoever gives way is withdrawn, unless
+    somebody works on it or has answered.
 
     Raises TimeoutError when others change the day all the time.
     """
     fixed: set[str] = set()
-    for _ in range(_PATIENCE):
+    for _ in range(_PATIENCE + most):
         row = OWN.get(*_day_key(dataset, day)) or {}
-        places = [Candidate(rank, name, tuple(reasons)) for rank, name, reasons in json.loads(row.get("places", "[]"))]
+        places = _places(row)
         place = place_of(new, places, most, fixed)
         if not place.is_taken:
             return False
         if any(one.name == new.name for one in places):
             return True
-        if place.gives_way and not _withdraw(dataset, place.gives_way):
+        if place.gives_way and place.gives_way not in fixed and not _withdraw(dataset, place.gives_way):
             fixed.add(place.gives_way)
             continue
         kept = [*(one for one in places if one.name != place.gives_way), new]
         if _write_day(dataset, day, kept, int(row.get("revision", 0))):
             return True
     raise TimeoutError(f"the reviews of {dataset} on {day} change all the time")
+
+
+def drawn(dataset: str, day: str, table: Table = OWN) -> frozenset[str]:
+    """The pictures of a day (UTC, YYYY-MM-DD) that chance drew, by digest: those with the lowest lots, whenever they
+    came.
+
+    What was answered before one with a lower lot came is none of them any more.
+    """
+    return frozenset(one.name for one in _places(table.get(*_day_key(dataset, day)) or {}) if one.is_random)
+
+
+def _places(row: Mapping[str, Any]) -> list[Candidate]:
+    return [Candidate(rank, name, tuple(reasons)) for rank, name, reasons in json.loads(row.get("places", "[]"))]
 
 
 def _write_day(dataset: str, day: str, places: list[Candidate], revision: int) -> bool:
@@ -179,9 +225,14 @@ def put_off(review: Review, session: str) -> bool:
 def answer(review: Review, session: str, given: Answer, reviewer: str) -> bool:
     """Keep an answer: the first, or another one by whoever gave it in the same visit; False when neither is.
 
-    The same answer given again is kept once.
+    The same answer given again is kept once. An earlier one stays beside it: see `earlier`.
     """
-    state = ANSWERED if given.is_known or review.side else CLOSED
+    if review.revision:
+        # Its content never changes: whoever dies before the next write has written nothing wrong.
+        before = {"reviewer": review.reviewer, "answered_at": review.answered_at, "answer": _told_answer(review.answer)}
+        place = {"pk": _pk(review.dataset, review.digest), "sk": f"{_EARLIER}{review.revision:06}"}
+        OWN.put({**place, **before}, Attr("pk").not_exists())
+    state = ANSWERED if given.is_known or review.is_filed else CLOSED
     changes: dict[str, Any] = {
         "state": state,
         "session": session,
@@ -191,23 +242,56 @@ def answer(review: Review, session: str, given: Answer, reviewer: str) -> bool:
         "answer": _told_answer(given),
         "revision": review.revision + 1,
         _INDEXED: _of_state(review.dataset, state),
+        "expires_at": None,
     }
     changes[_ORDER] = changes["answered_at"]
     first = Attr("state").eq(WAITING) & _is_unlocked(session)
     again = Attr("state").is_in([ANSWERED, CLOSED]) & Attr("session").eq(session)
     may = Attr("revision").eq(review.revision) & (first | again)
-    # `side` decides whether an answer that says nothing must undo one: nobody may have given it in between.
-    may &= Attr("side").eq(review.side)
+    # Whether it is filed decides whether an answer that says nothing must undo one: it may not be filed in between.
+    may &= Attr("side").eq(review.side) & _is_same_as(review.same_as)
     return OWN.update(_pk(review.dataset, review.digest), _SK, changes, may)
 
 
-def settle_side(review: Review, side: str) -> str:
-    """The side of a picture that becomes data: this one, or the one that it was given before."""
-    if review.side:
-        return review.side
-    OWN.update(_pk(review.dataset, review.digest), _SK, {"side": side}, Attr("side").eq(""))
-    found = find(review.dataset, review.digest)
-    return found.side if found else side
+def earlier(review: Review, table: Table = OWN) -> list[Given]:
+    """What was answered about a picture before what counts now, first things first."""
+    rows = table.query(_pk(review.dataset, review.digest), _EARLIER)
+    found = [Given(_answer_of(row["answer"]), row["reviewer"], row["answered_at"]) for row in rows]
+    # One that was to be written over, and was not, still counts.
+    return found[: max(review.revision - 1, 0)]
+
+
+def settle(review: Review, side: str, same_as: str = "") -> Review:
+    """Give a picture that becomes data its side, or say which picture of the dataset it is; what was given stays.
+
+    Returns the review as it stands.
+    """
+    if review.is_filed:
+        return review
+    nothing_yet = Attr("side").eq("") & _is_same_as("")
+    changes = {"side": side, "same_as": same_as}
+    OWN.update(_pk(review.dataset, review.digest), _SK, changes, nothing_yet)
+    found = find(review.dataset, review.digest) or review
+    return replace(review, side=found.side, same_as=found.same_as)
+
+
+def settle_group(dataset: str, group: str, side: str) -> str:
+    """The side of all pictures of a part of which some become data: this one, or the one that was given before."""
+    return _first(dataset, f"GROUP#{group}", side)
+
+
+def settle_picture(dataset: str, fingerprint: str, reference: str) -> str:
+    """Under which reference a picture becomes data, whatever files it comes in: this one, or the one before."""
+    return _first(dataset, f"PICTURE#{fingerprint}", reference)
+
+
+def _first(dataset: str, sk: str, value: str) -> str:
+    """What a row says that is written once; two that write it at the same time get the same."""
+    pk = f"REVIEWED#{dataset}"
+    if OWN.put({"pk": pk, "sk": sk, "value": value}, Attr("pk").not_exists()):
+        return value
+    row = OWN.get(pk, sk)
+    return str(row["value"]) if row else value
 
 
 def note_filed(review: Review) -> bool:
@@ -219,6 +303,12 @@ def note_filed(review: Review) -> bool:
 
 def now() -> str:
     return datetime.fromtimestamp(stack.here().clock.time(), UTC).isoformat(timespec="milliseconds")
+
+
+def _is_same_as(reference: str) -> Any:
+    # Rows of an earlier release say nothing of it.
+    is_it = Attr("same_as").eq(reference)
+    return is_it if reference else is_it | Attr("same_as").not_exists()
 
 
 def _is_unlocked(session: str = "") -> Any:
@@ -255,18 +345,13 @@ def _read(row: Mapping[str, Any]) -> Review:
     told = json.loads(row["told"])
     numbers = {name for name, value in row.items() if isinstance(value, Decimal)}
     known: dict[str, Any] = {name: int(row[name]) if name in numbers else row[name] for name in _PLAIN if name in row}
-    answered = json.loads(row["answer"])
     review = Review(**known, reasons=tuple(told["reasons"]), said=tuple(told["said"]))
     return replace(
         review,
         labels=tuple(map(_found, told["labels"])),
         boxes=tuple(map(_found, told["boxes"])),
         run_ids=told["run_ids"],
-        answer=Answer(
-            tuple(answered["labels"]),
-            tuple(LabeledBox(label, Box(*box)) for label, *box in answered["boxes"]),
-            answered["is_boxed"],
-        ),
+        answer=_answer_of(row["answer"]),
     )
 
 
@@ -285,6 +370,12 @@ def _told(found: Found) -> list[Any]:
 def _found(told: list[Any]) -> Found:
     label, confidence, box = told
     return Found(label, confidence, Box(*box) if box else None)
+
+
+def _answer_of(text: str) -> Answer:
+    told = json.loads(text)
+    boxes = tuple(LabeledBox(label, Box(*box)) for label, *box in told["boxes"])
+    return Answer(tuple(told["labels"]), boxes, told["is_boxed"])
 
 
 def _told_answer(given: Answer) -> str:

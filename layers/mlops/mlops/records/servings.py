@@ -5,6 +5,7 @@ A dataset has one row while somebody looks after it: a message goes round, and e
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
@@ -17,6 +18,12 @@ _PK, _WISHES, _ANSWERS = "SERVING", "SERVING#WISHES", "SERVING#ANSWERS"
 _CLOSED = ("SERVING#CLOSED", "STACK")
 # A round comes every poll interval at least; who has not come back for so many has died.
 _PATIENCE, _LEAST_PATIENCE = 5, 120
+# The index that the files of days are written from has an answer after some time.
+_INDEX_SECONDS = 300
+# How far a newly measured rate moves the known one.
+_MOVES = 0.3
+# What is assumed before anything was measured: answers a second of one inference unit, and seconds of a start.
+PICTURES_A_SECOND, START_SECONDS = 2.0, 900
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,9 @@ class Serving:
 
     `versions` were started for it or are about to be, `ready` are those that may be asked: all or none. `hop` is the
     number of the next round, `sent` the place in the line up to which pictures were sent to be inspected, `sent_at`
-    when, `tries` how often without an answer. `problem` is why nothing is started although pictures wait; people were
-    told of it.
+    when, `tries` how often without an answer. `took` is how long its models took to start. `counted` is how many
+    pictures had ever been answered at `counted_at`, from when on the rate is measured; 0 while it is not. `problem` is
+    why nothing is started although pictures wait; people were told of it.
     """
 
     dataset: str
@@ -40,6 +48,9 @@ class Serving:
     sent: str = ""
     sent_at: int = 0
     tries: int = 0
+    took: int = 0
+    counted: int = 0
+    counted_at: int = 0
     problem: str = ""
 
     @property
@@ -50,10 +61,11 @@ class Serving:
 
 @dataclass(frozen=True)
 class Wish:
-    """What a person asked for: models that run until a time (seconds), or that stay stopped."""
+    """What is asked for: models that run until a time (seconds), by a person or by the clock; or that stay stopped."""
 
     until: int = 0
     paused: bool = False
+    hours_until: int = 0
 
 
 def of(dataset: str, table: Table = OWN) -> Serving | None:
@@ -79,22 +91,57 @@ def end(serving: Serving) -> None:
 
 
 def wish(dataset: str, wanted: Wish, table: Table = OWN) -> None:
-    table.put({"pk": _WISHES, "sk": dataset, **asdict(wanted)})
+    """Note what a person asked for; what the clock did stays."""
+    table.update(_WISHES, dataset, {"until": wanted.until, "paused": wanted.paused})
+
+
+def wish_by_the_clock(dataset: str, until: int) -> None:
+    """Note until when the hours of serving last; what a person asked for stays."""
+    OWN.update(_WISHES, dataset, {"hours_until": until})
 
 
 def wish_for(dataset: str, table: Table = OWN) -> Wish:
-    row = table.get(_WISHES, dataset)
-    return Wish(int(row["until"]), bool(row["paused"])) if row else Wish()
+    row = table.get(_WISHES, dataset) or {}
+    return Wish(int(row.get("until", 0)), bool(row.get("paused")), int(row.get("hours_until", 0)))
 
 
 def note_answer(dataset: str) -> None:
     """Remember that a picture of a dataset was answered just now."""
-    OWN.update(_ANSWERS, dataset, {"answered_at": int(stack.here().clock.time())})
+    OWN.increment(_ANSWERS, dataset, "answers", {"answered_at": int(stack.here().clock.time())})
 
 
 def note_written(dataset: str, at: int) -> None:
     """Remember up to when answers are in the files of their days."""
     OWN.update(_ANSWERS, dataset, {"written_at": at})
+
+
+def untold_days(day: str) -> list[str]:
+    """The datasets with answers of which nobody was told that this day is over (YYYY-MM-DD)."""
+    return [str(row["sk"]) for row in OWN.query(_ANSWERS) if str(row.get("told_day", "")) < day]
+
+
+def note_told(dataset: str, day: str) -> None:
+    """Remember that everybody knows that this day is over."""
+    OWN.update(_ANSWERS, dataset, {"told_day": day})
+
+
+def answers(dataset: str) -> int:
+    """How many pictures of a dataset were ever answered."""
+    row = OWN.get(_ANSWERS, dataset)
+    return int(row.get("answers", 0)) if row else 0
+
+
+def note_rate(dataset: str, rate: float) -> None:
+    """Remember how many answers a second one inference unit gave, as a value that moves with what is measured."""
+    known = rate_of(dataset)
+    moved = known + _MOVES * (rate - known) if known else rate
+    OWN.update(_ANSWERS, dataset, {"rate": Decimal(str(round(moved, 4)))})
+
+
+def rate_of(dataset: str, table: Table = OWN) -> float:
+    """Answers a second of one inference unit, as measured; 0 before anything was."""
+    row = table.get(_ANSWERS, dataset)
+    return float(row.get("rate", 0)) if row else 0.0
 
 
 def answered_at(dataset: str) -> int:
@@ -106,7 +153,9 @@ def answered_at(dataset: str) -> int:
 def unwritten() -> list[str]:
     """The datasets with answers that may not be in the files of their days yet."""
     return [
-        str(row["sk"]) for row in OWN.query(_ANSWERS) if int(row.get("answered_at", 0)) >= int(row.get("written_at", 0))
+        str(row["sk"])
+        for row in OWN.query(_ANSWERS)
+        if int(row.get("answered_at", 0)) + _INDEX_SECONDS >= int(row.get("written_at", 0))
     ]
 
 

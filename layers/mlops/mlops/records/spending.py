@@ -26,7 +26,7 @@ def month_of(seconds: float) -> str:
 
 
 def note(lease: Lease, until: float, units: int) -> float:
-    """Write what a version has cost since the start of its lease, in place of what was known; returns that.
+    """Write what a version has cost since the start of its lease, in place of what was known; returns how much more.
 
     It counts for the month in which it was started.
     """
@@ -34,8 +34,9 @@ def note(lease: Lease, until: float, units: int) -> float:
     usd = seconds / 3600 * units * stack.here().price_of("running")
     key = {"pk": _pk(month_of(lease.started_at)), "sk": lease.lease_id}
     names = {"dataset": lease.ref.dataset, "task": lease.ref.task, "version_arn": lease.version_arn}
+    known = OWN.get(key["pk"], key["sk"])
     OWN.put({**key, **names, "seconds": seconds, "units": units, "usd": f"{usd:.6f}"})
-    return usd
+    return usd - (float(known["usd"]) if known else 0.0)
 
 
 def of_month(month: str, table: Table = OWN) -> list[Spent]:

@@ -1,6 +1,7 @@
 """The application table: every kind of row has a module of its own in this room, and nobody else knows a key."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from boto3.dynamodb.conditions import ConditionBase, Key
@@ -53,15 +54,14 @@ class Table:
             arguments["ExpressionAttributeValues"] = {f":{name}": changes[name] for name in sets}
         return _held(lambda: self._rows.update_item(**arguments)) is not None
 
-    def increment(self, pk: str, sk: str, name: str, changes: Mapping[str, Any] | None = None) -> int:
-        """Add one to a counter and return it; set other attributes with that."""
-        sets = changes or {}
-        expression = f"SET {', '.join(f'#{n} = :{n}' for n in sets)} " if sets else ""
+    def increment(self, pk: str, sk: str, name: str, changes: Mapping[str, Any] = MappingProxyType({})) -> int:
+        """Add one to a counter and return it; set attributes with it."""
+        sets = f"SET {', '.join(f'#{change} = :{change}' for change in changes)} " if changes else ""
         answer = self._rows.update_item(
             Key={"pk": pk, "sk": sk},
-            UpdateExpression=f"{expression}ADD #{name} :one",
-            ExpressionAttributeNames={f"#{n}": n for n in (name, *sets)},
-            ExpressionAttributeValues={":one": 1, **{f":{n}": value for n, value in sets.items()}},
+            UpdateExpression=f"{sets}ADD #n :one",
+            ExpressionAttributeNames={"#n": name, **{f"#{change}": change for change in changes}},
+            ExpressionAttributeValues={":one": 1, **{f":{change}": value for change, value in changes.items()}},
             ReturnValues="UPDATED_NEW",
         )
         return int(answer["Attributes"][name])

@@ -43,9 +43,10 @@ def is_next(kind: str, ref: StageRef) -> bool:
     return first is None or first.name == _name(ref)
 
 
-def others_wait(kind: str, ref: StageRef) -> bool:
-    """Whether another stage waits for a slot of this kind."""
-    return any((place := _place(row)).is_alive and place.name != _name(ref) for row in OWN.query(_pk(kind)))
+def others(kind: str, ref: StageRef) -> list[str]:
+    """What other stages wait for a slot of this kind."""
+    rows = ((str(row["stage"]), _place(row)) for row in OWN.query(_pk(kind)))
+    return [stage for stage, place in rows if place.is_alive and place.name != _name(ref)]
 
 
 def line_up(kind: str, ref: StageRef) -> None:

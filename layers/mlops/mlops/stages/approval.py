@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from mlops import stack, words
 from mlops.aws import buckets, messages
-from mlops.events import ModelApprovalDecided, PipelineStageCompleted
-from mlops.reading import evidence, mails
+from mlops.events import PipelineStageCompleted
+from mlops.reading import evidence, mails, production
 from mlops.records import approvals, results, runs
 from mlops.records.approvals import APPROVED, PENDING, REJECTED, Approval
 from mlops.stage import DECISION, after, approval_stage
@@ -50,6 +50,7 @@ def request(completed: PipelineStageCompleted) -> None:
         "target": target,
         "confirmation": confirmation_of(ref.run_id),
         "expires": expiry_text(approval.expires_at),
+        "production": production.beside(ref.dataset),
     }
     known = evidence.load(ref.run_id, source)
     messages.send_mail(*mails.approval_mail(ref, known, stays_running=stack.here().is_wanted(target), **terms))
@@ -88,7 +89,7 @@ def decide(form: Decision, source: Mapping[str, str]) -> Approval:
         state = APPROVED if form.decision == "approve" else REJECTED
         approval = approvals.decide(approval, state, form.approver.strip(), form.comment.strip(), source)
     if not approval.passed_on:
-        _pass_on(approval)
+        approvals.pass_on(approval)
     return approval
 
 
@@ -103,23 +104,6 @@ def _check(form: Decision, approval: Approval) -> None:
         raise DecisionRefused("The last six characters of the run do not match. They are in the e-mail and above.")
     if digest_of(approval.artifact) != approval.artifact_digest:
         raise DecisionRefused("The test result changed after the e-mail was sent. Wait for the new e-mail.")
-
-
-def _pass_on(approval: Approval) -> None:
-    runs.resume(approval.ref, DECISION)
-    messages.put_event(
-        ModelApprovalDecided(
-            run_id=approval.run_id,
-            dataset=approval.dataset,
-            task=approval.task,
-            environment=approval.target,
-            approval=approval.name,
-            decision="approved" if approval.state == APPROVED else "rejected",
-            approver=approval.approver or "",
-            comment=approval.comment,
-        )
-    )
-    approvals.note_passed_on(approval)
 
 
 def expiry_text(expires_at: int) -> str:

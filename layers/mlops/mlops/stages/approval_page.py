@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlops import stack
-from mlops.reading import evidence, pages
+from mlops.reading import evidence, pages, production
 from mlops.records import approvals, releases
 from mlops.stage import before
 from mlops.stages import approval
@@ -45,6 +45,7 @@ def _show(token: str, problem: str = "", given: Decision | None = None) -> dict[
         confirmation=approval.confirmation_of(asked.run_id),
         pictures=evidence.links(known),
         lineage=evidence.lineage_of(known),
+        production=production.beside(asked.dataset),
         releases=history[: evidence.MOST_SHOWN_RELEASES],
         earlier_releases=len(history[evidence.MOST_SHOWN_RELEASES :]),
         **known,

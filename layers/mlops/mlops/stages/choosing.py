@@ -4,25 +4,34 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from PIL import Image
+
 from mlops import stack
 from mlops.aws import buckets
-from mlops.dataset.keys import inspected_dataset, looks_key, review_key
+from mlops.dataset.keys import inspected_dataset, looks_key, review_key, small_review_key
 from mlops.events import PartInspected
 from mlops.judging import drift
 from mlops.judging.choosing import candidate, reasons_of
 from mlops.judging.drift import Reference
 from mlops.judging.verdicts import Found, Verdict
+from mlops.pictures.drawing import as_jpeg
+from mlops.pictures.pixels import open_picture
 from mlops.pictures.preparing import Window, prepare
 from mlops.records import inspections, results, reviews
 from mlops.records.inspections import Inspection
 from mlops.records.reviews import Review
 
+# Up to so many bytes a picture is shown as it is; else first as a copy with sides of so many pixels at most.
+_FAST_BYTES, _SMALL_SIDE = 300_000, 1600
+
 
 @dataclass(frozen=True)
 class _Shown:
-    """A picture as a browser and the models can take it, and the boxes of its inspection in its pixels."""
+    """A picture as a browser and the models can take it, a `small` copy where it is large, and the boxes of its
+    inspection in its pixels."""
 
     data: bytes
+    small: bytes
     extension: str
     width: int
     height: int
@@ -54,11 +63,15 @@ def choose(inspected: PartInspected) -> Review | None:
     picture = review_key(inspection.dataset, inspection.digest, shown.extension)
     # The copy stays what was inspected, whatever the camera writes under its name next.
     buckets.artifacts_bucket().write(picture, shown.data)
+    small = small_review_key(inspection.dataset, inspection.digest) if shown.small else ""
+    if small:
+        buckets.artifacts_bucket().write(small, shown.small)
     review = Review(
         dataset=inspection.dataset,
         digest=inspection.digest,
         key=inspection.key,
         picture=picture,
+        small=small,
         width=shown.width,
         height=shown.height,
         reasons=reasons,
@@ -68,6 +81,7 @@ def choose(inspected: PartInspected) -> Review | None:
         labels=inspection.labels,
         boxes=shown.boxes,
         run_ids=inspection.run_ids,
+        fingerprint=inspection.statistics.fingerprint(inspection.looks),
     )
     return review if reviews.begin(review) else None
 
@@ -103,4 +117,15 @@ def _shown(inspection: Inspection) -> _Shown | None:
         for one in inspection.boxes
         if one.box
     ]
-    return _Shown(prepared.data or found, prepared.extension, prepared.width, prepared.height, tuple(boxes))
+    shown = prepared.data or found
+    small = _small(shown)
+    return _Shown(shown, small, prepared.extension, prepared.width, prepared.height, tuple(boxes))
+
+
+def _small(data: bytes) -> bytes:
+    """A copy for a first look; empty where the picture itself is as fast."""
+    if len(data) <= _FAST_BYTES:
+        return b""
+    image = open_picture(data).convert("RGB")
+    image.thumbnail((_SMALL_SIDE, _SMALL_SIDE), Image.Resampling.LANCZOS)
+    return as_jpeg(image)

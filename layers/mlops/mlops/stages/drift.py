@@ -1,85 +1,168 @@
-"""Every hour: do inspected pictures still look like those that trained, and are they answered as before?"""
+"""Every hour: do inspected pictures still look like those that trained, and are they answered as before?
+
+The last pictures are looked at every hour, and those of a whole day once it is over: a hundred tell of a sudden change,
+a day of a slow one. Needs the imaging layer.
+"""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
+
+from PIL import Image
 
 from mlops import stack
 from mlops.aws import buckets, messages, telemetry
-from mlops.dataset.keys import DATASETS_PREFIX, drift_key, looks_key
+from mlops.dataset.keys import (
+    DATASETS_PREFIX,
+    dataset_prefix,
+    drift_key,
+    drift_picture_key,
+    is_reviewed,
+    looks_key,
+    run_key,
+)
 from mlops.events import DriftFound
 from mlops.judging import drift
 from mlops.judging.appearance import Statistics
 from mlops.judging.drift import ANSWERS, LOOKS, WINDOW, Measured, Reference
-from mlops.records import activity, inspections
-from mlops.records.images import records_of
+from mlops.pictures.drawing import as_jpeg, draw, sheet
+from mlops.pictures.pixels import open_picture
+from mlops.pictures.png import PictureRefused
+from mlops.pictures.preparing import prepare
+from mlops.records import inspections, releases, reviews
+from mlops.records.images import pictures_of
 from mlops.records.inspections import Inspection
 
 # How far back the last pictures are looked for, and how many of them differ most or are the most usual.
 _SPANS = (timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
 _NAMED = 5
+# What of an hour is looked at when a whole day is.
+_AN_HOUR = 50
+# So many of the pictures that came back last are what is looked at now.
+_NEWEST = (25, 50, 100)
 # What has drifted is told again after so long.
 _AGAIN = timedelta(days=7)
+_TILE = 320
+_LAST = f"the last {WINDOW}"
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """What the pictures that trained the released models look like, those of them that came back from production last,
+    and the most usual of all."""
+
+    references: Mapping[str, Reference]
+    newest: Sequence[Mapping[str, Reference]]
+    usual: Sequence[str]
 
 
 @dataclass(frozen=True)
 class _State:
-    """What is kept of a dataset between two looks: how the versions answered at first, and what was told when."""
+    """What is kept of a dataset between two looks: how the versions answered at first, what was told when, and what
+    was found about the last whole day."""
 
     versions: tuple[str, ...] = ()
     answers: Mapping[str, Reference] = field(default_factory=dict)
     told: Mapping[str, str] = field(default_factory=dict)
+    day: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: str) -> "_State":
         text = buckets.artifacts_bucket().read_if_exists(drift_key(dataset))
         known = json.loads(text) if text else {}
         answers = {name: Reference.read(one) for name, one in known.get("answers", {}).items()}
-        return cls(tuple(known.get("versions", ())), answers, known.get("told", {}))
+        return cls(tuple(known.get("versions", ())), answers, known.get("told", {}), known.get("day", {}))
 
 
 def hourly() -> list[str]:
-    """Look at every dataset; returns those that drifted."""
-    return [dataset for dataset in buckets.data_bucket().folders(DATASETS_PREFIX) if look(dataset)]
+    """Look at every dataset; returns those that drifted.
+
+    What is wrong with one does not hold up the others: raises an ExceptionGroup once all had their turn.
+    """
+    drifted: list[str] = []
+    faults = []
+    for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
+        try:
+            if look(dataset):
+                drifted.append(dataset)
+        # What is wrong with one must not hold up the others.
+        except Exception as fault:  # raised again below, when every dataset had its turn
+            faults.append(fault)
+    if faults:
+        raise ExceptionGroup("drift", faults)
+    return drifted
 
 
-def look(dataset: str) -> tuple[Measured, ...]:
-    """Compare the last inspected pictures of a dataset with those that trained; returns what has drifted.
+def look(dataset: str) -> list[str]:
+    """Compare the last inspected pictures of a dataset with those that trained; returns the measures that drifted.
 
     What is new is told by an event, once; the artifact has all measures.
     """
-    references, usual = _looks(dataset)
-    window = recent(dataset)
+    looks, window = _looks(dataset), recent(dataset)
     state = _with_answers(_State.of(dataset), window)
-    measured = drift.compared({**references, **state.answers}, _values(window))
-    drifted = tuple(one for one in measured if one.has_drifted)
-    if measured:
-        telemetry.drifted(dataset, {one.name: one.psi for one in measured}, len(drifted))
     if not window:
-        return ()
+        return []
+    last = [_told(one, _LAST) for one in _measured(looks, state, window)]
+    day = _of_the_day(dataset, looks, state)
+    measures = [*last, *day["measures"]]
+    drifted = list(dict.fromkeys(one["name"] for one in measures if one["has_drifted"]))
+    if last:
+        telemetry.drifted(dataset, {one["name"]: one["psi"] for one in last}, len(drifted))
     at = _now().isoformat(timespec="seconds")
     due = {name: when for name, when in state.told.items() if _now() - datetime.fromisoformat(when) < _AGAIN}
-    new = [one.name for one in drifted if one.name not in due]
-    told = {one.name: due.get(one.name, at) for one in drifted}
-    far = sorted(window, key=lambda one: (-drift.distance(references, one.statistics), one.key))
+    new = [name for name in drifted if name not in due]
+    far = sorted(window, key=lambda one: (-drift.distance(looks.references, one.statistics), one.key))
+    farthest = [one.key for one in far[:_NAMED]]
     document = {
         "dataset": dataset,
         "looked_at": at,
-        "measures": [one.as_dict() for one in measured],
-        "farthest": [one.key for one in far[:_NAMED]],
-        "usual": usual,
+        "measures": measures,
+        "farthest": farthest,
+        "usual": looks.usual,
         "window": {"first": window[0].inspected_at, "last": window[-1].inspected_at, "pictures": len(window)},
         "versions": list(state.versions),
         "answers": {name: one.as_dict() for name, one in state.answers.items()},
+        "day": day,
     }
     if new:
         # Written before the event, which says where to look, and noted as told after it.
+        _draw(dataset, farthest, looks.usual)
         buckets.artifacts_bucket().write_json(drift_key(dataset), {**document, "told": due})
         messages.put_event(DriftFound(dataset, tuple(new), at, drift_key(dataset)))
+    told = {name: due.get(name, at) for name in drifted}
     buckets.artifacts_bucket().write_json(drift_key(dataset), {**document, "told": told})
     return drifted
+
+
+def _told(measured: Measured, window: str) -> dict[str, Any]:
+    return {**measured.as_dict(), "window": window}
+
+
+def _measured(looks: _Looks, state: _State, window: Sequence[Inspection]) -> tuple[Measured, ...]:
+    return drift.compared({**looks.references, **state.answers}, _values(window, state.versions), looks.newest)
+
+
+def _of_the_day(dataset: str, looks: _Looks, state: _State) -> Mapping[str, Any]:
+    """How the pictures of yesterday compare; looked at once, and again when other models are released."""
+    name = (_now().date() - timedelta(days=1)).isoformat()
+    released = _released(dataset)
+    if state.day.get("date") == name and state.day.get("run_ids") == released:
+        return state.day
+    window = list(of_whole_day(dataset, name))
+    measures = [_told(one, name) for one in _measured(looks, state, window)]
+    return {"date": name, "run_ids": released, "pictures": len(window), "measures": measures}
+
+
+def of_whole_day(dataset: str, day: str) -> Iterator[Inspection]:
+    """Pictures of a day (UTC, YYYY-MM-DD), at most so many of each hour."""
+    for hour in range(24):
+        began = f"{day}T{hour:02}"
+        for one in islice(inspections.of_day(dataset, day, began), _AN_HOUR):
+            if one.inspected_at.startswith(began) and not one.refused:
+                yield one
 
 
 def recent(dataset: str) -> list[Inspection]:
@@ -100,12 +183,18 @@ def recent(dataset: str) -> list[Inspection]:
     return found[-WINDOW:]
 
 
-def _values(window: Sequence[Inspection]) -> dict[str, list[float | str]]:
+def _values(window: Sequence[Inspection], versions: Sequence[str]) -> dict[str, list[float | str]]:
+    """What is measured of pictures; of their answers only those of these versions."""
     looks = [drift.looks_of(one.statistics) for one in window if one.statistics.is_known]
     values: dict[str, list[float | str]] = {name: [one[name] for one in looks] for name in LOOKS}
-    verdicts: list[float | str] = [one.verdict for one in window]
-    sure: list[float | str] = [_confidence(one) for one in window]
+    own = [one for one in window if _versions(one) == tuple(versions)]
+    verdicts: list[float | str] = [one.verdict for one in own]
+    sure: list[float | str] = [_confidence(one) for one in own]
     return {**values, **dict(zip(ANSWERS, (verdicts, sure), strict=True))}
+
+
+def _versions(inspection: Inspection) -> tuple[str, ...]:
+    return tuple(sorted(inspection.version_arns.values()))
 
 
 def _confidence(inspection: Inspection) -> float:
@@ -115,40 +204,82 @@ def _confidence(inspection: Inspection) -> float:
 def _with_answers(state: _State, window: Sequence[Inspection]) -> _State:
     """How parts are judged differs from how the training set is mixed: the first answers of a version are what its
     later ones are compared with."""
-    versions = tuple(sorted(window[-1].version_arns.values())) if window else ()
+    versions = _versions(window[-1]) if window else ()
     if versions == state.versions and state.answers:
         return state
-    own = [one for one in window if tuple(sorted(one.version_arns.values())) == versions]
-    if len(own) < WINDOW:
-        # Not enough of them yet; those of other versions say nothing.
-        return _State(versions, {}, state.told)
-    values = _values(own)
-    return _State(versions, {name: Reference.of(values[name]) for name in ANSWERS}, state.told)
+    values = _values(window, versions)
+    # Those of other versions say nothing.
+    is_enough = len(values["verdicts"]) >= WINDOW
+    answers = {name: Reference.of(values[name]) for name in ANSWERS} if is_enough else {}
+    return replace(state, versions=versions, answers=answers)
 
 
-def _looks(dataset: str) -> tuple[dict[str, Reference], list[str]]:
-    """What the pictures of a dataset look like, and the most usual of them; measured anew when it has settled anew."""
+def _released(dataset: str) -> dict[str, str]:
+    return {task: release.run_id for task, release in releases.in_production(dataset).items()}
+
+
+def _looks(dataset: str) -> _Looks:
+    """Measured anew when other models are released: what a dataset got since has trained nothing that answers."""
     text = buckets.artifacts_bucket().read_if_exists(looks_key(dataset))
-    known = json.loads(text) if text else {}
-    settled = activity.of(dataset).settled
-    if not known or known["settled"] != settled:
-        known = {"settled": settled, **_measured(dataset)}
+    known, released = json.loads(text) if text else {}, _released(dataset)
+    if known.get("run_ids") != released:
+        known = {"run_ids": released, **_looks_of(dataset, _trained(released.values()))}
         buckets.artifacts_bucket().write_json(looks_key(dataset), known)
-    return {name: Reference.read(told) for name, told in known["looks"].items()}, list(known["usual"])
+    looks, *newest = (
+        {name: Reference.read(told) for name, told in one.items()} for one in (known["looks"], *known["newest"])
+    )
+    return _Looks(looks, newest, list(known["usual"]))
 
 
-def _measured(dataset: str) -> dict[str, Any]:
-    columns: dict[str, list[float]] = {name: [] for name in LOOKS}
-    keys: list[tuple[str, Statistics]] = []
-    for row in records_of(dataset, facts=("kind", "statistics")):
-        if row["kind"] == "image" and row["state"] == "ACCEPTED" and "statistics" in row:
-            statistics = Statistics.of(row["statistics"])
-            for name, value in drift.looks_of(statistics).items():
-                columns[name].append(value)
-            keys.append((row["sk"], statistics))
-    references = {name: Reference.of(values) for name, values in columns.items() if values}
-    usual = sorted(keys, key=lambda one: (drift.distance(references, one[1]), one[0]))[:_NAMED]
-    return {"looks": {name: one.as_dict() for name, one in references.items()}, "usual": [key for key, _ in usual]}
+def _trained(run_ids: Iterable[str]) -> dict[str, str]:
+    """Keys and digests of the pictures that these runs trained on."""
+    found: dict[str, str] = {}
+    for run_id in run_ids:
+        for line in buckets.artifacts_bucket().lines(run_key(run_id, "images.jsonl")):
+            row = json.loads(line)
+            if row["side"] == "train":
+                found[row["key"]] = row.get("digest", "")
+    return found
+
+
+def _looks_of(dataset: str, trained: Mapping[str, str]) -> dict[str, Any]:
+    every: list[tuple[str, Statistics]] = []
+    for picture in pictures_of(dataset) if trained else ():
+        if picture.statistics.is_known and trained.get(picture.key) == picture.digest:
+            every.append((picture.key, picture.statistics))
+    references = _references(every)
+    usual = sorted(every, key=lambda one: (drift.distance(references, one[1]), one[0]))[:_NAMED]
+    came_back = [one for one in every if is_reviewed(one[0])]
+    if came_back:
+        prefix = dataset_prefix(dataset)
+        since = {review.reference: review.inspected_at for review in reviews.of_state(dataset, reviews.CLOSED)}
+        came_back.sort(key=lambda one: (since.get(one[0].removeprefix(prefix), ""), one[0]), reverse=True)
+    # Answers of before the change are among them: the last few may be the only ones of now.
+    newest = [_references(came_back[:count]) for count in _NEWEST if len(came_back) >= count]
+    looks, *others = ({name: one.as_dict() for name, one in of.items()} for of in (references, *newest))
+    return {"looks": looks, "newest": others, "usual": [key for key, _ in usual]}
+
+
+def _references(pictures: Sequence[tuple[str, Statistics]]) -> dict[str, Reference]:
+    measured = [drift.looks_of(statistics) for _, statistics in pictures]
+    return {name: Reference.of(one[name] for one in measured) for name in LOOKS} if measured else {}
+
+
+def _draw(dataset: str, farthest: Sequence[str], usual: Sequence[str]) -> None:
+    """One picture for people: above, those that differ most; below, those that they should look like."""
+    named = [(key, "inspected") for key in farthest] + [(key, "trained") for key in usual]
+    tiles = [tile for key, what in named if (tile := _tile(key, f"{what}: {key.split('/', 2)[-1]}"))]
+    if tiles:
+        buckets.artifacts_bucket().write(drift_picture_key(dataset), as_jpeg(sheet(tiles, _NAMED)))
+
+
+def _tile(key: str, caption: str) -> Image.Image | None:
+    """A picture in small; None where it is gone."""
+    data = buckets.data_bucket().find(key)
+    try:
+        return draw(open_picture(prepare(data).data or data), [], caption, _TILE) if data else None
+    except PictureRefused:
+        return None
 
 
 def _now() -> datetime:

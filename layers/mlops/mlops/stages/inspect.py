@@ -4,7 +4,7 @@ Where no released version runs, the picture waits in line, and `serve` is asked 
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,11 +16,12 @@ from PIL import Image
 from mlops import stack
 from mlops.aws import buckets, clients, messages, telemetry
 from mlops.dataset.boxes import Box
+from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import KeyRefused, inspected_dataset, result_key
 from mlops.events import PartInspected
 from mlops.judging import verdicts
 from mlops.judging.verdicts import Answer, Found
-from mlops.models import asking
+from mlops.models import asking, projects
 from mlops.models.asking import NotRunning
 from mlops.pictures.drawing import FOUND, Mark, as_jpeg, draw
 from mlops.pictures.looking import MOST_BYTES_OF_A_FILE
@@ -33,6 +34,9 @@ from mlops.records.arrivals import Arrival
 from mlops.records.inspections import Inspection
 from mlops.records.releases import Release
 from mlops.words import quoted
+
+# An event holds 256 kB; a model may know 250 labels with names of 255 letters.
+_MOST_LABELS_IN_AN_EVENT = 50
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,13 @@ class _Picture:
 
 
 class _Refused(Exception):  # noqa: N818  - a refusal is a result
-    """Nobody is asked about a picture; the message says why, `digest` of which bytes that is true."""
+    """Nobody is asked about a picture; the message says why, `digest` of which bytes that is true: of none that were
+    read where it is empty. `final` says that it is so whenever it is asked about the same bytes again."""
 
-    def __init__(self, reason: str, digest: str = "") -> None:
+    def __init__(self, reason: str, digest: str = "", *, final: bool = True) -> None:
         super().__init__(reason)
         self.digest = digest
+        self.final = final
 
 
 def arrival_of(event: Mapping[str, Any]) -> Arrival | None:
@@ -62,26 +68,33 @@ def arrival_of(event: Mapping[str, Any]) -> Arrival | None:
         dataset = inspected_dataset(key)
     except KeyRefused:
         dataset = key.split("/")[1]
-    return Arrival(dataset, key, str(event["time"]), str(written.get("version-id", ""))) if dataset else None
+    if dataset is None:
+        return None
+    names = (str(written.get(name, "")) for name in ("version-id", "sequencer"))
+    return Arrival(dataset, key, str(event["time"]), *names)
 
 
-def inspect(arrival: Arrival, given_up: str = "") -> None:
-    """Answer a picture, once; one that was `given_up` with that reason. Raises NotRunning when it waits instead."""
+def inspect(arrival: Arrival, deadline: float, given_up: str = "") -> None:
+    """Answer a picture, once; one that was `given_up` with that reason. Raises NotRunning when it waits instead.
+
+    Who is asked has to answer until `deadline`, a time of the stack's monotonic clock; else the last error is raised.
+    """
     try:
         if given_up:
-            raise _Refused(given_up)
-        inspection, picture = _answered(arrival)
+            raise _Refused(given_up, final=False)
+        inspection, picture = _answered(arrival, deadline)
     except _Refused as refusal:
-        if not refusal.digest and _has_result(arrival):
-            # It was answered before, and taken away.
+        if not refusal.digest and _was_answered(arrival):
+            # It was taken away since.
             arrivals.leave(arrival)
             return
         inspection, picture = inspections.record(_refusal(arrival, refusal)), None
     except NotRunning:
         _wait(arrival)
         raise
+    _write_result(arrival, inspection, picture)
     if not inspection.announced:
-        _announce(inspection, picture)
+        _announce(arrival, inspection)
     arrivals.leave(arrival)
 
 
@@ -89,21 +102,36 @@ def _refusal(arrival: Arrival, refusal: _Refused) -> Inspection:
     return Inspection(
         dataset=arrival.dataset,
         key=arrival.key,
-        digest=refusal.digest or f"-{arrival.version_id}",
+        version_id=arrival.version_id,
+        digest=refusal.digest or _unread(arrival),
         verdict=verdicts.UNSURE,
         reasons=(str(refusal),),
         inspected_at=inspections.now(),
         refused=True,
+        final=refusal.final,
     )
 
 
-def _answered(arrival: Arrival) -> tuple[Inspection, _Picture | None]:
+def _unread(arrival: Arrival) -> str:
+    """What stands for the digest of a version that nobody could read."""
+    return f"-{arrival.version_id}"
+
+
+def _was_answered(arrival: Arrival) -> bool:
+    """Whether the result that is there is about this very version, and no refusal to read it."""
+    if buckets.artifacts_bucket().order_of(result_key(arrival.key)) != arrival.order:
+        return False
+    return inspections.find(arrival.dataset, arrival.key, _unread(arrival)) is None
+
+
+def _answered(arrival: Arrival, deadline: float) -> tuple[Inspection, _Picture | None]:
     """The inspection that counts, and the picture that the models saw. Raises _Refused and NotRunning."""
     began, at = stack.here().clock.monotonic(), inspections.now()
     data = _read(arrival)
     digest = hashlib.sha256(data).hexdigest()
     known = inspections.find(arrival.dataset, arrival.key, digest)
-    if known and known.announced and not known.refused:
+    is_told = known is not None and known.announced and not known.refused
+    if known and is_told and buckets.artifacts_bucket().order_of(result_key(arrival.key)) >= arrival.order:
         return known, None
     released = releases.in_production(arrival.dataset)
     picture = _prepared(data, digest, released)
@@ -111,22 +139,24 @@ def _answered(arrival: Arrival) -> tuple[Inspection, _Picture | None]:
         return known, picture
     if not released:
         name = quoted(arrival.dataset)
-        raise _Refused(f"nothing of {name} is released in production: approve a run, then drop it again", digest)
-    inspection = _from_copy(arrival, digest, released, at) or _asked(arrival, picture, released, at, began)
+        reason = f"nothing of {name} is released in production: approve a run, then drop it again"
+        raise _Refused(reason, digest, final=False)
+    inspection = _from_copy(arrival, digest, released, at) or _asked(arrival, picture, released, at, began, deadline)
     return inspections.record(inspection), picture
 
 
 def _read(arrival: Arrival) -> bytes:
+    """The bytes of the version that came, whatever was written under its key since. Raises _Refused."""
     try:
         inspected_dataset(arrival.key)
     except KeyRefused as refusal:
         raise _Refused(str(refusal)) from refusal
     try:
-        found = buckets.data_bucket().get(arrival.key)
+        found = buckets.data_bucket().get(arrival.key, arrival.version_id)
     except buckets.ObjectUnreadable as unreadable:
-        raise _Refused(f"S3 does not hand it out ({unreadable})") from unreadable
+        raise _Refused(f"S3 does not hand it out ({unreadable})", final=False) from unreadable
     if found is None:
-        raise _Refused("it was deleted before it could be inspected")
+        raise _Refused("it was deleted before it could be inspected", final=False)
     with closing(found["Body"]) as body:
         if int(found["ContentLength"]) > MOST_BYTES_OF_A_FILE:
             size = found["ContentLength"]
@@ -152,25 +182,28 @@ def _from_copy(arrival: Arrival, digest: str, released: Mapping[str, Release], a
     versions = {task: release.version_arn for task, release in released.items()}
     for other in inspections.of_bytes(arrival.dataset, digest):
         if not other.refused and other.version_arns == versions:
-            own = replace(other, key=arrival.key, inspected_at=at, announced=False)
+            own = replace(other, key=arrival.key, version_id=arrival.version_id, inspected_at=at, announced=False)
             return replace(own, same_as=other.key, seconds=0.0, usd=0.0)
     return None
 
 
-def _asked(arrival: Arrival, picture: _Picture, released: Mapping[str, Release], at: str, began: float) -> Inspection:
+def _asked(
+    arrival: Arrival, picture: _Picture, released: Mapping[str, Release], at: str, began: float, deadline: float
+) -> Inspection:
     versions = {task: release.version_arn for task, release in released.items()}
     serving = servings.of(arrival.dataset)
     running = {*(serving.ready if serving else ()), *kept_models.kept()}
     if not running.issuperset(versions.values()):
         raise NotRunning(arrival.dataset)
     with ThreadPoolExecutor(len(released)) as pool:
-        answers = list(pool.map(lambda item: _ask(item[0], item[1], picture), released.items()))
+        answers = list(pool.map(lambda item: _ask(item[0], item[1], picture, deadline), released.items()))
     verdict = verdicts.decide([answer for answer, _ in answers])
     counted = {answer.task: answer.counted for answer, _ in answers}
     price = stack.here().price_of("running") * (serving.units if serving else 1)
     return Inspection(
         dataset=arrival.dataset,
         key=arrival.key,
+        version_id=arrival.version_id,
         digest=picture.digest,
         verdict=verdict.verdict,
         reasons=verdict.reasons,
@@ -179,6 +212,8 @@ def _asked(arrival: Arrival, picture: _Picture, released: Mapping[str, Release],
         boxes=counted.get("detection", ()),
         run_ids={task: release.run_id for task, release in released.items()},
         version_arns=versions,
+        min_confidence={answer.task: _points_of(answer) for answer, _ in answers},
+        not_asked=tuple(task for task in TASKS if stack.here().trains(task) and task not in released),
         seconds=round(stack.here().clock.monotonic() - began, 3),
         usd=round(sum(seconds for _, seconds in answers) / 3600 * price, 8),
         looks=looks_of(picture.image),
@@ -186,28 +221,34 @@ def _asked(arrival: Arrival, picture: _Picture, released: Mapping[str, Release],
     )
 
 
-def _ask(task: str, release: Release, picture: _Picture) -> tuple[Answer, float]:
+def _points_of(answer: Answer) -> dict[str, float]:
+    """From which confidence on the labels count that were said; a model may know some hundred others."""
+    return {label: answer.points[label] for label in sorted({one.label for one in answer.found} & set(answer.points))}
+
+
+def _ask(task: str, release: Release, picture: _Picture, deadline: float) -> tuple[Answer, float]:
     """What a version says, and in how many seconds. Raises NotRunning, and _Refused where the service takes nothing."""
     # What was published with the release; an earlier release of this stack published none.
     points = dict(release.min_confidence) or results.operating_points(release.run_id)
-    began = stack.here().clock.monotonic()
+    least, client = verdicts.least_confidence(points), projects.rekognition(release.version_arn)
+    limits = {} if least is None else {"MinConfidence": least}
     try:
-        said = asking.ask(release.version_arn, picture.shown, verdicts.least_confidence(points))
+        said = asking.ask(client, release.version_arn, {"Bytes": picture.shown}, limits, deadline)
     except ClientError as error:
         if "Image" not in clients.code_of(error) and clients.code_of(error) != "InvalidParameterException":
             raise
         reason = f"Rekognition does not take it: {clients.code_of(error)}: {clients.message_of(error)}"
         raise _Refused(reason, picture.digest) from error
-    found = _found(said, picture.prepared) if task == "detection" else _labels(said)
-    return Answer(task, tuple(found), points), stack.here().clock.monotonic() - began
+    found = _found(said.labels, picture.prepared) if task == "detection" else _labels(said.labels)
+    return Answer(task, tuple(found), points), said.milliseconds / 1000
 
 
-def _labels(said: list[Mapping[str, Any]]) -> Iterator[Found]:
+def _labels(said: Sequence[Mapping[str, Any]]) -> Iterator[Found]:
     for label in said:
         yield Found(str(label["Name"]), round(float(label["Confidence"]), 4))
 
 
-def _found(said: list[Mapping[str, Any]], prepared: Prepared) -> Iterator[Found]:
+def _found(said: Sequence[Mapping[str, Any]], prepared: Prepared) -> Iterator[Found]:
     """Boxes in whole pixels of the original."""
     for label in said:
         if "Geometry" in label:
@@ -227,24 +268,43 @@ def _wait(arrival: Arrival) -> None:
         messages.send_message(stack.here().serving_queue, body)
 
 
-def _has_result(arrival: Arrival) -> bool:
-    return buckets.artifacts_bucket().find(result_key(arrival.key)) is not None
-
-
-def _announce(inspection: Inspection, picture: _Picture | None) -> None:
-    """Results first, then the event, then the note that it was put: whoever dies in between begins again."""
+def _write_result(arrival: Arrival, inspection: Inspection, picture: _Picture | None) -> None:
+    """The files of a key tell of the newest version that was answered, in whatever order the versions are."""
+    if inspection.announced and picture is None and not inspection.refused:
+        return
     artifacts, key = buckets.artifacts_bucket(), result_key(inspection.key)
-    document = inspection.as_document()
+    # The same bytes may have come as an earlier version: this one is what the answer is about now.
+    document = replace(inspection, version_id=arrival.version_id).as_document()
     if picture and not inspection.refused:
         document["picture"] = result_key(inspection.key, ".jpg")
-        artifacts.write(document["picture"], _drawn(inspection, picture))
-    artifacts.write_json(key, document)
-    labels = tuple(sorted({found.label for found in (*inspection.labels, *inspection.boxes)}))
-    arns = tuple(inspection.version_arns.values())
-    place = {"dataset": inspection.dataset, "key": inspection.key, "result": key}
-    messages.put_event(PartInspected(**place, verdict=inspection.verdict, labels=labels, version_arns=arns))
-    inspections.note_announced(inspection)
+        artifacts.write_newest(document["picture"], _drawn(inspection, picture), arrival.order)
+    artifacts.write_newest(key, buckets.as_json(document).encode(), arrival.order)
+
+
+def _announce(arrival: Arrival, inspection: Inspection) -> None:
+    """After the results the event, then the note that it was put: whoever dies in between begins again."""
+    surest = sorted((*inspection.labels, *inspection.boxes), key=lambda one: (-one.confidence, one.label))
+    labels = tuple(dict.fromkeys(one.label for one in surest))[:_MOST_LABELS_IN_AN_EVENT]
+    points = {
+        task: {label: of_task[label] for label in labels if label in of_task}
+        for task, of_task in inspection.min_confidence.items()
+    }
+    messages.put_event(
+        PartInspected(
+            dataset=inspection.dataset,
+            key=inspection.key,
+            verdict=inspection.verdict,
+            labels=tuple(sorted(labels)),
+            version_arns=tuple(inspection.version_arns.values()),
+            result=result_key(inspection.key),
+            version_id=arrival.version_id,
+            digest=inspection.digest,
+            min_confidence=points,
+        )
+    )
+    # Last what says that all is done: without the note of an answer nobody would write it into the file of its day.
     servings.note_answer(inspection.dataset)
+    inspections.note_announced(inspection)
     telemetry.part_inspected(inspection.dataset, inspection.key, inspection.verdict)
 
 

@@ -11,6 +11,7 @@ from mlops.events import (
     KINDS,
     DriftFound,
     Event,
+    InspectionDayReported,
     ModelReleased,
     ModelsDeleted,
     ModelsSwept,
@@ -18,7 +19,8 @@ from mlops.events import (
     ServingRefused,
 )
 from mlops.reading import mails
-from mlops.records import releases
+from mlops.records import releases, review_links
+from mlops.stages import approval
 
 
 def notify(event: Mapping[str, Any]) -> None:
@@ -32,6 +34,8 @@ def _mail(event: Event) -> tuple[str, str]:
             return mails.sweep_mail(event.version_arns, stack.here().price_of("running"))
         case ServingRefused():
             return mails.refused_mail(event)
+        case InspectionDayReported():
+            return mails.day_mail(event, stack.here().artifacts_bucket)
         case DriftFound():
             return _drift(event)
         case ModelsDeleted():
@@ -49,11 +53,18 @@ def _mail(event: Event) -> tuple[str, str]:
 
 
 def _drift(found: DriftFound) -> tuple[str, str]:
-    """The numbers are those of the last look, whatever an event says."""
+    """The numbers are those of the last look, whatever an event says; the pictures are behind a link to the reviews."""
     told = buckets.artifacts_bucket().read_json(drift_key(found.dataset))
-    drifted = [one for one in told["measures"] if one["has_drifted"]]
-    facts = {"measures": drifted, "farthest": told["farthest"], "usual": told["usual"]}
-    return mails.drift_mail(found.dataset, data_bucket=stack.here().data_bucket, **facts)
+    token = stack.here().new_token()
+    link = review_links.begin(found.dataset, token, stack.here().approval_days)
+    return mails.drift_mail(
+        found.dataset,
+        measures=[one for one in told["measures"] if one["has_drifted"]],
+        farthest=told["farthest"],
+        usual=told["usual"],
+        link=f"{stack.here().review_url}?token={token}",
+        expires=approval.expiry_text(link.expires_at),
+    )
 
 
 def cause_of(event: Mapping[str, Any]) -> str:

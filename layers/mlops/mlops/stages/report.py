@@ -1,16 +1,20 @@
-"""The report of a run: one HTML file beside its artifacts that says how the run stands, and why, with its pictures."""
+"""Reports, each one HTML file. Of a run beside its artifacts: how the run stands, and why, with its pictures. Of a day
+beside its answers: what the new pictures were judged to be."""
 
 from collections.abc import Collection, Sequence
 
 from mlops import stack
-from mlops.aws import buckets
-from mlops.dataset.keys import run_key
-from mlops.reading import evidence
+from mlops.aws import buckets, messages
+from mlops.dataset.keys import day_key, run_key
+from mlops.events import InspectionDayReported
+from mlops.judging.verdicts import DEFECT
+from mlops.reading import days, evidence, production
 from mlops.reading.mails import next_step
 from mlops.reading.rendering import encoded
-from mlops.records import releases, runs
+from mlops.records import inspections, releases, runs
 from mlops.records.runs import Stage
 from mlops.stage import ENVIRONMENTS
+from mlops.words import counted
 
 FILE = "report.html"
 
@@ -26,6 +30,28 @@ def write(run_id: str) -> None:
         buckets.artifacts_bucket().write(run_key(run_id, FILE), _page(run_id, stages))
         if runs.stages_of(run_id) == stages:
             return
+
+
+def write_day(dataset: str, day: str) -> None:
+    """Write results/<dataset>/<day>.html from the inspections of a day (UTC), and tell of it; nothing without any."""
+    known = days.summed_up(inspections.of_day(dataset, day))
+    if not known.pictures:
+        return
+    pictures, key = days.pictures_of(known), day_key(dataset, day, ".html")
+    page = encoded(
+        "day.html",
+        dataset=dataset,
+        day=day,
+        headline=f"{known.counts[DEFECT]} of {counted(known.pictures, 'picture')} called defective",
+        known=known,
+        pictures=pictures,
+        others=days.named(known, pictures),
+        most_named=days.MOST_NAMED,
+        bucket=stack.here().artifacts_bucket,
+        production=production.of(dataset).lines(),
+    )
+    buckets.artifacts_bucket().write(key, page)
+    messages.put_event(InspectionDayReported(dataset, day, key, known.counts))
 
 
 def _page(run_id: str, stages: Sequence[Stage]) -> bytes:

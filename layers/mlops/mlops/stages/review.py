@@ -109,9 +109,10 @@ def _answered(turn: Turn, form: Form, seen: Review, given: Answer) -> Turn:
         messages.put_event(ReviewAnswered(turn.link.dataset, seen.digest))
         trail = (*(name for name in turn.trail if name != seen.digest), seen.digest)[-_TRAIL:]
         return _on(replace(turn, trail=trail, notice=kept), besides=seen.digest)
-    # The same form sent twice: what it says is kept already.
-    is_same = seen.session == turn.session and seen.answer == given
-    notice = kept if is_same else "Somebody else answered that picture, or is about to: your answer was not needed."
+    # The same form sent twice, or one that the browser went back to: what was said first is kept.
+    is_own = seen.session == turn.session and seen.revision > form.revision
+    others = "Somebody else answered that picture, or is about to: your answer was not needed."
+    notice = f"Kept: {told(seen.answer)}. The button Back shows it again." if is_own else others
     return _on(replace(turn, notice=notice), besides=seen.digest)
 
 
@@ -135,8 +136,31 @@ def waiting(dataset: str) -> int:
     return sum(1 for _ in reviews.of_state(dataset, reviews.WAITING))
 
 
+@dataclass(frozen=True)
+class ShownBox:
+    """A box on the page: the models' with their `confidence`, or a person's; and whether it counts so far."""
+
+    label: str
+    box: Box
+    confidence: float | None
+    is_kept: bool
+
+
+def boxes_of(review: Review) -> list[ShownBox]:
+    """The boxes as the page numbers them: those of the answer that counts, and those of the models beside it."""
+    given = [ShownBox(one.label, one.box, None, is_kept=True) for one in review.answer.boxes]
+    found = [
+        ShownBox(one.label, one.box, one.confidence, is_kept=not review.answer.is_known)
+        for one in review.boxes
+        if one.box and one.box not in {known.box for known in given}
+    ]
+    return given + found
+
+
 def says(review: Review) -> tuple[str, ...]:
-    """The labels that a person confirms; none where the models did not say any."""
+    """The labels that a person confirms: those of the answer that counts, or else of the models, if they said any."""
+    if review.answer.is_known:
+        return review.answer.labels
     if review.verdict == OK:
         return (NORMAL,)
     found = dict.fromkeys(one.label for one in (*review.labels, *review.boxes))
@@ -160,7 +184,7 @@ def answer_of(form: Form, review: Review) -> Answer:
         return Answer((NORMAL,), (), is_boxed=True)
     drawn = _drawn(form.boxes, review) if form.boxes else None
     if form.answer == CONFIRM:
-        return _confirmed(review, drawn if drawn is not None else _kept(form, review))
+        return _confirmed(form, review, drawn)
     if form.answer == NEW:
         label = _label(form.new_label)
     elif form.answer.startswith(LABEL):
@@ -172,13 +196,17 @@ def answer_of(form: Form, review: Review) -> Answer:
     if label == NORMAL:
         return Answer((NORMAL,), (), is_boxed=True)
     if drawn is None:
-        # Without the script boxes have no labels of their own: what is right about them is the place.
+        # Boxes that nobody touched have no labels of their own: what is right about them is the place.
         drawn = tuple(LabeledBox(label, one.box) for one in _kept(form, review))
     return _answer((label, *(one.label for one in drawn)), drawn)
 
 
-def _confirmed(review: Review, boxes: tuple[LabeledBox, ...]) -> Answer:
-    labels = tuple(one.label for one in boxes) or says(review)
+def _confirmed(form: Form, review: Review, drawn: tuple[LabeledBox, ...] | None) -> Answer:
+    boxes = _kept(form, review) if drawn is None else drawn
+    # What the page says beside its boxes is confirmed with them; who has drawn confirms what was drawn.
+    boxed = {one.label for one in boxes_of(review) if one.is_kept}
+    beside = tuple(label for label in says(review) if label not in boxed) if drawn is None else ()
+    labels = (*(one.label for one in boxes), *beside) or says(review)
     if not labels:
         raise AnswerRefused("The models gave it no label: choose one.")
     return Answer((NORMAL,), (), is_boxed=True) if labels == (NORMAL,) else _answer(labels, boxes)
@@ -190,8 +218,7 @@ def _answer(labels: Iterable[str], boxes: tuple[LabeledBox, ...]) -> Answer:
 
 
 def _kept(form: Form, review: Review) -> tuple[LabeledBox, ...]:
-    found = [one for place, one in enumerate(review.boxes) if place in form.keep]
-    return tuple(LabeledBox(one.label, one.box) for one in found if one.box)
+    return tuple(LabeledBox(one.label, one.box) for place, one in enumerate(boxes_of(review)) if place in form.keep)
 
 
 def _label(text: str) -> str:

@@ -1,11 +1,13 @@
 """The page of reviews behind its link: GET shows how many wait, POST answers and shows the next picture."""
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from mlops.aws import buckets
+from mlops.dataset.keys import drift_key, drift_picture_key
 from mlops.judging.choosing import WHY
 from mlops.reading import pages, production
 from mlops.records.reviews import Review
@@ -38,9 +40,19 @@ def _begin(token: str, problem: str = "", reviewer: str = "") -> dict[str, Any]:
         waiting=review.waiting(link.dataset),
         expires=approval.expiry_text(link.expires_at),
         production=production.of(link.dataset).lines(),
+        drift=_drift(link.dataset),
         problem=problem,
         reviewer=reviewer,
     )
+
+
+def _drift(dataset: str) -> dict[str, Any]:
+    """What has drifted, in a line each, and a link to the picture of it; nothing where nothing has."""
+    text = buckets.artifacts_bucket().read_if_exists(drift_key(dataset))
+    told = json.loads(text) if text else {"measures": ()}
+    measures = [one for one in told["measures"] if one["has_drifted"]]
+    picture = buckets.artifacts_bucket().link(drift_picture_key(dataset), _SECONDS)
+    return {"measures": measures, "looked_at": told["looked_at"], "picture": picture} if measures else {}
 
 
 def _take_turn(form: Form) -> dict[str, Any]:
@@ -57,19 +69,19 @@ def _take_turn(form: Form) -> dict[str, Any]:
 
 
 def _shown(turn: Turn, shown: Review) -> dict[str, Any]:
-    drawn = [(one.label, None, one.box) for one in shown.answer.boxes]
-    found = [(one.label, one.confidence, one.box) for one in shown.boxes if one.box]
-    boxes = drawn if shown.revision else found
+    boxes = review.boxes_of(shown)
+    picture = buckets.artifacts_bucket().link(shown.picture, _SECONDS)
     return {
         "review": shown,
-        "picture": buckets.artifacts_bucket().link(shown.picture, _SECONDS),
+        "picture": picture,
+        "small": buckets.artifacts_bucket().link(shown.small, _SECONDS) if shown.small else picture,
         "why": [WHY[reason] for reason in shown.reasons],
         "says": review.says(shown),
         "labels": review.labels_of(shown),
         "boxes": boxes,
         "plain_boxes": [
-            {"label": label, "left": box.left, "top": box.top, "width": box.width, "height": box.height}
-            for label, _, box in boxes
+            {"label": one.label, **{name: getattr(one.box, name) for name in ("left", "top", "width", "height")}}
+            for one in boxes
         ],
         "answered": review.told(shown.answer) if shown.revision else "",
         "waiting": review.waiting(turn.link.dataset),

@@ -6,6 +6,7 @@ and only then notes that it is over: a round that died is repeated, and changes 
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from botocore.exceptions import ClientError
 from mlops import arns, stack
 from mlops.aws import buckets, clients, messages, telemetry
 from mlops.dataset.keys import DATASETS_PREFIX, day_key
-from mlops.events import ServingRefused
+from mlops.events import InspectionDayEnded, ServingRefused
 from mlops.models import serving as models
 from mlops.records import (
     arrivals,
@@ -35,8 +36,8 @@ from mlops.stage import ENVIRONMENTS, StageRef
 from mlops.words import counted, dollars
 
 _PRODUCTION = ENVIRONMENTS[-1]
-# So many pictures one inference unit judges in the time that starting a model takes.
-_PICTURES_A_UNIT = 2000
+# So long a drain is measured at a time: in a shorter time chance decides.
+_MEASURED_SECONDS = 30
 # Sent in one round; those that are under way need not be sent again.
 _SENT_AT_ONCE = 1000
 # A drained line, pictures that are being answered: rounds in between come quickly.
@@ -47,6 +48,13 @@ _LONGEST_SHIFT_SECONDS = 24 * 3600
 _TRIES = 5
 # When pictures wait and nothing may be started, it is looked at again so late.
 _REFUSED_SECONDS = 900
+# Models that other datasets wait for go on for so many times as long as they took to start: a fifth of what is paid is
+# for starting at most.
+_STARTS_WORTH = 4
+# Whatever was inspected before so long is in the table and in its index: no function runs for longer than two minutes.
+_SETTLED_SECONDS = 180
+# What the file of a day notes of itself.
+_SETTLED, _BYTES = "settled", "settled-bytes"
 
 
 def look(message: Mapping[str, Any]) -> None:
@@ -67,16 +75,71 @@ def look(message: Mapping[str, Any]) -> None:
 
 
 def tick() -> list[str]:
-    """Every few minutes: go on where a round was lost, begin where models are to run by the clock, write the files of
-    days. Returns the datasets whose rounds go on."""
+    """Every few minutes: let run what always runs, go on where a round was lost, write the files of days. Returns the
+    datasets whose rounds go on."""
+    if not servings.is_closed():
+        _keep_what_is_wanted()
     for dataset in servings.unwritten():
         _write_days(dataset)
+    _end_yesterday()
     looked_after = list(servings.every())
     telemetry.oldest_picture(max(map(_longest_wait, looked_after), default=0.0))
     lost = [serving for serving in looked_after if not serving.is_alive]
     for serving in lost:
         _send(serving.dataset, serving.hop, 0)
     return [serving.dataset for serving in lost]
+
+
+def _end_yesterday() -> None:
+    """Tell, once, of every dataset that had answers that their day is over: its report is written then."""
+    day = datetime.fromtimestamp(stack.here().clock.time() - _SETTLED_SECONDS - 86400, UTC).strftime("%Y-%m-%d")
+    for dataset in servings.untold_days(day):
+        if next(inspections.of_day(dataset, day), None):
+            messages.put_event(InspectionDayEnded(dataset, day))
+        servings.note_told(dataset, day)
+
+
+def _keep_what_is_wanted() -> None:
+    """What is released in production always runs, or not any more, as the stack is set now, not only at a release."""
+    if stack.here().is_wanted(_PRODUCTION):
+        for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
+            for release in releases.in_production(dataset).values():
+                _let_run(release)
+    else:
+        for dataset, task, arn in kept_models.kept_for(_PRODUCTION):
+            _let_stop(dataset, task, arn)
+
+
+def _let_run(release: Release) -> None:
+    """Keep a version running, if there is room; one that was stopped is started."""
+    place = StageRef(release.run_id, release.dataset, release.task, "release", _PRODUCTION)
+    is_new = release.version_arn not in kept_models.kept()
+    if is_new and not kept_models.keep(place, release.version_arn):
+        return
+    current = releases.current(release.dataset, release.task, _PRODUCTION)
+    if current and current.version_arn != release.version_arn:
+        # Something else was released in between, and whoever did so had its place.
+        kept_models.keep(place, current.version_arn)
+        return
+    if not models.is_running(release.version_arn):
+        models.start_leased(release.version_arn, units=1)
+    if is_new:
+        releases.publish(release, is_running=True)
+
+
+def _let_stop(dataset: str, task: str, version_arn: str) -> None:
+    """Keep a version running no longer; whoever uses it under a lease stops it."""
+    if not leases.is_held(version_arn):
+        try:
+            models.stop(version_arn)
+        except ClientError as error:
+            if clients.code_of(error) != "ResourceInUseException":
+                raise
+            # It is starting; the next time it can be stopped.
+            return
+    kept_models.drop(StageRef("", dataset, task, "release", _PRODUCTION))
+    if (current := releases.current(dataset, task, _PRODUCTION)) is not None:
+        releases.publish(current, is_running=False)
 
 
 def _longest_wait(serving: Serving) -> float:
@@ -86,12 +149,15 @@ def _longest_wait(serving: Serving) -> float:
 
 
 def by_the_clock(begins: bool) -> list[str]:
-    """The hours of serving begin, or end, for every dataset with a release, unless somebody paused it; returns them."""
+    """The hours of serving begin, or end, for every dataset with a release; returns those that nobody paused. What a
+    person asked for goes on beyond their end."""
     until = int(stack.here().clock.time()) + _LONGEST_SHIFT_SECONDS if begins else 0
     served = []
     for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
-        if releases.in_production(dataset) and not servings.wish_for(dataset).paused:
-            servings.wish(dataset, Wish(until))
+        if not releases.in_production(dataset):
+            continue
+        servings.wish_by_the_clock(dataset, until)
+        if not servings.wish_for(dataset).paused:
             serving = servings.of(dataset)
             _send(dataset, serving.hop if serving else 0, 0)
             served.append(dataset)
@@ -116,7 +182,7 @@ def _look(serving: Serving) -> tuple[Serving | None, int]:
     wish = servings.wish_for(serving.dataset)
     enough = stack.here().enough_pictures
     waiting = arrivals.waiting(serving.dataset, max(enough, 1))
-    is_asked = wish.until > stack.here().clock.time()
+    is_asked = _is_asked(wish)
     if not waiting and not is_asked:
         return None, 0
     if wish.paused:
@@ -131,13 +197,38 @@ def _look(serving: Serving) -> tuple[Serving | None, int]:
         return serving, _REFUSED_SECONDS
     if problem := _objection(released):
         return _refuse(serving, problem), min(_REFUSED_SECONDS, 15 * _poll())
-    count = len(arrivals.waiting(serving.dataset, _PICTURES_A_UNIT * stack.here().max_inference_units))
-    units = max(1, min(stack.here().max_inference_units, -(-count // _PICTURES_A_UNIT)))
+    units = _units(serving.dataset)
     versions = tuple(release.version_arn for release in released.values())
     begun = replace(serving, state=STARTING, versions=versions, units=units, since=int(stack.here().clock.time()))
     # Noted before anything is started: whoever repeats this round finds it begun.
     servings.write(begun)
     return _start(begun)
+
+
+def _units(dataset: str) -> int:
+    """As many inference units as judge what waits in the time that a start takes, as far as they are allowed."""
+    rate = servings.rate_of(dataset) or servings.PICTURES_A_SECOND
+    each, most = max(1, int(rate * servings.START_SECONDS)), stack.here().max_inference_units
+    return max(1, min(most, math.ceil(len(arrivals.waiting(dataset, each * most)) / each)))
+
+
+def _measured(serving: Serving, is_busy: bool, now: float) -> Serving:
+    """Note how fast pictures are answered, as long as there are always some to answer."""
+    if not is_busy:
+        return replace(serving, counted_at=0)
+    count = servings.answers(serving.dataset)
+    seconds = now - serving.counted_at
+    if not serving.counted_at or seconds >= _MEASURED_SECONDS:
+        if serving.counted_at and count > serving.counted:
+            servings.note_rate(serving.dataset, (count - serving.counted) / seconds / serving.units)
+        return replace(serving, counted=count, counted_at=int(now))
+    return serving
+
+
+def _is_asked(wish: Wish) -> bool:
+    """Whether models are to run without pictures. Hours that began count no more once the stack serves otherwise."""
+    until = max(wish.until, wish.hours_until if stack.here().serves_by_the_clock else 0)
+    return until > stack.here().clock.time()
 
 
 def _seconds_left(since: str) -> int:
@@ -195,7 +286,10 @@ def _start(serving: Serving) -> tuple[Serving | None, int]:
         return replace(_refuse(serving, problem), state=STOPPING), _poll()
     if set(statuses.values()) != {"RUNNING"}:
         return serving, _poll()
-    return replace(serving, state=READY, ready=wanted, since=int(stack.here().clock.time()), sent="", problem=""), 0
+    now = int(stack.here().clock.time())
+    begun = [lease.started_at for arn in wanted if (lease := leases.of(arn))]
+    took = now - min(begun, default=now)
+    return replace(serving, state=READY, ready=wanted, since=now, took=took, sent="", problem=""), 0
 
 
 def _started(release: Release, serving: Serving) -> str:
@@ -246,15 +340,23 @@ def _serve(serving: Serving) -> tuple[Serving | None, int]:
     for arn in serving.ready:
         _go_on(arn, serving.units)
     serving, is_idle = _sent(serving, now)
+    serving = _measured(serving, bool(arrivals.waiting(serving.dataset, 1)), now)
     wish = servings.wish_for(serving.dataset)
-    is_done = is_idle and wish.until <= now
-    line = waiting_line.running_in(serving.ready[0])
-    yields = now - serving.since > 30 * _lease_minutes() and waiting_line.others_wait(line, _place(serving.dataset))
-    if is_done or yields or wish.paused:
+    is_done = is_idle and not _is_asked(wish)
+    if is_done or _yields(serving, now - serving.since) or wish.paused:
         stopping = _stopping(serving)
         servings.write(stopping)
         return _stop(stopping)
     return serving, min(_poll(), _QUICK_SECONDS)
+
+
+def _yields(serving: Serving, seconds: float) -> bool:
+    """Whether it is the turn of others, after having served for so long: of tests after half of a lease, of other
+    datasets not before the start has paid."""
+    others = waiting_line.others(waiting_line.running_in(serving.ready[0]), _place(serving.dataset))
+    if any(stage != leases.INSPECTION for stage in others) and seconds > 30 * _lease_minutes():
+        return True
+    return bool(others) and seconds > max(30 * _lease_minutes(), _STARTS_WORTH * serving.took)
 
 
 def _sent(serving: Serving, now: float) -> tuple[Serving, bool]:
@@ -277,7 +379,7 @@ def _sent(serving: Serving, now: float) -> tuple[Serving, bool]:
 
 def _event(arrival: arrivals.Arrival, given_up: str = "") -> dict[str, Any]:
     """The event that told of a picture, as far as anybody reads it."""
-    written = {"key": arrival.key, "version-id": arrival.version_id}
+    written = {"key": arrival.key, "version-id": arrival.version_id, "sequencer": arrival.sequencer}
     told = {"detail-type": "Object Created", "time": arrival.since, "detail": {"object": written}}
     return {**told, "given-up": given_up} if given_up else told
 
@@ -286,7 +388,7 @@ def _go_on(version_arn: str, units: int) -> None:
     lease = leases.of(version_arn)
     if lease is None or not lease.is_for_inspection:
         return
-    spending.note(lease, stack.here().clock.time(), units)
+    telemetry.inspection_cost(lease.ref.dataset, spending.note(lease, stack.here().clock.time(), units))
     if lease.expires_at - stack.here().clock.time() < 30 * _lease_minutes():
         leases.take_for_inspection(lease.ref, version_arn, _lease_minutes())
 
@@ -327,23 +429,36 @@ def _stop_one(version_arn: str, units: int) -> bool:
         if clients.code_of(error) != "ResourceInUseException":
             raise
         return False
-    usd = spending.note(lease, stack.here().clock.time(), units)
+    telemetry.inspection_cost(lease.ref.dataset, spending.note(lease, stack.here().clock.time(), units))
     leases.give_back(version_arn, lease.lease_id)
-    telemetry.inspection_cost(lease.ref.dataset, usd)
     return True
 
 
 def _write_days(dataset: str) -> None:
     """All answers of today and yesterday, a line each, in the order in which they were given."""
-    at = int(stack.here().clock.time())
+    at = stack.here().clock.time()
     today = datetime.fromtimestamp(at, UTC)
+    settled = datetime.fromtimestamp(at - _SETTLED_SECONDS, UTC).isoformat(timespec="milliseconds")
     for day in (today - timedelta(days=1), today):
-        name = day.strftime("%Y-%m-%d")
-        lines = [
-            json.dumps(one.as_document(), sort_keys=True, ensure_ascii=False)
-            for one in sorted(inspections.of_day(dataset, name), key=lambda one: (one.inspected_at, one.key))
-        ]
-        if lines:
-            content = "".join(f"{line}\n" for line in lines)
-            buckets.artifacts_bucket().write(day_key(dataset, name), content)
-    servings.note_written(dataset, at)
+        while not _write_day(dataset, day.strftime("%Y-%m-%d"), settled):
+            # Somebody else did so at the same time.
+            pass
+    servings.note_written(dataset, int(at))
+
+
+def _write_day(dataset: str, day: str, settled: str) -> bool:
+    """Write what came since; False when the file is another one by now.
+
+    The file knows up to when it has all lines that there will ever be, and how many bytes those are: only what is
+    younger is read and written anew. So a day costs what its answers cost, and not that for every time it is written.
+    """
+    artifacts, key = buckets.artifacts_bucket(), day_key(dataset, day)
+    etag, noted = artifacts.head(key)
+    since, keep = noted.get(_SETTLED, ""), int(noted.get(_BYTES, 0))
+    fresh = sorted(inspections.of_day(dataset, day, since), key=lambda one: (one.inspected_at, one.key))
+    if not fresh:
+        return True
+    lines = [f"{json.dumps(one.as_document(), sort_keys=True, ensure_ascii=False)}\n".encode() for one in fresh]
+    keeps = keep + sum(len(line) for one, line in zip(fresh, lines, strict=True) if one.inspected_at < settled)
+    known = {_SETTLED: max(settled, since), _BYTES: str(keeps)}
+    return artifacts.write_behind(key, keep, b"".join(lines), etag, known)

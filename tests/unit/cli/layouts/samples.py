@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 WIDTH, HEIGHT = 80, 64
@@ -33,7 +34,9 @@ Sample = Callable[[Path], dict[str, Expected]]
 def picture(folder: Path, name: str, size: tuple[int, int] = SIZE, mode: str = "RGB", shade: int = 120) -> None:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, shade if mode == "L" else (shade, shade, shade)).save(path)
+    # Every picture is one of its own: of copies the stack takes one.
+    noise = np.random.default_rng(list(name.encode())).integers(shade - 90, shade + 90, (size[1], size[0], 3), np.uint8)
+    Image.fromarray(noise).convert(mode).save(path)
 
 
 def mask(folder: Path, name: str, *marked: Edges, shade: int = 255, size: tuple[int, int] = SIZE) -> None:
@@ -69,6 +72,40 @@ def plain(folder: Path) -> dict[str, Expected]:
         "test/good/000.png": good("test"),
         "test/scratch/000.png": defect("scratch", ONE, TWO, side="test"),
     }
+
+
+def dataset(folder: Path) -> dict[str, Expected]:
+    """As it lies in the bucket: some pictures are in folders of labels, of others the manifest tells."""
+    found = plain(folder)
+    for name in ("a", "b"):
+        picture(folder, f"images/{name}.png")
+    marked = {"source-ref": "images/a.png", **boxes_of((0, ONE), (1, TWO), names={"0": "dent", "1": "rust"})}
+    clean = {"source-ref": "images/b.png", **class_of("good"), "side": "holdout", "group": "part 7"}
+    text(folder, "annotations.manifest", "".join(f"{json.dumps(line)}\n" for line in (marked, clean)))
+    return {
+        **found,
+        "images/a.png": Expected(("dent", "rust"), (("dent", ONE), ("rust", TWO))),
+        "images/b.png": good("holdout", "part 7"),
+    }
+
+
+def label_folders(folder: Path) -> dict[str, Expected]:
+    for name in ("OK/1", "OK/2", "NG/1", "NG/2"):
+        picture(folder, f"{name}.bmp")
+    text(folder, "dataset.json", "{}")
+    text(folder, "readme.txt", "Station 4")
+    return {
+        "OK/1.bmp": good(),
+        "OK/2.bmp": good(),
+        "NG/1.bmp": defect("NG"),
+        "NG/2.bmp": defect("NG"),
+    }
+
+
+def label_folders_below_a_product(folder: Path) -> dict[str, Expected]:
+    for name in ("bottle/dent/1", "bottle/scratch/2"):
+        picture(folder, f"{name}.gif")
+    return {"bottle/dent/1.gif": defect("dent"), "bottle/scratch/2.gif": defect("scratch")}
 
 
 def mvtec_ad(folder: Path) -> dict[str, Expected]:
@@ -298,7 +335,8 @@ def hripcb(folder: Path) -> dict[str, Expected]:
 def gc10_det(folder: Path) -> dict[str, Expected]:
     picture(folder, "01/img_01.jpg")
     picture(folder, "02/img_02.jpg")
-    picture(folder, "03/img_02.jpg")
+    (folder / "03").mkdir()
+    (folder / "03/img_02.jpg").write_bytes((folder / "02/img_02.jpg").read_bytes())
     voc(folder, "lable/img_01.xml", "img_01.jpg", ("1_chongkong", ONE))
     voc(folder, "lable/img_02.xml", "img_02.jpg", ("1_chongkong", ONE), ("2_hanfeng", TWO))
     return {
@@ -499,6 +537,8 @@ def lookout(folder: Path) -> dict[str, Expected]:
 # The name of the layout, and folders in it.
 SAMPLES: dict[str, tuple[Sample, ...]] = {
     "plain": (plain,),
+    "dataset": (dataset,),
+    "label_folders": (label_folders, label_folders_below_a_product),
     "image_folders": (image_folders,),
     "mvtec_ad": (mvtec_ad,),
     "mvtec_ad_2": (mvtec_ad_2,),
@@ -513,7 +553,7 @@ SAMPLES: dict[str, tuple[Sample, ...]] = {
     "severstal": (severstal,),
     "real_iad": (real_iad,),
     "deeppcb": (deeppcb,),
-    "pascal_voc": (pascal_voc,),
+    "voc": (pascal_voc,),
     "neu_det": (neu_det, neu_det_with_sides),
     "gc10_det": (gc10_det,),
     "hripcb": (hripcb,),

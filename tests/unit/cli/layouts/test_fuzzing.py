@@ -47,6 +47,14 @@ def good_line() -> Any:
     return {"source-ref": "s3://x/a.jpg", "side": "train", "group": "7", **boxes_of((0, ONE), names={"0": "dent"})}
 
 
+def good_line_of_several() -> Any:
+    kind = {"type": "groundtruth/image-classification-multilabel", "class-map": {"0": "dent", "1": "rust"}}
+    colours = {"0": {"class-name": "BACKGROUND", "hex-color": "#ffffff"}, "1": {"class-name": "x", "hex-color": "#000"}}
+    mask = {"type": "groundtruth/semantic-segmentation", "internal-color-map": colours}
+    about = {"kinds": [0, 1], "kinds-metadata": {**kind, "confidence-map": {"0": 1, "1": 0.5}}}
+    return {"source-ref": "s3://x/a.jpg", **about, "m-ref": "s3://x/b.jpg", "m-ref-metadata": mask}
+
+
 def check(name: str, content: str | bytes, form: str) -> None:
     with TemporaryDirectory() as place:
         folder = Path(place)
@@ -73,8 +81,8 @@ def test_any_coco(content: Any) -> None:
     check("a.json", json.dumps(content), "coco")
 
 
-@given(content=st.lists(spoiled(good_line), max_size=3))
-@settings(max_examples=50, deadline=None)
+@given(content=st.lists(spoiled(good_line) | spoiled(good_line_of_several), max_size=3))
+@settings(max_examples=100, deadline=None)
 def test_any_manifest(content: list[Any]) -> None:
     lines = [json.dumps({"source-ref": "s3://x/b.jpg"}), *map(json.dumps, content)]
     check("a.manifest", "\n".join(lines), "manifest")
@@ -100,7 +108,7 @@ def test_any_edges_of_pascal_voc(edges: list[str]) -> None:
     names = ("xmin", "ymin", "xmax", "ymax")
     inner = "".join(f"<{name}>{edge}</{name}>" for name, edge in zip(names, edges, strict=True))
     box = f"<object><name>dent</name><bndbox>{inner}</bndbox></object>"
-    check("a.xml", f"<annotation><filename>a.jpg</filename>{box}</annotation>", "pascal_voc")
+    check("a.xml", f"<annotation><filename>a.jpg</filename>{box}</annotation>", "voc")
 
 
 @given(content=st.one_of(st.binary(max_size=60), st.text(alphabet='a.jpg,123 -\n"', max_size=60)))

@@ -27,6 +27,7 @@ from tests.unit.cli.layouts.samples import (
     plain,
     severstal,
     text,
+    visa,
     voc,
     yolo_line,
 )
@@ -291,8 +292,46 @@ def test_two_files_that_say_different_things_of_a_picture_are_named(tmp_path: Pa
 
     found = read(tmp_path)
 
-    assert whys(found) == [("a.jpg", None, "one.json and two.json say different things about it: keep one of them")]
+    assert whys(found) == [
+        ("a.jpg", None, "one.json image 1 and two.json image 1 say different things about it: keep one of them")
+    ]
     assert not found.pictures
+
+
+def test_two_lines_of_one_manifest_that_say_different_things_are_named(tmp_path: Path) -> None:
+    picture(tmp_path, "a.jpg")
+    lines = [{"source-ref": "a.jpg", **class_of(name)} for name in ("dent", "dent", "rust")]
+    text(tmp_path, "x.manifest", "\n".join(map(json.dumps, lines)))
+
+    why = "x.manifest line 1 and x.manifest line 3 say different things about it: keep one of them"
+    assert whys(read(tmp_path)) == [("a.jpg", None, why)]
+
+
+def test_two_images_of_one_coco_file_that_are_one_picture_are_named(tmp_path: Path) -> None:
+    picture(tmp_path, "a.jpg")
+    text(tmp_path, "x.json", coco_of([(1, "a.jpg"), (7, "a.jpg")], [annotation()]))
+
+    why = "x.json image 1 and x.json image 7 say different things about it: keep one of them"
+    assert whys(read(tmp_path)) == [("a.jpg", None, why)]
+
+
+def test_a_label_of_a_line_that_cannot_be_used_is_named_with_its_line(tmp_path: Path) -> None:
+    picture(tmp_path, "a.jpg")
+    text(tmp_path, "x.manifest", "\n" + json.dumps({"source-ref": "a.jpg", **class_of("x" * 300)}))
+
+    assert whys(read(tmp_path)) == [
+        ("a.jpg", None, "x.manifest line 2 gives it no label that can be used: mend that file"),
+        ("x.manifest", 2, f"the label '{'x' * 40}' cannot be used: 1 to 255 characters on one line"),
+    ]
+
+
+def test_a_folder_and_a_table_that_disagree_are_named_with_the_line(tmp_path: Path) -> None:
+    visa(tmp_path)
+    table = tmp_path / "candle/image_anno.csv"
+    table.write_text(table.read_text().replace("Normal/0000.JPG,normal", "Normal/0000.JPG,stains"))
+
+    why = "lies in Normal, but candle/image_anno.csv line 2 calls it stains: mend one"
+    assert ("candle/Data/Images/Normal/0000.JPG", None, why) in whys(read(tmp_path))
 
 
 def test_two_files_that_say_the_same_are_no_problem(tmp_path: Path) -> None:
@@ -399,6 +438,18 @@ def test_an_annotation_that_is_called_like_one_picture_and_names_another_is_name
     )
 
 
+def test_a_list_of_sides_that_is_no_text_is_named_and_the_pictures_go_on(tmp_path: Path) -> None:
+    picture(tmp_path, "JPEGImages/a.jpg")
+    voc(tmp_path, "Annotations/a.xml", "a.jpg", ("dent", ONE))
+    text(tmp_path, "ImageSets/Main/train.txt", "")
+    (tmp_path / "ImageSets/Main/train.txt").write_bytes(b"gr\xf6\xdfe\n")
+
+    found = read(tmp_path)
+
+    assert whys(found) == [("ImageSets/Main/train.txt", None, "is not text in UTF-8: save it in that encoding")]
+    assert taken(found) == {"JPEGImages/a.jpg": [ONE]}
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [
@@ -458,8 +509,63 @@ def test_labels_that_fit_no_picture_or_two_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_lists_of_pictures_are_the_sides_of_yolo(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        picture(tmp_path, f"images/{name}.jpg")
+        text(tmp_path, f"labels/{name}.txt", yolo_line(0, ONE))
+    text(tmp_path, "data.yaml", "path: .\ntrain: train.txt\nval: lists/val.txt\ntest: gone.txt\nnames: [dent]\n")
+    text(tmp_path, "train.txt", "./images/a.jpg\n\n/home/ada/set/images/b.jpg\nimages/x.jpg\n../images/c.jpg\n")
+    text(tmp_path, "lists/val.txt", "images/c.jpg\n")
+
+    found = read(tmp_path)
+
+    assert {entry.path.stem: entry.side for entry in found.pictures} == {"a": "train", "b": "train", "c": "test"}
+    assert whys(found) == [
+        ("data.yaml", None, "names the list 'gone.txt', which is not in the folder: add it"),
+        ("train.txt", 4, "names the picture 'images/x.jpg', which is not in the folder: add it, or delete this"),
+        ("train.txt", 5, "names '../images/c.jpg', which climbs out of the folder: name a picture of this folder"),
+    ]
+
+
+def test_a_list_of_pictures_that_is_no_text_is_named_and_the_classes_keep_their_names(tmp_path: Path) -> None:
+    picture(tmp_path, "images/a.jpg")
+    text(tmp_path, "labels/a.txt", yolo_line(0, ONE))
+    text(tmp_path, "data.yaml", "train: train.txt\nnames: [dent]\n")
+    (tmp_path / "train.txt").write_bytes(b"\xff\xfe\xfd")
+
+    found = read(tmp_path)
+
+    assert whys(found) == [("train.txt", None, "is not text in UTF-8: save it in that encoding")]
+    assert found.pictures[0].labels == ("dent",)
+
+
+def test_lists_beside_the_names_of_darknet_are_sides_unless_they_are_labels(tmp_path: Path) -> None:
+    for name in ("obj_train_data/a", "obj_train_data/b", "test"):
+        picture(tmp_path, f"{name}.jpg")
+        text(tmp_path, f"{name}.txt", yolo_line(0, ONE))
+    text(tmp_path, "obj.names", "dent\n")
+    text(tmp_path, "train.txt", "data/obj_train_data/a.jpg\n")
+    text(tmp_path, "valid.txt", "data/obj_train_data/b.jpg\n")
+
+    found = read(tmp_path)
+
+    assert {entry.path.stem: entry.side for entry in found.pictures} == {"a": "train", "b": "test", "test": None}
+    assert not found.left_out
+
+
 def line(**changes: Any) -> str:
     return json.dumps({"source-ref": "s3://x/a.jpg", **class_of("dent"), **changes})
+
+
+def several(value: Any) -> dict[str, Any]:
+    kind = {"type": "groundtruth/image-classification-multilabel", "class-map": {"0": "dent"}}
+    return {"x": value, "x-metadata": kind}
+
+
+def coloured(colour: Any) -> dict[str, Any]:
+    colours = {"0": {"class-name": "dent", "hex-color": colour}}
+    kind = {"type": "groundtruth/semantic-segmentation", "internal-color-map": colours}
+    return {"x": "s3://x/n.jpg", "x-metadata": kind}
 
 
 @pytest.mark.parametrize(
@@ -474,6 +580,13 @@ def line(**changes: Any) -> str:
         (line(**boxes_of((9, ONE), names={"0": "x"})), "box 1 has class 9, which class-map of 'bb' does not name"),
         (line(x=1, **{"x-metadata": {"type": "groundtruth/text"}}), "has 'x' of the type 'groundtruth/text'"),
         (line(x=1, **{"x-metadata": {"type": "groundtruth/object-detection"}}), "has no list of annotations in 'x'"),
+        (line(**several(5)), "has no list of class numbers in 'x'"),
+        (line(**several("01")), "has no list of class numbers in 'x'"),
+        (line(**several(None)), "has no list of class numbers in 'x'"),
+        (line(**several([0, 7])), "has class 7, which class-map of 'x' does not name"),
+        (line(**several([[0]])), "has class [0], which class-map of 'x' does not name"),
+        (line(**coloured("red")), "has no hex-color like #1f77b4 for 'dent': mend it"),
+        (line(**coloured(7)), "has no hex-color like #1f77b4 for 'dent': mend it"),
     ],
 )
 def test_a_wrong_line_of_a_manifest_is_named(tmp_path: Path, content: str, why: str) -> None:

@@ -92,11 +92,11 @@ def test_a_label_that_reads_like_no_defect_is_asked_about_and_can_be_said_to_be(
     picture(tmp_path, "train/MT_Free/a.png")
     picture(tmp_path, "train/dent/b.png")
 
-    asked, told = read(tmp_path), read(tmp_path, normal=("mt_free",))
+    asked, told = read(tmp_path), read(tmp_path, names={"mt_free": "normal"})
 
     assert asked.notes == ("'MT_Free' is taken for a defect: if it means \"no defect\", call it normal",)
     assert [entry.labels for entry in asked.pictures] == [("MT_Free",), ("dent",)]
-    assert (told.notes, told.normal_labels) == ((), ("MT_Free",))
+    assert (told.notes, told.normal_labels) == (('MT_Free is written "normal": no defect',), ("MT_Free",))
     assert [entry.labels for entry in told.pictures] == [("normal",), ("dent",)]
 
 
@@ -164,8 +164,8 @@ def test_a_folder_in_two_layouts_is_read_in_the_one_that_is_named(tmp_path: Path
 
 
 def test_a_layout_that_nobody_knows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotRecognised, match="'voc' is no layout; known are coco"):
-        read(tmp_path, "voc")
+    with pytest.raises(NotRecognised, match="'excel' is no layout; known are coco"):
+        read(tmp_path, "excel")
 
 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cli.layouts.files import Files, Unreadable
+from cli.layouts.frame import Frame
 from cli.layouts.regions import boxes, shades
 from mlops.pictures.looking import MaskRules
 from mlops.pictures.masks import read_mask
@@ -17,7 +18,7 @@ from tests.unit.cli.layouts.samples import ONE, mask
 
 
 def edges(folder: Path, name: str, size: tuple[int, int], rules: MaskRules | None = None) -> list[tuple[float, ...]]:
-    found = boxes("x", shades(Files(folder), PurePosixPath(name), size), rules or MaskRules())
+    found = boxes("x", shades(Files(folder), PurePosixPath(name), Frame(*size)), rules or MaskRules())
     return [(box.left, box.top, box.right - box.left, box.bottom - box.top) for box in found]
 
 

@@ -1,11 +1,12 @@
 """Objects as they are written."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from mlops.aws import buckets
-from tests.unit.mlops.world import World
+from tests.unit.mlops.world import World, refused
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,63 @@ def test_what_cannot_be_finished_leaves_nothing_behind(world: World) -> None:
 
     assert "Uploads" not in world.s3.list_multipart_uploads(Bucket="artifacts")
     assert buckets.artifacts_bucket().find("long.manifest") is None
+
+
+def test_the_newest_stays_whoever_writes_last(world: World) -> None:
+    bucket = buckets.artifacts_bucket()
+    bucket.write("a.json", "of an earlier release")
+    assert bucket.write_newest("a.json", b"second", "2")
+    assert not bucket.write_newest("a.json", b"first", "1")
+    assert bucket.write_newest("a.json", b"second again", "2")
+
+    assert (bucket.read("a.json"), bucket.order_of("a.json"), bucket.order_of("b.json")) == ("second again", "2", "")
+
+
+def test_the_newest_stays_when_both_write_at_the_same_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket, put = buckets.artifacts_bucket(), world.s3.put_object
+
+    def overtaken(**request: Any) -> Any:
+        if request["Body"] == b"first":
+            put(Bucket="artifacts", Key="a.json", Body=b"second", Metadata={"order": "2"})
+        return put(**request)
+
+    monkeypatch.setattr(world.s3, "put_object", overtaken)
+
+    assert not bucket.write_newest("a.json", b"first", "1")
+    assert bucket.read("a.json") == "second"
+
+
+@pytest.mark.parametrize("size", [10, buckets.LEAST_PART], ids=["small", "large"])
+def test_bytes_are_written_behind_others_and_what_is_large_stays_in_s3(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    bucket = buckets.artifacts_bucket()
+    bucket.write("a.jsonl", b"x" * size + b"tail")
+    etag, sent = bucket.head("a.jsonl")[0], []
+    for name in ("put_object", "upload_part"):
+        call = getattr(world.s3, name)
+        monkeypatch.setattr(world.s3, name, lambda call=call, **r: (sent.append(len(r["Body"])), call(**r))[1])
+
+    assert bucket.write_behind("a.jsonl", size, b"new", etag, {"noted": "1"})
+    assert bucket.read_bytes("a.jsonl") == b"x" * size + b"new"
+    assert bucket.head("a.jsonl")[1] == {"noted": "1"}
+    assert world.s3.head_object(Bucket="artifacts", Key="a.jsonl")["ContentType"] == "application/jsonlines"
+    assert sum(sent) <= min(size, 100) + 3
+
+
+@pytest.mark.parametrize("size", [10, buckets.LEAST_PART], ids=["small", "large"])
+def test_bytes_are_written_behind_those_that_were_looked_at_and_no_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    bucket, conditions = buckets.artifacts_bucket(), []
+    bucket.write("a.jsonl", b"x" * size)
+
+    def refuse(**request: Any) -> Any:
+        conditions.append(request["IfMatch"])
+        raise refused("PreconditionFailed")
+
+    for name in ("put_object", "complete_multipart_upload"):
+        monkeypatch.setattr(world.s3, name, refuse)
+
+    assert not bucket.write_behind("a.jsonl", size, b"new", "the etag", {})
+    assert conditions == ["the etag"]

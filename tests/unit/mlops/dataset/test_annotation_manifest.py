@@ -13,7 +13,7 @@ from mlops.dataset import annotation_manifest
 from mlops.dataset.annotation_manifest import LabelledBox, Line, MaskColour, Refused, read
 from mlops.dataset.images import Image
 from mlops.dataset.manifest_lines import MOST_BYTES_A_LINE, Overlong, lines_of
-from tests.unit.mlops.manifests import manifest_of
+from mlops.dataset.manifests import manifest_of
 
 CLASSIFIED = {"class-name": "scratch", "confidence": 0.9, "type": "groundtruth/image-classification"}
 MULTILABEL = {

@@ -254,3 +254,25 @@ def test_a_threshold_that_no_test_image_can_show_is_a_reason(uploads: Uploads, m
 
     (reason,), _ = uploads.prepared(uploads.runs()[0])
     assert "'dent' has a threshold, but no image in test" in reason
+
+
+MULTILABEL = "groundtruth/image-classification-multilabel"
+
+
+def opinion(number: int, label: str, of: str) -> dict[str, object]:
+    metadata = {"class-map": {"0": label}, "type": MULTILABEL}
+    return {"source-ref": f"images/reviewed/d{number}.png", "labels": [0], "labels-metadata": metadata, "same-as": of}
+
+
+def test_what_a_reviewer_says_of_a_picture_of_the_dataset_is_told_and_changes_nothing(uploads: Uploads) -> None:
+    uploads.usual("good", "cut")
+    for place, name in enumerate(("good/0", "good/1", "cut/0", "cut/1")):
+        uploads.put(f"test/{name}.png", picture(700 + place))
+    lines = [opinion(1, "Scratch", "test/cut/0.png"), opinion(2, "CUT", "test/cut/1.png"), opinion(3, "a", "gone.png")]
+    uploads.put("annotations.manifest", "\n".join(map(json.dumps, lines)).encode())
+    uploads.settle()
+
+    (run,) = uploads.runs()
+    assert (run["counts"]["test"], run["refused"]) == ({"cut": 2, "normal": 2}, {})
+    (remark,) = run["remarks"]
+    assert "test/cut/0.png is labelled 'cut', and a reviewer says 'Scratch'" in remark

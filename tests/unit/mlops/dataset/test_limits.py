@@ -7,7 +7,7 @@ import pytest
 
 from mlops.dataset.images import Image
 from mlops.dataset.limits import MAX_BYTES, BoxSizes, Verdict, check_manifests, image_faults
-from tests.unit.mlops.manifests import manifest_of
+from mlops.dataset.manifests import manifest_of
 
 SHAPE = {"width": 640, "height": 480, "size": 1000, "format": "PNG"}
 

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.dataset.images import Image
-from mlops.dataset.manifests import labels_of, parse_lines
-from tests.unit.mlops.manifests import manifest_of
+from mlops.dataset.manifests import labels_of, manifest_of, parse_lines
 
 # Keys as S3 takes them: any text without surrogates.
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)

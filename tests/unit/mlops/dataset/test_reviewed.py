@@ -33,6 +33,10 @@ def read(answered: Answered) -> Line:
     return line
 
 
+def changed(manifest: bytes, lines: dict[str, str | None]) -> bytes:
+    return b"".join(with_lines([manifest], lines))
+
+
 def test_a_line_is_read_as_it_was_answered() -> None:
     line = read(BENT)
 
@@ -51,25 +55,78 @@ def test_no_defect_has_no_boxes_and_a_defect_somewhere_says_nothing_of_them() ->
 
 
 def test_a_line_takes_the_place_of_the_one_before_and_others_stay() -> None:
-    first = with_lines(OTHERS, {BENT.reference: line_of(BENT)})
+    first = changed(OTHERS, {BENT.reference: line_of(BENT)})
     assert first.startswith(OTHERS) and first.count(b"images/reviewed/d1.png") == 1
-    assert with_lines(first, {BENT.reference: line_of(BENT)}) == first
+    assert changed(first, {BENT.reference: line_of(BENT)}) == first
 
-    mended = with_lines(first, {BENT.reference: line_of(replace(BENT, labels=("cut",)))})
+    mended = changed(first, {BENT.reference: line_of(replace(BENT, labels=("cut",)))})
     assert mended.count(b"images/reviewed/d1.png") == 1 and b"cut" in mended
-    assert with_lines(mended, {BENT.reference: None}) == OTHERS + b"\n"
-    assert with_lines(b"", {BENT.reference: line_of(BENT)}) == line_of(BENT).encode() + b"\n"
+    assert changed(mended, {BENT.reference: None}) == OTHERS + b"\n"
+    assert changed(b"", {BENT.reference: line_of(BENT)}) == line_of(BENT).encode() + b"\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_a_manifest_goes_by_in_pieces_of_any_size_and_loses_nothing(size: int) -> None:
+    overlong = b'{"source-ref": "images/reviewed/d1.png", "x": "' + b"y" * (1_100_000 if size > 7 else 10) + b'"}'
+    given = OTHERS + b"\n" + overlong + b"\n" + line_of(BENT).encode()
+    pieces = [given[start : start + size] for start in range(0, len(given), size)]
+    found = b"".join(with_lines(pieces, {"images/reviewed/new.png": "{}"}))
+
+    assert found == given + b"\n{}\n"
+
+
+def test_a_manifest_in_another_encoding_is_read_and_written_in_utf_8() -> None:
+    given = line_of(BENT).encode("utf-16")
+
+    assert set(Filed.of([given]).lines) == {BENT.reference}
+    assert changed(given, {"images/reviewed/new.png": "{}"}) == line_of(BENT).encode() + b"\n{}\n"
+
+
+def test_whether_anything_changes_is_known_before_it_is_written() -> None:
+    filed = Filed.of([line_of(BENT).encode()])
+
+    assert not filed.differs_from({BENT.reference: line_of(BENT), "images/reviewed/gone.png": None})
+    assert filed.differs_from({BENT.reference: line_of(replace(BENT, labels=("cut",)))})
+    assert filed.differs_from({BENT.reference: None})
+    assert filed.differs_from({"images/reviewed/new.png": line_of(BENT)})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"source-ref": "images/reviewed/x.png", "labels-metadata": 3}',
+        b'{"source-ref": "images/reviewed/x.png", "labels": [0], "labels-metadata": {"class-map": {"0": 5}}}',
+        b'{"source-ref": "images/reviewed/x.png", "side": ["train"], "group": {}}',
+        b'{"source-ref": ["images/reviewed/x.png"], "y": "images/reviewed/x.png"}',
+        b'["images/reviewed/x.png"]',
+        b'{"source-ref": "images/reviewed/x.png", "x": ' + b"[" * 100_000,
+        b'"images/reviewed/\xff',
+    ],
+)
+def test_a_hostile_line_says_nothing_and_holds_up_nobody(line: bytes) -> None:
+    filed = Filed.of([line, b"\n", line_of(BENT).encode()])
+
+    assert (filed.sides, filed.groups) == ({BENT.reference: "holdout"}, {"board 7": "holdout"})
+    assert changed(line, {BENT.reference: line_of(BENT)}).startswith(line)
+
+
+def test_a_word_about_a_picture_of_the_dataset_is_no_data() -> None:
+    opinion = replace(BENT, side="", same_as="test/bent/1.png")
+
+    assert read(opinion).same_as == "test/bent/1.png" and read(opinion).side is None
+    assert Filed.of([line_of(opinion).encode()]).sides == {}
 
 
 def test_what_is_filed_is_counted_by_side_and_label() -> None:
-    manifest = with_lines(OTHERS, {BENT.reference: line_of(BENT)})
-    filed = Filed.of(manifest)
+    manifest = changed(OTHERS, {BENT.reference: line_of(BENT)})
+    filed, others = Filed.of([manifest]), Filed.of([OTHERS])
 
-    assert filed.references == {"images/reviewed/d1.png", "images/reviewed/x.png"}
+    assert set(filed.lines) == {"images/reviewed/d1.png", "images/reviewed/x.png"}
     assert filed.counts["holdout"]["bent"] == 1
     assert filed.groups == {"board 7": "holdout"}
-    assert Filed.of(OTHERS).plus(BENT) == filed
-    assert filed.plus(BENT) is filed
+    others.add(BENT)
+    others.add(BENT)
+    assert (others.sides, others.counts, others.groups) == (filed.sides, filed.counts, filed.groups)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.dataset.dataset_json import DatasetSettings
@@ -225,3 +225,28 @@ def test_answers_about_production_never_make_a_pool_of_folders() -> None:
     new = [reviewed(str(n), f"new label {n}", side) for n in range(9) for side in ("train", "holdout")]
 
     assert uses_folders([*others, *new], DatasetSettings())
+
+
+several = st.lists(
+    st.sets(st.sampled_from(("bent", "cut", "dirt", "rust", "scratch")), min_size=1), min_size=5, max_size=80
+)
+
+
+@settings(max_examples=200)
+@given(several)
+def test_every_label_gets_its_share_of_every_side_although_pictures_have_several(given_labels: list[set[str]]) -> None:
+    listed = [
+        Image(f"datasets/d/images/{number}.png", "etag", tuple(sorted(names)), "", str(number))
+        for number, names in enumerate(given_labels)
+    ]
+
+    sides = assign_sides(listed, POOL)
+
+    for label, count in Counter(label for item in listed for label in item.labels).items():
+        dealt = Counter(sides[item.key] for item in listed if label in item.labels)
+        test = max(round(0.2 * count), 1)
+        # A picture cannot be divided among the labels that it has.
+        for side, share in (("train", count - 2 * test), ("test", test), ("holdout", test)):
+            assert abs(dealt[side] - share) <= 3
+        assert dealt["train"] > 0 or count < 5
+        assert dealt["test"] > 0 or count < 12

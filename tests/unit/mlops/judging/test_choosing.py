@@ -76,11 +76,32 @@ def test_no_other_takes_the_place_of_what_was_drawn_by_chance() -> None:
     assert place_of(Candidate(0.0, "lowest", (UNSURE,)), drawn(5), 5) == Place(is_taken=False)
 
 
-def test_what_somebody_works_on_does_not_give_way() -> None:
-    new = Candidate(0.019, "new", (RANDOM,))
+def test_what_somebody_works_on_gives_way_to_no_other_and_last_to_chance() -> None:
+    new, answered = Candidate(0.019, "new", (RANDOM,)), {"other0", "other1", "other2"}
 
     assert place_of(new, others(3), 3, {"other2"}) == Place(is_taken=True, gives_way="other1")
-    assert place_of(new, others(3), 3, {"other0", "other1", "other2"}) == Place(is_taken=False)
+    assert place_of(new, others(3), 3, answered) == Place(is_taken=True, gives_way="other2")
+    assert place_of(new, drawn(3), 3, {"random2"}) == Place(is_taken=False)
+    assert place_of(Candidate(0.001, "low", (RANDOM,)), drawn(3), 3, {"random2"}).gives_way == "random2"
+    assert place_of(Candidate(0.0, "unsure", (UNSURE,)), others(3), 3, answered) == Place(is_taken=False)
+
+
+def test_the_sample_of_a_day_is_the_same_whenever_somebody_answers() -> None:
+    everything = [candidate(f"n{i}", f"d{i}", (RANDOM,) if i % 3 == 0 else (UNSURE,)) for i in range(200)]
+
+    def sample_of(answers_every: int) -> set[str]:
+        day: list[Candidate] = []
+        fixed: set[str] = set()
+        for number, new in enumerate(everything):
+            place = place_of(new, day, 20, fixed)
+            if place.is_taken:
+                day = [one for one in day if one.name != place.gives_way] + [new]
+            if number % answers_every == 0:
+                fixed |= {one.name for one in day}
+        return {one.name for one in day if one.is_random}
+
+    lowest = {one.name for one in sorted(c for c in everything if c.is_random)[:20]}
+    assert sample_of(1) == sample_of(5) == sample_of(1000) == lowest
 
 
 def test_whatever_comes_in_whatever_order_the_same_stay() -> None:

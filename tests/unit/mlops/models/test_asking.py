@@ -1,44 +1,48 @@
 """A busy model is asked again for a while; one that does not run is told apart from a picture that is refused."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from mlops.models import asking, projects
-from mlops.models.asking import NotRunning
+from mlops.models import asking
+from mlops.models.asking import NotRunning, Said
 from tests.unit.mlops.world import refused, set_clock
 
 LABELS = [{"Name": "bent", "Confidence": 91.0}]
+SHOWN = {"Bytes": b"picture"}
 
 
-def ask(monkeypatch: pytest.MonkeyPatch, outcomes: list[Any], least: float | None = None) -> tuple[Any, list[Any]]:
-    """Ask a service that answers so, one call after the other, the last outcome for ever; also the requests."""
-    requests: list[Any] = []
+class Service:
+    """Answers so, one call after the other, the last outcome for ever; every call takes a tenth of a second."""
 
-    def detect(**request: Any) -> dict[str, Any]:
-        requests.append(request)
-        outcome = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, outcomes: list[Any]) -> None:
+        self.requests: list[Any] = []
+        self.now = 0.0
+        self._outcomes = outcomes
+        set_clock(monkeypatch, monotonic=lambda: self.now, sleep=self._pass)
+
+    def _pass(self, seconds: float) -> None:
+        self.now += seconds
+
+    def detect_custom_labels(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(request)
+        self.now += 0.1
+        outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
         if isinstance(outcome, Exception):
             raise outcome
         return {"CustomLabels": outcome}
 
-    now = [0.0]
-    set_clock(monkeypatch, monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
-    monkeypatch.setattr(projects, "rekognition", lambda _: SimpleNamespace(detect_custom_labels=detect))
-    return asking.ask("arn", b"picture", least), requests
+    def ask(self, deadline: float = 30.0, **options: Any) -> Said:
+        return asking.ask(self, "arn", SHOWN, options.pop("least", {}), deadline, **options)
 
 
-@pytest.mark.parametrize("least", [None, 35.0])
-def test_the_bytes_are_sent_with_the_least_confidence_where_there_is_one(
-    monkeypatch: pytest.MonkeyPatch, least: float | None
-) -> None:
-    found, requests = ask(monkeypatch, [LABELS], least)
+@pytest.mark.parametrize("least", [{}, {"MinConfidence": 35.0}, {"MinConfidence": 0, "MaxResults": 100}])
+def test_the_picture_is_shown_with_what_is_asked_for(monkeypatch: pytest.MonkeyPatch, least: dict[str, Any]) -> None:
+    service = Service(monkeypatch, [LABELS])
 
-    assert found == LABELS
-    given = {} if least is None else {"MinConfidence": least}
-    assert requests == [{"ProjectVersionArn": "arn", "Image": {"Bytes": b"picture"}, **given}]
+    assert service.ask(least=least) == Said((LABELS[0],), 100.0)
+    assert service.requests == [{"ProjectVersionArn": "arn", "Image": SHOWN, **least}]
 
 
 @pytest.mark.parametrize(
@@ -46,28 +50,56 @@ def test_the_bytes_are_sent_with_the_least_confidence_where_there_is_one(
     [
         refused("ProvisionedThroughputExceededException"),
         refused("ThrottlingException"),
+        refused("LimitExceededException"),
         refused("InternalServerError"),
+        refused("ServiceUnavailableException"),
         EndpointConnectionError(endpoint_url="x"),
     ],
 )
-def test_what_passes_is_tried_again(monkeypatch: pytest.MonkeyPatch, passing: Exception) -> None:
-    found, requests = ask(monkeypatch, [passing, passing, LABELS])
+def test_what_passes_is_tried_again_and_the_time_is_that_of_the_call_that_was_answered(
+    monkeypatch: pytest.MonkeyPatch, passing: Exception
+) -> None:
+    service = Service(monkeypatch, [passing, passing, LABELS])
 
-    assert found == LABELS
-    assert len(requests) == 3
+    assert service.ask() == Said((LABELS[0],), 100.0)
+    assert len(service.requests) == 3
 
 
-def test_what_does_not_pass_is_raised_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("deadline", [-1.0, 0.0, 7.0, 60.0])
+def test_what_does_not_pass_is_raised_by_the_deadline_after_one_try_at_least(
+    monkeypatch: pytest.MonkeyPatch, deadline: float
+) -> None:
+    service = Service(monkeypatch, [refused("ThrottlingException")])
+
     with pytest.raises(ClientError, match="ThrottlingException"):
-        ask(monkeypatch, [refused("ThrottlingException")])
+        service.ask(deadline)
+    assert service.requests
+    assert service.now <= max(deadline, 0) + 0.1
 
 
 @pytest.mark.parametrize("code", ["ResourceNotReadyException", "ResourceNotFoundException"])
-def test_a_version_that_does_not_run_is_told_at_once(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    with pytest.raises(NotRunning):
-        ask(monkeypatch, [refused(code)])
+def test_a_version_that_does_not_run_is_told_at_once_with_what_the_service_said(
+    monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    service = Service(monkeypatch, [refused(code)])
+
+    with pytest.raises(NotRunning) as told:
+        service.ask()
+    assert code in str(told.value.__cause__)
+    assert len(service.requests) == 1
+
+
+def test_one_that_was_just_started_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(monkeypatch, [refused("ResourceNotReadyException"), LABELS])
+
+    assert service.ask(just_started=True).labels == (LABELS[0],)
+    with pytest.raises(ClientError, match="ResourceNotReadyException"):
+        Service(monkeypatch, [refused("ResourceNotReadyException")]).ask(just_started=True)
 
 
 def test_a_picture_that_is_refused_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(monkeypatch, [refused("InvalidImageFormatException"), LABELS])
+
     with pytest.raises(ClientError, match="InvalidImageFormatException"):
-        ask(monkeypatch, [refused("InvalidImageFormatException"), LABELS])
+        service.ask()
+    assert len(service.requests) == 1

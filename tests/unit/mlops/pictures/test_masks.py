@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
 from mlops.dataset.boxes import Box, iou
-from mlops.pictures.masks import read_mask
+from mlops.pictures.masks import read_mask, regions_by_colour
 from mlops.pictures.png import PictureRefused
 
 SIDE = 64  # the smallest image
@@ -338,3 +338,25 @@ def test_a_jpeg_is_no_mask() -> None:
 
     with pytest.raises(PictureRefused, match="is not a PNG image"):
         read_mask(data.getvalue())
+
+
+def test_every_colour_of_a_mask_marks_regions_of_its_own() -> None:
+    image = Image.new("RGB", (80, 64), "#ffffff")
+    for colour, place in (("#2ca02c", (10, 20, 40, 28)), ("#2ca02c", (40, 28, 44, 30)), ("#1f77b4", (50, 40, 62, 54))):
+        image.paste(colour, place)
+    image.paste("#1f77b4", (0, 0, 2, 2))
+
+    found = regions_by_colour(png(np.asarray(image), "RGB"), least_pixels=5)
+
+    assert found["#2ca02c"] == [Box(10, 20, 34, 10)]
+    assert found["#1f77b4"] == [Box(50, 40, 12, 14)]
+    assert found.keys() == {"#ffffff", "#2ca02c", "#1f77b4"}
+
+
+def test_a_photograph_and_a_colour_of_too_many_regions_mark_nothing() -> None:
+    photograph = np.random.default_rng(1).integers(0, 255, (64, 80, 3), np.uint8)
+    dots = np.zeros((64, 80), np.uint8)
+    dots[::4, ::4] = 255
+
+    assert regions_by_colour(png(photograph, "RGB")) == {}
+    assert regions_by_colour(png(dots)).keys() == {"#000000"}

@@ -183,6 +183,7 @@ def test_page_and_mail_say_how_sure_the_numbers_are_and_what_a_step_would_change
         assert "from 40.0: 1 more wrong" in text
         assert "from 60.0: 1 fewer found" in text
         assert "may miss" in text
+        assert "The gate looks at the value." in text
     assert shown.count("<svg") == 2 and "<script" not in shown and "<img src=x" not in shown
 
 
@@ -268,3 +269,15 @@ def test_confusion_has_a_column_for_no_answer_only_where_there_was_none() -> Non
     assert silent and silent["columns"] == ["a", "b", ""]
     assert full and full["columns"] == ["a", "b"]
     assert full["rows"] == [("a", [(1, 0.25), (3, 0.75)]), ("b", [(0, 0.0), (0, 0.0)])]
+
+
+def test_page_and_mail_say_what_is_true_in_production_beside_the_numbers_of_the_test() -> None:
+    form = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
+    ref = StageRef(RUN, "transistor", "classification", "approve2staging", "staging")
+    terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
+    rates = {"production": ["Escapes (defective parts called good): 1 of 3: too few to say"]}
+    _, mail = mails.approval_mail(ref, known_of("cut"), **terms, **rates, expires="tomorrow", stays_running=False)
+    shown = render("approval.html", **{**shared("cut", "classification"), **form, **rates})
+
+    for text in (shown, mail):
+        assert "What is in production now" in text and rates["production"][0] in text

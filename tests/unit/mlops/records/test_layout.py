@@ -91,9 +91,13 @@ def test_an_approval_and_what_a_run_has_of_it(world: World) -> None:
     assert approvals.find(approval.name) == approval
 
     source = {"source_ip": "192.0.2.1", "user_agent": "x"}
-    approvals.note_passed_on(approvals.decide(approval, approvals.APPROVED, "Ada", "", source))
+    made = approvals.decide(approval, approvals.APPROVED, "Ada", "", source)
+    untold = {"pk": "UNTOLD", "sk": f"APPROVAL#{HASH}", "expires_at": NOW + 37 * 86400}
+    assert rows(world)[-1] == untold
+
+    approvals.pass_on(made)
     decided = {"state": "APPROVED", "approver": "Ada", "comment": "", "decided_at": THEN, "passed_on": True}
-    assert rows(world)[0] == pending | decided | source
+    assert rows(world) == [pending | decided | source, pointer | {"token_hash": approval.name, "sent_at": THEN}]
 
 
 def test_a_decision(world: World) -> None:

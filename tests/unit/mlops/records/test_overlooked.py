@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mlops.records import activity, overlooked, runs
+from mlops.records import activity, approvals, overlooked, runs
 from mlops.records.table import OWN
+from mlops.stage import StageRef
 from tests.unit.mlops.settling import Uploads, bucket_with_events, picture
 from tests.unit.mlops.world import Killed
 
@@ -111,3 +112,16 @@ def test_a_run_that_died_half_written_and_was_overtaken_by_other_uploads_ends(
     found = runs.read(half.run_id)
     assert found is not None and found.failure is not None and "changed before" in found.failure.reasons[0]
     assert not any("ended" in done for done in overlooked.sweep(later()))
+
+
+def test_a_decision_that_nobody_was_told_of_is_passed_on_once(uploads: Uploads) -> None:
+    ref = StageRef("parts-classification-1", "parts", "classification", "approve2staging", "staging")
+    asked, open_one = (approvals.begin(ref, "a.json", "d", token) for token in ("token", "another"))
+    approvals.decide(asked, approvals.APPROVED, "Ada", "", {"source_ip": "192.0.2.1", "user_agent": "x"})
+    now = datetime.now(UTC)
+
+    assert overlooked.sweep(now) == []
+    assert overlooked.sweep(later()) == ["passed on what Ada decided about parts-classification-1"]
+    assert overlooked.sweep(later()) == []
+    assert [(kind, told["approval"]) for kind, told in uploads.events] == [("Model Approval Decided", asked.name)]
+    assert approvals.find(open_one.name) == open_one

@@ -103,7 +103,7 @@ def test_what_nobody_can_tell_never_becomes_data_unless_it_was() -> None:
     assert found().state == CLOSED
 
     reviews.answer(found(), "ann", BENT, "Ann")
-    assert reviews.settle_side(found(), "train") == "train"
+    assert reviews.settle(found(), "train").side == "train"
     reviews.answer(found(), "ann", Answer(), "Ann")
     assert found().state == ANSWERED
 
@@ -112,9 +112,40 @@ def test_a_side_is_given_once() -> None:
     reviews.begin(REVIEW)
     stale = found()
 
-    assert reviews.settle_side(stale, "holdout") == "holdout"
-    assert reviews.settle_side(stale, "train") == "holdout"
-    assert reviews.settle_side(found(), "train") == "holdout"
+    assert reviews.settle(stale, "holdout").side == "holdout"
+    assert reviews.settle(stale, "train").side == "holdout"
+    assert reviews.settle(found(), "", "test/bent/1.png") == found()
+    assert found().same_as == ""
+
+
+def test_sides_of_parts_and_the_first_file_of_a_picture_are_written_once() -> None:
+    assert reviews.settle_group("parts", "board 1", "holdout") == "holdout"
+    assert reviews.settle_group("parts", "board 1", "train") == "holdout"
+    assert reviews.settle_group("others", "board 1", "train") == "train"
+    assert reviews.settle_picture("parts", "f", "images/reviewed/a.png") == "images/reviewed/a.png"
+    assert reviews.settle_picture("parts", "f", "images/reviewed/b.png") == "images/reviewed/a.png"
+
+
+def test_every_answer_is_kept_with_who_gave_it_and_when(clock: type[Clock]) -> None:
+    reviews.begin(REVIEW)
+    for labels in (("bent",), ("cut",), ("normal",)):
+        reviews.answer(found(), "ann", Answer(labels), f"Ann {labels[0]}")
+        clock.now += 60
+
+    earlier = reviews.earlier(found())
+    assert [(given.answer.labels, given.reviewer) for given in earlier] == [
+        (("bent",), "Ann bent"),
+        (("cut",), "Ann cut"),
+    ]
+    assert earlier[0].answered_at < earlier[1].answered_at < found().answered_at
+
+
+def test_an_answer_that_was_refused_leaves_no_earlier_one() -> None:
+    reviews.begin(REVIEW)
+    reviews.answer(found(), "ann", BENT, "Ann")
+    reviews.answer(found(), "ben", Answer(("normal",)), "Ben")
+
+    assert reviews.earlier(found()) == []
 
 
 def test_an_answer_that_changed_meanwhile_is_not_taken_for_filed() -> None:
@@ -151,13 +182,26 @@ def test_a_day_has_so_many_places_and_whoever_gives_way_is_withdrawn() -> None:
     assert reviews.reserve("parts", "2026-03-02", Candidate(0.9, "late", ("unsure",)), 2)
 
 
-def test_what_somebody_works_on_is_not_withdrawn(world: World) -> None:
+def test_what_somebody_works_on_is_not_withdrawn_and_keeps_out_nothing_that_chance_draws() -> None:
     reviews.reserve("parts", "2026-03-01", Candidate(0.5, "d1", ("unsure",)), 1)
     reviews.begin(REVIEW)
     reviews.take(REVIEW, "ann")
 
-    assert not reviews.reserve("parts", "2026-03-01", Candidate(0.01, "drawn", (RANDOM,)), 1)
+    assert not reviews.reserve("parts", "2026-03-01", Candidate(0.01, "other", ("unsure",)), 1)
+    assert reviews.reserve("parts", "2026-03-01", Candidate(0.01, "drawn", (RANDOM,)), 1)
     assert waiting() == ["d1"]
+    assert reviews.drawn("parts", "2026-03-01") == {"drawn"}
+
+
+def test_a_day_of_which_all_is_answered_still_has_room_for_what_chance_draws() -> None:
+    for number in range(30):
+        reviews.reserve("parts", "2026-03-01", Candidate(0.5, f"d{number}", ("unsure",)), 30)
+        reviews.begin(replace(REVIEW, digest=f"d{number}"))
+        reviews.answer(found(f"d{number}"), "ann", BENT, "Ann")
+    for number in range(3):
+        assert reviews.reserve("parts", "2026-03-01", Candidate(0.01, f"drawn{number}", (RANDOM,)), 30)
+
+    assert reviews.drawn("parts", "2026-03-01") == {"drawn0", "drawn1", "drawn2"}
 
 
 def test_a_link_leads_to_one_dataset_until_it_expires(world: World, clock: type[Clock]) -> None:
@@ -175,5 +219,12 @@ def test_one_mail_a_day() -> None:
     assert review_links.claim_mail("parts", "2026-03-01")
     assert not review_links.claim_mail("parts", "2026-03-01")
     assert review_links.claim_mail("others", "2026-03-01")
-    assert review_links.claim_mail("parts", "2026-03-02")
+    review_links.note_mailed("parts", "2026-03-01")
     assert not review_links.claim_mail("parts", "2026-03-01")
+    assert review_links.claim_mail("parts", "2026-03-02")
+
+
+def test_a_mail_that_was_claimed_and_never_sent_may_be_sent_by_another(clock: type[Clock]) -> None:
+    review_links.claim_mail("parts", "2026-03-01")
+    clock.now += 900
+    assert review_links.claim_mail("parts", "2026-03-01")

@@ -16,6 +16,7 @@ from mlops.judging import drift
 from mlops.judging.appearance import Statistics
 from mlops.judging.choosing import RANDOM, UNLIKE
 from mlops.judging.verdicts import DEFECT, OK, UNSURE, Found
+from mlops.pictures.statistics import looks_of, statistics_of
 from mlops.records import inspections, reviews
 from mlops.records.inspections import Inspection
 from mlops.stages import choosing
@@ -150,6 +151,31 @@ def test_killed_at_any_call_it_is_asked_about_once(world: World) -> None:
         world.is_dead = False
         choosing.choose(event)
         assert [review.key for review in reviews.of_state("parts", reviews.WAITING)] == [KEY]
+
+
+def test_a_large_picture_has_a_small_copy_and_a_small_one_none(world: World) -> None:
+    small = choosing.choose(inspected(world))
+    large = choosing.choose(inspected(world, picture(2, (2000, 700)), f"{KEY}2"))
+
+    assert large and small and small.small == ""
+    data = world.s3.get_object(Bucket="artifacts", Key=large.small)["Body"].read()
+    assert Image.open(io.BytesIO(data)).size == (1600, 560)
+
+
+def test_the_same_pixels_in_another_file_have_the_same_fingerprint(world: World) -> None:
+    image = Image.open(io.BytesIO(DATA))
+    tiff = io.BytesIO()
+    image.save(tiff, "TIFF")
+    scratched = image.copy()
+    scratched.putpixel((40, 40), (0, 0, 0))
+    reviewed = []
+    for name, data in (("1.png", DATA), ("1.tiff", tiff.getvalue()), ("2.png", as_png(scratched))):
+        shown = Image.open(io.BytesIO(data))
+        facts = {"looks": looks_of(shown), "statistics": statistics_of(shown)}
+        reviewed.append(choosing.choose(inspected(world, data, f"inspect/parts/{name}", **facts)))
+
+    png, other, scratch = [review.fingerprint for review in reviewed if review]
+    assert png and png == other and png != scratch
 
 
 def test_a_plain_picture_of_one_colour_is_shown_as_well(world: World) -> None:

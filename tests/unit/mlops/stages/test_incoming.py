@@ -1,8 +1,10 @@
 """Pictures of any camera and labels of any tool: what a dataset makes of them, from the upload to the manifests."""
 
+import html
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,11 @@ import pytest
 from PIL import Image
 
 from mlops.dataset.manifests import parse_lines
+from mlops.dataset.mapping import PictureMapping
+from mlops.reading import evidence, mails
+from mlops.reading.rendering import render
+from mlops.stage import StageRef
+from tests.unit.mlops.reading.test_rendering import known_of, shared
 from tests.unit.mlops.settling import Uploads, bucket_with_events, mask, picture
 
 SIZE = (80, 72)
@@ -188,6 +195,19 @@ def test_every_usual_kind_of_picture_is_trained_on_upright_and_in_eight_bits(upl
     assert "turned upright (its EXIF orientation was 6)" in run["prepared"]
 
 
+def test_one_picture_as_files_of_two_kinds_is_trained_on_once(uploads: Uploads) -> None:
+    uploads.usual(count=8)
+    for name, kind in (("a.bmp", "BMP"), ("b.tif", "TIFF")):
+        uploads.put(f"train/cut/{name}", file_of(texture(), kind))
+    uploads.settle()
+    (run,) = uploads.runs()
+
+    assert run["refused"] == {
+        f"{PREFIX}train/cut/b.tif": f"byte-identical to {PREFIX}train/cut/a.bmp: an image may stand on one side only"
+    }
+    assert uploads.prepared(run)[0] == []
+
+
 def test_a_mask_on_a_turned_picture_marks_the_same_place_on_the_prepared_one(uploads: Uploads) -> None:
     uploads.usual()
     for number in range(6):
@@ -262,14 +282,162 @@ def test_a_run_of_usual_pictures_tells_no_window(uploads: Uploads) -> None:
     assert uploads.runs()[0]["window"] is None
 
 
-def test_look_alikes_on_different_sides_and_with_different_labels_are_named(uploads: Uploads) -> None:
-    uploads.usual(count=8)
-    same = Image.fromarray(np.add.outer(np.arange(72) ** 2 % 97, np.arange(80) ** 2 % 89).astype(np.uint8))
-    uploads.put("train/good/one.png", file_of(same, "PNG"))
-    uploads.put("train/cut/other.jpg", file_of(same, "JPEG", quality=95))
+def texture() -> Image.Image:
+    return Image.fromarray(np.add.outer(np.arange(72) ** 2 % 97, np.arange(80) ** 2 % 89).astype(np.uint8))
+
+
+def test_look_alikes_on_different_sides_and_with_different_labels_are_named_wherever_somebody_decides(
+    uploads: Uploads,
+) -> None:
+    for side in ("train", "test"):
+        for label in ("good", "cut"):
+            for number in range(6):
+                seed = 1000 * len(side) + 100 * len(label) + number
+                uploads.put(f"{side}/{label}/{number}.png", picture(seed))
+    uploads.put("train/good/one.png", file_of(texture(), "PNG"))
+    uploads.put("train/cut/other.jpg", file_of(texture(), "JPEG", quality=95))
+    uploads.put("train/cut/here.png", file_of(texture().transpose(Image.Transpose.ROTATE_180), "PNG"))
+    uploads.put("test/cut/there.jpg", file_of(texture().transpose(Image.Transpose.ROTATE_180), "JPEG", quality=95))
     uploads.settle()
     (run,) = uploads.runs()
 
-    pairs = run["look_alikes"]["with_different_labels"]
-    assert any({f"{PREFIX}train/good/one.png", f"{PREFIX}train/cut/other.jpg"} <= set(pair) for pair in pairs)
-    assert any("with different labels look alike" in remark for remark in run["remarks"])
+    assert run["look_alikes"] == {
+        "on_different_sides": [[f"{PREFIX}test/cut/there.jpg", f"{PREFIX}train/cut/here.png"]],
+        "with_different_labels": [[f"{PREFIX}train/cut/other.jpg", f"{PREFIX}train/good/one.png"]],
+    }
+    uploads.prepared(run)
+    known = {**known_of("cut"), "warnings": evidence.load(run["run_id"], "development")["warnings"]}
+    ref = StageRef(run["run_id"], "parts", "classification", "approve2staging", "staging")
+    terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
+    _, mail = mails.approval_mail(ref, known, **terms, expires="tomorrow", stays_running=False)
+    form = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
+    page = render("approval.html", **{**shared("cut"), **known, **form})
+    for text in (" ".join(mail.split()), html.unescape(page)):
+        for kind, one, other in (
+            ("on different sides", "test/cut/there.jpg", "train/cut/here.png"),
+            ("with different labels", "train/cut/other.jpg", "train/good/one.png"),
+        ):
+            said = f"1 pair of pictures {kind} look alike: {PREFIX}{one} and {PREFIX}{other}"
+            assert said in text
+
+
+def test_under_a_fixed_camera_look_alikes_are_not_listed_and_that_is_said(uploads: Uploads) -> None:
+    for number in range(12):
+        image = texture()
+        image.putpixel((number, 0), 255)
+        uploads.put(f"train/{('good', 'cut')[number % 2]}/{number}.png", file_of(image, "PNG"))
+    uploads.settle()
+    (run,) = uploads.runs()
+
+    assert run["look_alikes"] == {"on_different_sides": [], "with_different_labels": []}
+    (remark,) = (remark for remark in run["remarks"] if "fixed camera" in remark)
+    assert " of 12 pictures look like another one, as they do under a fixed camera" in remark
+
+
+COLOURS = {"BACKGROUND": "#ffffff", "scratch": "#2ca02c", "dent": "#1f77b4"}
+
+
+def with_mask(name: str, mask: str, labels: tuple[str, ...] = ("anomaly",), prefix: str = "") -> dict[str, Any]:
+    """A line as Lookout for Vision writes it."""
+    colours = {str(n): {"class-name": kind, "hex-color": hexa} for n, (kind, hexa) in enumerate(COLOURS.items())}
+    metadata = {"internal-color-map": colours, "type": "groundtruth/semantic-segmentation"}
+    return {
+        **line(f"{prefix}{name}", labels),
+        "anomaly-mask-ref": f"{prefix}{mask}",
+        "anomaly-mask-ref-metadata": metadata,
+    }
+
+
+def coloured(*marked: tuple[str, tuple[int, int, int, int]], size: tuple[int, int] = SIZE, kind: str = "PNG") -> bytes:
+    image = Image.new("RGB", size, COLOURS["BACKGROUND"])
+    for label, place in marked:
+        image.paste(COLOURS[label], place)
+    return file_of(image.quantize(4), kind)
+
+
+BOTH = (
+    ("scratch", (10, 20, 40, 28)),
+    ("dent", (50, 40, 62, 54)),
+    ("dent", (5, 5, 10, 10)),
+    ("scratch", (70, 2, 72, 4)),
+)
+
+
+@pytest.mark.parametrize("prefix", ["", f"s3://data/{PREFIX}"])
+def test_masks_that_lines_of_lookout_for_vision_name_become_boxes_of_the_kinds_of_their_colours(
+    uploads: Uploads, prefix: str
+) -> None:
+    lines = []
+    for number in range(6):
+        uploads.put(f"images/{number}.png", picture(number))
+        uploads.put(f"images/clean{number}.png", picture(50 + number))
+        uploads.put(f"images/masks/{number}.png", coloured(*BOTH))
+        lines += [with_mask(f"images/{number}.png", f"images/masks/{number}.png", prefix=prefix)]
+        lines += [line(f"{prefix}images/clean{number}.png", ("normal",))]
+    annotate(uploads, *lines)
+    uploads.settle()
+    (labels,), (drawn,) = uploads.runs(), uploads.runs("detection")
+
+    assert (labels["labels"], labels["images"], labels["refused"]) == (["dent", "normal", "scratch"], 12, {})
+    assert drawn["refused"] == {} and drawn["labels"][0] == "dent" and drawn["boxes"] == 18
+    boxes = inventory(uploads, drawn)["images/0.png"]["boxes"]
+    assert sorted((box["label"], box["left"], box["top"], box["width"], box["height"]) for box in boxes) == [
+        ("dent", 5, 5, 5, 5),
+        ("dent", 50, 40, 12, 14),
+        # The fourth is a speck.
+        ("scratch", 10, 20, 30, 8),
+    ]
+
+
+def test_a_mask_on_a_picture_that_is_turned_and_scaled_marks_the_same_place(uploads: Uploads) -> None:
+    lines = simple(uploads)
+    uploads.put("images/turned.jpg", turned(Image.new("RGB", (6000, 200), (40, 40, 40)), 6))
+    uploads.put("images/turned_colours.png", coloured(("dent", (600, 20, 1200, 80)), size=(6000, 200)))
+    annotate(uploads, *lines, with_mask("images/turned.jpg", "images/turned_colours.png"))
+    uploads.settle()
+    row = inventory(uploads, uploads.runs("detection")[0])["images/turned.jpg"]
+
+    assert (row["labels"], row["width"], row["height"]) == (["dent"], 200, 4000)
+    (box,) = row["boxes"]
+    mapping = PictureMapping(6000, 200, 200, 4000, 6).box(600, 20, 600, 60)
+    assert (box["left"], box["top"], box["width"], box["height"]) == astuple(mapping)
+
+
+def test_a_line_whose_mask_alone_labels_its_picture_is_about_what_the_mask_marks(uploads: Uploads) -> None:
+    lines = simple(uploads)
+    for name, marked in (("marked", BOTH[:1]), ("clean", ())):
+        uploads.put(f"images/{name}.png", picture(len(name) + 70))
+        uploads.put(f"images/{name}.mask.png", coloured(*marked))
+        lines.append(with_mask(f"images/{name}.png", f"images/{name}.mask.png", labels=()))
+    annotate(uploads, *lines)
+    uploads.settle()
+    rows = inventory(uploads, uploads.runs()[0])
+
+    assert [rows[f"images/{name}.png"]["labels"] for name in ("marked", "clean")] == [["scratch"], ["normal"]]
+
+
+@pytest.mark.parametrize(
+    ("mask_name", "data", "why"),
+    [
+        ("images/gone.png", None, "its mask is not in the dataset: copy it below images/ and name it there"),
+        ("s3://other/masks/m.png", None, "its mask is not in the dataset: copy it below images/ and name it there"),
+        ("images/m.png", coloured(*BOTH, size=(90, 72)), "its mask has another size than the picture"),
+        ("images/m.png", picture(7), "its mask is no PNG of a few colours that can be read"),
+        ("images/m.bmp", coloured(*BOTH, kind="BMP"), "its mask is no PNG of a few colours that can be read"),
+        ("images/m.png", coloured(), "its mask marks nothing that is large enough in a colour that the line names"),
+    ],
+)
+def test_a_mask_of_a_line_that_cannot_be_used_is_told_and_its_picture_keeps_its_label(
+    uploads: Uploads, mask_name: str, data: bytes | None, why: str
+) -> None:
+    lines = simple(uploads)
+    uploads.put("images/odd.png", picture(60))
+    if data:
+        uploads.put(mask_name, data)
+    annotate(uploads, *lines, with_mask("images/odd.png", mask_name))
+    uploads.settle()
+    (run,) = uploads.runs()
+
+    assert any(f"line 13 of annotations.manifest: {why}" in remark for remark in run["remarks"])
+    assert inventory(uploads, run)["images/odd.png"]["labels"] == ["anomaly"]
+    assert (run["images"], run["refused"]) == (13, {})

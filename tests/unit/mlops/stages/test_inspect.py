@@ -1,27 +1,36 @@
 """New pictures are answered once, by versions that run only meanwhile, whatever happens at whatever call."""
 
+import hashlib
 import io
 import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from botocore.exceptions import ClientError
 from PIL import Image
 
 from functions.inspect.app import handler as inspect_handler
 from functions.serve.app import handler as serve_handler
-from mlops.records import arrivals, inspections, kept_models, leases, releases, servings, spending
+from mlops.events import PartInspected
+from mlops.records import arrivals, inspections, kept_models, leases, releases, servings, spending, waiting_line
+from mlops.records.inspections import Inspection
 from mlops.records.leases import Lease
 from mlops.records.releases import Release
 from mlops.records.servings import Serving, Wish
 from mlops.stage import StageRef
 from mlops.stages import model_sweeper, serve
-from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, set_clock, version_arn
+from tests.unit.mlops.world import DATASET, PROJECTS, TASK, World, refused, set_clock, version_arn
 
 RUN, NEXT = "parts-classification-000000000001", "parts-classification-000000000002"
 ARN, NEXT_ARN = (version_arn(PROJECTS[TASK]["production"], run) for run in (RUN, NEXT))
+_sequence = count(1)
 DAY = datetime.now(UTC).strftime("%Y-%m-%d")
 
 
@@ -33,9 +42,10 @@ def inspect_all(event: dict[str, Any], context: Any) -> None:
 HANDLERS: dict[str, Callable[..., Any]] = {"inspect": inspect_all, "serve": serve_handler}
 
 
-def picture(shade: int) -> bytes:
+def picture(shade: int, side: int = 256) -> bytes:
     file = io.BytesIO()
-    Image.linear_gradient("L").point([min(255, value // 2 + shade) for value in range(256)]).save(file, "PNG")
+    drawn = Image.linear_gradient("L").point([min(255, value // 2 + shade) for value in range(256)])
+    drawn.resize((side, side)).save(file, "PNG")
     return file.getvalue()
 
 
@@ -57,14 +67,32 @@ def released(world: World) -> World:
     return world
 
 
-def drop(world: World, name: str, data: bytes | None, times: int = 1) -> str:
+def put(world: World, name: str, data: bytes | None) -> dict[str, Any]:
+    """Put a picture, and take it away for good where it has no bytes; the event about it."""
     key = f"inspect/{name}" if "/" in name else f"inspect/{DATASET}/{name}"
-    if data is not None:
-        world.s3.put_object(Bucket="data", Key=key, Body=data)
-    event = {"detail-type": "Object Created", "time": "2026-01-01T00:00:00Z"}
-    body = json.dumps({**event, "detail": {"object": {"key": key, "version-id": "v1"}, "bucket": {"name": "data"}}})
-    world.on_the_way += [("inspect", {"Records": [{"messageId": "1", "body": body}]})] * times
-    return key
+    version = world.s3.put_object(Bucket="data", Key=key, Body=data or b"")["VersionId"]
+    if data is None:
+        world.s3.delete_object(Bucket="data", Key=key, VersionId=version)
+    # S3 counts on under a key; nothing else tells two events of one second apart.
+    written = {"key": key, "version-id": version, "sequencer": f"{next(_sequence):018X}"}
+    told = {"detail-type": "Object Created", "time": "2026-01-01T00:00:00Z", "detail": {"object": written}}
+    return {"Records": [{"messageId": "1", "body": json.dumps(told)}]}
+
+
+def drop(world: World, name: str, data: bytes | None, times: int = 1) -> str:
+    event = put(world, name, data)
+    world.on_the_way += [("inspect", event)] * times
+    return str(json.loads(event["Records"][0]["body"])["detail"]["object"]["key"])
+
+
+def version_of(event: dict[str, Any]) -> str:
+    return str(json.loads(event["Records"][0]["body"])["detail"]["object"]["version-id"])
+
+
+def remove(world: World, event: dict[str, Any]) -> None:
+    """Delete the version that an event tells of."""
+    written = json.loads(event["Records"][0]["body"])["detail"]["object"]
+    world.s3.delete_object(Bucket="data", Key=written["key"], VersionId=written["version-id"])
 
 
 def result(world: World, name: str) -> dict[str, Any]:
@@ -72,21 +100,20 @@ def result(world: World, name: str) -> dict[str, Any]:
     return dict(json.loads(found))
 
 
-def forget_results(world: World) -> None:
-    """Take away what was answered, for another try."""
-    for entry in world.s3.list_objects_v2(Bucket="artifacts", Prefix="results/").get("Contents", ()):
-        world.s3.delete_object(Bucket="artifacts", Key=entry["Key"])
-
-
 def inspected(world: World) -> list[str]:
     return [detail["key"] for kind, detail in world.told if kind == "Part Inspected"]
 
 
 def check(world: World, names: list[str]) -> None:
-    """Every picture was answered once, and nothing runs, is leased, in line or looked after any more."""
+    """Every picture was answered once, and nothing is left to do."""
     keys = [f"inspect/{DATASET}/{name}" for name in names]
     assert sorted(one.key for one in inspections.of_day(DATASET, DAY)) == sorted(keys)
     assert {result(world, name)["version_arns"][TASK] for name in names} == {ARN}
+    check_no_more(world)
+
+
+def check_no_more(world: World) -> None:
+    """Nothing runs, is leased, in line or looked after any more."""
     assert world.models.running == set()
     assert arrivals.waiting(DATASET, 1) == []
     assert servings.of(DATASET) is None
@@ -101,9 +128,13 @@ def test_a_picture_is_judged_by_a_version_that_runs_only_meanwhile(released: Wor
     told = result(released, "a b.png")
     assert (told["verdict"], told["labels"]) == ("defect", [{"label": "bent", "confidence": 91.0}])
     assert told["reasons"] == ["the classifier says bent 91.0 (counts from 50.0)"]
+    # The stack trains both tasks.
+    assert told["not_asked"] == ["detection"]
     assert (told["run_ids"], told["version_arns"]) == ({TASK: RUN}, {TASK: ARN})
     assert told["statistics"]["width"] == 256 and told["looks"]
     assert released.s3.get_object(Bucket="artifacts", Key=told["picture"])["ContentType"] == "image/jpeg"
+    points = {TASK: {"bent": 50.0, "normal": 50.0}}
+    assert (told["min_confidence"], told["final"]) == (points, True)
     assert [detail for _, detail in released.told] == [
         {
             "dataset": DATASET,
@@ -112,6 +143,9 @@ def test_a_picture_is_judged_by_a_version_that_runs_only_meanwhile(released: Wor
             "labels": ["bent"],
             "version_arns": [ARN],
             "result": f"results/{DATASET}/a b.png.json",
+            "version_id": told["version_id"],
+            "digest": told["digest"],
+            "min_confidence": {TASK: {"bent": 50.0}},
         }
     ]
     check(released, ["a b.png"])
@@ -231,16 +265,182 @@ def test_a_refusal_gives_way_when_something_is_released(world: World) -> None:
     assert result(world, "1.png")["verdict"] == "ok"
 
 
-def test_a_picture_that_was_answered_and_taken_away_keeps_its_answer(released: World) -> None:
+def test_a_name_that_has_bytes_again_that_it_had_before_has_their_result_again(released: World) -> None:
     key = drop(released, "1.png", picture(1))
     released.run(HANDLERS)
-    released.s3.delete_object(Bucket="data", Key=key)
-    told = {"detail-type": "Object Created", "time": "2026-01-02T00:00:00Z", "detail": {"object": {"key": key}}}
-    released.on_the_way.append(("inspect", {"Records": [{"messageId": "1", "body": json.dumps(told)}]}))
+    first = result(released, "1.png")
+    for number, data in ((2, picture(2)), (3, picture(1))):
+        released.s3.put_object(Bucket="data", Key=key, Body=data)
+        written = {"key": key, "version-id": f"v{number}"}
+        told = {"detail-type": "Object Created", "time": "2026-01-02T00:00:00Z", "detail": {"object": written}}
+        released.on_the_way.append(("inspect", {"Records": [{"messageId": "1", "body": json.dumps(told)}]}))
+        released.run(HANDLERS)
+
+    assert len(released.models.asked) == 2
+    assert result(released, "1.png") == first
+    assert inspected(released) == [key] * 3
+
+
+def test_an_answer_is_noted_before_it_is_noted_as_told(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    drop(released, "1.png", picture(1))
+    seen = []
+    monkeypatch.setattr(inspections, "note_announced", lambda _: seen.append(servings.unwritten()))
+    released.run(HANDLERS)
+
+    assert seen == [[DATASET]]
+
+
+def test_the_file_of_a_day_is_written_again_while_the_index_may_lag(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(released, "1.png", picture(1))
+    released.run(HANDLERS)
+
+    assert servings.unwritten() == [DATASET]
+    set_clock(monkeypatch, time=lambda: time.time() + 600)
+    serve.tick()
+    assert servings.unwritten() == []
+
+
+def test_a_picture_that_was_answered_and_taken_away_keeps_its_answer(released: World) -> None:
+    event = put(released, "1.png", picture(1))
+    released.on_the_way.append(("inspect", event))
+    released.run(HANDLERS)
+    remove(released, event)
+    # As when deliveries come after two days: nobody remembers that they were worked off.
+    released.once.items.clear()
+    released.on_the_way.append(("inspect", event))
     released.run(HANDLERS)
 
     assert result(released, "1.png")["verdict"] == "ok"
     assert len(inspected(released)) == 1
+
+
+def refuse_reading(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let S3 hand out nothing of the data bucket."""
+    get = world.s3.get_object
+
+    def refuse(**request: Any) -> Any:
+        if request["Bucket"] == "data":
+            error = {"Error": {"Code": "AccessDenied", "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(error, "GetObject")
+        return get(**request)
+
+    monkeypatch.setattr(world.s3, "get_object", refuse)
+
+
+@pytest.mark.parametrize("how", ["denied", "deleted", "given up"])
+def test_new_bytes_that_nobody_can_read_have_a_result_of_their_own_under_a_name_that_was_answered(
+    released: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    drop(released, "1.png", picture(1))
+    released.run(HANDLERS)
+    event = put(released, "1.png", picture(2))
+    with monkeypatch.context() as patch:
+        if how == "denied":
+            refuse_reading(released, patch)
+        elif how == "deleted":
+            remove(released, event)
+        else:
+            told = {**json.loads(event["Records"][0]["body"]), "given-up": "no answer came"}
+            event = {"Records": [{"messageId": "1", "body": json.dumps(told)}]}
+        released.on_the_way += 2 * [("inspect", event)]
+        released.run(HANDLERS)
+
+    told = result(released, "1.png")
+    reason = {"denied": "S3 does not hand it out", "deleted": "it was deleted", "given up": "no answer came"}[how]
+    assert (told["refused"], told["final"], told["version_id"]) == (True, False, version_of(event))
+    assert told["reasons"][0].startswith(reason)
+    assert [detail["verdict"] for _, detail in released.told] == ["ok", "unsure"]
+    assert arrivals.waiting(DATASET, 1) == []
+
+
+def test_every_version_that_came_is_judged_and_the_files_tell_of_the_newest(released: World) -> None:
+    """A camera that writes over one name while no model runs."""
+    events = [put(released, "now.png", picture(number)) for number in range(3)]
+    released.models.said = lambda arn: [{"Name": "bent", "Confidence": 90.0 + len(released.models.asked)}]
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    released.models.status[ARN] = "RUNNING"
+    # The newest is answered before one that came earlier.
+    released.on_the_way += [("inspect", event) for event in (events[0], events[2], events[1])]
+    released.run(HANDLERS)
+
+    assert len(released.models.asked) == 3
+    assert [detail["version_id"] for _, detail in released.told] == [version_of(events[i]) for i in (0, 2, 1)]
+    newest = result(released, "now.png")
+    assert newest["version_id"] == version_of(events[2])
+    assert newest["digest"] == hashlib.sha256(picture(2)).hexdigest()
+    assert [detail["digest"] for _, detail in released.told][1] == newest["digest"]
+    assert {one.version_id for one in inspections.of_day(DATASET, DAY)} == set(map(version_of, events))
+
+
+def test_versions_of_one_second_wait_in_the_order_in_which_they_came(released: World) -> None:
+    events = [put(released, "now.png", picture(number)) for number in range(4)]
+    released.on_the_way += [("inspect", event) for event in reversed(events)]
+    released.run(HANDLERS)
+
+    assert [detail["version_id"] for _, detail in released.told] == list(map(version_of, events))
+    check_no_more(released)
+
+
+def test_the_same_bytes_written_over_others_are_answered_from_the_record_in_the_file_too(released: World) -> None:
+    for number in (1, 2):
+        drop(released, "1.png", picture(number))
+        released.run(HANDLERS)
+    event = put(released, "1.png", picture(1))
+    released.on_the_way += 2 * [("inspect", event)]
+    released.run(HANDLERS)
+
+    told = result(released, "1.png")
+    assert (told["digest"], told["version_id"]) == (hashlib.sha256(picture(1)).hexdigest(), version_of(event))
+    assert len(released.models.asked) == len(inspected(released)) == 2
+
+
+def test_what_a_batch_cannot_answer_in_time_is_delivered_again_alone(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that only throttles would keep five pictures for longer than the function has."""
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    released.models.status[ARN] = "RUNNING"
+    bodies = [put(released, f"{number}.png", picture(number))["Records"][0]["body"] for number in range(5)]
+    batch = {"Records": [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]}
+    now = [1000.0]
+    set_clock(monkeypatch, monotonic=lambda: now[0], sleep=lambda seconds: now.append(now.pop() + seconds))
+    released.models.said = lambda arn: answer_once(released, arn)
+
+    def answer_once(world: World, arn: str) -> list[dict[str, Any]]:
+        if len(world.models.asked) > 1:
+            raise refused("ThrottlingException")
+        return [{"Name": "normal", "Confidence": 99.0}]
+
+    context = SimpleNamespace(
+        function_name="f",
+        memory_limit_in_mb=128,
+        invoked_function_arn="arn",
+        aws_request_id="r",
+        get_remaining_time_in_millis=lambda: int(120_000 - 1000 * (now[0] - 1000)),
+    )
+    answer = inspect_handler(batch, context)
+
+    assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["1", "2", "3", "4"]
+    assert now[0] - 1000 <= 100
+    assert len(inspected(released)) == 1
+
+
+def test_the_event_names_the_surest_labels_of_many_and_their_points(world: World) -> None:
+    ready(world)
+    labels = [f"{number:03}-{'é' * 240}" for number in range(250)]
+    place = {"dataset": DATASET, "task": TASK, "environment": "production", "tested_at": "t", "lease_id": "l"}
+    releases.record(Release(RUN, ARN, "t", **place, min_confidence=dict.fromkeys(labels, 10.0)))
+    world.models.said = lambda arn: [{"Name": name, "Confidence": 20.0 + i / 10} for i, name in enumerate(labels)]
+    drop(world, "1.png", picture(0))
+    world.run(HANDLERS)
+
+    ((_, detail),) = world.told
+    assert detail["labels"] == labels[-50:]
+    assert detail["min_confidence"] == {TASK: dict.fromkeys(labels[-50:], 10.0)}
+    assert len(PartInspected.of(detail).as_entry("arn")["Detail"]) < 256_000
+    assert len(result(world, "1.png")["min_confidence"][TASK]) == 250
 
 
 def test_a_new_release_takes_over_at_the_next_picture(released: World) -> None:
@@ -358,6 +558,347 @@ def test_models_run_by_the_clock_and_stop_when_their_hours_end(released: World) 
     assert servings.of(DATASET) is None
 
 
+def test_what_a_person_asked_for_goes_on_beyond_the_end_of_the_hours(released: World) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    servings.wish(DATASET, Wish(until=int(4e9)))
+    serve.by_the_clock(begins=True)
+    serve.by_the_clock(begins=False)
+
+    assert servings.wish_for(DATASET) == Wish(until=int(4e9))
+
+
+def test_hours_of_serving_wake_nothing_that_somebody_stopped(released: World) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    servings.wish(DATASET, Wish(paused=True))
+
+    assert serve.by_the_clock(begins=True) == []
+    assert servings.wish_for(DATASET).paused
+    released.run(HANDLERS)
+    assert released.models.started == []
+
+
+def test_hours_that_began_end_when_the_stack_serves_otherwise(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    serve.by_the_clock(begins=True)
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=30)
+    monkeypatch.setenv("SERVING_MODE", "on-demand")
+    released.run(HANDLERS)
+
+    check_no_more(released)
+
+
+def always(monkeypatch: pytest.MonkeyPatch, production: str) -> None:
+    monkeypatch.setenv("ALWAYS_ON", json.dumps({"staging": "false", "production": production}))
+
+
+def told_running(world: World) -> bool:
+    return bool(json.loads(world.parameters[f"/s/models/{DATASET}/{TASK}/production"])["is_running"])
+
+
+def test_always_and_not_any_more_come_true_without_a_release(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    always(monkeypatch, "true")
+    serve.tick()
+    serve.tick()
+    assert released.models.started == [ARN]
+    assert kept_models.kept() == {ARN} and told_running(released)
+    model_sweeper.sweep()
+
+    always(monkeypatch, "false")
+    serve.tick()
+    assert released.models.running == set() == kept_models.kept()
+    assert not told_running(released)
+
+
+def test_what_always_runs_and_was_stopped_is_started_again(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    always(monkeypatch, "true")
+    serve.tick()
+    released.models.status[ARN] = "STOPPED"
+    serve.tick()
+
+    assert released.models.started == [ARN, ARN]
+
+
+def test_a_model_that_starts_is_stopped_at_a_later_look(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    always(monkeypatch, "false")
+    released.models.status[ARN] = "STARTING"
+    serve.tick()
+    assert kept_models.kept() == {ARN}
+    serve.tick()
+    assert released.models.running == set() == kept_models.kept()
+
+
+def test_a_model_that_judges_pictures_is_not_stopped_by_the_end_of_always(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    always(monkeypatch, "false")
+    released.models.status[ARN] = "RUNNING"
+    leases.take_for_inspection(StageRef(RUN, DATASET, TASK, "x", "production"), ARN, 30)
+    serve.tick()
+
+    assert released.models.running == {ARN}
+    assert kept_models.kept() == set()
+
+
+def test_one_slot_stays_free_for_tests_whatever_always_runs(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    always(monkeypatch, "true")
+    monkeypatch.setenv("RUNNING_MODELS", "1")
+    serve.tick()
+
+    assert released.models.started == []
+    assert kept_models.kept() == set()
+
+
+@pytest.mark.parametrize(
+    ("took", "ran", "waits_for", "yields"),
+    [
+        (900, 1000, leases.INSPECTION, False),
+        (900, 3500, leases.INSPECTION, False),
+        (900, 3700, leases.INSPECTION, True),
+        (60, 800, leases.INSPECTION, False),
+        (60, 1000, leases.INSPECTION, True),
+        (900, 800, "inference_test", False),
+        (900, 1000, "inference_test", True),
+    ],
+)
+def test_models_make_way_for_another_dataset_only_when_their_start_has_paid(
+    released: World, took: int, ran: int, waits_for: str, yields: bool
+) -> None:
+    released.models.status[ARN] = "RUNNING"
+    place = StageRef(RUN, DATASET, TASK, "x", "production")
+    leases.take_for_inspection(place, ARN, 30)
+    since = int(datetime.now(UTC).timestamp()) - ran
+    servings.write(Serving(DATASET, servings.READY, versions=(ARN,), ready=(ARN,), since=since, took=took))
+    servings.wish(DATASET, Wish(until=int(4e9)))
+    other = StageRef("other", "other", TASK, waits_for, "production")
+    waiting_line.line_up(waiting_line.running_in(ARN), other)
+    serve.look({"dataset": DATASET, "hop": 0})
+
+    assert (released.models.running == set()) == yields
+
+
+def test_how_long_a_start_took_is_known_from_its_lease(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [datetime.now(UTC).timestamp()]
+    set_clock(monkeypatch, time=lambda: now[0])
+    servings.wish(DATASET, Wish(until=int(4e9)))
+    serve.look({"dataset": DATASET, "hop": 0})
+    now[0] += 700
+    # The first look makes the model of this world run, the second finds it running.
+    for hop in (1, 2):
+        serve.look({"dataset": DATASET, "hop": hop})
+
+    serving = servings.of(DATASET)
+    assert serving and (serving.state, serving.took) == (servings.READY, 700)
+
+
+@pytest.mark.parametrize(("rate", "units"), [(0, 2), (1.0, 3), (3.0, 1), (0.1, 3)])
+def test_units_follow_what_waits_and_how_fast_it_was_answered(
+    released: World, monkeypatch: pytest.MonkeyPatch, rate: float, units: int
+) -> None:
+    monkeypatch.setenv("MAX_INFERENCE_UNITS", "3")
+    if rate:
+        servings.note_rate(DATASET, rate)
+    for number in range(2600):
+        arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/{number}.png", inspections.now(), "v"))
+    asked: list[int] = []
+    start = released.models.start_project_version
+    monkeypatch.setattr(
+        released.models,
+        "start_project_version",
+        lambda ProjectVersionArn, MinInferenceUnits: (asked.append(MinInferenceUnits), start(ProjectVersionArn)),  # noqa: N803
+    )
+    serve.look({"dataset": DATASET, "hop": 0})
+
+    assert asked == [units]
+    lease = leases.of(ARN)
+    assert lease and spending.note(lease, lease.started_at + 3600, units) == pytest.approx(4.0 * units)
+
+
+def test_ten_thousand_at_once_are_sent_once_each_and_read_in_bounded_rounds(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work is counted, not done: every picture leaves the line as soon as it is sent."""
+    for number in range(10_000):
+        arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/{number:05}.png", "2026-01-01T00:00:00Z", "v"))
+    sent: list[int] = []
+
+    def answer_all(_: str, events: list[dict[str, Any]]) -> None:
+        sent.append(len(events))
+        for event in events:
+            written = event["detail"]["object"]
+            arrivals.leave(arrivals.Arrival(DATASET, written["key"], event["time"], written["version-id"]))
+
+    monkeypatch.setattr("mlops.aws.messages.send_messages", answer_all)
+    hop = 0
+    while servings.of(DATASET) or not hop:
+        serve.look({"dataset": DATASET, "hop": hop})
+        hop += 1
+
+    assert sum(sent) == 10_000 and max(sent) <= 1000
+    assert hop < 20
+    check_no_more(released)
+
+
+def test_how_fast_pictures_are_answered_is_measured_while_there_are_some(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_800_000_000.0]
+    set_clock(monkeypatch, time=lambda: now[0])
+    released.models.status[ARN] = "RUNNING"
+    leases.take_for_inspection(StageRef(RUN, DATASET, TASK, "x", "production"), ARN, 30)
+    arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/1.png", inspections.now(), "v"))
+    servings.write(Serving(DATASET, servings.READY, versions=(ARN,), ready=(ARN,), units=2, since=int(now[0])))
+    for hop in range(4):
+        serve.look({"dataset": DATASET, "hop": hop})
+        for _ in range(40):
+            servings.note_answer(DATASET)
+        now[0] += 10
+
+    # 120 answers of two units in 30 seconds.
+    assert servings.rate_of(DATASET) == pytest.approx(2.0)
+    servings.note_rate(DATASET, 1.0)
+    assert servings.rate_of(DATASET) == pytest.approx(1.7)
+
+
+def test_a_start_that_fails_is_told_once_and_pictures_keep_their_place(released: World) -> None:
+    released.models.status[ARN] = "FAILED"
+    drop(released, "1.png", picture(1))
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=60)
+
+    ((kind, told),) = released.told
+    assert (kind, told["reasons"]) == ("Serving Refused", [f"{RUN} did not start: Rekognition says FAILED"])
+    assert released.models.running == set()
+    assert len(arrivals.waiting(DATASET, 2)) == 1
+    released.models.status[ARN] = "STOPPED"
+    released.run(HANDLERS)
+    check(released, ["1.png"])
+
+
+def test_a_drain_ends_properly_when_the_budget_is_used_up_meanwhile(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "_SENT_AT_ONCE", 1)
+    names = [f"{number}.png" for number in range(6)]
+    for number, name in enumerate(names):
+        drop(released, name, picture(number))
+
+    def spend(arn: str) -> list[dict[str, Any]]:
+        monkeypatch.setenv("MONTHLY_BUDGET", "0.000001")
+        now = int(datetime.now(UTC).timestamp())
+        ref = StageRef(RUN, DATASET, TASK, leases.INSPECTION, "production")
+        spending.note(Lease("other", ARN, ref, now - 4500, now), now, units=1)
+        return [{"Name": "normal", "Confidence": 99.0}]
+
+    released.models.said = spend
+    released.run(HANDLERS)
+
+    check(released, names)
+    assert released.models.started == [ARN]
+    assert "Serving Refused" not in [kind for kind, _ in released.told]
+
+
+def test_the_sweeper_stops_a_model_whose_inspections_died(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.models.status[ARN] = "RUNNING"
+    leases.take_for_inspection(StageRef(RUN, DATASET, TASK, "x", "production"), ARN, 30)
+    assert model_sweeper.sweep() == []
+    set_clock(monkeypatch, time=lambda: datetime.now(UTC).timestamp() + 31 * 60)
+
+    assert model_sweeper.sweep() == [ARN]
+    assert released.models.running == set()
+
+
+def test_a_stack_that_is_deleted_while_models_judge_leaves_none_running(released: World) -> None:
+    released.models.stops_while_starting = True
+    servings.wish(DATASET, Wish(until=int(4e9)))
+    for hop in range(3):
+        serve.look({"dataset": DATASET, "hop": hop})
+    assert released.models.running == {ARN}
+    servings.close()
+    assert model_sweeper.stop_everything() == []
+    for hop in range(3, 8):
+        serve.look({"dataset": DATASET, "hop": hop})
+
+    assert released.models.running == set()
+    assert released.models.started == [ARN]
+
+
+def test_two_datasets_in_line_for_one_slot_take_turns(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    released.models.quota = 1
+    other, other_run = "others", "others-classification-000000000001"
+    other_arn = version_arn(PROJECTS[TASK]["production"], other_run)
+    released.models.status[other_arn] = "STOPPED"
+    place = {"dataset": other, "task": TASK, "environment": "production"}
+    released_at = "2026-01-01T00:00:00Z"
+    points = {"normal": 50.0}
+    releases.record(
+        Release(other_run, other_arn, released_at, **place, tested_at=released_at, lease_id="o", min_confidence=points)
+    )
+    for number in range(3):
+        drop(released, f"{number}.png", picture(number))
+        drop(released, f"{other}/{number}.png", picture(number + 10))
+    released.run(HANDLERS, deliveries=2000)
+
+    assert len(inspected(released)) == 6
+    assert sorted(released.models.started) == sorted([ARN, other_arn])
+    assert released.models.running == set()
+
+
+def test_the_file_of_a_day_is_read_and_written_for_its_answers_not_for_every_time(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every five minutes of a day some pictures: each is read a few times, however long the day is by then."""
+    begin, each, ticks = datetime(2026, 3, 2, tzinfo=UTC).timestamp(), 5, 60
+    now, read = [begin], [0]
+    set_clock(monkeypatch, time=lambda: now[0])
+    query = released.table.query
+
+    def counted_query(**request: Any) -> dict[str, Any]:
+        page = query(**request)
+        read[0] += len(page["Items"]) if request.get("IndexName") else 0
+        return page
+
+    monkeypatch.setattr(released.table, "query", counted_query)
+    for tick in range(ticks):
+        for number in range(each):
+            now[0] = begin + 300 * tick + 60 * number
+            inspections.record(
+                Inspection(DATASET, f"k{number}", f"{tick}-{number}", "ok", ("fine",), inspections.now())
+            )
+            servings.note_answer(DATASET)
+        now[0] = begin + 300 * (tick + 1)
+        serve.tick()
+
+    found = released.s3.get_object(Bucket="artifacts", Key=f"results/{DATASET}/2026-03-02.jsonl")["Body"].read()
+    assert [json.loads(line)["digest"] for line in found.splitlines()] == [
+        f"{tick}-{number}" for tick in range(ticks) for number in range(each)
+    ]
+    assert read[0] <= 2 * ticks * each
+
+
+def test_an_answer_that_is_noted_late_is_in_the_file_of_its_day_and_in_its_place(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [datetime(2026, 3, 2, 23, 58, tzinfo=UTC).timestamp()]
+    set_clock(monkeypatch, time=lambda: now[0])
+    late = Inspection(DATASET, "late", "0", "ok", ("fine",), inspections.now())
+    now[0] += 60
+    inspections.record(replace(late, key="in time", digest="1", inspected_at=inspections.now()))
+    serve._write_days(DATASET)
+    now[0] += 120
+    inspections.record(late)
+    serve._write_days(DATASET)
+
+    found = released.s3.get_object(Bucket="artifacts", Key=f"results/{DATASET}/2026-03-02.jsonl")["Body"].read()
+    assert [json.loads(line)["key"] for line in found.splitlines()] == ["late", "in time"]
+
+
 def test_a_picture_that_is_never_answered_is_given_up(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(arn: str) -> list[dict[str, Any]]:
         raise RuntimeError("out of order")
@@ -395,31 +936,18 @@ def test_a_round_that_was_lost_is_gone_on_with(released: World, monkeypatch: pyt
     assert servings.of(DATASET) is None
 
 
-def test_ending_at_any_call_changes_nothing(world: World) -> None:
-    ready(world)
-    release()
-    before, call = (world.table.snapshot(), dict(world.models.status)), 0
-    while True:
-        call += 1
-        world.table.restore(before[0])
-        world.models.status = dict(before[1])
-        world.models.started.clear()
-        world.told.clear()
-        forget_results(world)
-        world.once.items.clear()
-        drop(world, "0.png", picture(0), times=2)
-        world.kill_after(call)
-        world.run(HANDLERS)
-        reached = world.calls >= call
-        world.kill_after(-1)
-        model_sweeper.sweep()
+def test_a_day_that_is_over_is_told_of_once_and_only_where_there_were_answers(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()]
+    set_clock(monkeypatch, time=lambda: now[0])
+    inspections.record(Inspection(DATASET, "k", "d", "ok", ("fine",), inspections.now()))
+    for dataset in (DATASET, "earlier"):
+        servings.note_answer(dataset)
+    serve.tick()
+    assert released.told == []
 
-        # Dying right after the event was put is the only way to put it twice.
-        assert inspected(world) in ([f"inspect/{DATASET}/0.png"], 2 * [f"inspect/{DATASET}/0.png"]), (
-            f"after call {call}"
-        )
-        assert world.models.started == [ARN], f"after call {call}"
-        check(world, ["0.png"])
-        if not reached:
-            break
-    assert call > 40
+    for minutes in (12 * 60 + 1, 3, 5, 24 * 60):
+        now[0] += 60 * minutes
+        serve.tick()
+    assert released.told == [("Inspection Day Ended", {"dataset": DATASET, "day": "2026-03-02"})]

@@ -2,96 +2,162 @@
 
 import json
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import pytest
 
-from mlops.records import servings
-from mlops.stages import model_sweeper
+from mlops.records import arrivals, inspections, releases, servings
+from mlops.records.table import Table
+from mlops.stages import serve
+from tests.unit.mlops.memory_s3 import MemoryS3
+from tests.unit.mlops.stages.test_inspect import DAY, drop, picture, result
 from tests.unit.mlops.stages.test_inspect import HANDLERS as OF_PICTURES
-from tests.unit.mlops.stages.test_inspect import drop, forget_results, picture, result
 from tests.unit.mlops.test_survival import HANDLERS as OF_RUNS
-from tests.unit.mlops.test_survival import (
-    NEW,
-    OLD,
-    approve_for_production,
-    at,
-    current,
-    prepare_run,
-    roll_back,
-    snapshot,
-)
-from tests.unit.mlops.test_survival import restore as restored
-from tests.unit.mlops.world import TASK, World
+from tests.unit.mlops.test_survival import NEW, OLD, approve_for_production, at, current, prepare_run, roll_back
+from tests.unit.mlops.world import DATASET, SETTINGS, TASK, World, install
 
 HANDLERS: dict[str, Callable[..., Any]] = {**OF_PICTURES, **OF_RUNS}
-BEFORE, AFTER = range(3), range(3, 6)
+OLD_ARN, NEW_ARN = at(OLD, "production"), at(NEW, "production")
+
+
+class Draining:
+    """OLD is in production and NEW was tested in staging. Pictures are sent one by one: while they are judged, NEW is
+    released, and then OLD brought back."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, value in SETTINGS.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("ALWAYS_ON", json.dumps({"staging": "false", "production": "false"}))
+        monkeypatch.setattr(serve, "_SENT_AT_ONCE", 1)
+        self.world = World(s3=MemoryS3())
+        install(self.world, monkeypatch)
+        for run_id in (OLD, NEW):
+            prepare_run(self.world, run_id, "staging")
+            evaluation = json.dumps({"service": {"assumed_thresholds": {"bent": 0.5, "normal": 0.5}}})
+            self.world.s3.put_object(
+                Bucket="artifacts", Key=f"runs/{run_id}/eval_metric.json", Body=evaluation.encode()
+            )
+        approve_for_production(self.world, OLD)
+        self.run()
+        assert self.world.models.running == set()
+        facts = self.world.table.snapshot(), self.world.s3.snapshot(), dict(self.world.once.items)
+        self._kept = (*facts, dict(self.world.models.status), dict(self.world.parameters))
+        self._is_asked_back, self.asked_rightly = False, True
+        self.world.models.said = self._answer
+
+    def begin_again(self) -> None:
+        world, (rows, objects, deliveries, status, parameters) = self.world, self._kept
+        world.table.restore(rows)
+        world.s3.restore(objects)
+        world.once.items = dict(deliveries)
+        world.models.status, world.parameters = dict(status), dict(parameters)
+        for happened in (world.models.started, world.models.asked, world.told, world.on_the_way):
+            happened.clear()
+        self._is_asked_back, self.asked_rightly = False, True
+
+    def begin(self, pictures: dict[str, bytes]) -> None:
+        for name, data in pictures.items():
+            drop(self.world, name, data)
+        approve_for_production(self.world, NEW)
+
+    def run(self) -> None:
+        self.world.run(HANDLERS, deliveries=4000)
+
+    def _answer(self, arn: str) -> list[dict[str, Any]]:
+        """Whoever sees the second answer of NEW wants OLD back. Who is asked is who is in force."""
+        if (release := releases.current(DATASET, TASK, "production", Table(self.world.table))) is not None:
+            self.asked_rightly &= arn == release.version_arn
+        if arn == NEW_ARN and self.world.models.asked.count(NEW_ARN) > 1 and not self._is_asked_back:
+            roll_back(self.world, OLD)
+            self._is_asked_back = True
+        return [{"Name": "normal", "Confidence": 99.0}]
 
 
 @pytest.fixture
-def stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """OLD is in production, and nothing runs; NEW was tested in staging."""
-    monkeypatch.setenv("ALWAYS_ON", json.dumps({"staging": "false", "production": "false"}))
-    for run_id in (OLD, NEW):
-        prepare_run(world, run_id, "staging")
-        evaluation = json.dumps({"service": {"assumed_thresholds": {"bent": 0.5, "normal": 0.5}}})
-        world.s3.put_object(Bucket="artifacts", Key=f"runs/{run_id}/eval_metric.json", Body=evaluation.encode())
-    approve_for_production(world, OLD)
-    world.run(HANDLERS, deliveries=4000)
-    assert world.models.running == set()
-    return world
+def draining(monkeypatch: pytest.MonkeyPatch) -> Draining:
+    return Draining(monkeypatch)
 
 
-def asked(world: World, numbers: range) -> set[str]:
-    return {result(world, f"{number}.png")["version_arns"][TASK] for number in numbers}
+def released_at(moment: str) -> str:
+    """The version that was in force at a moment."""
+    history = releases.history(DATASET, TASK, "production")
+    return next(release.version_arn for release in history if release.released_at <= moment)
 
 
-@pytest.mark.parametrize("quota", [1, 2])
-def test_a_promotion_takes_over_and_a_rollback_too(stopped: World, quota: int) -> None:
-    world = stopped
-    world.models.quota = quota
-    for number in BEFORE:
-        drop(world, f"{number}.png", picture(number))
-    approve_for_production(world, NEW)
-    world.run(HANDLERS, deliveries=4000)
+def check(draining: Draining, names: list[str], when: str = "") -> None:
+    """Every picture was judged by the version in force, OLD is back, and nothing runs or is looked after any more."""
+    for name in names:
+        answer = result(draining.world, name)
+        assert not answer["refused"], f"{name} {when}"
+    assert draining.asked_rightly, when
+    assert len(list(inspections.of_day(DATASET, DAY))) == len(names), when
+    assert current().run_id == OLD, when
+    assert draining.world.models.running == set(), when
+    assert servings.of(DATASET) is None and arrivals.waiting(DATASET, 1) == [], when
+
+
+def test_a_promotion_and_a_rollback_in_the_middle_of_a_drain_take_over(draining: Draining) -> None:
+    pictures = {f"{number:02}.png": picture(number, 64) for number in range(40)}
+    draining.begin(pictures)
+    draining.run()
+
+    check(draining, list(pictures))
+    for name in pictures:
+        answer = result(draining.world, name)
+        assert answer["version_arns"][TASK] == released_at(answer["inspected_at"])
+    asked = [one.version_arns[TASK] for one in inspections.of_day(DATASET, DAY)]
+    # In the middle: the drain began and ended with OLD, and NEW was asked in between.
+    assert [arn for arn, _ in groupby(asked)] == [OLD_ARN, NEW_ARN, OLD_ARN]
+
+
+def test_with_one_slot_a_promotion_and_a_drain_come_one_after_the_other(draining: Draining) -> None:
+    draining.world.models.quota = 1
+    pictures = {f"{number}.png": picture(number, 64) for number in range(4)}
+    draining.begin(pictures)
+    draining.run()
+
     assert current().run_id == NEW
-    assert asked(world, BEFORE) <= {at(OLD, "production"), at(NEW, "production")}
+    for name in pictures:
+        answer = result(draining.world, name)
+        assert answer["version_arns"][TASK] == released_at(answer["inspected_at"])
+    assert draining.world.models.running == set()
 
-    for number in AFTER:
-        drop(world, f"{number}.png", picture(number))
-    world.run(HANDLERS, deliveries=4000)
-    assert asked(world, AFTER) == {at(NEW, "production")}
 
-    drop(world, "6.png", picture(6))
-    roll_back(world, OLD)
-    world.run(HANDLERS, deliveries=4000)
-    drop(world, "7.png", picture(7))
-    world.run(HANDLERS, deliveries=4000)
-    assert current().run_id == OLD
-    assert asked(world, range(7, 8)) == {at(OLD, "production")}
+def test_a_picture_in_flight_keeps_the_version_that_was_asked_about_it(draining: Draining) -> None:
+    """The release comes between the question and the answer."""
+    world = draining.world
+
+    def release_meanwhile(arn: str) -> list[dict[str, Any]]:
+        if current().run_id == OLD:
+            place = {"dataset": DATASET, "task": TASK, "environment": "production"}
+            at_once = inspections.now()
+            told = releases.Release(NEW, NEW_ARN, at_once, **place, tested_at=at_once, lease_id="next")
+            world.models.status[NEW_ARN] = "STOPPED"
+            releases.record(told)
+        return [{"Name": "normal", "Confidence": 99.0}]
+
+    world.models.said = release_meanwhile
+    for number in range(2):
+        drop(world, f"{number}.png", picture(number, 64))
+    draining.run()
+
+    assert [result(world, f"{number}.png")["version_arns"][TASK] for number in range(2)] == [OLD_ARN, NEW_ARN]
     assert world.models.running == set()
 
 
-def test_ending_at_any_call_loses_neither_a_picture_nor_the_release(stopped: World) -> None:
-    world, kept, call = stopped, snapshot(stopped), 0
+def test_ending_at_any_call_loses_neither_a_picture_nor_a_release_nor_a_rollback(draining: Draining) -> None:
+    pictures, call = {f"{number}.png": picture(number, 64) for number in range(7)}, 0
     while True:
-        # Every third call: the calls of either alone are tried one by one elsewhere.
-        call += 3
-        restored(world, kept)
-        forget_results(world)
-        approve_for_production(world, NEW)
-        for number in BEFORE:
-            drop(world, f"{number}.png", picture(number))
-        world.kill_after(call)
-        world.run(HANDLERS, deliveries=4000)
-        reached = world.calls >= call
-        world.kill_after(-1)
-        model_sweeper.sweep()
+        call += 1
+        draining.begin_again()
+        draining.begin(pictures)
+        draining.world.kill_after(call)
+        draining.run()
+        reached = draining.world.calls >= call
+        draining.world.kill_after(-1)
 
-        assert current().run_id == NEW, f"after call {call}"
-        assert asked(world, BEFORE) <= {at(OLD, "production"), at(NEW, "production")}, f"after call {call}"
-        assert world.models.running == set(), f"after call {call}"
-        assert servings.of("parts") is None, f"after call {call}"
+        check(draining, list(pictures), f"after call {call}")
         if not reached:
             break
     assert call > 60

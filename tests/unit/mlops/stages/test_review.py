@@ -11,13 +11,14 @@ from urllib.parse import urlencode
 import pytest
 
 from mlops.dataset.boxes import Box, LabeledBox
-from mlops.judging.choosing import RANDOM
+from mlops.judging.choosing import RANDOM, Candidate
 from mlops.judging.verdicts import Found
-from mlops.records import review_links, reviews
+from mlops.records import releases, review_links, reviews
+from mlops.records.releases import Release
 from mlops.records.reviews import ANSWERED, CLOSED, Answer, Review
 from mlops.stages import review_page
 from tests.unit.mlops.records.test_reviews import NOW, REVIEW, Clock
-from tests.unit.mlops.world import Killed, World, set_clock
+from tests.unit.mlops.world import TASK, Killed, World, set_clock
 
 TOKEN = "t" * 43
 HOSTILE = "\"><script>alert(1)</script>'&"
@@ -249,6 +250,76 @@ def test_back_shows_the_last_answer_to_be_mended_by_whoever_gave_it() -> None:
     assert shows(stranger) != "d1"
 
 
+TWO = (Found("bent", 91.0, Box(1, 2, 3, 4)), Found("cut", 80.0, Box(20, 20, 5, 5)))
+
+
+def ticks(page: dict[str, Any]) -> list[tuple[str, bool]]:
+    """The boxes of a page, and whether each is ticked."""
+    found = re.findall(r'name="keep" value="\d" autocomplete="off"( checked)?>\d: ([^<]*)<', page["body"])
+    return [(label, bool(checked)) for checked, label in found]
+
+
+def back_after(page: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """The page after an answer and a step back."""
+    return post(**hidden(post(**{**hidden(page), **fields})), answer="back")
+
+
+def test_back_numbers_boxes_as_it_shows_them() -> None:
+    back = back_after(begin("d1", "d2", boxes=TWO), answer="confirm", keep=[1])
+
+    assert ticks(back) == [("cut", True), ("bent 91.0", False)]
+    post(**hidden(back), answer="confirm", keep=[0])
+    assert [(one.label, one.box.left) for one in answered().answer.boxes] == [("cut", 20)]
+    again = post(answer="back", session=answered().session, trail="d1")
+    post(**hidden(again), answer="confirm", keep=[0, 1])
+    assert [one.label for one in answered().answer.boxes] == ["cut", "bent"]
+
+
+@pytest.mark.parametrize("answer", ["confirm", "label:cut"])
+def test_back_keeps_what_was_drawn_where_nobody_touches_it(answer: str) -> None:
+    drawn = '[{"label": "cut", "left": 5, "top": 5, "width": 9, "height": 9}]'
+    back = back_after(begin("d1", "d2", boxes=()), answer="confirm", boxes=drawn)
+
+    assert ticks(back) == [("cut", True)] and hidden(back)["boxes"] == ""
+    assert "Right: cut</button>" in back["body"]
+    post(**hidden(back), answer=answer, keep=[0])
+    assert (answered().revision, answered().answer) == (
+        2,
+        Answer(("cut",), (LabeledBox("cut", Box(5, 5, 9, 9)),), True),
+    )
+
+
+def test_back_confirms_the_answer_with_all_its_labels() -> None:
+    drawn = '[{"label": "cut", "left": 5, "top": 5, "width": 9, "height": 9}]'
+    back = back_after(begin("d1", "d2"), answer="label:bent", boxes=drawn)
+
+    assert "Right: bent, cut</button>" in back["body"]
+    post(**hidden(back), answer="confirm", keep=[0])
+    assert answered().answer.labels == ("bent", "cut")
+
+
+def test_back_after_no_defect_shows_the_boxes_of_the_models_unticked() -> None:
+    back = back_after(begin("d1", "d2", boxes=TWO), answer="normal")
+
+    assert ticks(back) == [("bent 91.0", False), ("cut 80.0", False)]
+    assert "You said: no defect" in back["body"]
+
+
+def test_a_form_that_the_browser_went_back_to_changes_nothing_and_says_what_is_kept() -> None:
+    page = begin("d1", "d2")
+    post(**hidden(page), answer="label:cut")
+    again = post(**hidden(page), answer="normal")
+
+    assert answered().answer.labels == ("cut",)
+    assert "Kept: cut. The button Back shows it again." in again["body"]
+
+
+def test_a_large_picture_comes_as_a_small_copy_first() -> None:
+    page = begin(small="reviews/parts/d1-small.jpg")["body"]
+
+    assert re.search(r'<img src="[^"]*d1-small\.jpg[^"]*" data-full="[^"]*d1\.png', page)
+
+
 def test_killed_at_any_call_of_an_answer_it_is_kept_once(world: World) -> None:
     page = begin()
     form, before = {**hidden(page), "answer": "label:cut"}, world.table.snapshot()
@@ -266,8 +337,20 @@ def test_killed_at_any_call_of_an_answer_it_is_kept_once(world: World) -> None:
         assert (answered().answer.labels, answered().revision) == (("cut",), 1)
 
 
-def test_what_is_true_in_production_is_told_from_the_random_share() -> None:
-    begin(reasons=(RANDOM,), verdict="defect")
-    post(answer="normal", review="d1", session=answered().session, revision=0)
+def test_what_is_true_in_production_is_told_from_the_random_share_of_what_is_released() -> None:
+    for name, reason, run in (("d1", RANDOM, "r1"), ("d2", "unsure", "r1"), ("d3", RANDOM, "r0")):
+        reviews.reserve("parts", REVIEW.day, Candidate(0.01, name, (reason,)), 9)
+        post(**hidden(begin(name, reasons=(reason,), verdict="defect", run_ids={TASK: run})), answer="normal")
+    assert "Precision (parts called defective that are): none yet: too few to say" in get()["body"]
+
+    releases.record(Release("r1", "arn", "2026-03-01", dataset="parts", task=TASK, environment="production"))
+    assert "Precision (parts called defective that are): 0 of 1: too few to say" in get()["body"]
+
+
+def test_what_was_answered_before_chance_drew_lower_lots_is_no_longer_of_the_share() -> None:
+    releases.record(Release("r1", "arn", "2026-03-01", dataset="parts", task=TASK, environment="production"))
+    for name, lot in (("d1", 0.02), ("d2", 0.01)):
+        reviews.reserve("parts", REVIEW.day, Candidate(lot, name, (RANDOM,)), 1)
+        post(**hidden(begin(name, reasons=(RANDOM,), verdict="defect")), answer="normal")
 
     assert "Precision (parts called defective that are): 0 of 1: too few to say" in get()["body"]

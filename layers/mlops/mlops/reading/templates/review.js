@@ -10,9 +10,13 @@
   const [select, remove, draw, told, confirm] = ["label-of-box", "remove", "draw", "told", "confirm"].map(byId);
   const width = Number(form.dataset.width);
   const height = Number(form.dataset.height);
-  const boxes = JSON.parse(form.dataset.boxes);
+  const shown = JSON.parse(form.dataset.boxes);
+  const image = sheet.querySelector("img");
+  const keep = byId("keep");
+  const ticks = [...form.elements].filter((field) => field.name === "keep");
   const MOST = 50;
   const LEAST = 2;
+  let boxes = [];
   let chosen = -1;
   let zoom = 1;
   let gesture = null;
@@ -90,10 +94,15 @@
     }
   }
 
+  // As long as nothing was drawn, the ticks say which of the boxes count.
+  function tick() {
+    boxes = shown.filter((_, place) => ticks[place].checked);
+    choose(-1);
+  }
+
   // From the first change on, what counts are these boxes, and no longer the ticks beside the found ones.
   function changed() {
     form.elements.boxes.value = JSON.stringify(boxes.map((box) => ({ ...box, left: round(box.left), top: round(box.top), width: round(box.width), height: round(box.height) })));
-    const keep = byId("keep");
     if (keep) {
       keep.hidden = true;
       keep.disabled = true;
@@ -150,6 +159,10 @@
   function setZoom(value) {
     zoom = clamp(value, 1, 8);
     sheet.style.inlineSize = `${zoom * 100}%`;
+    // The page begins with a small copy; whoever looks closer gets every pixel.
+    if (zoom > 1 && image.src !== image.dataset.full) {
+      image.src = image.dataset.full;
+    }
     say(`${Math.round(zoom * 100)} %`);
     show();
   }
@@ -281,6 +294,8 @@
   byId("wider").addEventListener("click", () => setZoom(zoom / 1.5));
   window.addEventListener("resize", () => show());
   svg.replaceChildren();
+  ticks.forEach((field) => field.addEventListener("change", tick));
+  tick();
   // Most boxes have the label of those that are there.
   if ([...select.options].some((option) => option.value === boxes[0]?.label)) {
     select.value = boxes[0].label;

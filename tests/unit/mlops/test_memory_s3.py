@@ -1,0 +1,59 @@
+"""The buckets in memory behave as moto's do, as far as the package uses them."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.unit.mlops.memory_s3 import MemoryS3
+from tests.unit.mlops.world import World
+
+
+@pytest.fixture(params=["memory", "moto"])
+def s3(request: pytest.FixtureRequest, world: World) -> Any:
+    return MemoryS3() if request.param == "memory" else world.s3
+
+
+def code(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
+    answer = error.value.response
+    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_an_object_is_read_as_it_was_written(s3: Any) -> None:
+    s3.put_object(Bucket="artifacts", Key="a", Body=b"x", Metadata={"order": "1"}, ContentType="text/plain")
+    found, head = s3.get_object(Bucket="artifacts", Key="a"), s3.head_object(Bucket="artifacts", Key="a")
+
+    assert (found["Body"].read(), found["ContentLength"]) == (b"x", 1)
+    assert head["Metadata"] == {"order": "1"} and head["ETag"] == found["ETag"]
+    listed = s3.list_objects_v2(Bucket="artifacts", Prefix="a")["Contents"]
+    assert [(entry["Key"], entry["ETag"]) for entry in listed] == [("a", found["ETag"])]
+
+
+def test_every_version_of_a_picture_can_be_read_and_deleted(s3: Any) -> None:
+    first, second = (s3.put_object(Bucket="data", Key="a", Body=data)["VersionId"] for data in (b"1", b"2"))
+
+    assert s3.get_object(Bucket="data", Key="a")["Body"].read() == b"2"
+    assert s3.get_object(Bucket="data", Key="a", VersionId=first)["Body"].read() == b"1"
+    s3.delete_object(Bucket="data", Key="a", VersionId=second)
+    assert s3.get_object(Bucket="data", Key="a")["Body"].read() == b"1"
+    with pytest.raises(ClientError) as gone:
+        s3.get_object(Bucket="data", Key="a", VersionId=second)
+    assert code(gone) == ("NoSuchVersion", 404)
+
+
+def test_what_is_not_there_is_said(s3: Any) -> None:
+    with pytest.raises(ClientError) as read:
+        s3.get_object(Bucket="artifacts", Key="a")
+    with pytest.raises(ClientError) as looked:
+        s3.head_object(Bucket="artifacts", Key="a")
+
+    assert (code(read), code(looked)) == (("NoSuchKey", 404), ("404", 404))
+
+
+def test_conditions_of_writes_hold(s3: Any) -> None:
+    etag = s3.put_object(Bucket="artifacts", Key="a", Body=b"1", IfNoneMatch="*")["ETag"]
+    s3.put_object(Bucket="artifacts", Key="a", Body=b"2", IfMatch=etag)
+    for condition in ({"IfNoneMatch": "*"}, {"IfMatch": etag}):
+        with pytest.raises(ClientError) as refused:
+            s3.put_object(Bucket="artifacts", Key="a", Body=b"3", **condition)
+        assert code(refused) == ("PreconditionFailed", 412)
