@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from mlops.dataset.keys import SPLITS
 from mlops.dataset.labels import NORMAL, label_of
 from mlops.dataset.manifests import BOXES, labels_of
-from tests.unit.mlops.memory_table import MemoryTable
+from tests.unit.mlops.memory_table import MemoryTable, projected
 
 
 @dataclass(frozen=True)
@@ -273,6 +273,9 @@ def _moment(seconds: float) -> datetime:
 
 
 # ---------------------------------------------------------------- DynamoDB
+_OF_PROJECTIONS = ("ProjectionExpression", "ExpressionAttributeNames")
+
+
 class Rows:
     """The application's table: conditional writes exact, reads consistent, the index up to `lag` seconds behind."""
 
@@ -294,12 +297,15 @@ class Rows:
         is_index = bool(request.get("IndexName"))
 
         def act() -> Any:
-            found = (self._up_to_date() if is_index else self.memory).query(**request)["Items"]
+            # Pages go by the keys of items, whether they are told or not.
+            whole = {name: given for name, given in request.items() if name not in _OF_PROJECTIONS}
+            found = (self._up_to_date() if is_index else self.memory).query(**whole)["Items"]
             if ExclusiveStartKey:
                 start = _order(ExclusiveStartKey, is_index)
                 found = [item for item in found if _order(item, is_index) > start]
             page = found[: self._page_size]
-            return {"Items": page, **({"LastEvaluatedKey": page[-1]} if len(found) > len(page) else {})}
+            more = {"LastEvaluatedKey": page[-1]} if len(found) > len(page) else {}
+            return {"Items": projected(page, *map(request.get, _OF_PROJECTIONS)), **more}
 
         return self._made("query", request, "query index" if is_index else "query", act)
 

@@ -89,10 +89,7 @@ class MemoryTable:
         found = [item for _, item in sorted(items, key=_by_place) if _holds(KeyConditionExpression, item)]
         if IndexName:
             found.sort(key=lambda item: str(item.get("created_at", "")))
-        if ProjectionExpression:
-            names = [ExpressionAttributeNames[name] for name in ProjectionExpression.split(", ")]
-            found = [{name: item[name] for name in names if name in item} for item in found]
-        return {"Items": [_copied(item) for item in found]}
+        return {"Items": [_copied(item) for item in projected(found, ProjectionExpression, ExpressionAttributeNames)]}
 
     def snapshot(self) -> dict[tuple[str, str], Item]:
         """All items, to be put back with `restore`."""
@@ -106,6 +103,14 @@ class MemoryTable:
         if condition is not None and not _holds(condition, self._items.get(_place(key), {})):
             error = {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}
             raise ClientError({"Error": error}, "Write")
+
+
+def projected(items: list[Item], expression: str | None, names: Mapping[str, str] | None) -> list[Item]:
+    """Items with the attributes that a projection asks for, or whole where there is none."""
+    if not expression:
+        return items
+    asked = [(names or {})[name] for name in expression.split(", ")]
+    return [{name: item[name] for name in asked if name in item} for item in items]
 
 
 def _place(key: Mapping[str, Any]) -> tuple[str, str]:
