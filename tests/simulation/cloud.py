@@ -96,6 +96,7 @@ class Version:
     version_id: str
     data: bytes | None
     modified: float
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def etag(self) -> str:
@@ -127,14 +128,22 @@ class Objects(Backend):
         return f"{name} {key.rsplit('/', 1)[-1] if key.startswith('runs/') else key.split('/')[0]}"
 
     def put_object(
-        self, Bucket: str, Key: str, Body: bytes, IfMatch: str = "", IfNoneMatch: str = "", **_: Any
+        self,
+        Bucket: str,
+        Key: str,
+        Body: Any,
+        Metadata: Mapping[str, str] | None = None,
+        IfMatch: str = "",
+        IfNoneMatch: str = "",
+        **_: Any,
     ) -> dict[str, Any]:
         present = self.present(Bucket).get(Key)
         if IfMatch and present is None:
             raise refused("NoSuchKey", 404)
         if present and (IfNoneMatch or (IfMatch and IfMatch.strip('"') != present.etag)):
             raise refused("PreconditionFailed", 412)
-        self._write(Bucket, Key, bytes(Body))
+        data = Body.read() if hasattr(Body, "read") else bytes(Body)
+        self._write(Bucket, Key, data, Metadata or {})
         return {}
 
     def delete_object(self, Bucket: str, Key: str) -> dict[str, Any]:
@@ -154,6 +163,15 @@ class Objects(Backend):
             "VersionId": version.version_id,
         }
         return {"Body": Body(data), "ContentLength": len(data), **facts}
+
+    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        present = self.present(Bucket).get(Key)
+        if present is None:
+            # HeadObject has no body to say more in.
+            raise refused("404", 404)
+        listed = _listed(Key, present)
+        told = {name: listed[name] for name in ("ETag", "LastModified")}
+        return {"ContentLength": listed["Size"], "Metadata": dict(present.metadata), **told}
 
     def list_objects_v2(
         self, Bucket: str, Prefix: str, Delimiter: str = "", ContinuationToken: str = ""
@@ -182,9 +200,9 @@ class Objects(Backend):
         found = self.present(bucket).get(key)
         return (found.data or b"").decode() if found else None
 
-    def _write(self, bucket: str, key: str, data: bytes | None) -> None:
+    def _write(self, bucket: str, key: str, data: bytes | None, metadata: Mapping[str, str] | None = None) -> None:
         self._count += 1
-        version = Version(f"v{self._count}", data, self.clock.now)
+        version = Version(f"v{self._count}", data, self.clock.now, metadata or {})
         self.buckets.setdefault(bucket, {}).setdefault(key, []).append(version)
         facts = {"key": key, "version-id": version.version_id, "sequencer": f"{self._count:016X}", "etag": version.etag}
         self.tell(
