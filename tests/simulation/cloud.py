@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any, Protocol
+from types import MappingProxyType, SimpleNamespace
+from typing import IO, Any, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -122,6 +122,7 @@ class Objects(Backend):
     signed: Callable[[str, str], None] = lambda *_: None
     buckets: dict[str, dict[str, list[Version]]] = field(default_factory=dict)
     _count: int = 0
+    _uploads: list[tuple[dict[str, str], dict[int, bytes]]] = field(default_factory=list)
 
     def label(self, name: str, request: Mapping[str, Any]) -> str:
         key = str(request.get("Key") or request.get("Prefix", ""))
@@ -131,20 +132,66 @@ class Objects(Backend):
         self,
         Bucket: str,
         Key: str,
-        Body: Any,
-        Metadata: Mapping[str, str] | None = None,
+        Body: bytes | IO[bytes],
         IfMatch: str = "",
         IfNoneMatch: str = "",
+        Metadata: Mapping[str, str] = MappingProxyType({}),
         **_: Any,
     ) -> dict[str, Any]:
-        present = self.present(Bucket).get(Key)
-        if IfMatch and present is None:
-            raise refused("NoSuchKey", 404)
-        if present and (IfNoneMatch or (IfMatch and IfMatch.strip('"') != present.etag)):
-            raise refused("PreconditionFailed", 412)
-        data = Body.read() if hasattr(Body, "read") else bytes(Body)
-        self._write(Bucket, Key, data, Metadata or {})
+        self._require(Bucket, Key, IfMatch, IfNoneMatch)
+        self._write(Bucket, Key, Body if isinstance(Body, bytes) else Body.read(), Metadata)
         return {}
+
+    def create_multipart_upload(
+        self, Bucket: str, Key: str, Metadata: Mapping[str, str] = MappingProxyType({}), **_: Any
+    ) -> dict[str, Any]:
+        self._uploads.append((dict(Metadata), {}))
+        return {"UploadId": str(len(self._uploads) - 1)}
+
+    def upload_part(self, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes) -> dict[str, Any]:
+        self._uploads[int(UploadId)][1][PartNumber] = bytes(Body)
+        return {"ETag": str(PartNumber)}
+
+    def upload_part_copy(
+        self,
+        Bucket: str,
+        Key: str,
+        UploadId: str,
+        PartNumber: int,
+        CopySource: Mapping[str, str],
+        CopySourceRange: str,
+        CopySourceIfMatch: str,
+    ) -> dict[str, Any]:
+        self._require(CopySource["Bucket"], CopySource["Key"], CopySourceIfMatch)
+        first, last = map(int, CopySourceRange.removeprefix("bytes=").split("-"))
+        data = self.get_object(CopySource["Bucket"], CopySource["Key"])["Body"].read()[first : last + 1]
+        self._uploads[int(UploadId)][1][PartNumber] = data
+        return {"CopyPartResult": {"ETag": str(PartNumber)}}
+
+    def complete_multipart_upload(
+        self, Bucket: str, Key: str, UploadId: str, MultipartUpload: Any, IfMatch: str = "", IfNoneMatch: str = ""
+    ) -> dict[str, Any]:
+        self._require(Bucket, Key, IfMatch, IfNoneMatch)
+        metadata, parts = self._uploads[int(UploadId)]
+        data = b"".join(parts[part["PartNumber"]] for part in MultipartUpload["Parts"])
+        self._write(Bucket, Key, data, metadata)
+        return {}
+
+    def abort_multipart_upload(self, Bucket: str, Key: str, UploadId: str) -> dict[str, Any]:
+        return {}
+
+    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        version = self.present(Bucket).get(Key)
+        if version is None:
+            raise refused("404", 404)
+        return {"ETag": f'"{version.etag}"', "Metadata": dict(version.metadata)}
+
+    def _require(self, bucket: str, key: str, match: str = "", none_match: str = "") -> None:
+        present = self.present(bucket).get(key)
+        if match and present is None:
+            raise refused("NoSuchKey", 404)
+        if present and (none_match or (match and match.strip('"') != present.etag)):
+            raise refused("PreconditionFailed", 412)
 
     def delete_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         self._write(Bucket, Key, None)
@@ -163,15 +210,6 @@ class Objects(Backend):
             "VersionId": version.version_id,
         }
         return {"Body": Body(data), "ContentLength": len(data), **facts}
-
-    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
-        present = self.present(Bucket).get(Key)
-        if present is None:
-            # HeadObject has no body to say more in.
-            raise refused("404", 404)
-        listed = _listed(Key, present)
-        told = {name: listed[name] for name in ("ETag", "LastModified")}
-        return {"ContentLength": listed["Size"], "Metadata": dict(present.metadata), **told}
 
     def list_objects_v2(
         self, Bucket: str, Prefix: str, Delimiter: str = "", ContinuationToken: str = ""
@@ -200,9 +238,11 @@ class Objects(Backend):
         found = self.present(bucket).get(key)
         return (found.data or b"").decode() if found else None
 
-    def _write(self, bucket: str, key: str, data: bytes | None, metadata: Mapping[str, str] | None = None) -> None:
+    def _write(
+        self, bucket: str, key: str, data: bytes | None, metadata: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._count += 1
-        version = Version(f"v{self._count}", data, self.clock.now, metadata or {})
+        version = Version(f"v{self._count}", data, self.clock.now, dict(metadata))
         self.buckets.setdefault(bucket, {}).setdefault(key, []).append(version)
         facts = {"key": key, "version-id": version.version_id, "sequencer": f"{self._count:016X}", "etag": version.etag}
         self.tell(

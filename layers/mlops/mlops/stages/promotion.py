@@ -198,7 +198,7 @@ def _make_way(ref: StageRef, release: Release) -> None:
     if current and current.version_arn != release.version_arn:
         if release.version_arn in kept_models.kept():
             kept_models.keep(ref, current.version_arn)
-        serving.stop(release.version_arn)
+        _stop(release.version_arn)
     leases.give_back(release.version_arn, release.lease_id)
 
 
@@ -221,17 +221,19 @@ def _keep_running(ref: StageRef, release: Release) -> bool:
     stays = stays and serving.is_running(version_arn)
     if not stays:
         kept_models.drop(ref)
-        serving.stop(version_arn)
-    # One that answers about new pictures is stopped by whoever started it for them, who looks what is released.
-    if previous and previous != version_arn and not _inspects(previous):
-        serving.stop(previous)
+        _stop(version_arn)
+    if previous and previous != version_arn:
+        _stop(previous)
     leases.give_back(version_arn, release.lease_id)
     return stays
 
 
-def _inspects(version_arn: str) -> bool:
+def _stop(version_arn: str) -> None:
+    """Stop a version, but for one that answers about new pictures: whoever started it for them stops it, who looks what
+    is released. That may be this one, where a release is delivered again after its function died."""
     lease = leases.of(version_arn)
-    return lease is not None and not lease.is_over and lease.is_for_inspection
+    if lease is None or lease.is_over or not lease.is_for_inspection:
+        serving.stop(version_arn)
 
 
 def _decision_of(ref: StageRef, result: Mapping[str, Any]) -> Decision | None:
