@@ -367,9 +367,9 @@ def _inspections(play: Play) -> Iterator[str]:
 
 
 def _days(play: Play) -> Iterator[str]:
-    """Every answer has a line in the files of days, and those that are none have a reason."""
+    """Every answer has a line in the files of days, beside a refusal that gave way to it; refusals have a reason."""
     lines = Counter(
-        (line["key"], line["digest"])
+        (line["key"], line["digest"], line["refused"])
         for key, version in play.objects.present(ARTIFACTS).items()
         if key.endswith(".jsonl") and key.startswith("results/")
         for line in map(json.loads, (version.data or b"").decode().splitlines())
@@ -377,7 +377,8 @@ def _days(play: Play) -> Iterator[str]:
     for (pk, _), row in play.table.memory.snapshot().items():
         if not pk.startswith("INSPECTION#"):
             continue
-        if (count := lines[row["key"], row["digest"]]) != 1:
+        counts = [lines[row["key"], row["digest"], refused] for refused in (row["refused"], True)]
+        if (count := max(counts)) != 1 or not counts[0]:
             yield f"{row['key']} has {count} lines in the files of days"
         if row["refused"] and not json.loads(row["told"])["reasons"]:
             yield f"{row['key']} was refused for no reason"
