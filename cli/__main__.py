@@ -413,7 +413,10 @@ def watch(context: Context, name: str, until: str) -> None:
     told: set[str] = set()
     while True:
         runs = context.followed(name)
-        for news in [line for run in runs for line in _lines(run) if line not in told]:
+        progress = [f"{name}: {text}"] if (text := context.stack.progress(name)) else []
+        for news in [*progress, *(line for run in runs for line in _lines(run))]:
+            if news in told:
+                continue
             told.add(news)
             context.say(news)
         if runs and all(_is_at_rest(run, until) for run in runs):

@@ -955,6 +955,14 @@ ROWS = (
         "the same time",
         "of two functions that write at the same moment, the later one stays",
     ),
+    _row(
+        55,
+        "S3 lists keys, and DynamoDB sorts text, in the order of their bytes in UTF-8",
+        "yes, for general purpose buckets and for sort keys of type string",
+        "bucket, records and rows of a run are compared side by side, and none of them is held",
+        "records would differ from the bucket for ever: `SettlingDeadLetters` and its alarm",
+        source="S3 User Guide, `Listing object keys programmatically`; DynamoDB Developer Guide, `Data types`, String",
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.stack import Stack
+from mlops.dataset import limits
 from mlops.records import kept_models, leases
 
 # "Guidelines and quotas": Regions with Custom Labels.
@@ -59,7 +60,9 @@ def examine(stack: Stack, region: str) -> Iterator[Finding]:
 
 def _region(region: str) -> Finding:
     if region in REGIONS:
-        return Finding("region", True, f"{region} has Custom Labels")
+        most = limits.most_images(region)
+        taken = f"at most {most['train']} images to train and {most['test']} to test a model"
+        return Finding("region", True, f"{region} has Custom Labels: {taken}")
     return Finding("region", False, f"{region} has no Custom Labels", f"Deploy to one of: {', '.join(sorted(REGIONS))}")
 
 

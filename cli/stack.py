@@ -71,6 +71,10 @@ class Stack:
         """How many batches of uploads of a dataset the stack has looked at."""
         return activity.of(dataset, self.table).generation
 
+    def progress(self, dataset: str) -> str:
+        """How far a long look at a dataset has come, before its runs begin; empty when there is none."""
+        return activity.of(dataset, self.table).progress
+
     def artifact(self, key: str) -> bytes | None:
         """An object of the artifacts bucket, None when it was not written (yet)."""
         try:

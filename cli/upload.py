@@ -177,7 +177,7 @@ def _together(given: Plan, records: Sequence[Mapping[str, Any]]) -> _Together:
     settings = settings_key(given.dataset)
     content = given.files[settings].read_bytes() if any(row["sk"] == settings for row in records) else None
     annotations = _annotations(given, {row["sk"] for row in records})
-    dataset = datasets.read(given.dataset, records, content, annotations)
+    dataset = datasets.read(given.dataset, datasets.Recorded.of(records), content, annotations)
     # Of copies under one label the stack takes one: no harm.
     taken = {name for image in dataset.images for name in (image.digest, image.picture) if name}
     copies = {

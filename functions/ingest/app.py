@@ -13,12 +13,13 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    uploads, failures = [], []
-    for message in event["Records"]:
-        try:
-            uploads.append(ingest.record(json.loads(message["body"])))
-        except Exception:
-            logger.exception("an upload could not be recorded; the queue delivers it again")
+    messages, uploads, failures = event["Records"], [], []
+    recorded = ingest.record_all([json.loads(message["body"]) for message in messages])
+    for message, outcome in zip(messages, recorded, strict=True):
+        if isinstance(outcome, Exception):
+            logger.error("an upload could not be recorded; the queue delivers it again", exc_info=outcome)
             failures.append({"itemIdentifier": message["messageId"]})
+        else:
+            uploads.append(outcome)
     ingest.announce(uploads)
     return {"batchItemFailures": failures}

@@ -19,7 +19,7 @@ from local.launcher.contract import require_contract
 from local.launcher.custom_labels import install_custom_labels
 from local.launcher.delivery import install_asynchronous_delivery, install_background_limit
 from local.launcher.outbox import install_outbox
-from local.launcher.queues import install_prompt_queues
+from local.launcher.queues import install_prompt_queues, install_whole_numbers
 from local.launcher.stacks import install_patient_stacks
 from local.launcher.workers import (
     install_forked_workers,
@@ -68,6 +68,7 @@ def start(options: argparse.Namespace) -> None:
     install_background_limit(options.background_limit)
     install_asynchronous_delivery()
     install_prompt_queues(options.changes)
+    install_whole_numbers()
     install_patient_stacks()
     install_memory_report()
     install_silent_buckets(options.silent_seconds)

@@ -24,6 +24,8 @@ CONTRACT: Mapping[str, str] = {
     "ministack.services.cloudformation.provisioners:_delete_resource": "9e9ba54fb4281d65",
     "ministack.services.cloudformation.provisioners:_provision_resource": "3b8f01fb187141b6",
     "ministack.services.cloudformation.provisioners:_update_resource": "21b9b1207f59a864",
+    "ministack.services.cloudformation.provisioners:_lambda_esm_create": "f053a4e8c30c5543",
+    "ministack.services.cloudformation.provisioners:_lambda_esm_update": "aa81656213354e51",
     "ministack.services.eventbridge:_dispatch_event": "d1bfe064f602d11c",
     "ministack.services.eventbridge:_dispatch_to_lambda": "1f95adbaed3a966a",
     "ministack.services.eventbridge:_dispatch_to_sqs": "eb75981283a29783",

@@ -34,6 +34,21 @@ def install_prompt_queues(changes: Path | None) -> None:
         threading.Thread(target=_follow, args=(changes, promptly, wake), daemon=True).start()
 
 
+def install_whole_numbers() -> None:
+    """How many batches are read at once may be a parameter: that is text, of which CloudFormation makes a number."""
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
+    create, update = handlers["create"], handlers["update"]
+    handlers["create"] = lambda name, props, stack: create(name, _with_numbers(props), stack)
+    handlers["update"] = lambda name, old, new, stack: update(name, _with_numbers(old), _with_numbers(new), stack)
+
+
+def _with_numbers(properties: dict[str, Any]) -> dict[str, Any]:
+    scaling = properties.get("ScalingConfig")
+    return {**properties, "ScalingConfig": {k: int(v) for k, v in scaling.items()}} if scaling else properties
+
+
 class PromptQueues:
     """The delayed messages of all queues, and the models that changed while no message named them."""
 

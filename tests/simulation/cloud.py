@@ -212,9 +212,9 @@ class Objects(Backend):
         return {"Body": Body(data), "ContentLength": len(data), **facts}
 
     def list_objects_v2(
-        self, Bucket: str, Prefix: str, Delimiter: str = "", ContinuationToken: str = ""
+        self, Bucket: str, Prefix: str, Delimiter: str = "", ContinuationToken: str = "", StartAfter: str = ""
     ) -> dict[str, Any]:
-        present = {k: v for k, v in self.present(Bucket).items() if k.startswith(Prefix)}
+        present = {k: v for k, v in self.present(Bucket).items() if k.startswith(Prefix) and k > StartAfter}
         if Delimiter:
             below = {k[len(Prefix) :].split(Delimiter)[0] for k in present if Delimiter in k[len(Prefix) :]}
             folders = [f"{Prefix}{name}{Delimiter}" for name in below]

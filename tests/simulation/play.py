@@ -26,13 +26,13 @@ from aws_lambda_powertools.utilities.idempotency.persistence import datarecord, 
 from botocore.exceptions import ClientError
 
 from mlops import stack
-from mlops.aws import clients, once, telemetry
+from mlops.aws import ahead, clients, once, telemetry
 from mlops.judging import intervals
 from mlops.models import asking
 from mlops.records import runs, spending, table
 from mlops.records.runs import Run
 from mlops.stack import Stack
-from mlops.stages import inference_test, inspect
+from mlops.stages import inference_test, ingest, inspect
 from tests.infrastructure import template
 from tests.simulation import cloud, time_of
 from tests.simulation.cloud import Call, Client, CustomLabels, Objects, OnceRows, Outgoing, Rows, refused
@@ -603,7 +603,11 @@ class Play:
             patch.object(table, "_table", lambda: self.table),
             patch.object(once, "_store", self._store),
             patch.object(telemetry, "_put", lambda *_: None),
-            *(patch.object(module, "ThreadPoolExecutor", _OneAfterAnother) for module in (inference_test, inspect)),
+            *(
+                patch.object(module, "ThreadPoolExecutor", _OneAfterAnother)
+                for module in (inference_test, ingest, inspect)
+            ),
+            patch.object(ahead, "_POOL", _AtOnce()),
             *(
                 patch.object(module, "random", SimpleNamespace(uniform=lambda _, most: most))
                 for module in (inference_test, asking)
@@ -633,6 +637,14 @@ class Play:
             client = Client("once", self.once_rows, self.call)
             self._stores[name] = DynamoDBPersistenceLayer(table_name="idempotency", boto3_client=client)
         return self._stores[name]
+
+
+class _AtOnce:
+    """A pool that has done what it is given before it says so."""
+
+    def submit(self, act: Callable[[Any], Any], about: Any) -> Any:
+        answer = act(about)
+        return SimpleNamespace(result=lambda: answer)
 
 
 class _OneAfterAnother:

@@ -57,6 +57,11 @@ class Stack:
         return self.variables["STACK_ID"].split("/")[1]
 
     @property
+    def region(self) -> str:
+        """The AWS Region that it is in."""
+        return self.variables["STACK_ID"].split(":")[3]
+
+    @property
     def table(self) -> str:
         """The name of the application's table."""
         return self.variables["TABLE"]

@@ -495,6 +495,25 @@ def test_the_newest_runs_of_a_dataset_are_watched_until_each_waits_for_a_person(
     assert f"{run_id} approve2staging (staging): WAITING ({DECISION})" in result.stderr
 
 
+@pytest.mark.parametrize(("region", "train", "test"), [("eu-west-2", 28_000, 7_000), ("us-east-1", 250_000, 250_000)])
+def test_the_doctor_says_how_many_images_the_region_takes(region: str, train: int, test: int) -> None:
+    finding = doctor._region(region)
+
+    assert finding.is_good
+    assert f"at most {train} images to train and {test} to test" in finding.text
+
+
+def test_a_long_look_at_a_dataset_is_watched_too(mlops: Any, outputs: dict[str, str]) -> None:
+    run_id = put_run(outputs, "COMPLETED")
+    row = {"pk": "DATASET#parts", "sk": "ACTIVITY", "progress": "looked again at 300 of 4000 files"}
+    place = {"pk": f"RUN#{run_id}", "sk": "STAGE#development#eval_metric", "stage": "eval_metric", "state": "FAILED"}
+    ended = {"environment": "development", "started_at": "2026-01-01T00:03:00+00:00", "reasons": ["no"]}
+    for item in (row, {**place, **ended, "finished_at": "2026-01-01T00:04:00+00:00"}):
+        boto3.resource("dynamodb").Table(outputs["ApplicationTableName"]).put_item(Item=item)
+
+    assert "parts: looked again at 300 of 4000 files" in mlops("watch", "parts").stderr
+
+
 @pytest.mark.parametrize(("command", "said"), [("show", "no run nobody"), ("watch", "no run and no dataset nobody")])
 def test_a_run_that_is_unknown_is_a_sentence(mlops: Any, command: str, said: str) -> None:
     result = mlops(command, "nobody")

@@ -77,6 +77,8 @@ class MemoryTable:
         KeyConditionExpression: ConditionBase,  # noqa: N803
         ConsistentRead: bool = False,  # noqa: N803
         IndexName: str = "",  # noqa: N803
+        ProjectionExpression: str = "",  # noqa: N803
+        ExpressionAttributeNames: Mapping[str, str] = {},  # noqa: N803
     ) -> dict[str, Any]:
         partition = _partition_of(KeyConditionExpression)
         items = (
@@ -87,6 +89,9 @@ class MemoryTable:
         found = [item for _, item in sorted(items, key=_by_place) if _holds(KeyConditionExpression, item)]
         if IndexName:
             found.sort(key=lambda item: str(item.get("created_at", "")))
+        if ProjectionExpression:
+            names = [ExpressionAttributeNames[name] for name in ProjectionExpression.split(", ")]
+            found = [{name: item[name] for name in names if name in item} for item in found]
         return {"Items": [_copied(item) for item in found]}
 
     def snapshot(self) -> dict[tuple[str, str], Item]:

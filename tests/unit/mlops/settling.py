@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from mlops.aws import clients
 from mlops.records import table
 from mlops.stages import data_prepare, ground_truth, ingest
 from tests.unit.mlops.memory_table import MemoryTable
-from tests.unit.mlops.world import SETTINGS, make_buckets
+from tests.unit.mlops.world import SETTINGS, make_buckets, set_clock
 
 OWN_SETTINGS = {
     "SETTLE_SECONDS": "60",
@@ -52,6 +53,7 @@ class Uploads:
     s3: Any
     messages: list[tuple[dict[str, Any], int]] = field(default_factory=list)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    now: float = field(default_factory=time.time)
     _count: int = 0
 
     def put(self, key: str, data: bytes, *, is_told: bool = True, **options: Any) -> None:
@@ -89,7 +91,9 @@ class Uploads:
 
     def settle(self) -> None:
         while self.messages:
-            ground_truth.settle(self.messages.pop(0)[0])
+            message, delay = self.messages.pop(0)
+            self.now += delay
+            ground_truth.settle(message)
 
     def usual(self, *labels: str, side: str = "train", count: int = 6) -> None:
         for position, label in enumerate(labels or ("good", "cut")):
@@ -132,6 +136,7 @@ def bucket_with_events(monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploads]:
             monkeypatch.setenv(name, value)
         make_buckets()
         uploads = Uploads(boto3.client("s3"))
+        set_clock(monkeypatch, time=lambda: uploads.now)
         uploads.s3.put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
         monkeypatch.setattr(clients, "client", uploads._clients().__getitem__)
         store = MemoryTable()

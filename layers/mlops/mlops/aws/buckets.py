@@ -1,8 +1,9 @@
 """Objects in S3 as text, JSON and bytes."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from mimetypes import MimeTypes
 from types import MappingProxyType
 from typing import IO, Any
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from mlops import stack
-from mlops.aws import clients
+from mlops.aws import ahead, clients
 from mlops.aws.clients import code_of, message_of
 
 
@@ -28,7 +29,8 @@ _ABSENT = ("NoSuchKey", "NoSuchVersion", "NotFound", "404")
 # Refusals of the moment: by S3, by KMS behind it, or of credentials that are about to be renewed.
 _PASSING = ("SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "ExpiredToken", "OperationAborted", "NoSuchBucket")
 
-_PIECE = 1 << 20
+# What is read or sent at once. S3 takes 10 000 parts, of 5 MB at least, in an upload.
+_PIECE, _PART = 1 << 20, 8 << 20
 # S3 User Guide, "Multipart upload limits": only the last part may be smaller.
 LEAST_PART = 5 * 1024 * 1024
 # The metadata of an object that says where it stands among what is written under its key.
@@ -67,6 +69,18 @@ def _is_passing(error: ClientError) -> bool:
     return not 400 <= status < 500 or status == 429 or code in _PASSING or "Throttl" in code
 
 
+def _parts(lines: Iterable[str]) -> Iterator[bytes]:
+    part = bytearray()
+    for line in lines:
+        part += line.encode()
+        part += b"\n"
+        if len(part) >= _PART:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)
+
+
 class Bucket:
     """Objects of one bucket as text and JSON."""
 
@@ -81,19 +95,25 @@ class Bucket:
         """The bytes of an object. Raises ClientError when there is none."""
         return bytes(clients.client("s3").get_object(Bucket=self.name, Key=key)["Body"].read())
 
+    def read_json(self, key: str) -> Any:
+        """The JSON document in an object. Raises ClientError when there is none."""
+        return json.loads(self.read(key))
+
     def lines(self, key: str) -> Iterator[str]:
-        """The lines of an object in UTF-8, one after the other; none when there is no such object."""
+        """The lines of an object in UTF-8 as they come, which only line feeds divide; none when there is no object."""
         try:
             body = clients.client("s3").get_object(Bucket=self.name, Key=key)["Body"]
         except ClientError as error:
             if code_of(error) in _ABSENT:
                 return
             raise
-        yield from (line.decode() for line in body.iter_lines())
-
-    def read_json(self, key: str) -> Any:
-        """The JSON document in an object. Raises ClientError when there is none."""
-        return json.loads(self.read(key))
+        rest = b""
+        with closing(body):
+            for chunk in body.iter_chunks(_PIECE):
+                *ended, rest = (rest + chunk).split(b"\n")
+                yield from (line.decode() for line in ended)
+        if rest:
+            yield rest.decode()
 
     def read_if_exists(self, key: str) -> str | None:
         """The text of an object in UTF-8, None when there is none."""
@@ -143,6 +163,31 @@ class Bucket:
         """Write an object in place of any other of its key, which says of what kind it is."""
         body = content.encode() if isinstance(content, str) else content
         clients.client("s3").put_object(Bucket=self.name, Key=key, Body=body, ContentType=_kind_of(key))
+
+    def write_lines(self, key: str, lines: Iterable[str]) -> None:
+        """Write lines as they come, a line feed after each, in place of any other object of this key.
+
+        What is longer than a part is sent in parts; it appears as a whole, or not at all.
+        """
+        parts = _parts(lines)
+        first, second = next(parts, b""), next(parts, None)
+        if second is None:
+            self.write(key, first)
+            return
+        s3, place = clients.client("s3"), {"Bucket": self.name, "Key": key}
+        place["UploadId"] = s3.create_multipart_upload(**place, ContentType=_kind_of(key))["UploadId"]
+        numbered = enumerate(chain((first, second), parts), start=1)
+
+        def send(part: tuple[int, bytes]) -> str:
+            return str(s3.upload_part(**place, PartNumber=part[0], Body=part[1])["ETag"])
+
+        try:
+            sent = [{"PartNumber": part[0], "ETag": etag} for part, etag in ahead.each(send, numbered)]
+            s3.complete_multipart_upload(**place, MultipartUpload={"Parts": sent})
+        except BaseException:
+            # What is left when this fails, too, goes by the bucket's rule about incomplete uploads.
+            s3.abort_multipart_upload(**place)
+            raise
 
     def fetch(self, key: str, into: IO[bytes]) -> str:
         """Write the bytes of an object into a file, piece by piece; returns its etag, empty when there is none."""
@@ -213,10 +258,22 @@ class Bucket:
         """Write a document so that the same one has the same bytes."""
         self.write(key, as_json(document))
 
-    def entries(self, prefix: str) -> Iterator[Mapping[str, Any]]:
-        """Every object below a prefix, as ListObjectsV2 tells of it."""
-        for page in clients.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+    def entries(self, prefix: str, after: str = "") -> Iterator[Mapping[str, Any]]:
+        """Every object below a prefix, as ListObjectsV2 tells of it, in the order of their keys; behind `after`."""
+        request = {"Bucket": self.name, "Prefix": prefix, **({"StartAfter": after} if after else {})}
+
+        def following(page: ahead.Page) -> Mapping[str, Any]:
+            token = page.get("NextContinuationToken")
+            return {"ContinuationToken": token} if token else {}
+
+        s3 = clients.client("s3")
+        for page in ahead.pages(lambda token: s3.list_objects_v2(**request, **token), following):
             yield from page.get("Contents", ())
+
+    def page(self, prefix: str, after: str) -> dict[str, str]:
+        """The etags of the next thousand objects behind a key, or of all that there are, by key in their order."""
+        answer = clients.client("s3").list_objects_v2(Bucket=self.name, Prefix=prefix, StartAfter=after)
+        return {entry["Key"]: entry["ETag"].strip('"') for entry in answer.get("Contents", ())}
 
     def list(self, prefix: str) -> Iterator[tuple[str, str]]:
         """(key, etag) of every object below a prefix."""

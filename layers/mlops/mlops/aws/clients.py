@@ -1,12 +1,16 @@
 """The clients of AWS: in this account, or with the role of an environment that is in another one."""
 
 import os
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory, RestXMLParser
+from botocore.session import get_session
+from botocore.utils import parse_timestamp
 
 from mlops import stack
 
@@ -24,7 +28,60 @@ _ROLE_SECONDS, _ROLE_CLIENT_SECONDS = 3600, 1800
 @cache
 def client(service: str) -> Any:
     """A client with the function's own rights, made once."""
+    _make_session()
     return boto3.client(service, config=_config_of(service))  # type: ignore[call-overload]
+
+
+@cache
+def table(name: str) -> Any:
+    """A table of DynamoDB by its name, made once."""
+    _make_session()
+    return boto3.resource("dynamodb", config=_RETRIES).Table(name)
+
+
+def _make_session() -> None:
+    """What makes clients, where nobody else has made it."""
+    if boto3.DEFAULT_SESSION is None:
+        core = get_session()
+        core.register_component("response_parser_factory", _Parsers())
+        boto3.setup_default_session(botocore_session=core)
+
+
+class _Parsers(ResponseParserFactory):
+    """Those of botocore, without what takes most of the time of hundreds of pages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_parser_defaults(timestamp_parser=_time)
+
+    def create_parser(self, protocol_name: str) -> ResponseParser:
+        own = {"json": _JSONParser, "rest-xml": _XMLParser}.get(protocol_name)
+        return own(timestamp_parser=_time) if own else super().create_parser(protocol_name)
+
+
+class _JSONParser(JSONParser):
+    def _handle_map(self, shape: Any, value: Any) -> Any:
+        # boto3 reads the values of an item. botocore looks for bytes in each of them, of which the table has none.
+        if shape.name == "AttributeMap":
+            return value
+        return super()._handle_map(shape, value)  # type: ignore[misc]  # its stubs leave it out
+
+
+class _XMLParser(RestXMLParser):
+    def _handle_structure(self, shape: Any, node: Any) -> Any:
+        # Of an object in a listing, these three are used.
+        if shape.name != "Object":
+            return super()._handle_structure(shape, node)  # type: ignore[misc]
+        found = {child.tag.rpartition("}")[2]: child.text or "" for child in node}
+        return {"Key": found["Key"], "ETag": found["ETag"], "LastModified": _time(found["LastModified"])}
+
+
+def _time(value: Any) -> datetime:
+    """A time as AWS writes it; botocore tries every form that people use."""
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return parse_timestamp(value)
 
 
 def client_in(environment: str, service: str) -> Any:

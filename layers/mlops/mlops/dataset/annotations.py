@@ -13,7 +13,7 @@ from mlops.dataset.limits import least_box_side
 from mlops.words import some
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MaskRecord:
     """An accepted mask: where it lies (`side` "" fits any), its size and boxes in its own pixels."""
 

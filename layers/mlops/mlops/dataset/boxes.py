@@ -7,7 +7,7 @@ from itertools import product
 from mlops.rounding import reaches
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Box:
     """A box from (left, top) to the exclusive (left + width, top + height), in pixels from the top left corner."""
 
@@ -17,7 +17,7 @@ class Box:
     height: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabeledBox:
     """A box with its label; `confidence`, 0 to 1, is that of a found box."""
 

@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import Any
 
 from mlops.dataset import annotation_manifest
@@ -84,9 +85,92 @@ def read_annotations(name: str, chunks: Iterable[bytes], bucket: str, keys: Coll
     return Annotations(lines, refused, tuple(opinions))
 
 
+# What is read of a record here.
+FACTS = (
+    *("kind", "folder", "reason", "etag", "digest", "uploaded_at", "version_id", "width", "height", "size", "format"),
+    *("picture", "stored", "done", "window", "looks", "thumbnail", "boxes", "specks", "remarks"),
+    "regions",
+)
+
+
+@dataclass
+class Recorded:
+    """What is kept of the records of a dataset, as they come one by one: a few hundred bytes of each.
+
+    `images` are the accepted ones, without labels yet; those of `unlabelled` have no folder that names one. Those of a
+    few colours may be masks that lines name: `coloured`.
+    """
+
+    images: list[Image] = field(default_factory=list)
+    unlabelled: set[str] = field(default_factory=set)
+    coloured: dict[str, "_Coloured"] = field(default_factory=dict)
+    refused_images: dict[str, str] = field(default_factory=dict)
+    masks: list[MaskRecord] = field(default_factory=list)
+    refused_masks: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+    window: tuple[int, int] | None = None
+    _remarks: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, records: Iterable[Mapping[str, Any]]) -> "Recorded":
+        """Everything that a run needs of these records."""
+        found = cls()
+        for row in records:
+            found.take(row)
+        return found
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        """Keep what is needed of a record."""
+        key, kind, state, reason = row["sk"], row["kind"], row["state"], row.get("reason", "")
+        # What was accepted before the layout knew better is judged by what it is now.
+        try:
+            if not parse_upload(key).label:
+                self.unlabelled.add(key)
+        except KeyRefused as refusal:
+            kind, state, reason = refusal.kind, "REFUSED", str(refusal)
+            self.unlabelled.add(key)
+        if kind == "mask":
+            for remark in row.get("remarks", ()):
+                self._remarks[remark].append(key)
+            if state == "ACCEPTED":
+                self.masks.append(_mask(row))
+            else:
+                self.refused_masks[key] = reason
+        elif kind == "image" and state == "ACCEPTED":
+            self.images.append(_image(row))
+            if "regions" in row:
+                size = row["stored"][:2] if "stored" in row else (row["width"], row["height"])
+                self.coloured[key] = _Coloured((int(size[0]), int(size[1])), row["regions"])
+            if self.window is None and "window" in row:
+                # One window serves all pictures of more than eight bits of a settled dataset.
+                self.window = (int(row["window"][0]), int(row["window"][1]))
+        elif kind == "image":
+            self.refused_images[key] = reason
+        else:
+            self.others[key] = reason if state == "REFUSED" else ""
+
+    @property
+    def keys(self) -> set[str]:
+        """The keys of all records."""
+        masks = (mask.key for mask in self.masks)
+        return {*(i.key for i in self.images), *self.refused_images, *masks, *self.refused_masks, *self.others}
+
+    def names(self, annotations: Annotations) -> set[str]:
+        """Labels as they are written: by folders, and by lines."""
+        lines = annotations.lines
+        names = {folder_of(key) for key in self.keys if key not in self.unlabelled and key not in lines}
+        names |= {name for line in lines.values() for name in (*line.labels, *(box.label for box in line.boxes))}
+        return names | {colour.label for line in lines.values() for colour in line.mask_colours if _marks(colour)}
+
+    def remarks(self) -> Iterator[str]:
+        """What is to be said of the masks."""
+        for remark, keys in sorted(self._remarks.items()):
+            yield f"{some(keys)}: {remark}"
+
+
 def read(
     name: str,
-    records: Sequence[Mapping[str, Any]],
+    recorded: Recorded,
     content: bytes | None,
     annotations: Annotations = Annotations(),
 ) -> Dataset:
@@ -96,29 +180,27 @@ def read(
         settings = parse_settings(content)
     except SettingsInvalid as error:
         problem = str(error)
-    # What was accepted before the layout knew better is judged by what it is now.
-    records = [{**row, **_refusal(row)} for row in records]
-    labels = _Labels(_names(records, annotations), settings)
-    of_lines = _masks_of_lines(name, records, annotations)
-    images = [row for row in records if row["kind"] == "image" and row["sk"] not in of_lines]
-    masks = [row for row in records if row["kind"] == "mask"]
-    refused = {row["sk"]: row["reason"] for row in records if row["state"] == "REFUSED" and row["kind"] != "mask"}
+    labels = _Labels(recorded.names(annotations), settings)
+    of_lines = _masks_of_lines(name, recorded, annotations)
+    refused = recorded.refused_images | {key: reason for key, reason in recorded.others.items() if reason}
     # A mask beside its picture would teach the classifier what masks look like.
-    among = masks_among(row["sk"] for row in images if row["sk"] not in annotations.lines)
+    images = (*(image.key for image in recorded.images), *recorded.refused_images)
+    among = masks_among(key for key in images if key not in annotations.lines and key not in of_lines)
     refused |= among | dict(annotations.refused)
     accepted, unread = [], defaultdict[str, list[str]](list)
-    for row in images:
-        if row["sk"] not in refused:
+    for image in recorded.images:
+        if image.key not in refused and image.key not in of_lines:
             try:
-                line = annotations.lines.get(row["sk"])
-                mask = of_lines.get(f"{dataset_prefix(name)}{line.mask}") if line and line.mask else None
-                image = _image(row, labels, line, settings)
-                accepted.append(_marked(image, line, mask, labels, unread) if line and line.mask else image)
+                line = annotations.lines.get(image.key)
+                labelled = _labelled(image, recorded, labels, line, settings)
+                if line and line.mask:
+                    labelled = _marked(labelled, line, of_lines, labels, unread)
+                accepted.append(labelled)
             except _Unusable as why:
-                refused[row["sk"]] = str(why)
+                refused[image.key] = str(why)
     # After the labels are known: copies under two labels contradict each other, copies under one do not.
     refused |= find_duplicates(accepted)
-    remarks = [*labels.remarks(), *_remarks_on_masks(masks), *_remarks_on_lines(annotations)]
+    remarks = [*labels.remarks(), *recorded.remarks(), *_remarks_on_lines(annotations)]
     remarks += _remarks_of_reviewers(name, accepted, annotations.opinions)
     remarks += [f"{some(keys)}: {why}" for why, keys in sorted(unread.items())]
     if among:
@@ -129,33 +211,12 @@ def read(
         refused,
         settings,
         problem or labels.question(),
-        tuple(_mask(row, labels) for row in masks if row["state"] == "ACCEPTED"),
-        {row["sk"]: row["reason"] for row in masks if row["state"] == "REFUSED"},
+        tuple(replace(mask, label=labels.of(mask.label)) for mask in recorded.masks),
+        recorded.refused_masks,
         labels.renamed,
         tuple(remarks),
-        _window(images),
+        recorded.window,
     )
-
-
-def _window(images: Iterable[Mapping[str, Any]]) -> tuple[int, int] | None:
-    """The one window that all pictures of more than eight bits of a settled dataset were prepared with."""
-    used = next((row["window"] for row in images if "window" in row), None)
-    return (int(used[0]), int(used[1])) if used else None
-
-
-def _refusal(row: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return {"has_label": bool(parse_upload(row["sk"]).label)}
-    except KeyRefused as refusal:
-        return {"state": "REFUSED", "reason": str(refusal), "kind": refusal.kind, "has_label": False}
-
-
-def _names(records: Iterable[Mapping[str, Any]], annotations: Annotations) -> set[str]:
-    """Labels as they are written: by folders, and by lines."""
-    lines = annotations.lines
-    names = {folder_of(row["sk"]) for row in records if row["has_label"] and row["sk"] not in lines}
-    names |= {name for line in lines.values() for name in (*line.labels, *(box.label for box in line.boxes))}
-    return names | {colour.label for line in lines.values() for colour in line.mask_colours if _marks(colour)}
 
 
 class _Labels:
@@ -165,6 +226,11 @@ class _Labels:
         self._normal = settings.normal
         names = unified(map(label_of, written), settings.normal or ())
         self._labels = {name: names[label_of(name)] for name in sorted(written)}
+        self._alone = {name: (label,) for name, label in self._labels.items()}
+
+    def only(self, name: str) -> tuple[str, ...]:
+        """The label of a folder as that of a picture which has no other."""
+        return self._alone[name]
 
     def of(self, name: str) -> str:
         """The label of a folder or of a line's label."""
@@ -209,15 +275,6 @@ class _Labels:
                 yield f'{label!r} is trained as a defect. If it means "no defect", name it in dataset.json under normal'
 
 
-def _remarks_on_masks(masks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    said = defaultdict(list)
-    for row in masks:
-        for remark in row.get("remarks", ()):
-            said[remark].append(row["sk"])
-    for remark, keys in sorted(said.items()):
-        yield f"{some(keys)}: {remark}"
-
-
 def _remarks_on_lines(annotations: Annotations) -> Iterator[str]:
     said = defaultdict(list)
     for line in annotations.lines.values():
@@ -241,12 +298,18 @@ def _remarks_of_reviewers(name: str, images: Iterable[Image], opinions: Sequence
             )
 
 
-def _masks_of_lines(
-    name: str, records: Iterable[Mapping[str, Any]], annotations: Annotations
-) -> dict[str, Mapping[str, Any]]:
-    """The records of the files that lines name as masks, by key: they are no pictures to learn from."""
+@dataclass(frozen=True, slots=True)
+class _Coloured:
+    """A picture of a few colours: its width and height as it is stored, and the boxes of each colour."""
+
+    size: tuple[int, int] = (0, 0)
+    regions: Mapping[str, Sequence[Sequence[int]]] = field(default_factory=dict)
+
+
+def _masks_of_lines(name: str, recorded: Recorded, annotations: Annotations) -> dict[str, _Coloured | None]:
+    """The files that lines name as masks, by key, None where one cannot be read: they are no pictures to learn from."""
     keys = {f"{dataset_prefix(name)}{line.mask}" for line in annotations.lines.values() if line.mask}
-    return {row["sk"]: row for row in records if row["sk"] in keys and row["sk"] not in annotations.lines}
+    return {key: recorded.coloured.get(key) for key in keys & recorded.keys if key not in annotations.lines}
 
 
 def _marks(colour: MaskColour) -> bool:
@@ -255,7 +318,11 @@ def _marks(colour: MaskColour) -> bool:
 
 
 def _marked(
-    image: Image, line: Line, mask: Mapping[str, Any] | None, labels: "_Labels", unread: dict[str, list[str]]
+    image: Image,
+    line: Line,
+    masks: Mapping[str, _Coloured | None],
+    labels: "_Labels",
+    unread: dict[str, list[str]],
 ) -> Image:
     """The image with a box for every region of a colour of its mask that stands for a defect.
 
@@ -266,7 +333,7 @@ def _marked(
         return image
     boxes = []
     try:
-        mapping, regions = _regions(image, line, mask)
+        mapping, regions = _regions(image, line, masks)
         for colour in filter(_marks, line.mask_colours):
             label = labels.of(colour.label)
             drawn = (mapping.box(*map(int, box)) for box in regions.get(colour.colour, ()) if label != NORMAL)
@@ -285,41 +352,45 @@ def _marked(
 
 
 def _regions(
-    image: Image, line: Line, mask: Mapping[str, Any] | None
+    image: Image, line: Line, masks: Mapping[str, _Coloured | None]
 ) -> tuple[PictureMapping, Mapping[str, Sequence[Sequence[int]]]]:
     """How the mask of a line lies on its image, and the boxes of every colour of it."""
-    if mask is None:
+    key = f"{dataset_prefix(image.key.split('/')[1])}{line.mask}"
+    if key not in masks:
         raise _Unusable(
             "its mask is not in the dataset: copy it below images/ and name it there, or use `mlops upload`"
         )
-    if mask["state"] != "ACCEPTED" or "regions" not in mask:
+    mask = masks[key]
+    if mask is None:
         raise _Unusable("its mask is no PNG of a few colours that can be read: save it as one, or use `mlops upload`")
-    size = tuple(map(int, mask["stored"][:2])) if "stored" in mask else (int(mask["width"]), int(mask["height"]))
-    mapping = image.drawn_on(*size)
+    mapping = image.drawn_on(*mask.size)
     if mapping is None:
         raise _Unusable("its mask has another size than the picture: draw it on the picture as it is")
-    return mapping, mask["regions"]
+    return mapping, mask.regions
 
 
 class _Unusable(Exception):  # noqa: N818  - a refusal is a result that is recorded
     """Why an image cannot be used."""
 
 
-def _image(row: Mapping[str, Any], labels: _Labels, line: Line | None, settings: DatasetSettings) -> Image:
-    key = row["sk"]
-    numbers = {name: int(row[name]) for name in ("width", "height", "size")}
-    texts = {name: row[name] for name in ("etag", "digest", "format", "uploaded_at")}
-    shown = {"version_id": row.get("version_id", ""), "picture": row.get("picture", ""), "mapping": _mapping(row)}
-    facts: dict[str, Any] = {**texts, **numbers, **shown}
-    facts |= {"looks": row.get("looks", ""), "thumbnail": row.get("thumbnail", ""), "done": tuple(row.get("done", ()))}
-    facts["group"] = (line and line.group) or settings.group_of(key.split("/", 2)[2])
-    side = row["folder"]
+def _image(row: Mapping[str, Any]) -> Image:
+    """An accepted image as it is recorded. Words that many share are kept once."""
+    facts: dict[str, Any] = {name: int(row[name]) for name in ("width", "height", "size")}
+    facts |= {name: row[name] for name in ("etag", "digest", "uploaded_at")}
+    facts |= {name: row.get(name, "") for name in ("version_id", "picture", "looks", "thumbnail")}
+    side, kind, done = intern(row["folder"]), intern(row["format"]), tuple(map(intern, row.get("done", ())))
+    return Image(row["sk"], labels=(), side=side, format=kind, done=done, mapping=_mapping(row), **facts)
+
+
+def _labelled(image: Image, recorded: Recorded, labels: _Labels, line: Line | None, settings: DatasetSettings) -> Image:
+    """The image with what its folder or its line says of it."""
+    group = (line and line.group) or settings.group_of(image.key.split("/", 2)[2])
     if line:
-        image = Image(key, labels=(), side=line.side or side, is_in_manifest=True, **facts)
+        image = replace(image, side=line.side or image.side, is_in_manifest=True, group=group)
         return _annotated(image, line, labels)
-    if not row["has_label"]:
+    if image.key in recorded.unlabelled:
         raise _Unusable("no line of annotations.manifest names it: add one, or put it under train/<label>/")
-    return Image(key, labels=(labels.of(folder_of(key)),), side=side, **facts)
+    return replace(image, labels=labels.only(folder_of(image.key)), group=group)
 
 
 def _mapping(row: Mapping[str, Any]) -> PictureMapping | None:
@@ -363,7 +434,8 @@ def _stored(image: Image) -> tuple[int, int]:
     return (mapping.stored_width, mapping.stored_height) if mapping else (image.width, image.height)
 
 
-def _mask(row: Mapping[str, Any], labels: _Labels) -> MaskRecord:
+def _mask(row: Mapping[str, Any]) -> MaskRecord:
+    """An accepted mask as it is recorded, its label as its folder is written."""
     boxes = tuple(Box(*map(int, box)) for box in row["boxes"])
     size, specks = (int(row["width"]), int(row["height"])), int(row.get("specks", 0))
-    return MaskRecord(row["sk"], row["folder"], labels.of(folder_of(row["sk"])), *size, boxes, specks)
+    return MaskRecord(row["sk"], intern(row["folder"]), folder_of(row["sk"]), *size, boxes, specks)

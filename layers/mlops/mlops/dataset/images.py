@@ -15,7 +15,7 @@ _FACTS = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Content:
     """Which bytes something was said about: an image's key, and what tells its content apart from what may follow.
 
@@ -51,7 +51,7 @@ class Content:
         return cls(**{field.name: str(row[field.name]) for field in fields(cls) if row.get(field.name)})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Image:
     """An accepted image.
 

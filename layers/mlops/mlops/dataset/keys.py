@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mlops.dataset.labels import as_written, label_of, likeness
 
@@ -73,7 +74,7 @@ def parse_upload(key: str) -> Upload:
     if dataset is None:
         raise KeyRefused(f"not below {_DATASETS}/<dataset>/")
     first, *others = key.split("/")[2:]
-    place = likeness(first)
+    place = _place(first)
     kind = "mask" if place == "ground_truth" else "image" if place in (*SPLITS, _PICTURES) else "unknown"
     if not _DATASET.fullmatch(dataset):
         raise KeyRefused(
@@ -102,6 +103,13 @@ def parse_upload(key: str) -> Upload:
     )
 
 
+@lru_cache(maxsize=64)
+def _place(folder: str) -> str:
+    return likeness(folder)
+
+
+# A dataset has hundreds of thousands of keys, and some hundred folders.
+@lru_cache(maxsize=1024)
 def _label(folder: str, kind: str) -> str:
     if likeness(folder).replace(" ", "_") in _KINDS_OF_FILES:
         raise KeyRefused(f"a folder called {folder!r} names no label: name it after what its pictures show", kind)
@@ -198,8 +206,13 @@ def drift_picture_key(dataset: str) -> str:
 
 
 def sides_key(dataset: str) -> str:
-    """Where a dataset keeps which image stands on which side of its split."""
+    """Where earlier releases of a stack kept which image stands on which side of its split."""
     return f"{_DATASETS}/{dataset}/sides.json"
+
+
+def sides_piece_key(dataset: str, number: int) -> str:
+    """Where a dataset keeps which image stands on which side of its split, in pieces that are counted from 0."""
+    return f"{_DATASETS}/{dataset}/sides/{number:04}.json"
 
 
 def inspected_dataset(key: str) -> str | None:

@@ -3,14 +3,15 @@
 Source: "Guidelines and quotas in Amazon Rekognition Custom Labels" and the training error reference.
 """
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlops.dataset.labels import NORMAL
-from mlops.dataset.manifests import labels_of, parse_lines
+from mlops.dataset.manifests import labels_of
 from mlops.words import quoted, some
 
 FORMATS = ("PNG", "JPEG")
@@ -20,6 +21,8 @@ MAX_ASPECT = 20
 MAX_LINE = 100_000
 MAX_MANIFEST_BYTES = 1_000_000_000
 MAX_IMAGES = 250_000
+# Of each of a version's two datasets; no increase can be requested there.
+_FEWER_IMAGES = {region: {"train": 28_000, "test": 7_000} for region in ("ap-south-1", "eu-west-2")}
 MIN_LABELS, MAX_LABELS = {"classification": 2, "detection": 1}, 250
 MAX_BOXES = 50
 # Larger images are made smaller for training; a box must stay larger than one pixel then.
@@ -54,35 +57,63 @@ def least_box_side(width: int, height: int) -> int:
     return int(max(width, height, TRAINED_SIDE) / TRAINED_SIDE) + 1
 
 
-def small_boxes(inventory: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is to be said of boxes that are hardly seen once the service has made their images smaller.
+def most_images(region: str) -> dict[str, int]:
+    """How many images the service takes in a Region on each of the two sides that it is given."""
+    return dict(_FEWER_IMAGES.get(region, {"train": MAX_IMAGES, "test": MAX_IMAGES}))
 
-    `inventory` has the rows of a run. A tile is the largest part of an image whose shrinking leaves nearly all boxes
-    so large that they are seen; a tile of the size that is trained on is not made smaller at all.
-    """
-    sides = []
-    for row in inventory:
-        scale = min(TRAINED_SIDE / max(row["width"], row["height"], 1), 1.0)
-        sides += [(min(box["width"], box["height"]), scale) for box in row["boxes"]]
-    small = [side for side, scale in sides if side * scale < LEAST_SEEN]
-    if not small or len(small) < SMALL_SHARE * len(sides):
-        return []
-    told = (
-        f"{len(small)} of {len(sides)} boxes are less than {LEAST_SEEN} px wide or high once the service has made "
-        f"their images smaller, to {TRAINED_SIDE} px: such defects are easily missed"
-    )
-    helped = sorted(side for side, _ in sides if side >= LEAST_SEEN)
-    if not any(side >= LEAST_SEEN for side in small):
-        return [f"{told}. They are as small in the pictures themselves: take pictures from nearer"]
-    longest = max(max(row["width"], row["height"]) for row in inventory)
-    tile = min(TRAINED_SIDE * helped[int(SMALL_SHARE * len(helped))] / LEAST_SEEN, longest - 1)
-    size = int(max(tile // TILE_STEP * TILE_STEP, TRAINED_SIDE))
-    shown = sum(side * TRAINED_SIDE / size >= LEAST_SEEN for side in small)
-    rest = f"; {len(small) - shown} would stay too small" if len(small) > shown else ""
-    return [
-        f"{told}. In overlapping tiles of {size} x {size} px in place of whole pictures, {shown} of them would be "
-        f"large enough{rest}"
-    ]
+
+@dataclass
+class BoxSizes:
+    """How large the boxes of a run are, beside their images: counted, so that it takes no room by the box."""
+
+    _counts: Counter[tuple[int, int]] = field(default_factory=Counter)
+    _longest: int = 0
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        """Count the boxes of a row of the inventory, in whole pixels, as the service gets them."""
+        longest = max(row["width"], row["height"], 1)
+        self._longest = max(self._longest, longest)
+        self._counts.update((int(min(box["width"], box["height"])), longest) for box in row["boxes"])
+
+    def told(self) -> list[str]:
+        """What is to be said of boxes that are hardly seen once the service has made their images smaller.
+
+        A tile is the largest part of an image whose shrinking leaves nearly all boxes so large that they are seen; a
+        tile of the size that is trained on is not made smaller at all.
+        """
+        total = self._counts.total()
+        small = [(at, count) for at, count in self._counts.items() if at[0] * _scale(at[1]) < LEAST_SEEN]
+        few = sum(count for _, count in small)
+        if not few or few < SMALL_SHARE * total:
+            return []
+        told = (
+            f"{few} of {total} boxes are less than {LEAST_SEEN} px wide or high once the service has made "
+            f"their images smaller, to {TRAINED_SIDE} px: such defects are easily missed"
+        )
+        if not any(side >= LEAST_SEEN for (side, _), _ in small):
+            return [f"{told}. They are as small in the pictures themselves: take pictures from nearer"]
+        tile = min(TRAINED_SIDE * self._least_helped() / LEAST_SEEN, self._longest - 1)
+        size = int(max(tile // TILE_STEP * TILE_STEP, TRAINED_SIDE))
+        shown = sum(count for (side, _), count in small if side * TRAINED_SIDE / size >= LEAST_SEEN)
+        rest = f"; {few - shown} would stay too small" if few > shown else ""
+        return [
+            f"{told}. In overlapping tiles of {size} x {size} px in place of whole pictures, {shown} of them would be "
+            f"large enough{rest}"
+        ]
+
+    def _least_helped(self) -> int:
+        """The side that only a small share of the boxes falls short of, of those that a tile can show."""
+        helped = sorted((side, count) for (side, _), count in self._counts.items() if side >= LEAST_SEEN)
+        left = int(SMALL_SHARE * sum(count for _, count in helped))
+        for side, count in helped:
+            if left < count:
+                return side
+            left -= count
+        raise ValueError("no box is large enough for any tile")
+
+
+def _scale(longest: int) -> float:
+    return min(TRAINED_SIDE / longest, 1.0)
 
 
 @dataclass
@@ -93,50 +124,81 @@ class Verdict:
     warnings: list[str] = field(default_factory=list)
 
 
-def check_manifests(task: str, train: str, test: str, images: Mapping[str, Mapping[str, Any]]) -> Verdict:
-    """Check both manifests of a task; `images` maps keys to width, height, size (bytes) and format."""
-    verdict = Verdict()
-    labels = {side: _check_side(side, text, images, verdict) for side, text in (("train", train), ("test", test))}
+def check_manifests(
+    task: str, train: Iterable[str], test: Iterable[str], images: Mapping[str, Sequence[str]], region: str = ""
+) -> Verdict:
+    """Check the lines of both manifests of a task, one after the other.
+
+    `images` has by key what `image_faults` says of every image of the run. `region` is where they are trained on.
+    """
+    verdict, labels = Verdict(), {}
+    known: frozenset[bytes] = frozenset()
+    for side, lines in (("train", train), ("test", test)):
+        checked = _Side(side, images, verdict)
+        for line in lines:
+            checked.take(line, known)
+        checked.end(most_images(region)[side])
+        labels[side], known = checked.labels, frozenset(checked.seen)
     for side, counted in labels.items():
         _check_number_of_labels(task, side, counted, verdict)
     _check_labels(labels["train"], labels["test"], verdict)
     if task == "classification" and labels["train"] and NORMAL not in labels["train"]:
         verdict.warnings.append(f"no label {NORMAL!r}: every image will be called a defect")
-    both = Counter(_source_refs(train)) & Counter(_source_refs(test))
-    if both:
-        verdict.violations.append(f"in both train and test: {some(both)}; an image may stand on one side only")
+    if checked.shared:
+        verdict.violations.append(
+            f"in both train and test: {some(checked.shared)}; an image may stand on one side only"
+        )
     return verdict
 
 
-def _check_side(side: str, text: str, images: Mapping[str, Mapping[str, Any]], verdict: Verdict) -> Counter[str]:
-    lines = text.removesuffix("\n").split("\n") if text else []
-    if not lines:
-        verdict.violations.append(f"{side} has no images; add pictures, or change the fractions in dataset.json")
-    if len(lines) > MAX_IMAGES:
-        verdict.violations.append(f"{side} has {len(lines)} images; at most {MAX_IMAGES} are allowed")
-    if len(text.encode()) > MAX_MANIFEST_BYTES:
-        verdict.violations.append(f"the {side} manifest is larger than 1 GB")
-    repeated = [ref for ref, count in Counter(_source_refs(text)).items() if count > 1]
-    if repeated:
-        verdict.violations.append(f"{side} names an image twice: {some(repeated)}")
-    labels: Counter[str] = Counter()
-    buckets = set()
-    for line in lines:
+class _Side:
+    """The lines of one side, counted as they come: of each, a few bytes are kept."""
+
+    def __init__(self, side: str, images: Mapping[str, Sequence[str]], verdict: Verdict) -> None:
+        self.labels: Counter[str] = Counter()
+        self.seen: set[bytes] = set()
+        self.shared: dict[str, None] = {}
+        self._side, self._images, self._verdict = side, images, verdict
+        self._lines = self._bytes = 0
+        self._repeated: dict[str, None] = {}
+        self._buckets: set[str] = set()
+
+    def take(self, line: str, others: Collection[bytes]) -> None:
+        """Check a line; `others` are the references of the other side."""
+        self._lines += 1
+        self._bytes += len(line.encode()) + 1
         entry = json.loads(line)
-        bucket, key = str(entry["source-ref"]).removeprefix("s3://").split("/", 1)
-        buckets.add(bucket)
+        reference = str(entry["source-ref"])
+        bucket, key = reference.removeprefix("s3://").split("/", 1)
+        self._buckets.add(bucket)
+        name = hashlib.blake2b(reference.encode(), digest_size=16).digest()
+        if name in self.seen:
+            self._repeated[reference] = None
+        if name in others:
+            self.shared[reference] = None
+        self.seen.add(name)
+        violations = self._verdict.violations
         if len(line) > MAX_LINE:
-            verdict.violations.append(f"{key}: its manifest line has {len(line)} characters; at most {MAX_LINE}")
-        image = images.get(key)
-        faults = image_faults(**image) if image else ["is not in the inventory of the run"]
-        verdict.violations += [f"{key} {fault}" for fault in faults]
+            violations.append(f"{key}: its manifest line has {len(line)} characters; at most {MAX_LINE}")
+        violations += [f"{key} {fault}" for fault in self._images.get(key, ["is not in the inventory of the run"])]
         # The service counts images of a label, not boxes.
-        labels.update(set(found := labels_of(entry)))
+        self.labels.update(set(found := labels_of(entry)))
         if len(found) > MAX_BOXES:
-            verdict.violations.append(f"{key} has {len(found)} boxes; at most {MAX_BOXES} are allowed")
-    if len(buckets) > 1:
-        verdict.violations.append(f"{side} has images from several buckets: {some(buckets)}")
-    return labels
+            violations.append(f"{key} has {len(found)} boxes; at most {MAX_BOXES} are allowed")
+
+    def end(self, most: int) -> None:
+        """Check what only all lines together tell."""
+        side, violations = self._side, self._verdict.violations
+        if not self._lines:
+            violations.append(f"{side} has no images; add pictures, or change the fractions in dataset.json")
+        if self._lines > most:
+            violations.append(f"{side} has {self._lines} images; at most {most} are allowed in this Region")
+        if self._bytes > MAX_MANIFEST_BYTES:
+            violations.append(f"the {side} manifest is larger than 1 GB")
+        if self._repeated:
+            violations.append(f"{side} names an image twice: {some(self._repeated)}")
+        if len(self._buckets) > 1:
+            violations.append(f"{side} has images from several buckets: {some(sorted(self._buckets))}")
 
 
 def _check_labels(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
@@ -174,7 +236,3 @@ def _warn(train: Counter[str], test: Counter[str], verdict: Verdict) -> None:
             verdict.warnings.append(f"{name} has no test image: nothing will be known of how well it is found")
         if count < RECOMMENDED_IMAGES:
             verdict.warnings.append(f"{name} has {count} training images; at least {RECOMMENDED_IMAGES} are advised")
-
-
-def _source_refs(text: str) -> list[str]:
-    return [str(entry["source-ref"]) for entry in parse_lines(text)]

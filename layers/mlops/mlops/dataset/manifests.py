@@ -1,23 +1,28 @@
 """SageMaker Ground Truth output manifests as Rekognition Custom Labels reads them, one JSON object a line."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mlops.dataset.images import Image
 
 ATTRIBUTE, BOXES = "label", "bounding-box"
+_SIDES = ("left", "top", "width", "height")
 
 
-def manifest_of(task: str, images: Iterable[Image], bucket: str) -> str:
-    """The manifest of one side, sorted by key; ends with a newline unless empty."""
+def manifest_lines(task: str, images: Iterable[Image], bucket: str) -> Iterator[str]:
+    """The lines of the manifest of one side, sorted by key."""
     listed = sorted(images, key=lambda image: image.key)
     # Numbers depend on all labels of the side, so that the same images always give the same bytes.
     names = {label for image in listed for label in (*image.labels, *(box.label for box in image.boxes))}
     class_ids = {label: index for index, label in enumerate(sorted(names))}
     write = {"classification": classification_line, "detection": detection_line}[task]
-    return "".join(f"{write(image, bucket, class_ids)}\n" for image in listed)
+    return (write(image, bucket, class_ids) for image in listed)
+
+
+def manifest_of(task: str, images: Iterable[Image], bucket: str) -> str:
+    """The manifest of one side, sorted by key; ends with a newline unless empty."""
+    return "".join(f"{line}\n" for line in manifest_lines(task, images, bucket))
 
 
 def classification_line(image: Image, bucket: str, class_ids: Mapping[str, int]) -> str:
@@ -33,7 +38,7 @@ def classification_line(image: Image, bucket: str, class_ids: Mapping[str, int])
 def detection_line(image: Image, bucket: str, class_ids: Mapping[str, int]) -> str:
     """The boxes of one image; an image without boxes is legal, and ignored by the service."""
     annotations = [
-        {"class_id": class_ids[labeled.label], **{name: int(value) for name, value in asdict(labeled.box).items()}}
+        {"class_id": class_ids[labeled.label], **{name: int(getattr(labeled.box, name)) for name in _SIDES}}
         for labeled in image.boxes
     ]
     metadata = {

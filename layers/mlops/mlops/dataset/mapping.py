@@ -1,7 +1,6 @@
 """Where the pixels of a stored picture lie in its prepared copy: turned upright, then scaled. Boxes need no imaging."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -19,10 +18,10 @@ TURNS = {
     7: (True, True, True),
     8: (True, False, True),
 }
-_Edges = tuple[Fraction, Fraction]
+_Edges = tuple[Fraction | int, Fraction | int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PictureMapping:
     """From a picture of `stored_width` x `stored_height` px, as its file has the rows, to one of `width` x `height` px.
 
@@ -103,7 +102,9 @@ def _rounded(numerator: int, denominator: int) -> int:
 def _edges(first: float, length: float) -> _Edges:
     if not (math.isfinite(first) and math.isfinite(length) and length > 0):
         raise ValueError(f"no box begins at {first} and is {length} px long")
-    # Fractions keep what floats would round across the edge of a pixel.
+    # Whole numbers and fractions keep what floats would round across the edge of a pixel.
+    if isinstance(first, int) and isinstance(length, int):
+        return first, first + length
     return Fraction(first), Fraction(first) + Fraction(length)
 
 
@@ -112,7 +113,7 @@ def _mirrored(edges: _Edges, length: int, is_mirrored: bool) -> _Edges:
 
 
 def _scaled(edges: _Edges, length: int, to: int) -> _Edges:
-    return edges[0] * to / length, edges[1] * to / length
+    return edges if length == to else (Fraction(edges[0] * to, length), Fraction(edges[1] * to, length))
 
 
 def _outwards(across: _Edges, down: _Edges, width: int, height: int) -> Box:
@@ -120,6 +121,6 @@ def _outwards(across: _Edges, down: _Edges, width: int, height: int) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
-def _whole(edges: Sequence[Fraction], length: int) -> tuple[int, int]:
+def _whole(edges: _Edges, length: int) -> tuple[int, int]:
     first = min(max(math.floor(edges[0]), 0), length - 1)
     return first, min(max(math.ceil(edges[1]), first + 1), length)

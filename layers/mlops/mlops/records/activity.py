@@ -1,45 +1,40 @@
 """What happens in a dataset: the row that every batch of uploads changes, and the message that asks about it."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from mlops import stack
-from mlops.aws import buckets, messages
-from mlops.dataset.keys import dataset_of, dataset_prefix
+from mlops.aws import messages
+from mlops.records.contents import Contents
 from mlops.records.table import OWN, Table
 
 _SK = "ACTIVITY"
 
 
+# So far the clocks of two functions may differ, in seconds.
+_CLOCKS_DIFFER = 5
+_MOST_DELAY = 900
+
+
 @dataclass(frozen=True)
 class Activity:
-    """How many batches came, until when dataset.json says that all is there (to the second), and what had settled."""
+    """How many batches came, until when dataset.json says that all is there (to the second), and what had settled.
+
+    `settled_generation` is how many batches had come by then. `settle_at` is until when nothing must come, in
+    milliseconds since 1970; the message that batch `asked` has sent comes not before `asked_for`, in seconds.
+    `progress` says in words how far a long look at all of it has come.
+    """
 
     generation: int = 0
     complete_at: str = ""
     settled: str = ""
-
-
-@dataclass(frozen=True)
-class Contents:
-    """The objects of a dataset: their etags by key, and when the newest was written."""
-
-    etags: Mapping[str, str]
-    newest: datetime
-
-    @staticmethod
-    def of(dataset: str) -> "Contents":
-        """What the bucket has of a dataset now, by listing it."""
-        found = [entry for entry in buckets.data_bucket().entries(dataset_prefix(dataset)) if dataset_of(entry["Key"])]
-        etags = {entry["Key"]: entry["ETag"].strip('"') for entry in found}
-        never = datetime.min.replace(tzinfo=UTC)
-        return Contents(etags, max((entry["LastModified"] for entry in found), default=never))
-
-    @property
-    def mark(self) -> str:
-        """What changes with nearly every upload and deletion."""
-        return f"{len(self.etags)} objects, newest {self.newest.isoformat(timespec='seconds')}"
+    progress: str = ""
+    settled_generation: int = 0
+    settle_at: int = 0
+    asked: int = 0
+    asked_for: int = 0
 
 
 def partition(dataset: str) -> str:
@@ -50,7 +45,8 @@ def partition(dataset: str) -> str:
 def of(dataset: str, table: Table = OWN) -> Activity:
     """What is noted of a dataset; nothing before its first batch."""
     row = table.get(partition(dataset), _SK) or {}
-    return Activity(int(row.get("generation", 0)), str(row.get("complete_at", "")), str(row.get("settled", "")))
+    # Attributes have the names and the kinds of the fields.
+    return Activity(**{name: type(usual)(row[name]) for name, usual in asdict(Activity()).items() if row.get(name)})
 
 
 def note_complete(dataset: str, at: str) -> None:
@@ -58,13 +54,42 @@ def note_complete(dataset: str, at: str) -> None:
     OWN.update(partition(dataset), _SK, {"complete_at": at})
 
 
-def note_settled(dataset: str, contents: Contents) -> None:
-    """Remember what a dataset was when everything in it had been looked at."""
-    OWN.update(partition(dataset), _SK, {"settled": contents.mark})
+def note_settled(dataset: str, contents: Contents, generation: int = 0) -> None:
+    """Remember what a dataset was when everything in it had been looked at, and after how many batches."""
+    OWN.update(partition(dataset), _SK, {"settled": contents.mark, "settled_generation": generation})
 
 
-def ask_whether_settled(dataset: str, delay: int) -> None:
-    """Let `ground_truth` look whether a dataset has settled, unless something comes within `delay` seconds."""
-    generation = OWN.increment(partition(dataset), _SK, "generation")
+def note_progress(dataset: str, progress: str) -> None:
+    """Remember in words how far a long look has come; empty when it is over."""
+    OWN.update(partition(dataset), _SK, {"progress": progress or None})
+
+
+def ask_whether_settled(dataset: str, delay: int, known: Activity | None = None) -> None:
+    """Let `ground_truth` look whether a dataset has settled, unless something comes within `delay` seconds.
+
+    No message is sent where one is under way that comes in that time, as `known` tells: whoever reads it sees that
+    something has come, and asks again. So ten thousand batches send a message every quiet period, not one each.
+    """
+    before, clock = known or of(dataset), stack.here().clock
+    settle_at = int(1000 * (clock.time() + delay))
+    generation = OWN.increment(partition(dataset), _SK, "generation", {"settle_at": settle_at})
+    # Read after the batch was counted: a message that comes later than this cannot overlook it.
+    now = clock.time()
+    if not now + _CLOCKS_DIFFER < before.asked_for <= now + delay:
+        _ask(dataset, generation, delay)
+
+
+def ask_again(message: Mapping[str, Any], known: Activity) -> None:
+    """What follows from a message that found more batches than it knew: it waits on, unless another does that."""
+    now = stack.here().clock.time()
+    is_waited_for = known.asked != message["generation"] and known.asked_for > now
+    if not is_waited_for and known.generation != known.settled_generation:
+        _ask(str(message["dataset"]), known.generation, max(0, math.ceil(known.settle_at / 1000 - now)))
+
+
+def _ask(dataset: str, generation: int, delay: int) -> None:
     body = {"dataset": dataset, "generation": generation, "attempt": 0}
+    earliest = int(stack.here().clock.time()) + min(delay, _MOST_DELAY)
     messages.send_message(stack.here().settle_queue, body, delay)
+    # After it was sent: what is noted must be under way, or everybody waits for nothing.
+    OWN.update(partition(dataset), _SK, {"asked": generation, "asked_for": earliest})

@@ -1,8 +1,10 @@
 """Image records: one item per uploaded object, spread over shards of its dataset."""
 
+import heapq
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
@@ -13,6 +15,8 @@ from mlops.records.table import OWN, Table
 
 _SHARDS = 8
 SEQUENCER_DIGITS = 64
+# What says which record it is, and whether there is anything.
+_ALWAYS = ("sk", "state")
 
 
 def partitions_of(dataset: str) -> list[str]:
@@ -20,12 +24,16 @@ def partitions_of(dataset: str) -> list[str]:
     return [f"IMAGES#{dataset}#{shard}" for shard in range(_SHARDS)]
 
 
-def records_of(dataset: str, table: Table = OWN) -> Iterator[dict[str, Any]]:
-    """All records of a dataset that stand for objects which exist."""
-    for partition in partitions_of(dataset):
-        for row in table.query(partition):
-            if row["state"] != "DELETED":
-                yield row
+def records_of(
+    dataset: str, table: Table = OWN, *, facts: Sequence[str] = (), after: str = ""
+) -> Iterator[dict[str, Any]]:
+    """All records of a dataset that stand for objects which exist, in the order of their keys, a page at a time.
+
+    With these `facts` only, where any are named; behind the key `after`.
+    """
+    named = (*_ALWAYS, *facts) if facts else ()
+    shards = [table.query(partition, after=after, facts=named) for partition in partitions_of(dataset)]
+    return (row for row in heapq.merge(*shards, key=itemgetter("sk")) if row["state"] != "DELETED")
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class Picture:
 
 def pictures_of(dataset: str) -> Iterator[Picture]:
     """The accepted pictures of a dataset."""
-    for row in records_of(dataset):
+    for row in records_of(dataset, facts=("kind", "digest", "label", "looks", "statistics")):
         if row["kind"] == "image" and row["state"] == "ACCEPTED":
             texts = {name: str(row.get(name, "")) for name in ("digest", "label", "looks")}
             yield Picture(row["sk"], **texts, statistics=Statistics.of(row.get("statistics", {})))

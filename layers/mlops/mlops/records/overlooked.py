@@ -12,7 +12,7 @@ from mlops import stack
 from mlops.aws import buckets
 from mlops.dataset.keys import DATASETS_PREFIX, run_key
 from mlops.records import activity, approvals, runs
-from mlops.records.activity import Contents
+from mlops.records.contents import Contents
 from mlops.records.runs import Run, Stage
 from mlops.stage import ENVIRONMENTS, StageRef
 
@@ -39,8 +39,8 @@ def sweep(now: datetime | None = None) -> list[str]:
         known = activity.of(dataset)
         if found and known.generation and not known.settled:
             # Its runs are from a time when nobody noted what had settled: no reason to train again.
-            activity.note_settled(dataset, contents)
-        elif contents.etags and known.settled != contents.mark and moment - contents.newest > _PATIENCE:
+            activity.note_settled(dataset, contents, known.generation)
+        elif contents.count and known.settled != contents.mark and moment - contents.newest > _PATIENCE:
             activity.ask_whether_settled(dataset, 0)
             done.append(f"asked whether {dataset} has settled")
         if known.settled == contents.mark:

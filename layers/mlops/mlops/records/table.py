@@ -1,23 +1,21 @@
 """The application table: every kind of row has a module of its own in this room, and nobody else knows a key."""
 
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import boto3
 from boto3.dynamodb.conditions import ConditionBase, Key
 from botocore.exceptions import ClientError
 
 from mlops import stack
+from mlops.aws import ahead, clients
 from mlops.aws.clients import code_of
 
 Item = dict[str, Any]
 
 
-@cache
 def _table() -> Any:
-    return boto3.resource("dynamodb").Table(stack.here().table)
+    return clients.table(stack.here().table)
 
 
 class Table:
@@ -72,11 +70,14 @@ class Table:
         """Delete an item; False when the condition does not hold."""
         return _held(lambda: self._rows.delete_item(Key={"pk": pk, "sk": sk}, **_when(condition))) is not None
 
-    def query(self, pk: str, prefix: str = "", after: str = "") -> Iterator[Item]:
-        """All items of a partition whose sort key begins with `prefix`, or those behind the sort key `after`."""
+    def query(self, pk: str, prefix: str = "", after: str = "", facts: Sequence[str] = ()) -> Iterator[Item]:
+        """All items of a partition whose sort key begins with `prefix`, or those behind the sort key `after`, in the
+        order of their sort keys; with these attributes only, where any are named."""
         where = Key("pk").eq(pk) & Key("sk").begins_with(prefix) if prefix else Key("pk").eq(pk)
         where = Key("pk").eq(pk) & Key("sk").gt(after) if after else where
-        return self._pages(KeyConditionExpression=where, ConsistentRead=True)
+        named = {f"#{name}": name for name in facts}
+        only = {"ProjectionExpression": ", ".join(named), "ExpressionAttributeNames": named} if facts else {}
+        return self._pages(KeyConditionExpression=where, ConsistentRead=True, **only)
 
     def indexed(self, index: str, name: str, value: str, since: str = "") -> Iterator[Item]:
         """The items that an index has under a value of its key, as far as it has them yet, in the order of when they
@@ -85,13 +86,12 @@ class Table:
         return self._pages(KeyConditionExpression=where, IndexName=index)
 
     def _pages(self, **request: Any) -> Iterator[Item]:
-        start: dict[str, Any] = {}
-        while True:
-            page = self._rows.query(**request, **start)
+        def following(page: ahead.Page) -> Mapping[str, Any]:
+            last = page.get("LastEvaluatedKey")
+            return {"ExclusiveStartKey": last} if last else {}
+
+        for page in ahead.pages(lambda start: self._rows.query(**request, **start), following):
             yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 # The table of the function that this is; whoever looks at a stack from outside gives its own.

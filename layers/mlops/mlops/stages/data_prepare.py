@@ -2,17 +2,26 @@
 
 import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
 from typing import Any
 
-from mlops.aws import buckets
+from mlops import stack
+from mlops.aws import ahead, buckets
 from mlops.dataset.keys import dataset_prefix, run_key
 from mlops.dataset.labels import NORMAL
-from mlops.dataset.limits import Verdict, check_manifests, small_boxes
-from mlops.dataset.manifests import parse_lines
+from mlops.dataset.limits import BoxSizes, Verdict, check_manifests, image_faults
 from mlops.records import runs
+from mlops.records.images import record_of
 from mlops.stage import StageRef
 from mlops.stages import eval_metric
+
+# So many rows are looked up at once: as many objects as a page of S3 has.
+_TOGETHER = 1000
+# Of what was sent again, and nobody has looked at yet, so many bytes are read.
+_MOST_COMPARED, _CHUNK = 4 << 30, 1 << 20
 
 
 def prepare(run_id: str, cause: str) -> None:
@@ -25,13 +34,12 @@ def prepare(run_id: str, cause: str) -> None:
     ref = StageRef(run_id, truth["dataset"], truth["task"], "data_prepare")
     if not runs.begin(ref, cause):
         return
-    train, test = (store.read(truth["manifests"][side]) for side in ("train", "test"))
-    inventory = parse_lines(store.read(truth["inventory"]))
-    facts = ("width", "height", "size", "format")
-    shapes = {row.get("picture") or row["key"]: {name: row[name] for name in facts} for row in inventory}
-    verdict = check_manifests(ref.task, train, test, shapes)
+    inventory = _Inventory(truth["dataset"])
+    inventory.read(map(json.loads, store.lines(truth["inventory"])))
+    train, test = (store.lines(truth["manifests"][side]) for side in ("train", "test"))
+    verdict = check_manifests(ref.task, train, test, inventory.faults, stack.here().region)
     # Everything at once: whoever corrects one thing should not wait for a mail about the next.
-    violations = verdict.violations + _changed(truth["dataset"], inventory)
+    violations = verdict.violations + inventory.changed
     limits = label_thresholds(ref.task, truth)
     violations += limits.violations
     if violations:
@@ -45,12 +53,12 @@ def prepare(run_id: str, cause: str) -> None:
     runs.complete(ref, artifact)
 
 
-def _remarks(truth: Mapping[str, Any], inventory: Sequence[Mapping[str, Any]]) -> list[str]:
+def _remarks(truth: Mapping[str, Any], inventory: "_Inventory") -> list[str]:
     """What somebody who decides should know beside the service's limits."""
     remarks = []
     if truth["task"] == "detection":
-        remarks += small_boxes(inventory)
-    if truth["task"] == "detection" and all(row["boxes"] for row in inventory):
+        remarks += inventory.sizes.told()
+    if truth["task"] == "detection" and not inventory.has_clean:
         remarks.append("no clean image is tested on: nothing will be known of false alarms on them")
     if "detection" in truth["left_out_tasks"] and not truth["settings"]["tasks"]:
         remarks.append("no detection: there are no masks below ground_truth/, and no boxes in annotations.manifest")
@@ -82,24 +90,71 @@ def label_thresholds(task: str, truth: Mapping[str, Any]) -> Verdict:
     return verdict
 
 
-def _changed(dataset: str, inventory: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Which images are no longer those of the manifest: the service would train on others, or fail."""
-    present = dict(buckets.data_bucket().list(dataset_prefix(dataset)))
-    return [
-        f"{row['key']} was {'replaced' if row['key'] in present else 'deleted'} after its manifest was written; "
-        "the change starts a run of its own"
-        for row in sorted(inventory, key=lambda row: str(row["key"]))
-        if present.get(row["key"]) != row["etag"] and not _has_same_bytes(row)
-    ]
+class _Inventory:
+    """What is to be known of the images of a run, as their rows come in the order of their keys.
 
+    `faults` has what the service would not take of each, by the key that it gets; `changed` says which are no longer
+    those of the manifests: the service would train on others, or fail.
+    """
 
-def _has_same_bytes(row: Mapping[str, Any]) -> bool:
-    """Whether an object with another etag has the bytes of the inventory: in parts or encrypted, it was sent again."""
-    try:
-        found = buckets.data_bucket().get(row["key"])
-    except buckets.ObjectUnreadable:
-        return False
-    return found is not None and hashlib.sha256(found["Body"].read()).hexdigest() == row.get("digest")
+    def __init__(self, dataset: str) -> None:
+        self.faults: dict[str, Sequence[str]] = {}
+        self.changed: list[str] = []
+        self.sizes = BoxSizes()
+        self.has_clean = False
+        self._prefix = dataset_prefix(dataset)
+        self._left = _MOST_COMPARED
+
+    def read(self, rows: Iterator[Mapping[str, Any]]) -> None:
+        """Everything about the images of these rows; of the bucket, only what lies between the keys of some of them."""
+        together = iter(lambda: list(islice(rows, _TOGETHER)), [])
+        for some_rows, etags in ahead.each(self._etags, together):
+            for row in some_rows:
+                self._take(row, etags.get(row["key"], ""))
+
+    def _etags(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """The etags of the objects that rows name, which are in the order of their keys, as S3 lists."""
+        found: dict[str, str] = {}
+        behind, last = rows[0]["key"][:-1], rows[-1]["key"]
+        while behind < last and (page := buckets.data_bucket().page(self._prefix, behind)):
+            found |= page
+            behind = next(reversed(page))
+        return found
+
+    def _take(self, row: Mapping[str, Any], etag: str) -> None:
+        faults = image_faults(*(row[name] for name in ("width", "height", "size", "format")))
+        # Nearly all have none, and need no list each.
+        self.faults[row.get("picture") or row["key"]] = faults or ()
+        # Rows of earlier releases may have none.
+        if "boxes" in row:
+            self.sizes.take(row)
+        self.has_clean |= not row.get("boxes")
+        if etag != row["etag"] and not (etag and self._has_same_bytes(row, etag)):
+            self.changed.append(
+                f"{row['key']} was {'replaced' if etag else 'deleted'} after its manifest was written; "
+                "the change starts a run of its own"
+            )
+
+    def _has_same_bytes(self, row: Mapping[str, Any], etag: str) -> bool:
+        """Whether an object with another etag has the bytes of the inventory: in parts or encrypted, it was sent again.
+
+        Whoever looked at it already has recorded that. Of the others so many are read that the function ends in time.
+        """
+        record = record_of(row["key"])
+        if record and record.get("etag") == etag and "digest" in record:
+            return bool(record["digest"] == row.get("digest"))
+        try:
+            found = buckets.data_bucket().get(row["key"])
+        except buckets.ObjectUnreadable:
+            return False
+        self._left -= int(found["ContentLength"]) if found else 0
+        if found is None or self._left < 0:
+            return False
+        digest = hashlib.sha256()
+        with closing(found["Body"]) as body:
+            for chunk in body.iter_chunks(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest() == row.get("digest")
 
 
 def _training_input(ref: StageRef, truth: dict[str, Any], warnings: list[str]) -> dict[str, Any]:

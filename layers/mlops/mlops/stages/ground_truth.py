@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -14,28 +14,30 @@ from mlops import stack
 from mlops.aws import buckets, messages
 from mlops.dataset import datasets
 from mlops.dataset.annotations import annotate
+from mlops.dataset.boxes import Box
 from mlops.dataset.dataset_json import TASKS, SettingsInvalid, parse_settings
-from mlops.dataset.datasets import Annotations, Dataset
+from mlops.dataset.datasets import Annotations, Dataset, Recorded
 from mlops.dataset.images import Image
-from mlops.dataset.keys import SPLITS, annotations_key, dataset_of, run_key, settings_key, sides_key
-from mlops.dataset.manifests import manifest_of
+from mlops.dataset.keys import SPLITS, annotations_key, run_key, settings_key
+from mlops.dataset.manifests import manifest_lines
 from mlops.dataset.splits import assign_sides, chosen_split, groups_apart, uses_folders
 from mlops.pictures.look_alikes import look_alikes
 from mlops.reading.overlays import write_overlays
 from mlops.records import activity, runs
-from mlops.records.activity import Contents
-from mlops.records.images import records_of
+from mlops.records.contents import Contents, Entry, entries_of
+from mlops.records.sides import Overtaken, Sides
 from mlops.stage import StageRef
 from mlops.stages import ingest
 from mlops.words import counted, some
 
 _RECHECK_SECONDS = 5
 _NAMED = 5
-# Attempts that only wait, all attempts, and how many objects one attempt looks at.
-_PATIENCE, _MAX_RECHECKS, _LOOKED_AT = 3, 60, 50
-# A large picture takes some ten seconds.
-_PREPARED_AT_ONCE = 5
+# Attempts that only wait, and all attempts.
+_PATIENCE, _MAX_RECHECKS = 3, 60
+# How long a piece goes on: a fifth of what the function has, and the last picture may take another ten seconds.
+_PIECE_SECONDS = 60
 _CHUNK = 1 << 20
+_FACTS = (*datasets.FACTS, "bits", "is_unread")
 
 logger = Logger(child=True)
 
@@ -51,78 +53,142 @@ class Selection:
 def settle(message: Mapping[str, Any]) -> None:
     """Start the runs of a dataset once nothing has come after this message and every object has been looked at."""
     dataset = str(message["dataset"])
-    # Something came after this message was sent; the message that it sent will settle the dataset.
-    if activity.of(dataset).generation != message["generation"]:
+    known = activity.of(dataset)
+    # Something came after this message was sent.
+    if known.generation != message["generation"]:
+        activity.ask_again(message, known)
         return
-    # What is no content is not recorded any more; it may have been by an earlier release of this stack.
-    records = {row["sk"]: row for row in records_of(dataset) if dataset_of(row["sk"])}
-    contents = Contents.of(dataset)
-    present = contents.etags
-    # The bucket is the truth, the records are what is known of it: no run starts while they differ.
-    differing = {key for key in records.keys() | present.keys() if _etag(records.get(key)) != present.get(key)}
-    # What S3 did not hand out may have been restored since, which no event tells.
-    unread = {key for key, row in records.items() if row.get("is_unread")} if message["attempt"] == 0 else set()
-    if differing | unread:
-        _look_again(message, sorted(differing), sorted(unread))
+    if "mending" in message:
+        _mend(message)
         return
-    if present.keys() - {settings_key(dataset), annotations_key(dataset)}:
+    contents, compared = Contents(), _Compared()
+    for entry in entries_of(dataset, _FACTS, contents=contents):
+        compared.take(entry)
+    # The bucket is the truth, the records are what is known of it: no run starts while they differ. What S3 did not
+    # hand out may have been restored since, which no event tells.
+    if compared.differing or (compared.unread and not message["attempt"]):
+        _look_again(message, compared)
+        return
+    if compared.recorded.keys - {settings_key(dataset), annotations_key(dataset)}:
         content = buckets.data_bucket().find(settings_key(dataset))
-        if otherwise := _prepared_otherwise(records, content):
-            _prepare_again(message, otherwise)
+        if otherwise := compared.otherwise(_window(content, compared.bits)):
+            _prepare_again(message, *otherwise)
             return
-        annotations = _annotations(dataset, records.keys())
-        start_runs(datasets.read(dataset, list(records.values()), content, annotations))
-    activity.note_settled(dataset, contents)
+        annotations = _annotations(dataset, compared.recorded.keys)
+        start_runs(datasets.read(dataset, compared.recorded, content, annotations))
+    activity.note_settled(dataset, contents, known.generation)
 
 
-def _etag(record: Mapping[str, Any] | None) -> str | None:
-    return record["etag"] if record else None
+@dataclass
+class _Compared:
+    """What is recorded of a dataset, and how far that differs from the bucket: numbers, and the first keys."""
+
+    recorded: Recorded = field(default_factory=Recorded)
+    differing: int = 0
+    unread: int = 0
+    bits: int = 0
+    named: list[str] = field(default_factory=list)
+    windows: Counter[tuple[int, int]] = field(default_factory=Counter)
+
+    def take(self, entry: Entry) -> None:
+        """Count an object or a record, and keep what a run needs of it."""
+        if not entry.is_recorded:
+            self.differing += 1
+            self.named += [entry.key] if self.differing <= _NAMED else []
+        elif entry.record:
+            self.unread += bool(entry.record.get("is_unread"))
+            if "bits" in entry.record:
+                self.bits = max(self.bits, int(entry.record["bits"]))
+                self.windows[_window_of(entry.record)] += 1
+            if not self.differing:
+                self.recorded.take(entry.record)
+
+    def otherwise(self, window: tuple[int, int]) -> tuple[tuple[int, int], int] | None:
+        """That window, and how many pictures another one brought to eight bits; None where there are none."""
+        count = self.windows.total() - self.windows[window]
+        return (window, count) if count else None
 
 
-def _look_again(message: Mapping[str, Any], differing: Sequence[str], unread: Sequence[str]) -> None:
-    """Wait for events that are under way; what still differs then is looked at without one, a bounded number a time.
+def _window(content: bytes | None, bits: int) -> tuple[int, int]:
+    """The window that serves all of a dataset: the one of dataset.json, or else all bits that any picture uses."""
+    try:
+        named = parse_settings(content).window
+    except SettingsInvalid:
+        named = None
+    return named or (0, 2**bits - 1)
+
+
+def _window_of(record: Mapping[str, Any]) -> tuple[int, int]:
+    low, high = map(int, record["window"])
+    return low, high
+
+
+def _look_again(message: Mapping[str, Any], compared: _Compared) -> None:
+    """Wait for events that are under way; what still differs then is looked at without one.
 
     Raises TimeoutError when looking changes nothing.
     """
     attempt, before = int(message["attempt"]), int(message.get("differing", 0))
-    if attempt >= _PATIENCE and len(differing) < before:
+    if attempt >= _PATIENCE and compared.differing < before:
         attempt = _PATIENCE
     if attempt >= _MAX_RECHECKS:
         raise TimeoutError(
-            f"dataset {message['dataset']}: the records differ from the bucket whatever is tried: {some(differing)}"
+            f"dataset {message['dataset']}: the records differ from the bucket whatever is tried: "
+            f"{some(compared.named)}"
         )
-    for key in (*unread, *(differing if attempt >= _PATIENCE else ()))[:_LOOKED_AT]:
-        ingest.look_again(key)
-    delay = min(_RECHECK_SECONDS, stack.here().settle_seconds) if differing else 0
-    again = {**message, "attempt": attempt + 1, "differing": len(differing)}
-    messages.send_message(stack.here().settle_queue, again, delay)
+    again = {**message, "attempt": attempt + 1, "differing": compared.differing}
+    mending = {"differing": attempt >= _PATIENCE, "unread": attempt == 0}
+    if (compared.unread and mending["unread"]) or mending["differing"]:
+        _mend({**again, "mending": {**mending, "of": compared.differing + compared.unread}})
+    else:
+        _ask_again(again, compared.differing)
 
 
-def _prepared_otherwise(records: Mapping[str, Mapping[str, Any]], content: bytes | None) -> dict[str, tuple[int, int]]:
-    """The pictures of more than eight bits that another window than that of the dataset brought to eight, and which.
+def _prepare_again(message: Mapping[str, Any], window: tuple[int, int], count: int) -> None:
+    """Prepare anew what another window than this one has prepared; raises TimeoutError when that changes nothing."""
+    attempt, before = int(message["attempt"]), int(message.get("otherwise", count + 1))
+    if count >= before and attempt >= _MAX_RECHECKS:
+        raise TimeoutError(f"dataset {message['dataset']}: {counted(count, 'picture')} cannot be prepared as {window}")
+    again = {**message, "attempt": attempt + 1 if count >= before else attempt, "otherwise": count}
+    _mend({**again, "mending": {"window": window, "of": count}})
 
-    One window serves all of a dataset: the one of dataset.json, or else all bits that any of its pictures uses.
+
+def _mend(message: Mapping[str, Any]) -> None:
+    """Look at what a message says is to be looked at, in the order of keys from where the piece before ended.
+
+    When the time of a piece is over, a message goes on behind the last key; at the end the dataset is compared anew.
+    Whatever is looked at twice, because a message came twice, is recorded once.
     """
-    deep = {key: row for key, row in records.items() if "bits" in row}
-    if not deep:
-        return {}
-    try:
-        window = parse_settings(content).window
-    except SettingsInvalid:
-        window = None
-    window = window or (0, 2 ** max(int(row["bits"]) for row in deep.values()) - 1)
-    return {key: window for key, row in deep.items() if tuple(map(int, row["window"])) != window}
+    dataset, mending = str(message["dataset"]), message["mending"]
+    window = tuple(mending["window"]) if "window" in mending else None
+    done, clock = int(mending.get("done", 0)), stack.here().clock
+    until = clock.monotonic() + _PIECE_SECONDS
+    for entry in entries_of(dataset, ("bits", "window", "is_unread"), after=mending.get("after", "")):
+        if not _is_to_be_mended(entry, mending):
+            continue
+        ingest.look_again(entry.key, window)
+        done += 1
+        if clock.monotonic() > until:
+            activity.note_progress(dataset, f"looked again at {done} of {counted(mending['of'], 'file')}")
+            further = {**message, "mending": {**mending, "after": entry.key, "done": done}}
+            messages.send_message(stack.here().settle_queue, further, 0)
+            return
+    activity.note_progress(dataset, "")
+    _ask_again({name: said for name, said in message.items() if name != "mending"}, int(message.get("differing", 0)))
 
 
-def _prepare_again(message: Mapping[str, Any], otherwise: Mapping[str, tuple[int, int]]) -> None:
-    """Prepare some pictures anew and come back; raises TimeoutError when that changes nothing."""
-    attempt, before = int(message["attempt"]), int(message.get("otherwise", len(otherwise) + 1))
-    if len(otherwise) >= before and attempt >= _MAX_RECHECKS:
-        raise TimeoutError(f"dataset {message['dataset']}: pictures stay as they are: {some(otherwise)}")
-    for key, window in sorted(otherwise.items())[:_PREPARED_AT_ONCE]:
-        ingest.look_again(key, window)
-    again = {**message, "attempt": attempt + 1 if len(otherwise) >= before else attempt, "otherwise": len(otherwise)}
-    messages.send_message(stack.here().settle_queue, again, 0)
+def _is_to_be_mended(entry: Entry, mending: Mapping[str, Any]) -> bool:
+    if not entry.is_recorded:
+        return bool(mending.get("differing"))
+    record = entry.record or {}
+    if "window" in mending:
+        return "bits" in record and _window_of(record) != tuple(mending["window"])
+    return bool(mending.get("unread") and record.get("is_unread"))
+
+
+def _ask_again(message: Mapping[str, Any], differing: int) -> None:
+    delay = min(_RECHECK_SECONDS, stack.here().settle_seconds) if differing else 0
+    messages.send_message(stack.here().settle_queue, message, delay)
 
 
 def _annotations(dataset: str, keys: Collection[str]) -> Annotations:
@@ -190,13 +256,20 @@ def select(dataset: Dataset, task: str, sides: Mapping[str, str]) -> Selection:
 
 
 def run_digest(task: str, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> str:
-    """SHA-256 over what decides a training: every image with its side, the settings, and what is wrong with them."""
-    images = [_what_is_trained_on(task, image, sides[image.key]) for image in selection.images]
+    """SHA-256 over what decides a training: every image with its side, the settings, and what is wrong with them.
+
+    It is that of the JSON document [images, settings, problem, refused], which is made piece by piece.
+    """
     # What the others say is in the labels, the sides and the pictures; what mistakes cost is no matter of training.
     said = ("tasks", "normal", "groups", "window", "costs")
     settings = {name: value for name, value in dataset.settings.as_dict().items() if name not in said}
-    content = [images, settings, dataset.problem, sorted(selection.refused) if not images else []]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    rest = json.dumps([settings, dataset.problem, sorted(selection.refused) if not selection.images else []])
+    digest = hashlib.sha256(b"[[")
+    for place, image in enumerate(selection.images):
+        what = json.dumps(_what_is_trained_on(task, image, sides[image.key]))
+        digest.update(f"{', ' if place else ''}{what}".encode())
+    digest.update(f"], {rest[1:]}".encode())
+    return digest.hexdigest()
 
 
 def _what_is_trained_on(task: str, image: Image, side: str) -> tuple[Any, ...]:
@@ -204,22 +277,28 @@ def _what_is_trained_on(task: str, image: Image, side: str) -> tuple[Any, ...]:
     one = image.labels[0] if len(image.labels) == 1 else ""
     facts: tuple[Any, ...] = (image.key, image.digest, side, one or image.labels)
     if task == "detection":
-        boxes = [astuple(b.box) if b.label == one else (b.label, *astuple(b.box)) for b in image.boxes]
+        boxes = [(*(() if b.label == one else (b.label,)), *_edges(b.box)) for b in image.boxes]
         facts = (*facts, boxes)
     return (*facts, image.picture) if image.picture else facts
 
 
+def _edges(box: Box) -> tuple[float, float, float, float]:
+    return box.left, box.top, box.width, box.height
+
+
 def _sides(dataset: Dataset) -> dict[str, str]:
     """Sides of all images. Those dealt by hash are remembered, so that an image never changes sides."""
-    store, key = buckets.artifacts_bucket(), sides_key(dataset.name)
-    known = json.loads(store.read_if_exists(key) or "{}")
-    sides = assign_sides(dataset.images, dataset.settings, known)
     by_folder = uses_folders(dataset.images, dataset.settings)
-    dealt = {image.key: sides[image.key] for image in dataset.images if not (by_folder and image.side)}
-    # Written only when something new was dealt, so that two tasks of one dataset do not overwrite each other.
-    if known | dealt != known:
-        store.write_json(key, known | dealt)
-    return sides
+    keys = frozenset(image.key for image in dataset.images)
+    while True:
+        remembered = Sides(dataset.name, keys)
+        sides = assign_sides(dataset.images, dataset.settings, remembered.known)
+        try:
+            remembered.remember({i.key: sides[i.key] for i in dataset.images if not (by_folder and i.side)})
+        except Overtaken:
+            # Whoever dealt first is right: the others deal what is left.
+            continue
+        return sides
 
 
 def _reasons(task: str, dataset: Dataset, selection: Selection) -> list[str]:
@@ -247,10 +326,9 @@ def _write_manifests(ref: StageRef, images: Sequence[Image], sides: Mapping[str,
         # The service ignores images without boxes, in training and in testing; the inference test asks about them.
         clean_too = ref.task == "classification" or side == "holdout"
         listed = [image for image in images if sides[image.key] == side and (clean_too or image.boxes)]
-        manifest = manifest_of(ref.task, listed, bucket)
-        store.write(run_key(ref.run_id, f"manifests/{side}.manifest"), manifest)
+        store.write_lines(run_key(ref.run_id, f"manifests/{side}.manifest"), manifest_lines(ref.task, listed, bucket))
     lines = (json.dumps(image.as_row(sides[image.key]), ensure_ascii=False) for image in images)
-    store.write(run_key(ref.run_id, "images.jsonl"), "".join(f"{line}\n" for line in lines))
+    store.write_lines(run_key(ref.run_id, "images.jsonl"), lines)
 
 
 def _remarks_on_sides(images: Sequence[Image], sides: Mapping[str, str]) -> list[str]:

@@ -1,8 +1,10 @@
 """Uploads and deletions become image records, and every batch asks whether the dataset has settled."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from mlops import stack
@@ -13,6 +15,9 @@ from mlops.pictures.looking import MOST_BYTES_OF_A_FILE, MaskRules, look
 from mlops.records import activity, runs
 from mlops.records.images import correct_record, record_of, write_record
 
+# A batch waits for S3 and the table most of the time. Of files up to this size, in bytes, several are held at once.
+_AT_ONCE, _SMALL = 6, 16_000_000
+_UNPACKING = Lock()
 # How long nothing must come after dataset.json: events of one moment come in any order.
 COMPLETE_SECONDS = 10
 _TO_THE_SECOND = len("2026-01-01T00:00:00")
@@ -26,6 +31,21 @@ class Arrival:
 
     upload: Upload
     at: str
+
+
+def record_all(events: Sequence[Mapping[str, Any]]) -> Iterator[Arrival | Exception | None]:
+    """Record the events of a batch, several at a time; what went wrong with one is in the place of its arrival."""
+    # The first one alone: whatever they share is made then.
+    yield from map(_recorded, events[:1])
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from pool.map(_recorded, events[1:])
+
+
+def _recorded(event: Mapping[str, Any]) -> Arrival | Exception | None:
+    try:
+        return record(event)
+    except Exception as fault:  # whatever it is, it is that of one event
+        return fault
 
 
 def record(event: Mapping[str, Any]) -> Arrival | None:
@@ -72,8 +92,9 @@ def announce(arrivals: Iterable[Arrival | None]) -> None:
             activity.note_complete(dataset, arrival.at)
     quiet = stack.here().settle_seconds
     for dataset, at in latest.items():
-        is_complete = at <= activity.of(dataset).complete_at
-        activity.ask_whether_settled(dataset, min(quiet, COMPLETE_SECONDS) if is_complete else quiet)
+        known = activity.of(dataset)
+        delay = min(quiet, COMPLETE_SECONDS) if at <= known.complete_at else quiet
+        activity.ask_whether_settled(dataset, delay, known)
 
 
 def _read(key: str) -> tuple[Upload, KeyRefused | None]:
@@ -123,10 +144,13 @@ def _facts(
         return {**facts, "state": "REFUSED", "reason": f"has {size} bytes; at most {MOST_BYTES_OF_A_FILE} are read"}
     facts["version_id"] = str(found.get("VersionId") or "")
     rules = MaskRules(*stack.here().mask_limits)
-    data = found["Body"].read()
-    seen = look(upload, data, rules, window)
-    if "bits" in seen.facts and window is None and (window := _window_of(upload.dataset)):
+    # Waiting for S3 is done together, what fills the memory one after the other.
+    data = found["Body"].read() if size <= _SMALL else b""
+    with _UNPACKING:
+        data = data or found["Body"].read()
         seen = look(upload, data, rules, window)
+        if "bits" in seen.facts and window is None and (window := _window_of(upload.dataset)):
+            seen = look(upload, data, rules, window)
     # Before the record that names it: a record must not point to what is not there.
     if seen.copy:
         buckets.data_bucket().write(seen.facts["picture"], seen.copy)

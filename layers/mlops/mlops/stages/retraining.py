@@ -4,7 +4,6 @@ All of it may be called again at any time: a picture is filed under its bytes, i
 before, and its side is given once.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,6 @@ from mlops.dataset.keys import (
     is_reviewed,
     parse_upload,
     settings_key,
-    sides_key,
 )
 from mlops.dataset.reviewed import Answered, Filed
 from mlops.events import DriftFound, Event, RetrainingRequested, ReviewAnswered
@@ -36,6 +34,7 @@ from mlops.reading import mails, production
 from mlops.records import activity, results, review_links, reviews
 from mlops.records.images import pictures_of
 from mlops.records.reviews import ANSWERED, CLOSED, WAITING, Review
+from mlops.records.sides import known_sides
 from mlops.stages import approval
 
 _PATIENCE = 10
@@ -314,7 +313,7 @@ def _own(dataset: str, manifest: IO[bytes], new: Sequence[Review]) -> dict[str, 
 def _groups(dataset: str, settings: DatasetSettings, manifest: IO[bytes]) -> dict[str, str]:
     """On which side the parts of a dataset stand; `test` where any picture of one does."""
     prefix, found = dataset_prefix(dataset), dict[str, str]()
-    sides = json.loads(buckets.artifacts_bucket().read_if_exists(sides_key(dataset)) or "{}")
+    sides = dict(known_sides(dataset))
     lines = {
         f"{prefix}{line.source_ref}": (line.group, line.side)
         for line in annotation_manifest.read(_pieces(manifest))

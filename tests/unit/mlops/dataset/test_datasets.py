@@ -187,7 +187,7 @@ def test_folders_that_sort_files_by_kind_become_no_label(uploads: Uploads, key: 
 def test_what_was_accepted_by_an_earlier_layout_is_judged_by_todays(uploads: Uploads) -> None:
     record = {"sk": "datasets/parts/train/images/0.png", "kind": "image", "state": "ACCEPTED"}
 
-    dataset = datasets.read("parts", [record], None)
+    dataset = datasets.read("parts", datasets.Recorded.of([record]), None)
     assert "names no label" in dataset.refused["datasets/parts/train/images/0.png"]
 
 

@@ -1,10 +1,12 @@
 import json
+from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from mlops.dataset.images import Image
-from mlops.dataset.limits import MAX_BYTES, check_manifests, image_faults, small_boxes
+from mlops.dataset.limits import MAX_BYTES, BoxSizes, Verdict, check_manifests, image_faults
 from mlops.dataset.manifests import manifest_of
 
 SHAPE = {"width": 640, "height": 480, "size": 1000, "format": "PNG"}
@@ -22,9 +24,15 @@ def manifest(listed: list[Image]) -> str:
     return manifest_of("classification", listed, "bucket")
 
 
+def checked(train: str, test: str, shapes: dict[str, dict[str, Any]], region: str = "") -> Verdict:
+    faults = {key: image_faults(**shape) for key, shape in shapes.items()}
+    lines = (text.removesuffix("\n").split("\n") if text else [] for text in (train, test))
+    return check_manifests("classification", *lines, faults, region)
+
+
 def check(train: list[Image], test: list[Image], **odd: dict[str, Any]) -> tuple[list[str], list[str]]:
     shapes = {image.key: SHAPE for image in train + test} | odd
-    verdict = check_manifests("classification", manifest(train), manifest(test), shapes)
+    verdict = checked(manifest(train), manifest(test), shapes)
     return verdict.violations, verdict.warnings
 
 
@@ -65,7 +73,7 @@ def test_a_fault_names_its_file() -> None:
 def test_an_image_without_a_record_is_named() -> None:
     train, test = images("train", normal=10, bent=10), images("test", normal=1, bent=1)
 
-    verdict = check_manifests("classification", manifest(train), manifest(test), {image.key: SHAPE for image in train})
+    verdict = checked(manifest(train), manifest(test), {image.key: SHAPE for image in train})
 
     assert verdict.violations == [f"{image.key} is not in the inventory of the run" for image in reversed(test)]
 
@@ -132,7 +140,7 @@ def test_images_of_two_buckets_are_refused() -> None:
     train, test = images("train", normal=10, bent=10), images("test", normal=2, bent=2)
     text = manifest(train[:5]) + manifest_of("classification", train[5:], "other")
 
-    verdict = check_manifests("classification", text, manifest(test), {image.key: SHAPE for image in train + test})
+    verdict = checked(text, manifest(test), {image.key: SHAPE for image in train + test})
 
     assert verdict.violations == ["train has images from several buckets: bucket, other"]
 
@@ -142,9 +150,7 @@ def test_a_line_that_is_too_long_is_named() -> None:
     [first, *rest] = manifest(train).splitlines()
     padded = json.dumps(json.loads(first) | {"note": "x" * 100_000})
 
-    verdict = check_manifests(
-        "classification", "\n".join([padded, *rest]), manifest(test), {i.key: SHAPE for i in train + test}
-    )
+    verdict = checked("\n".join([padded, *rest]), manifest(test), {i.key: SHAPE for i in train + test})
 
     [violation] = verdict.violations
     assert violation.startswith("datasets/d/train/bent/0.png: its manifest line has 100")
@@ -155,6 +161,23 @@ def test_other_line_separators_in_a_key_do_not_break_a_line() -> None:
     odd = Image("datasets/d/train/bent/a\u2028b\x85c.png", "e", ("bent",), "train", "x")
 
     assert check([*train, odd], test) == ([], [])
+
+
+@pytest.mark.parametrize(("region", "train", "test"), [("eu-west-2", 28_000, 7_000), ("eu-west-1", 250_000, 250_000)])
+def test_some_regions_take_fewer_images(region: str, train: int, test: int) -> None:
+    line = '{"source-ref":"s3://b/datasets/d/%d.png","l":0,"l-metadata":{"class-name":"%s"}}'
+
+    def lines(count: int) -> Iterator[str]:
+        return (line % (number, "cut" if number % 2 else "normal") for number in range(count))
+
+    verdict = check_manifests("classification", lines(28_001), lines(7_001), defaultdict(list), region)
+
+    told = [violation for violation in verdict.violations if "in this Region" in violation]
+    assert told == [
+        f"{side} has {most + 1} images; at most {most} are allowed in this Region"
+        for side, most in (("train", train), ("test", test))
+        if most < 250_000
+    ]
 
 
 def test_what_is_allowed_but_unwise_is_a_warning() -> None:
@@ -196,7 +219,10 @@ def row(width: int, height: int, *sides: int) -> dict[str, Any]:
 def test_boxes_that_shrink_out_of_sight_are_told_with_a_tile_that_shows_them(
     inventory: list[dict[str, Any]], said: list[str]
 ) -> None:
-    told = small_boxes(inventory)
+    sizes = BoxSizes()
+    for one in inventory:
+        sizes.take(one)
+    told = sizes.told()
 
     assert len(told) == bool(said)
     assert all(part in told[0] for part in said)
