@@ -74,16 +74,7 @@ def resources_of(
         translated = transform(source, given, _NoManagedPolicies())
     defaults = {name: parameter.get("Default") for name, parameter in source["Parameters"].items()}
     options = OPTIONS if optional else {}
-    # Mappings under the name of the function that looks into them.
-    names = {
-        **defaults,
-        **given,
-        **options,
-        **PSEUDO,
-        **BUCKETS,
-        "AWS::StackName": stack,
-        "Fn::FindInMap": source.get("Mappings", {}),
-    }
+    names = {**defaults, **given, **options, **PSEUDO, **BUCKETS, "AWS::StackName": stack}
     return dict(resolve(translated["Resources"], names))
 
 
@@ -170,8 +161,6 @@ def _intrinsic(kind: str, value: Any, names: dict[str, Any]) -> Any:
             return _intrinsic(kind, text, {**names, **resolve(more, names)})
         case "Fn::Join", [separator, parts]:
             return separator.join(resolve(part, names) for part in parts)
-        case "Fn::FindInMap", [mapping, first, second]:
-            return names[kind][mapping][str(resolve(first, names))][resolve(second, names)]
         case "Fn::If", [_, _, otherwise]:
             # Every condition of the template asks whether an optional parameter is given; by default none is.
             return resolve(otherwise, names)

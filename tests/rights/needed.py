@@ -30,7 +30,7 @@ def _s3(call: Call, objects: Objects) -> Iterator[Need]:
     match call.operation:
         case "list_objects_v2":
             yield Need("s3:ListBucket", _bucket(bucket))
-        case "get_object":
+        case "get_object" | "head_object":
             yield Need("s3:GetObjectVersion" if call.request.get("VersionId") else "s3:GetObject", _file(bucket, key))
             # GetObject: without the right to list, S3 does not tell that there is none.
             if key not in objects.present(bucket):

@@ -238,6 +238,10 @@ STORIES = (
         "more reviews than a day has room for", (_FIRST, new_pictures("parts", 2 * HOUR, 8)), around=_one_review_a_day
     ),
     _story(
+        "a day of inspections that ends",
+        (_FIRST, new_pictures("parts", 2 * HOUR, 2), Action(20 * HOUR, "delete", "parts", ("none.png",))),
+    ),
+    _story(
         "events that nobody stands behind",
         (_FIRST, *(Action(600 + 60 * n, "forge", "parts", number=n) for n in range(30))),
         around=_untested,

@@ -122,10 +122,10 @@ def _settled_at_once() -> Iterator[None]:
         yield
 
 
-def _take_another(ref: Any, version_arn: str, is_rollback: bool, decision: str = "") -> leases.Lease:
+def _take_another(ref: Any, version_arn: str, is_rollback: bool, decision: str = "", units: int = 1) -> leases.Lease:
     now = int(leases.stack.here().clock.time())
     end = now + 60 * leases.stack.here().lease_minutes
-    lease = leases.Lease(leases.id_of(decision), version_arn, ref, now, end, is_rollback, decision)
+    lease = leases.Lease(leases.id_of(decision), version_arn, ref, now, end, is_rollback, decision, units)
     leases.write(lease)
     return lease
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -367,18 +367,18 @@ def _inspections(play: Play) -> Iterator[str]:
 
 
 def _days(play: Play) -> Iterator[str]:
-    """Every answer has a line in the files of days; beside it stand only refusals that have given way to it."""
-    lines: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for key, version in play.objects.present(ARTIFACTS).items():
-        if key.endswith(".jsonl") and key.startswith("results/"):
-            for line in map(json.loads, (version.data or b"").decode().splitlines()):
-                lines[line["key"], line["digest"]].append(line)
+    """Every answer has a line in the files of days, beside a refusal that gave way to it; refusals have a reason."""
+    lines = Counter(
+        (line["key"], line["digest"], line["refused"])
+        for key, version in play.objects.present(ARTIFACTS).items()
+        if key.endswith(".jsonl") and key.startswith("results/")
+        for line in map(json.loads, (version.data or b"").decode().splitlines())
+    )
     for (pk, _), row in play.table.memory.snapshot().items():
         if not pk.startswith("INSPECTION#"):
             continue
-        own = lines[row["key"], row["digest"]]
-        count = sum(line["inspected_at"] == row["inspected_at"] or not line["refused"] for line in own)
-        if count != 1:
+        counts = [lines[row["key"], row["digest"], refused] for refused in (row["refused"], True)]
+        if (count := max(counts)) != 1 or not counts[0]:
             yield f"{row['key']} has {count} lines in the files of days"
         if row["refused"] and not json.loads(row["told"])["reasons"]:
             yield f"{row['key']} was refused for no reason"

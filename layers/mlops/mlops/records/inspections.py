@@ -104,9 +104,9 @@ def record(inspection: Inspection) -> Inspection:
     return find(inspection.dataset, inspection.key, inspection.digest) or inspection
 
 
-def note_announced(inspection: Inspection) -> None:
-    """Remember that everybody knows of an inspection."""
-    OWN.update(_pk(inspection.dataset, inspection.digest), _sk(inspection.key), {"announced": True})
+def note_announced(inspection: Inspection, *, announced: bool = True) -> None:
+    """Remember that everybody knows of an inspection, or is to be told."""
+    OWN.update(_pk(inspection.dataset, inspection.digest), _sk(inspection.key), {"announced": announced})
 
 
 def of_day(dataset: str, day: str, since: str = "", table: Table = OWN) -> Iterator[Inspection]:

@@ -4,6 +4,7 @@ Where no released version runs, the picture waits in line, and `serve` is asked 
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -136,13 +137,23 @@ def _answered(arrival: Arrival, deadline: float) -> tuple[Inspection, _Picture |
     released = releases.in_production(arrival.dataset)
     picture = _prepared(data, digest, released)
     if known and not known.refused:
-        return known, picture
+        return _told_again(known), picture
     if not released:
         name = quoted(arrival.dataset)
         reason = f"nothing of {name} is released in production: approve a run, then drop it again"
         raise _Refused(reason, digest, final=False)
     inspection = _from_copy(arrival, digest, released, at) or _asked(arrival, picture, released, at, began, deadline)
     return inspections.record(inspection), picture
+
+
+def _told_again(known: Inspection) -> Inspection:
+    """An inspection whose bytes have come as a later version; to be told again where the name had others in between."""
+    text = buckets.artifacts_bucket().read_if_exists(result_key(known.key))
+    if known.announced and (text is None or json.loads(text)["digest"] != known.digest):
+        # Noted first: whoever dies before it was told begins again there.
+        inspections.note_announced(known, announced=False)
+        return replace(known, announced=False)
+    return known
 
 
 def _read(arrival: Arrival) -> bytes:
