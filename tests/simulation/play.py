@@ -271,7 +271,8 @@ class Play:
         """Let something new come to a function, unless the plan has something against it."""
         self.counts[delivery.function, ""] += 1
         fault = self._faults.get((delivery.function, "", self.counts[delivery.function, ""]))
-        if fault and fault.kind == "lose" and delivery.function in LOSABLE:
+        is_of_s3 = isinstance(delivery.event, dict) and "object" in delivery.event.get("detail", {})
+        if fault and fault.kind == "lose" and is_of_s3 and delivery.function in LOSABLE:
             self.tell(f"~~ {fault}")
             return
         if fault and fault.kind == "delay":
