@@ -66,7 +66,7 @@ def put(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     monkeypatch.setenv("STACK_ID", STACK_ID)
     monkeypatch.setattr(clients, "client", lambda service: SimpleNamespace(put_events=put_events))
     monkeypatch.setattr(Table, "get", lambda *_: None)
-    for name in ("put", "update"):
+    for name in ("put", "update", "delete"):
         monkeypatch.setattr(Table, name, lambda *_: True)
     return events
 

@@ -1,6 +1,6 @@
 """What a running version says about an image, and what is recorded of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,7 +48,7 @@ class Call:
         return cls(image, tuple(said), float(row["milliseconds"]), str(row.get("error", "")))
 
 
-def said_in(labels: list[Mapping[str, Any]], image: Image) -> tuple[Said, ...]:
+def said_in(labels: Iterable[Mapping[str, Any]], image: Image) -> tuple[Said, ...]:
     """The `CustomLabels` of an answer about an image; the service draws in ratios of its width and height."""
     return tuple(_said(label, image) for label in labels)
 

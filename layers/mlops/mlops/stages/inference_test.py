@@ -5,12 +5,10 @@ said where the next one, or a second attempt, finds it.
 """
 
 import json
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import count
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,7 +24,8 @@ from mlops.judging.classification import takes_all
 from mlops.judging.inference import Limits, Points
 from mlops.judging.mistakes import Shown
 from mlops.judging.tasks import Task
-from mlops.models import projects, serving
+from mlops.models import asking, projects, serving
+from mlops.models.asking import NotRunning
 from mlops.reading import gallery
 from mlops.records import costs, images, leases, releases, results, runs
 from mlops.records.leases import Lease
@@ -37,10 +36,6 @@ from mlops.words import counted
 _PIECE = 300
 # One inference unit serves a few calls a second; more in flight would only be throttled.
 _PARALLEL = 3
-_MAX_THROTTLES = 12
-# What may be over in a moment: just after RUNNING, or inside of the service. It is tried again for so long.
-_PASSING, _PASSING_SECONDS = ("ResourceNotReadyException", "InternalServerError", "ServiceUnavailableException"), 60
-_THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException")
 
 
 def test(version_arn: str, has_time: Callable[[], bool] = lambda: True) -> None:
@@ -256,34 +251,20 @@ def _ask(client: Any, version_arn: str, image: Image, least: Mapping[str, Any]) 
 
 
 def _ask_about(client: Any, version_arn: str, image: Image, version_id: str, least: Mapping[str, Any]) -> Call:
-    """Ask about one version of an image; waits and tries again when the model is busy, or out of order for a moment."""
+    """Ask about one version of an image."""
     version = {"Version": version_id} if version_id else {}
     shown = {"S3Object": {"Bucket": stack.here().data_bucket, "Name": image.shown[0], **version}}
-    began = stack.here().clock.monotonic()
-    for attempt in count():
-        started = stack.here().clock.monotonic()
-        try:
-            answer = client.detect_custom_labels(ProjectVersionArn=version_arn, Image=shown, **least)
-        except (ClientError, BotoCoreError) as error:
-            if not _may_pass(error, attempt, started - began):
-                return Call(image, error=_as_text(error))
-            stack.here().clock.sleep(min(0.2 * 2**attempt, 5) * random.uniform(0.5, 1))
-            continue
-        milliseconds = round((stack.here().clock.monotonic() - started) * 1000, 1)
-        return Call(image, said_in(answer["CustomLabels"], image), milliseconds)
-    raise AssertionError("unreachable: only answers and errors end the loop")
+    deadline = stack.here().clock.monotonic() + asking.PATIENCE_SECONDS
+    try:
+        said = asking.ask(client, version_arn, shown, least, deadline, just_started=True)
+    except NotRunning as stopped:
+        return Call(image, error=_as_text(stopped.__cause__ or stopped))
+    except (ClientError, BotoCoreError) as error:
+        return Call(image, error=_as_text(error))
+    return Call(image, said_in(said.labels, image), said.milliseconds)
 
 
-def _may_pass(error: ClientError | BotoCoreError, attempt: int, seconds: float) -> bool:
-    """Whether a failed call is worth another try, after so many tries and seconds."""
-    if isinstance(error, BotoCoreError):
-        return seconds < _PASSING_SECONDS
-    if clients.code_of(error) in _THROTTLES:
-        return attempt < _MAX_THROTTLES - 1
-    return clients.code_of(error) in _PASSING and seconds < _PASSING_SECONDS
-
-
-def _as_text(error: ClientError | BotoCoreError) -> str:
-    if isinstance(error, BotoCoreError):
-        return f"{type(error).__name__}: {error}"
-    return f"{clients.code_of(error)}: {clients.message_of(error)}"
+def _as_text(error: BaseException) -> str:
+    if isinstance(error, ClientError):
+        return f"{clients.code_of(error)}: {clients.message_of(error)}"
+    return f"{type(error).__name__}: {error}"

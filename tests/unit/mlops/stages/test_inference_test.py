@@ -81,7 +81,8 @@ def test_a_connection_that_broke_is_made_again() -> None:
 def test_what_is_not_over_in_a_minute_is_an_error(clock: Clock, error: Exception) -> None:
     call, _ = ask([error])
 
-    assert 60 <= clock.now < 70
+    # No try begins behind the deadline.
+    assert 55 <= clock.now <= 60
     assert call.error and not call.is_gone
 
 
