@@ -98,7 +98,7 @@ def released(shell: Shell) -> str:
     """From nothing to a model in staging; returns what was printed last."""
     shell.run(block("sam deploy"), typed="y\n")
     assert "NOT OK" not in shell.run(block("mlops doctor"))
-    shell.run(block("make pictures"))
+    shell.run(block("make pictures"), typed="y\n")
     link = shell.link("classification")
     confirmation = re.search("characters of the run: (.+)", shell.cloud.mails()[-1].text)
     assert confirmation
