@@ -7,6 +7,7 @@ from tests.rights.granted import Grant
 # By the role, or `*` for all, and the action.
 WHY: Mapping[tuple[str, str], str] = {
     ("*", "sqs:SendMessage"): "Lambda sends there, in the name of the function, what failed every time",
+    ("ground_truth", "s3:AbortMultipartUpload"): "a manifest that is sent in parts may fail between two of them",
     ("promotion", "rekognition:CreateProjectVersion"): "a copy is a new version of its destination: AWS assumption 27",
     **{
         ("promotion", f"s3:{name}"): "nothing documents what CopyProjectVersion reads with the rights of its caller"

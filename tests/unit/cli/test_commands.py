@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
@@ -219,11 +220,14 @@ class Bucket:
         self.puts: Counter[str] = Counter()
         self.interrupted_after = interrupted_after
         self._etags: dict[str, str] = {}
+        # Files are sent by several threads.
+        self._alone = Lock()
 
     def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803
-        if self.puts.total() >= self.interrupted_after:
-            raise KeyboardInterrupt
-        self.puts[Key] += 1
+        with self._alone:
+            if self.puts.total() >= self.interrupted_after:
+                raise KeyboardInterrupt
+            self.puts[Key] += 1
         self._etags[Key] = f'"{hashlib.md5(Body, usedforsecurity=False).hexdigest()}"'
 
     def get_paginator(self, _: str) -> Any:
