@@ -945,6 +945,8 @@ ROWS = (
         "yes",
         "every version of a new picture that came is judged, also when it was written over or deleted since",
         "the picture is answered as refused, with the words of S3",
+        hand="write one name below `inspect/` twice within a second while no model runs, and look for two lines in the "
+        "file of the day",
     ),
     _row(
         54,
@@ -954,6 +956,8 @@ ROWS = (
         "results tell of the newest version of a picture, and the file of a day has every line once, whoever writes at "
         "the same time",
         "of two functions that write at the same moment, the later one stays",
+        hand="`aws s3api put-object --if-match` with an old ETag is refused; so is `upload-part-copy "
+        "--copy-source-if-match`, and `complete-multipart-upload --if-match`",
     ),
     _row(
         55,

@@ -609,10 +609,7 @@ class Play:
                 for module in (inference_test, ingest, inspect)
             ),
             patch.object(ahead, "_POOL", _AtOnce()),
-            *(
-                patch.object(module, "random", SimpleNamespace(uniform=lambda _, most: most))
-                for module in (inference_test, asking)
-            ),
+            patch.object(asking, "random", SimpleNamespace(uniform=lambda _, most: most)),
             patch.object(inference_test, "_PIECE", self.plan.account.piece),
             # How sure a number is decides nothing here.
             patch.object(intervals, "_MOST_WEIGHTS", 0),
