@@ -167,15 +167,16 @@ def turned(image: Image.Image, orientation: int) -> bytes:
 
 def test_every_usual_kind_of_picture_is_trained_on_upright_and_in_eight_bits(uploads: Uploads) -> None:
     uploads.usual()
-    image = Image.new("RGB", (100, 70), (10, 200, 30))
+    # No two alike: what becomes the same copy counts once.
+    one, two, three, four, five, six = (Image.new("RGB", (100, 70), (10, 200, 30 * number)) for number in range(1, 7))
     files = {
-        "a.bmp": file_of(image, "BMP"),
-        "b.tif": file_of(image, "TIFF", save_all=True, append_images=[image.rotate(90)]),
-        "c.jpg": file_of(image.convert("CMYK"), "JPEG"),
-        "d.jpg": turned(image, 6),
+        "a.bmp": file_of(one, "BMP"),
+        "b.tif": file_of(two, "TIFF", save_all=True, append_images=[two.rotate(90)]),
+        "c.jpg": file_of(three.convert("CMYK"), "JPEG"),
+        "d.jpg": turned(four, 6),
         "e.png": file_of(Image.fromarray(np.full((70, 100), 4000, np.uint16)), "PNG"),
-        "f.gif": file_of(image, "GIF"),
-        "g.png": file_of(image.convert("RGBA"), "PNG"),
+        "f.gif": file_of(five, "GIF"),
+        "g.png": file_of(six.convert("RGBA"), "PNG"),
     }
     for name, data in files.items():
         uploads.put(f"train/cut/{name}", data)
