@@ -11,6 +11,7 @@ from mlops.models import serving
 from mlops.records import leases, results, runs
 from mlops.stages import inference_test
 from tests.unit.mlops import test_survival
+from tests.unit.mlops.memory_s3 import MemoryS3
 from tests.unit.mlops.test_survival import at, ref
 from tests.unit.mlops.world import DATASET, TASK, Killed, World, refused, set_clock
 
@@ -24,6 +25,7 @@ HANDLERS = {**test_survival.HANDLERS, "promotion": lambda event, context: None}
 @pytest.fixture(autouse=True)
 def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """A version that passed its gate; how often each image was asked about."""
+    world.s3 = MemoryS3()
     monkeypatch.setattr(inference_test, "_PIECE", PIECE)
     rows = [
         {"key": f"datasets/{DATASET}/holdout/{label}/{n}.png", "etag": str(n), "label": label, "side": "holdout"}
