@@ -37,7 +37,7 @@ from mlops.records import (  # noqa: E402
 )
 from mlops.records.decisions import Decision  # noqa: E402
 from mlops.records.table import Table  # noqa: E402
-from mlops.stages import inspect, promotion, serve  # noqa: E402
+from mlops.stages import promotion, serve  # noqa: E402
 from tests.simulation import histories  # noqa: E402
 
 
@@ -137,7 +137,7 @@ def _take_from_test(ref: Any, version_arn: str, minutes: int) -> leases.Lease:
     return lease
 
 
-def _write_anyway(bucket: Bucket, key: str, content: bytes, _: str) -> bool:
+def _write_anyway(bucket: Bucket, key: str, content: bytes, *_: Any) -> bool:
     bucket.write(key, content)
     return True
 
@@ -167,7 +167,7 @@ MUTATIONS = (
     Mutation("once: two deliveries run at the same moment", _without_once),
     Mutation("ground_truth: a message of an earlier batch settles the dataset (generation)", _settled_at_once),
     Mutation("inspections.record: an answer comes over another one (condition)", _without_condition(inspections, "record")),
-    Mutation("inspect._is_told: what has a result under its name", _replaced(inspect, "_is_told", lambda one: one.announced)),
+    Mutation("Bucket.write_newest: the result of an earlier version comes over a later one (order)", _replaced(Bucket, "write_newest", _write_anyway)),
     Mutation("servings.write: an earlier round comes over a later one (condition)", _without_condition(servings, "write")),
     Mutation("servings.end: an earlier round ends a later one (condition)", _without_condition(servings, "end")),
     Mutation("serve._objection: nobody asks what was spent", _replaced(serve, "_objection", lambda _: "")),
