@@ -171,7 +171,6 @@ MUTATIONS = (
     Mutation("servings.write: an earlier round comes over a later one (condition)", _without_condition(servings, "write")),
     Mutation("servings.end: an earlier round ends a later one (condition)", _without_condition(servings, "end")),
     Mutation("serve._objection: nobody asks what was spent", _replaced(serve, "_objection", lambda _: "")),
-    Mutation("serve._inspects: a test has it (lease check)", _replaced(promotion, "_inspects", lambda _: False)),
     Mutation("reviews.take: two people get one picture (condition)", _without_condition(reviews, "take")),
     Mutation("reviews.answer: the last answer wins (condition)", _without_condition(reviews, "answer")),
     Mutation("reviews.begin: a picture is asked about anew (condition)", _without_condition(reviews, "begin")),
