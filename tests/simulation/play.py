@@ -75,6 +75,8 @@ VARIABLES = {
 }
 # More than two datasets with two tasks and two environments each can have.
 _ENOUGH_MODELS = 10
+# Longer than any function may run.
+_LONGEST_RUN = 1000.0
 _DEPTH, _MOST_DELIVERIES, _MOST_SECONDS = 3, 9000, 72 * HOUR
 _THROTTLED = {
     "s3": "SlowDown",
@@ -219,7 +221,8 @@ class Play:
                 letters, self.dead_letters = self.dead_letters, []
                 for letter in letters:
                     self.tell(f"somebody delivers a dead letter of {letter.function} again")
-                    self._at(self.now + 60, replace(letter, attempt=0))
+                    # Not before whoever had it is surely dead: until then it is taken for one that comes twice.
+                    self._at(self.now + _LONGEST_RUN, replace(letter, attempt=0))
                 self._drain(hours=1)
             self._faults.clear()
             self._drain(hours=3)

@@ -330,6 +330,9 @@ def _partial(play: Play) -> Iterator[str]:
     disturbed = {"ingest", "ground_truth", "model_sweeper", ""}
     if any(fault.function in disturbed or fault.kind == "pause" for fault in play.plan.faults):
         return
+    # Whoever uploads dataset.json says that all is there.
+    if any("dataset.json" in action.keys for action in play.plan.actions):
+        return
     # What people answered is filed picture by picture, and settles like any upload.
     states = [{k: e for k, e in state.items() if _is_of_people(k)} for state in play.people.states]
     for run in _runs(play):
