@@ -31,7 +31,7 @@ from tests.simulation.plans import (
     first_upload,
     new_pictures,
 )
-from tests.simulation.play import Play
+from tests.simulation.play import Play, Violation
 from tests.simulation.rules import broken_at_the_end
 
 World = AbstractContextManager[Any]
@@ -260,14 +260,37 @@ STORIES = (
 )
 
 
-def played(story: Story, watch: Watch, *, draws: bool = True) -> list[tuple[str, str]]:
-    """Play a story under a watch; what is broken in it."""
+@dataclass(frozen=True)
+class Ending:
+    """What has come of a story: rules that are broken, whose deliveries were given up, and which objects there are."""
+
+    broken: tuple[str, ...]
+    given_up: frozenset[str] = frozenset()
+    objects: frozenset[str] = frozenset()
+
+    def beside(self, usual: "Ending") -> str:
+        """What is otherwise than it is usually; empty when nothing is."""
+        if self.broken != usual.broken:
+            return "; ".join(self.broken[:1]) or "nothing is wrong any more"
+        if alarms := sorted(self.given_up - usual.given_up):
+            return f"dead letters of {', '.join(alarms)}"
+        missing = sorted(usual.objects - self.objects)
+        return f"{len(missing)} objects are missing, such as {missing[0]}" if missing else ""
+
+
+def played(story: Story, watch: Watch) -> Ending:
+    """Play a story under a watch, to its end or to the first rule that is broken."""
     made: list[Play] = []
-    play = Play(story.plan, partial(watch.permit, lambda: made[0]), draws=draws, stops_early=bool(watch.without))
+    play = Play(story.plan, partial(watch.permit, lambda: made[0]), draws=True, stops_early=bool(watch.without))
     made.append(play)
-    with story.around(play):
-        play.run()
-    return play.broken or broken_at_the_end(play)
+    try:
+        with story.around(play):
+            play.run()
+    except Violation as violation:
+        return Ending((str(violation),))
+    broken = play.broken or broken_at_the_end(play)
+    objects = frozenset(key for bucket in (DATA, ARTIFACTS) for key in play.objects.present(bucket))
+    return Ending(tuple(": ".join(one) for one in broken), frozenset(play.given_up), objects)
 
 
 def everything_used() -> Watch:

@@ -4,13 +4,18 @@ from functools import cache
 
 from tests.rights.granted import Grant, grants
 from tests.rights.reasons import why
-from tests.rights.stories import STORIES, Pair, Watch, everything_used, played
+from tests.rights.stories import STORIES, Ending, Pair, Story, Watch, everything_used, played
 
 
 @cache
 def used() -> Watch:
     """What all stories use."""
     return everything_used()
+
+
+@cache
+def _usual(story: Story) -> Ending:
+    return played(story, Watch())
 
 
 def unexplained() -> list[Grant]:
@@ -29,6 +34,6 @@ def turns_red(pair: Pair) -> tuple[str, str]:
     for story in STORIES:
         if first.startswith(f"{story.name}: "):
             without = Watch(frozenset({pair}))
-            broken = played(story, without)
-            return story.name, ": ".join(broken[0]) if without.was_refused and broken else ""
+            ending = played(story, without)
+            return story.name, ending.beside(_usual(story)) if without.was_refused else ""
     return "", ""

@@ -153,6 +153,7 @@ class Play:
         self.story: list[str] = []
         self.broken: list[tuple[str, str]] = []
         self.dead_letters: list[Delivery] = []
+        self.given_up: Counter[str] = Counter()
         self.deliveries = 0
         self.stack: list[Process] = []
         self.mails: list[tuple[str, str]] = []
@@ -306,7 +307,11 @@ class Play:
                 if delivery.attempt < function.retries:
                     self._at(self.now + 60 * (delivery.attempt + 1), replace(delivery, attempt=delivery.attempt + 1))
                 else:
-                    self.dead_letters.append(delivery)
+                    self._give_up(delivery)
+
+    def _give_up(self, delivery: Delivery) -> None:
+        self.dead_letters.append(delivery)
+        self.given_up[delivery.function] += 1
 
     def _receive(self, first: Delivery) -> None:
         """Hand messages of a queue to its function; those that fail come again after the visibility timeout."""
@@ -327,7 +332,7 @@ class Play:
         for number in sorted(failed):
             message = replace(batch[number], attempt=batch[number].attempt + 1)
             if message.attempt >= queue.most_receives:
-                self.dead_letters.append(message)
+                self._give_up(message)
             else:
                 self._at(received + queue.visibility, message)
 
