@@ -148,7 +148,7 @@ def test_a_picture_in_flight_keeps_the_version_that_was_asked_about_it(draining:
 
 
 def test_ending_at_any_call_loses_neither_a_picture_nor_a_release_nor_a_rollback(draining: Draining) -> None:
-    pictures, call = {f"{number}.png": picture(number, 64) for number in range(3)}, 0
+    pictures, call = {f"{number}.png": picture(number, 64) for number in range(5)}, 0
     while True:
         call += 1
         draining.begin_again()
@@ -162,4 +162,4 @@ def test_ending_at_any_call_loses_neither_a_picture_nor_a_release_nor_a_rollback
         if not reached:
             break
     assert draining.is_asked_back
-    assert call > 250
+    assert call > 400
