@@ -27,7 +27,7 @@ class NotRunning(Exception):  # noqa: N818  - it may run in a moment: no fault
 
 
 @dataclass(frozen=True)
-class Said:
+class Reply:
     """The `CustomLabels` of an answer, and how long the call took that was answered, without waits before it."""
 
     labels: tuple[Mapping[str, Any], ...]
@@ -42,7 +42,7 @@ def ask(
     deadline: float,
     *,
     just_started: bool = False,
-) -> Said:
+) -> Reply:
     """What a version says of a picture.
 
     `client` is the one of the version's account, `shown` the parameter `Image`: `{"Bytes": ...}` or
@@ -71,7 +71,7 @@ def ask(
         except BotoCoreError as error:
             _pause(attempt, deadline, error)
         else:
-            return Said(tuple(answer["CustomLabels"]), round((clock.monotonic() - began) * 1000, 1))
+            return Reply(tuple(answer["CustomLabels"]), round((clock.monotonic() - began) * 1000, 1))
     raise AssertionError("unreachable: only answers and errors end the loop")
 
 

@@ -121,10 +121,12 @@ def _let_run(release: Release) -> None:
         # Something else was released in between, and whoever did so had its place.
         kept_models.keep(place, current.version_arn)
         return
-    if not models.is_running(release.version_arn):
-        models.start_leased(release.version_arn, units=1)
-    if is_new:
+    runs = models.is_running(release.version_arn)
+    # Told before the start: who dies right after it would never come back to tell.
+    if is_new or not runs:
         releases.publish(release, is_running=True)
+    if not runs and not models.start_leased(release.version_arn, units=1):
+        releases.publish(release, is_running=False)
 
 
 def _let_stop(dataset: str, task: str, version_arn: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from mlops.models import asking
-from mlops.models.asking import NotRunning, Said
+from mlops.models.asking import NotRunning, Reply
 from tests.unit.mlops.world import refused, set_clock
 
 LABELS = [{"Name": "bent", "Confidence": 91.0}]
@@ -33,7 +33,7 @@ class Service:
             raise outcome
         return {"CustomLabels": outcome}
 
-    def ask(self, deadline: float = 30.0, **options: Any) -> Said:
+    def ask(self, deadline: float = 30.0, **options: Any) -> Reply:
         return asking.ask(self, "arn", SHOWN, options.pop("least", {}), deadline, **options)
 
 
@@ -41,7 +41,7 @@ class Service:
 def test_the_picture_is_shown_with_what_is_asked_for(monkeypatch: pytest.MonkeyPatch, least: dict[str, Any]) -> None:
     service = Service(monkeypatch, [LABELS])
 
-    assert service.ask(least=least) == Said((LABELS[0],), 100.0)
+    assert service.ask(least=least) == Reply((LABELS[0],), 100.0)
     assert service.requests == [{"ProjectVersionArn": "arn", "Image": SHOWN, **least}]
 
 
@@ -61,7 +61,7 @@ def test_what_passes_is_tried_again_and_the_time_is_that_of_the_call_that_was_an
 ) -> None:
     service = Service(monkeypatch, [passing, passing, LABELS])
 
-    assert service.ask() == Said((LABELS[0],), 100.0)
+    assert service.ask() == Reply((LABELS[0],), 100.0)
     assert len(service.requests) == 3
 
 
