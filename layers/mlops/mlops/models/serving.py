@@ -100,4 +100,4 @@ def status_of(version_arn: str) -> str:
     """What the service says of a version; DELETED where it knows none."""
     project, name = projects.names_of(version_arn)
     described = projects.describe_version(project, name)
-    return str(described["Status"]) if described else "DELETED"
+    return described.status if described else "DELETED"

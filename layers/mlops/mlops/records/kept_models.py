@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import arns, stack
+from mlops import arns, codec, stack
 from mlops.records.table import OWN, Table
 from mlops.stage import StageRef
 
@@ -69,7 +69,7 @@ def slot(ref: StageRef) -> str:
 
 def _read(table: Table = OWN) -> Kept:
     row = table.get(*_KEY)
-    return Kept(row["models"], int(row["revision"])) if row else Kept()
+    return codec.read(Kept, row) if row else Kept()
 
 
 def _replace(found: Kept, models: Mapping[str, str]) -> bool:

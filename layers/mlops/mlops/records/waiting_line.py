@@ -3,12 +3,10 @@
 Without a line, a stage could be overtaken for ever by others that happen to ask when a slot is free.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlops import arns, stack
-from mlops.records.table import OWN
+from mlops.records.table import OWN, Item
 from mlops.stage import StageRef
 
 TRAINING = "trainings"
@@ -64,7 +62,7 @@ def leave(kind: str, ref: StageRef) -> None:
     OWN.delete(_pk(kind), _name(ref))
 
 
-def _place(row: Mapping[str, Any]) -> Place:
+def _place(row: Item) -> Place:
     return Place(int(row["since"]), row["sk"], int(row["seen"]))
 
 

@@ -288,7 +288,7 @@ def _place(dataset: str, manifest: IO[bytes], answered: Sequence[Review]) -> _Pl
         return _Place(settings)
     trained: set[str] = set()
     for run_id in {run_id for review in new for run_id in review.run_ids.values()}:
-        counts = results.ground_truth(run_id).get("counts", {}).get("train", {})
+        counts = results.ground_truth(run_id).counts.get("train", {})
         trained |= {label for label, count in counts.items() if count}
     groups = _groups(dataset, settings, manifest) if settings.groups else {}
     return _Place(settings, groups, frozenset(trained), _own(dataset, manifest, new))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlops.dataset.images import Image
+from mlops.dataset.images import Image, image_of
 from mlops.dataset.limits import MAX_BYTES, BoxSizes, Verdict, check_manifests, image_faults
 from mlops.dataset.manifests import manifest_of
 
@@ -221,7 +221,7 @@ def test_boxes_that_shrink_out_of_sight_are_told_with_a_tile_that_shows_them(
 ) -> None:
     sizes = BoxSizes()
     for one in inventory:
-        sizes.take(one)
+        sizes.take(image_of({"key": "k", "side": "train", "label": "cut", **one}))
     told = sizes.told()
 
     assert len(told) == bool(said)
