@@ -27,13 +27,13 @@ json.dump(expanded, sys.stdout)
 _PROGRAMS = {"cloud": _MINISTACK, "sam": _CFN_LINT}
 
 
-def expanded(environment: str = "cloud") -> Template:
-    """The template without loops, as the local cloud (ministack) reads it, or the linter in the environment `sam`.
+def expanded(environment: str = "cloud", text: str = "") -> Template:
+    """The template, or that of `text`, without loops: as the local cloud (ministack) reads it, or the linter in `sam`.
 
     What sam itself makes of loops is for its own use: it takes ${AWS::StackName} for text, and deploys the original.
     """
     command = [str(VENVS / environment / "bin/python"), "-P", "-c", _PROGRAMS[environment]]
-    source = json.dumps(yaml_parse(TEMPLATE.read_text(encoding="utf-8")))
+    source = json.dumps(yaml_parse(text or TEMPLATE.read_text(encoding="utf-8")))
     done = subprocess.run(command, input=source, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
