@@ -5,6 +5,7 @@ python -m tests.infrastructure.compare OLD NEW      # each a file, or a commit w
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.infrastructure.template import ROOT, Resource, as_list, resources_of
 # What is compared as it is written.
 _SECTIONS = ("Parameters", "Conditions", "Outputs")
 _TERMS = ("Principal", "Condition")
-_READ_BY_SAM = ("PythonRuntime", "Architecture")
+_READ_BY_SAM = {"PythonRuntime", "Architecture"}
 
 
 def differences(old: Template, new: Template) -> list[str]:
@@ -30,19 +31,23 @@ def facts(template: Template) -> Iterator[str]:
     """Everything that a template says, a line each; of resources without and with everything that is optional."""
     for section in _SECTIONS:
         yield from _lines(section, template.get(section, {}))
+    names, numbered = _numbered(template)
     for optional in (False, True):
-        parts = resources_of(_with_names_for_defaults(template), optional)
+        parts = resources_of(json.loads(json.dumps(numbered)), optional)
         for name, entry in parts.items():
-            yield from (f"{fact}{' (optional)' * optional}" for fact in _of(name, entry, parts))
+            for fact in _of(name, entry, parts):
+                yield re.sub(r"\b77\d{4}\b", lambda found: names[found[0]], fact) + " (optional)" * optional
 
 
-def _with_names_for_defaults(template: Template) -> Template:
-    """A copy in which every parameter reads as its name: several have the same default."""
-    copy: Template = json.loads(json.dumps(template))
-    for name, parameter in copy["Parameters"].items():
-        if name not in _READ_BY_SAM:
-            parameter["Default"] = name
-    return copy
+def _numbered(template: Template) -> tuple[dict[str, str], Template]:
+    """A template in which every parameter has a number of its own for a default, and what they stand for: many have the
+    same default, and JSON takes numbers in any place."""
+    numbers = {name: 770000 + n for n, name in enumerate(sorted(set(template["Parameters"]) - _READ_BY_SAM))}
+    parameters = {
+        name: {**parameter, "Default": numbers.get(name, parameter.get("Default"))}
+        for name, parameter in template["Parameters"].items()
+    }
+    return {str(number): name for name, number in numbers.items()}, {**template, "Parameters": parameters}
 
 
 def _of(name: str, entry: Resource, parts: dict[str, Resource]) -> Iterator[str]:

@@ -40,7 +40,7 @@ def test_a_setting_that_is_another_parameter_is_told_though_both_have_the_same_d
         age = {"Type": "AWS::SQS::Queue", "Properties": {"MessageRetentionPeriod": {"Ref": parameter}}}
         return {"Parameters": {key: {"Type": "Number", "Default": 60} for key in "AB"}, "Resources": {"Queue": age}}
 
-    assert '+ Queue.Properties.MessageRetentionPeriod = "B"' in differences(queue("A"), queue("B"))
+    assert "+ Queue.Properties.MessageRetentionPeriod = B" in differences(queue("A"), queue("B"))
 
 
 def test_the_layout_of_json_makes_no_difference() -> None:
