@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from mlops import stack
 from mlops.aws import clients, once
+from mlops.judging import intervals
 from mlops.records import table
 from mlops.stack import Stack
 from tests.simulation.cloud import OnceRows
@@ -328,3 +329,6 @@ def install(world: World, monkeypatch: Any) -> None:
     seen = _Counted(world, world.once)
     store = DynamoDBPersistenceLayer(table_name=SETTINGS["IDEMPOTENCY_TABLE"], boto3_client=seen)
     monkeypatch.setattr(once, "_store", lambda: store)
+    # How sure a number is has tests of its own; here it would be half of the time.
+    monkeypatch.setattr(intervals, "_MOST_WEIGHTS", 0)
+    monkeypatch.setattr(intervals, "_LEAST_DRAWS", 20)
