@@ -26,6 +26,7 @@ def send_message(queue_url: str, body: object, delay_seconds: int = 0) -> None:
 
 def send_messages(queue_url: str, bodies: Sequence[object]) -> None:
     """Send many messages, in their order as far as SQS keeps it. Raises RuntimeError when some were not taken."""
+    # SQS takes ten in a batch.
     for start in range(0, len(bodies), 10):
         entries = [
             {"Id": str(number), "MessageBody": _text_of(body)} for number, body in enumerate(bodies[start : start + 10])

@@ -18,6 +18,7 @@ from mlops.records.documents import EvalMetric, GroundTruth, InferenceTest, Trai
 from mlops.records.runs import FAILED, Stage
 from mlops.rounding import keeps_to, reaches
 
+# As long as somebody reads a page; whoever has a link may see the picture until then.
 _LINK_SECONDS = 900
 MOST_SHOWN_RELEASES = 5
 # Characters of all pictures in a report: a file that mail and browsers bear, and a quarter of what the function has.

@@ -111,6 +111,7 @@ def decide(approval: Approval, state: str, approver: str, comment: str, source: 
     expires = approval.expires_at + 86400 * _UNTOLD_DAYS
     OWN.put({"pk": _UNTOLD, "sk": approval.name, "expires_at": expires})
     decided = {"state": state, "approver": approver, "comment": comment, "decided_at": runs.now(), **source}
+    # The expiry is part of the condition: DynamoDB removes rows late, and a clock was read before.
     is_open = Attr("state").eq(PENDING) & Attr("expires_at").gt(int(stack.here().clock.time()))
     OWN.update(approval.name, _SK, decided, is_open)
     return find(approval.name) or approval
@@ -131,6 +132,7 @@ def pass_on(approval: Approval) -> None:
             comment=approval.comment,
         )
     )
+    # After the event: whoever dies in between tells it again, and promotion bears that.
     OWN.update(approval.name, _SK, {"passed_on": True})
     OWN.delete(_UNTOLD, approval.name)
 

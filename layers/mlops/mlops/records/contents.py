@@ -58,6 +58,7 @@ def entries_of(
     # What is no content is not recorded any more; it may have been by an earlier release of this stack.
     records = (one for one in records_of(dataset, facts=("etag", *facts), after=after) if dataset_of(one.key))
     here, known = next(objects, None), next(records, None)
+    # Two lists in one order, read side by side: the smaller key has no counterpart, or it is both.
     while here or known:
         key = min(found for found in (here and here[0], known and known.key) if found)
         is_here, is_known = here is not None and here[0] == key, known is not None and known.key == key

@@ -70,6 +70,7 @@ def new_rollback(ref: StageRef) -> str:
 
 
 def _noted(ref: StageRef, name: str) -> Decision | None:
+    # The name comes from an event: of no other row of the run may it make a decision.
     if not name.startswith((approvals.PREFIX, _ROLLBACK)):
         return None
     row = OWN.get(runs.partition(ref.run_id), name)

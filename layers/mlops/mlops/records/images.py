@@ -92,6 +92,7 @@ def correct_record(record: Record, seen: Record | None) -> None:
 
 
 def _row(key: str) -> tuple[str, str]:
+    # A partition of DynamoDB takes a thousand writes a second; an upload of thousands of pictures makes more.
     return partitions_of(str(dataset_of(key)))[zlib.crc32(key.encode()) % _SHARDS], key
 
 

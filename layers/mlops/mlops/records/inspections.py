@@ -91,6 +91,7 @@ def record(inspection: Inspection) -> Inspection:
     key = {"pk": _pk(inspection.dataset, inspection.digest), "sk": _sk(inspection.key)}
     index = {_INDEXED: _of_day(inspection.dataset, inspection.day), _ORDER: inspection.inspected_at}
     expires = int(datetime.fromisoformat(inspection.inspected_at).timestamp()) + DAYS * 86400
+    # One answer to one picture, whoever asks at the same time; a refusal gives way, for it may have been of the moment.
     is_new = Attr("pk").not_exists()
     may_be_written = is_new if inspection.refused else is_new | Attr("refused").eq(True)
     if OWN.put({**key, **index, **_row(inspection), "expires_at": expires}, may_be_written):

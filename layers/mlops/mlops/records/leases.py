@@ -55,6 +55,7 @@ def is_held(version_arn: str, table: Table = OWN) -> bool:
 
 def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "", units: int = 1) -> Lease:
     """Lease a version, or find the lease that is held."""
+    # A redelivery of the same start finds the lease that the first has taken: one start, one test.
     held = of(version_arn)
     if held and not held.is_over:
         return held
@@ -73,6 +74,7 @@ def take_for_inspection(ref: StageRef, version_arn: str, minutes: int) -> Lease 
     held = of(version_arn)
     now = int(stack.here().clock.time())
     if held and not held.is_over:
+        # A test comes first: it ends, and inspections wait for that.
         if not held.is_for_inspection:
             return None
         lease = replace(held, expires_at=now + 60 * minutes)

@@ -94,9 +94,11 @@ def record(release: Release) -> Release:
     pk = _partition(release.dataset, release.task, release.environment)
     before = current(release.dataset, release.task, release.environment)
     noted = replace(release, previous_version_arn=before.version_arn if before else "")
+    # The test is the key: the same one again writes no second entry, and knows what was current the first time.
     if not OWN.put({"pk": pk, "sk": _sk(noted), **codec.item_of(noted)}, Attr("pk").not_exists()):
         row = OWN.get(pk, _sk(noted))
         noted = _read(row) if row else noted
+    # A release that comes late, because its function died, must not take the place of one that was tested after it.
     later = Attr("tested_at").not_exists() | Attr("tested_at").lte(noted.tested_at)
     OWN.put({"pk": pk, "sk": _CURRENT, **codec.item_of(noted)}, later)
     return noted

@@ -146,6 +146,7 @@ def reserve(dataset: str, day: str, new: Candidate, most: int) -> bool:
             return False
         if any(one.name == new.name for one in places):
             return True
+        # Withdrawn before its place is given away: somebody may have taken it up in between, and keeps it.
         if place.gives_way and place.gives_way not in fixed and not _withdraw(dataset, place.gives_way):
             fixed.add(place.gives_way)
             continue
@@ -296,6 +297,7 @@ def _first(dataset: str, sk: str, value: str) -> str:
 def note_filed(review: Review) -> bool:
     """Remember that an answer has become data, unless there is another one meanwhile."""
     changes = {"state": CLOSED, _INDEXED: _of_state(review.dataset, CLOSED)}
+    # Who mended the answer meanwhile has another one to be filed.
     same = Attr("revision").eq(review.revision) & Attr("state").eq(ANSWERED)
     return OWN.update(_pk(review.dataset, review.digest), _SK, changes, same)
 

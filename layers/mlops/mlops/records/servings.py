@@ -96,6 +96,7 @@ def write(serving: Serving) -> None:
 
 def end(serving: Serving) -> None:
     """Nobody looks after it any more, unless a later round does."""
+    # Somebody may have begun anew since this round looked.
     OWN.delete(_PK, serving.dataset, Attr("hop").lte(serving.hop))
 
 

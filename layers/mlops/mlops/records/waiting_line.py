@@ -49,9 +49,11 @@ def others(kind: str, ref: StageRef) -> list[str]:
 
 def line_up(kind: str, ref: StageRef) -> None:
     """Take a place in the line, or keep the one that was taken."""
+    # In milliseconds: stages of one dataset line up within the same second.
     now = int(stack.here().clock.time() * 1000)
     row = OWN.get(_pk(kind), _name(ref))
     held = _place(row) if row else None
+    # Who was given up for dead and comes back has been overtaken: it goes to the end.
     since = held.since if held and held.is_alive else now
     item = {"pk": _pk(kind), "sk": _name(ref), "since": since, "seen": now, "expires_at": now // 1000 + _DAY}
     OWN.put({**item, **ref.as_detail()})

@@ -73,6 +73,7 @@ def record(event: Json) -> Arrival | None:
 def look_again(key: str, window: tuple[int, int] | None = None) -> None:
     """Correct the record of an object whose events were lost, or said something else, or that needs this window."""
     seen = record_of(key)
+    # Read before looking: if an event records something meanwhile, that is newer than what is found here.
     upload, refusal = _read(key)
     with _found(key) as found:
         looked = _record(upload, refusal, found, window)

@@ -133,6 +133,7 @@ def _answered(arrival: Arrival, deadline: float) -> tuple[Inspection, _Picture |
     digest = hashlib.sha256(data).hexdigest()
     known = inspections.find(arrival.dataset, arrival.key, digest)
     is_told = known is not None and known.announced and not known.refused
+    # Delivered twice, or an earlier version that comes late: what the files say is right already.
     if known and is_told and buckets.artifacts_bucket().order_of(result_key(arrival.key)) >= arrival.order:
         return known, None
     released = releases.in_production(arrival.dataset)
@@ -273,6 +274,7 @@ def _found(said: Sequence[Json], prepared: Prepared) -> Iterator[Found]:
 
 def _wait(arrival: Arrival) -> None:
     """Take a place in line, then see to it that somebody looks after the line."""
+    # In line before anybody is asked: whoever looks after the line must find it there.
     arrivals.line_up(arrival)
     serving = servings.of(arrival.dataset)
     if serving is None or not serving.is_alive:

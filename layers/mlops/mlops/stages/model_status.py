@@ -45,6 +45,7 @@ def _hop(look: Look) -> None:
         runs.fail(ref, [f"the version {name} was deleted while the stage waited for {' or '.join(look.until)}"])
     elif _was_stopped(look, status):
         runs.fail(ref, [f"the model {name} was stopped before its test"])
+    # Without an end, a version that hangs would be asked about for ever.
     elif stack.here().clock.time() > look.deadline:
         runs.fail(ref, [f"{name} is still {status} after {stack.here().deadline_hours} hours"])
     else:
@@ -64,6 +65,7 @@ def _was_used(look: Look, status: str) -> bool:
     """Whether the use that a version was started for is over: it has stopped, and its lease has ended."""
     if "RUNNING" not in look.until or status not in ("STOPPING", "STOPPED"):
         return False
+    # The cause of such a watch is the lease of the start; whoever is done has given it back, or another has taken it.
     lease = leases.of(look.version_arn)
     return lease is None or lease.lease_id != look.cause
 

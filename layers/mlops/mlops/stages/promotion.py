@@ -51,6 +51,7 @@ def copy(ref: StageRef, decision: str) -> None:
 
     Raises PermissionError when there is no such decision.
     """
+    # Whatever an event says: a copy brings a version nearer to production.
     decisions.require(ref, decision)
     places = projects.projects()[ref.task]
     source, destination = places[before(ref.environment)], places[ref.environment]
@@ -77,6 +78,7 @@ def copy(ref: StageRef, decision: str) -> None:
         if found is None:
             return
         version_arn = found
+    # The watch comes last: it is what goes on, and a second one of the same cause changes nothing.
     runs.note_version(ref, version_arn)
     watch.watch(ref, version_arn, until=("COPYING_COMPLETED", "COPYING_FAILED"), cause=decision)
 
@@ -95,6 +97,7 @@ def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) ->
     if code == "LimitExceededException" and (full := projects.fullness(destination)):
         runs.fail(ref, [f"{full}. Then approve again, or roll back again"])
         return None
+    # Copies have no line: they end within minutes, and take no slot of running models.
     if code in ("LimitExceededException", "ResourceInUseException"):
         runs.wait(ref, "a free slot to copy the model")
         watch.retry_later(ref, decision=decision)
@@ -181,6 +184,7 @@ def release(completed: PipelineStageCompleted) -> None:
     if not _is_current(release):
         _make_way(ref, release)
         is_running = False
+    # Consumers first, people after them; the note that all is done comes last.
     _publish(ref)
     messages.put_event(
         ModelReleased(

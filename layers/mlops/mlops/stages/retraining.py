@@ -58,6 +58,7 @@ class _Place:
 def after_answer(dataset: str) -> bool:
     """File what was answered once there is enough of it; returns whether that was so."""
     enough = stack.here().retrain_after
+    # Counted anew at every answer: events come twice and late, and a counter would run away.
     if not enough or sum(1 for _ in reviews.of_state(dataset, ANSWERED)) < enough:
         return False
     file_answers(dataset)

@@ -62,6 +62,7 @@ def look(message: Json) -> None:
     asked = codec.read(Round, message)
     dataset, hop = asked.dataset, asked.hop
     serving = servings.of(dataset) or Serving(dataset, hop=hop)
+    # A round that was over already: a second delivery must not become a second message that goes round.
     if hop < serving.hop:
         return
     following, delay = _round(serving)
@@ -71,6 +72,7 @@ def look(message: Json) -> None:
         if arrivals.waiting(dataset, 1):
             _send(dataset, hop + 1, 0)
         return
+    # The next round before the note that this one is over: else a death in between would be the end of all rounds.
     _send(dataset, hop + 1, delay)
     servings.write(replace(following, hop=hop + 1))
 
@@ -310,6 +312,7 @@ def _started(release: Release, serving: Serving) -> str:
     if not waiting_line.is_next(line, place):
         return ""
     ref = StageRef(release.run_id, serving.dataset, release.task, leases.INSPECTION, _PRODUCTION)
+    # Before the start, as ever: a model without a lease is stopped by the sweeper.
     lease = leases.take_for_inspection(ref, arn, _lease_minutes())
     if lease is None:
         return ""

@@ -37,6 +37,7 @@ def answer(event: Json, context: Context) -> None:
 def _stop_until_none_runs(context: Context) -> list[str]:
     """Stop all models, also those that are only starting now; returns what runs when the time is over."""
     pause = _FIRST_POLL_SECONDS
+    # First of all: a round that is under way would start what was just stopped.
     servings.close()
     while still_running := model_sweeper.stop_everything():
         if context.get_remaining_time_in_millis() < _RESERVE_MILLISECONDS:

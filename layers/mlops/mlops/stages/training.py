@@ -52,6 +52,7 @@ def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
     # The same code says that the name is taken, which is success, and that the project is busy.
     if code == "ResourceInUseException":
         _find(ref, project, cause)
+    # A project that is full will not empty itself: waiting would be for ever.
     elif code == "LimitExceededException" and (full := projects.fullness(project)):
         waiting_line.leave(waiting_line.TRAINING, ref)
         runs.fail(ref, [f"{full}. Then copy training_input.json onto itself"])
@@ -82,6 +83,7 @@ def _find(ref: StageRef, project: str, cause: str) -> None:
 
 
 def _watch(ref: StageRef, version_arn: str, cause: str) -> None:
+    # The slot is taken: whoever is next in line may ask.
     waiting_line.leave(waiting_line.TRAINING, ref)
     runs.note_version(ref, version_arn)
     watch.watch(ref, version_arn, until=("TRAINING_COMPLETED", "TRAINING_FAILED"), cause=cause)

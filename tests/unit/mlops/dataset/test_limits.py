@@ -192,7 +192,8 @@ def test_what_is_allowed_but_unwise_is_a_warning() -> None:
 
 
 def row(width: int, height: int, *sides: int) -> dict[str, Any]:
-    return {"width": width, "height": height, "boxes": [{"width": side, "height": 50} for side in sides]}
+    boxes = [{"left": 0, "top": 0, "width": side, "height": 50} for side in sides]
+    return {"width": width, "height": height, "boxes": boxes}
 
 
 @pytest.mark.parametrize(
