@@ -18,6 +18,7 @@ from cli.stack import CommandRefused, Stack
 from mlops.dataset.images import Image
 from mlops.dataset.keys import run_key
 from mlops.dataset.manifests import manifest_of
+from mlops.dataset.tiles import Tiling
 from mlops.records import costs
 from mlops.words import counted, some
 
@@ -37,13 +38,14 @@ class Fold:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, and about how long that takes and what it costs."""
+    """What is trained, about how long that takes and what it costs; `tiles` is their side, 0 for whole pictures."""
 
     run_id: str
     task: str
     folds: tuple[Fold, ...]
     seconds: float
     usd: float
+    tiles: int = 0
 
     def __str__(self) -> str:
         minutes = counted(max(round(self.seconds / len(self.folds) / 60), 1), "minute")
@@ -72,7 +74,7 @@ def plan(stack: Stack, seen: Seen, count: int) -> Plan:
     # Each fold leaves a part of the pictures out.
     seconds = (known or _UNKNOWN_SECONDS) * (count - 1)
     usd = seconds / 3600 * float(stack.parameters.get("TrainingHourPrice", 1))
-    return Plan(run_id, seen.task, tuple(folds), seconds, usd)
+    return Plan(run_id, seen.task, tuple(folds), seconds, usd, Tiling.of(seen.truth).side)
 
 
 def deal(task: str, images: Sequence[Image], count: int) -> list[Fold]:
@@ -158,7 +160,7 @@ class Training:
         given = {}
         for side, images in (("TrainingData", fold.train), ("TestingData", fold.test)):
             key = f"{folder}/{side}.manifest"
-            text = manifest_of(self.plan.task, images, outputs["DataBucketName"])
+            text = manifest_of(self.plan.task, images, outputs["DataBucketName"], self.plan.tiles)
             self.stack.clients("s3").put_object(Bucket=bucket, Key=key, Body=text.encode())
             given[side] = {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": key}}}]}
         output = {"S3Bucket": bucket, "S3KeyPrefix": f"{folder}/rekognition"}

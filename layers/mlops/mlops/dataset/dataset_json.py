@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 TASKS = ("classification", "detection")
+# Of the side of a tile, in pixels: no shorter than what the service takes, nor so long that it would be no help.
+LEAST_TILE, MOST_TILE = 64, 2048
 MOST_COST = 1_000_000
 
 
@@ -23,6 +25,7 @@ class DatasetSettings:
     `groups` is a regular expression whose group names the physical part, searched in the path below the dataset.
     `window` are the numbers of a pixel of more than 8 bits that become black and white.
     `costs` says of single labels what an escape and an overkill cost, where it is not what the stack says.
+    `tiles` is the side in pixels of the tiles that defects are looked for in, in place of whole pictures.
     """
 
     split: str = "auto"
@@ -33,11 +36,12 @@ class DatasetSettings:
     groups: str = ""
     window: tuple[int, int] | None = None
     costs: Mapping[str, Mapping[str, float]] | None = None
+    tiles: int | None = None
 
     def as_dict(self) -> dict[str, object]:
         """What was said, with what counts where nothing was."""
         given = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        unsaid = {name for name in ("normal", "groups", "window", "costs") if given[name] in (None, "")}
+        unsaid = {name for name in ("normal", "groups", "window", "costs", "tiles") if given[name] in (None, "")}
         return {name: value for name, value in given.items() if name not in unsaid}
 
     def group_of(self, path: str) -> str:
@@ -71,6 +75,7 @@ def parse_settings(content: str | bytes | None) -> DatasetSettings:
         "groups": _groups(given.get("groups", "")),
         "window": _window(given.get("window")),
         "costs": _costs(given.get("costs")),
+        "tiles": _tiles(given.get("tiles")),
     }
     return _checked(DatasetSettings(**given | read))
 
@@ -122,6 +127,17 @@ def _window(given: Any) -> tuple[int, int] | None:
             'such as "window": [0, 4095]'
         )
     return int(given[0]), int(given[1])
+
+
+def _tiles(given: Any) -> int | None:
+    if given is None:
+        return None
+    if not isinstance(given, int) or isinstance(given, bool) or not LEAST_TILE <= given <= MOST_TILE:
+        raise SettingsInvalid(
+            f"dataset.json: tiles is {given!r}; it must be the side of a tile in pixels, {LEAST_TILE} to {MOST_TILE}, "
+            'such as "tiles": 1280'
+        )
+    return given
 
 
 def _costs(given: Any) -> dict[str, dict[str, float]] | None:

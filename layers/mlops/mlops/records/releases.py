@@ -12,11 +12,12 @@ from mlops import stack
 from mlops.aws import clients
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
+from mlops.dataset.tiles import WHOLE, Tiling
 from mlops.records.table import OWN, Table
 from mlops.stage import ENVIRONMENTS, StageRef
 
 _CURRENT, _HISTORY = "CURRENT", "HISTORY#"
-_POINTS = "min_confidence"
+_POINTS, _TILES = "min_confidence", "tiles"
 # Bytes of the value of a standard parameter, which costs nothing.
 _MOST_PARAMETER = 4096
 
@@ -27,6 +28,7 @@ class Release:
 
     `announced` says that the event about it was put, and the version before it stopped. `min_confidence` are its
     operating points, 0 to 100: from which confidence an answer of a label counts; earlier releases have none.
+    `tiles` is how pictures were cut that it learned from and was tested on: so it is asked about new ones.
     """
 
     run_id: str
@@ -44,6 +46,7 @@ class Release:
     previous_version_arn: str = ""
     announced: bool = False
     min_confidence: Mapping[str, float] = field(default_factory=dict)
+    tiles: Tiling = WHOLE
 
 
 def current(dataset: str, task: str, environment: str, table: Table = OWN) -> Release | None:
@@ -104,6 +107,8 @@ def publish(release: Release, is_running: bool) -> None:
     value: dict[str, Any] = {**{name: getattr(release, name) for name in names}, "is_running": is_running}
     if release.min_confidence:
         value["min_confidence"] = dict(release.min_confidence)
+    if release.tiles.side:
+        value["tiles"] = release.tiles.side
     if len(json.dumps(value).encode()) > _MOST_PARAMETER:
         # Of some hundred labels, the points are too long for a parameter: it names the file that has them.
         key = run_key(release.run_id, f"{release.environment}/inference_test.json")
@@ -129,6 +134,9 @@ def _sk(release: Release) -> str:
 def _row(release: Release) -> dict[str, Any]:
     # What is not announced says nothing of it, and what has no points neither.
     row = {name: value for name, value in asdict(release).items() if name not in ("announced", _POINTS) or value}
+    del row[_TILES]
+    if tiles := release.tiles.as_dict():
+        row[_TILES] = tiles
     if release.min_confidence:
         row[_POINTS] = {label: Decimal(str(point)) for label, point in release.min_confidence.items()}
     return row
@@ -136,4 +144,5 @@ def _row(release: Release) -> dict[str, Any]:
 
 def _read(row: Mapping[str, Any]) -> Release:
     facts = {field.name: row[field.name] for field in fields(Release) if field.name in row}
+    facts[_TILES] = Tiling.of(row)
     return Release(**facts | {_POINTS: {str(label): float(point) for label, point in row.get(_POINTS, {}).items()}})

@@ -10,9 +10,11 @@ from typing import Any
 
 from mlops import stack
 from mlops.aws import ahead, buckets
+from mlops.dataset.images import image_of
 from mlops.dataset.keys import dataset_prefix, run_key
 from mlops.dataset.labels import NORMAL
 from mlops.dataset.limits import BoxSizes, Verdict, check_manifests, image_faults
+from mlops.dataset.tiles import Tiling, trained_tiles
 from mlops.records import runs
 from mlops.records.images import record_of
 from mlops.stage import StageRef
@@ -34,7 +36,7 @@ def prepare(run_id: str, cause: str) -> None:
     ref = StageRef(run_id, truth["dataset"], truth["task"], "data_prepare")
     if not runs.begin(ref, cause):
         return
-    inventory = _Inventory(truth["dataset"])
+    inventory = _Inventory(truth["dataset"], Tiling.of(truth).side)
     inventory.read(map(json.loads, store.lines(truth["inventory"])))
     train, test = (store.lines(truth["manifests"][side]) for side in ("train", "test"))
     verdict = check_manifests(ref.task, train, test, inventory.faults, stack.here().region)
@@ -97,13 +99,14 @@ class _Inventory:
     those of the manifests: the service would train on others, or fail.
     """
 
-    def __init__(self, dataset: str) -> None:
+    def __init__(self, dataset: str, tiles: int = 0) -> None:
         self.faults: dict[str, Sequence[str]] = {}
         self.changed: list[str] = []
-        self.sizes = BoxSizes()
+        self.sizes = BoxSizes(tiles)
         self.has_clean = False
         self._prefix = dataset_prefix(dataset)
         self._left = _MOST_COMPARED
+        self._tiles = tiles
 
     def read(self, rows: Iterator[Mapping[str, Any]]) -> None:
         """Everything about the images of these rows; of the bucket, only what lies between the keys of some of them."""
@@ -122,9 +125,14 @@ class _Inventory:
         return found
 
     def _take(self, row: Mapping[str, Any], etag: str) -> None:
-        faults = image_faults(*(row[name] for name in ("width", "height", "size", "format")))
         # Nearly all have none, and need no list each.
-        self.faults[row.get("picture") or row["key"]] = faults or ()
+        if self._tiles:
+            for tile in trained_tiles(image_of(row), self._tiles):
+                faults = image_faults(tile.width, tile.height, tile.size, tile.format)
+                self.faults[tile.shown[0]] = faults or ()
+        else:
+            faults = image_faults(*(row[name] for name in ("width", "height", "size", "format")))
+            self.faults[row.get("picture") or row["key"]] = faults or ()
         # Rows of earlier releases may have none.
         if "boxes" in row:
             self.sizes.take(row)

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from mlops import arns, stack, words
 from mlops.aws import clients, messages
 from mlops.dataset.keys import run_key
+from mlops.dataset.tiles import Tiling
 from mlops.events import (
     ModelApprovalDecided,
     ModelReleased,
@@ -172,6 +173,7 @@ def release(completed: PipelineStageCompleted) -> None:
             is_rollback=decision.is_rollback,
             released_at=runs.now(),
             min_confidence=operating_points.published_by(result),
+            tiles=Tiling.of(result),
         )
     )
     # Everything below was done before: a redelivery must not stop a version that was released since.
