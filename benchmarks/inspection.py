@@ -49,7 +49,8 @@ def per_thousand(volume: int, options: argparse.Namespace) -> dict[str, float]:
             max(options.shift + options.start / HOUR, volume * options.tiles / options.rate / HOUR),
         ),
         "hours": max(float(options.shift), volume * options.tiles / options.rate / HOUR),
-        "always": 24.0,
+        # What one unit cannot answer in a day takes another one, which is paid for by the hour, too.
+        "always": max(24.0, volume * options.tiles / options.rate / HOUR),
     }
     price = known["RunningHourPrice"] * options.tasks
     return {name: each * price / volume * 1000 for name, each in hours.items()}

@@ -270,10 +270,9 @@ def _ask(task: str, release: Release, picture: _Picture, deadline: float) -> tup
     # What was published with the release; an earlier release of this stack published none.
     points = dict(release.min_confidence) or results.operating_points(release.run_id)
     least, client = verdicts.least_confidence(points), projects.rekognition(release.version_arn)
-    limits: Mapping[str, float] = {} if least is None else {"MinConfidence": least}
     prepared, shown = picture.for_tiles(release.tiles.side)
-    if limits and isinstance(shown, InTiles):
-        limits = EVERYTHING
+    in_tiles = isinstance(shown, InTiles)
+    limits: Mapping[str, float] = {} if least is None else EVERYTHING if in_tiles else {"MinConfidence": least}
     try:
         heard = asking.look(client, release.version_arn, shown, limits, deadline)
     except ClientError as error:
@@ -281,7 +280,8 @@ def _ask(task: str, release: Release, picture: _Picture, deadline: float) -> tup
             raise
         reason = f"Rekognition does not take it: {clients.code_of(error)}: {clients.message_of(error)}"
         raise _Refused(reason, picture.digest) from error
-    said = [one for one in heard.said if least is None or reaches(one.confidence, least)]
+    # Of tiles everything was asked for.
+    said = [one for one in heard.said if not in_tiles or reaches(one.confidence, least or 0.0)]
     found = _boxes(said, prepared) if task == "detection" else _labels(said)
     return Answer(task, tuple(found), points), heard.milliseconds / 1000
 
