@@ -197,7 +197,7 @@ def test_answers_count_from_the_points_that_were_published_with_the_release(worl
 def released_in_tiles(world: World, side: int) -> str:
     """A detector that is in production; its ARN."""
     run, task = "parts-detection-000000000001", "detection"
-    arn = version_arn(PROJECTS[task]["production"], run)
+    arn = version_arn(PROJECTS[TASK]["production"], run)
     world.models.status[arn] = "STOPPED"
     place = {"dataset": DATASET, "task": task, "environment": "production", "tested_at": "t", "lease_id": "l"}
     tiling = Tiling(side, 9) if side else WHOLE

@@ -118,7 +118,7 @@ def test_tiles_are_written_in_pieces_and_each_of_them_once(uploads: Uploads, mon
         steps.append((len(written), len(uploads.runs("detection"))))
 
     # Three pictures take more than a minute. The run begins when all is there.
-    assert steps[-4:] == [(3, 0), (6, 0), (8, 0), (8, 1)]
+    assert list(dict.fromkeys(steps))[-4:] == [(3, 0), (6, 0), (8, 0), (8, 1)]
     assert activity.of("parts").progress == ""
 
 
@@ -157,13 +157,13 @@ def test_more_boxes_than_a_picture_may_have_are_taken_where_no_tile_has_too_many
 
 def test_pictures_that_would_be_too_many_tiles_are_refused_with_the_least_side(uploads: Uploads) -> None:
     marked(uploads, 64, count=1)
-    uploads.put("train/cut/wide.png", picture(77, (3000, 66)))
-    uploads.put("ground_truth/train/cut/wide_mask.png", mask((3000, 66), (5, 5, 30, 30)))
+    uploads.put("train/cut/wide.png", picture(77, (1600, 160)))
+    uploads.put("ground_truth/train/cut/wide_mask.png", mask((1600, 160), (5, 5, 30, 30)))
     uploads.settle()
 
     (run,) = uploads.runs("detection")
     assert run["outcome"] == "FAILED" and tiles(uploads) == []
-    assert 'write "tiles": 65, or more, into dataset.json' in run["reasons"][0]
+    assert 'write "tiles": 91, or more, into dataset.json' in run["reasons"][0]
 
 
 RECORDED = Picture("datasets/parts/test/cut/0.png", "", ("cut",), "test", "same", *SIZE, version_id="v1")
