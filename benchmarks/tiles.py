@@ -159,6 +159,10 @@ def drawn(results: dict[str, Result], side: int) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
+def told(name: str, text: str) -> None:
+    print(f"{name}: {text}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=768, help="of a tile, in pixels")
@@ -188,8 +192,8 @@ def main() -> None:
     print(f"\n{'':<16}" + "".join(f"{name:>18}" for name in THIRDS) + f"{'false boxes':>14}{'on clean':>10}")
     for name, result in results.items():
         shares = [result.recall(third) for third in groups]
-        told = "".join(f"{f'{hit}/{of} = {hit / of:.2f}':>18}" for hit, of in shares)
-        print(f"{name:<16}{told}{result.false:>14}{result.false_on_clean:>10}")
+        cells = "".join(f"{f'{hit}/{of} = {hit / of:.2f}':>18}" for hit, of in shares)
+        print(f"{name:<16}{cells}{result.false:>14}{result.false_on_clean:>10}")
     if options.picture:
         options.picture.write_text(drawn(results, options.side))
 
