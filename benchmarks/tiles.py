@@ -185,9 +185,7 @@ def main() -> None:
     test = sheets(1000, options.test, some) + sheets(2000, options.clean, lambda chance: 0)
     results = {}
     for name, side in zip(METHODS, (0, options.side), strict=True):
-        results[name] = measure(
-            side, train, test, options.jobs, lambda text, name=name: print(f"{name}: {text}", flush=True)
-        )
+        results[name] = measure(side, train, test, options.jobs, partial(told, name))
     groups = thirds(results[METHODS[0]].sizes)
     print(f"\n{'':<16}" + "".join(f"{name:>18}" for name in THIRDS) + f"{'false boxes':>14}{'on clean':>10}")
     for name, result in results.items():
