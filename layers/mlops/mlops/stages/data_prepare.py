@@ -57,7 +57,10 @@ def prepare(run_id: str, cause: str) -> None:
 
 def _remarks(truth: Mapping[str, Any], inventory: "_Inventory") -> list[str]:
     """What somebody who decides should know beside the service's limits."""
-    remarks = []
+    remarks, tiling = [], Tiling.of(truth)
+    if tiling.side:
+        calls = f"about {tiling.calls} calls of the service, in tests and for new pictures"
+        remarks.append(f"it works on tiles of {tiling.side} px: a picture takes {calls}")
     if truth["task"] == "detection":
         remarks += inventory.sizes.told()
     if truth["task"] == "detection" and not inventory.has_clean:

@@ -151,8 +151,11 @@ def test_more_boxes_than_a_picture_may_have_are_taken_where_no_tile_has_too_many
     uploads.put("ground_truth/train/cut/0_mask.png", data.getvalue())
     uploads.settle()
 
-    reasons, _ = uploads.prepared(uploads.runs("detection")[0])
+    reasons, warnings = uploads.prepared(uploads.runs("detection")[0])
     assert reasons == []
+    assert [said for said in warnings if "tiles" in said] == [
+        "it works on tiles of 128 px: a picture takes about 6 calls of the service, in tests and for new pictures"
+    ]
 
 
 def test_pictures_that_would_be_too_many_tiles_are_refused_with_the_least_side(uploads: Uploads) -> None:
