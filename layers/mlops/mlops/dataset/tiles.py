@@ -19,6 +19,8 @@ from mlops.words import some
 MOST_TILES = 64
 # Neighbours share a quarter of their side: what is not larger lies in one of them as a whole.
 _SHARED = 4
+# The service takes boxes of more than one pixel, also once it has made the largest tile smaller (`limits`).
+_LEAST_BOX = 2
 # Boxes of two tiles are one thing when they overlap by this where both tiles look. Two that answer one true box, as
 # much as a right one must (half), overlap by a third.
 _SAME = 0.3
@@ -128,9 +130,13 @@ def cut(boxes: Iterable[LabeledBox], tile: Tile, side: int) -> tuple[LabeledBox,
 def _part(box: Box, tile: Tile, shared: int) -> Box | None:
     left, top = max(box.left, tile.left), max(box.top, tile.top)
     right, bottom = min(box.left + box.width, tile.right), min(box.top + box.height, tile.bottom)
-    if right - left < min(box.width / 2, shared) or bottom - top < min(box.height / 2, shared):
+    if right - left < _least_part(box.width, shared) or bottom - top < _least_part(box.height, shared):
         return None
     return Box(left - tile.left, top - tile.top, right - left, bottom - top)
+
+
+def _least_part(length: float, shared: int) -> float:
+    return min(max(length / 2, min(_LEAST_BOX, length)), shared)
 
 
 def tiled(image: Image, side: int) -> Iterator[Image]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.images import Image
+from mlops.dataset.limits import least_box_side
 from mlops.dataset.tiles import (
     MOST_TILES,
     Tile,
@@ -125,6 +126,18 @@ def test_a_third_of_a_small_box_is_no_box_of_a_tile_and_two_thirds_are() -> None
     # Of a long one, what the next tile shows, too, is enough.
     long = LabeledBox("scratch", Box(480, 100, 2000, 3))
     assert cut([long], tile, 640) == (LabeledBox("scratch", Box(480, 100, 160, 3)),)
+
+
+@given(pictures(), st.integers(2, 5), st.data())
+def test_no_part_is_smaller_than_the_service_takes(
+    picture: tuple[int, int, int], wide: int, data: st.DataObject
+) -> None:
+    width, height, side = picture
+    box = Box(data.draw(st.integers(0, width - wide)), data.draw(st.integers(0, height - 2)), wide, 2)
+    parts = [cut([LabeledBox("scratch", box)], tile, side) for tile in tiles_of(width, height, side)]
+
+    least = least_box_side(min(width, side), min(height, side))
+    assert all(min(part.box.width, part.box.height) >= least for found in parts for part in found)
 
 
 LEFT, RIGHT = Tile(0, 0, 100, 100), Tile(75, 0, 100, 100)
