@@ -1,9 +1,10 @@
 """What judging 1 000 new pictures costs, by how many come a day and by how the stack serves, with its default prices.
 
-    python benchmarks/inspection.py [--tasks 2] [--shift 8] [--rate 2.0] [--start 900] [--volumes 10 100 1000 10000]
+    python benchmarks/inspection.py [--tasks 2] [--tiles 1] [--shift 8] [--rate 2.0] [--start 900] [--volumes 10 100]
 
 `together`: on demand, all pictures of a day put at once. `spread`: on demand, evenly over a shift, so that models are
 started for every `EnoughPictures` or `MostWaitMinutes`, and stay where the next ones come before they have stopped.
+`--tiles` is how many a picture is cut into: a detector is asked about each, and all models run for as long.
 `hours`: the models run for the shift. `always`: they never stop. A start is counted as billed from its beginning.
 """
 
@@ -15,7 +16,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "layers" / "mlops"))
 
-from mlops.records.servings import PICTURES_A_SECOND, START_SECONDS
+from mlops.records.servings import CALLS_A_SECOND, START_SECONDS
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "template.yaml"
 HOUR = 3600.0
@@ -30,7 +31,7 @@ def defaults() -> dict[str, float]:
 
 def hours_on_demand(volume: int, starts: float, options: argparse.Namespace, poll_seconds: float) -> float:
     """Hours that one model runs in a day: starting, judging, and the two rounds until it is found idle."""
-    return (starts * (options.start + 2 * poll_seconds) + volume / options.rate) / HOUR
+    return (starts * (options.start + 2 * poll_seconds) + volume * options.tiles / options.rate) / HOUR
 
 
 def per_thousand(volume: int, options: argparse.Namespace) -> dict[str, float]:
@@ -45,10 +46,11 @@ def per_thousand(volume: int, options: argparse.Namespace) -> dict[str, float]:
         # Where it would be started again before it has stopped, it runs through.
         "spread": min(
             hours_on_demand(volume, starts, options, poll),
-            max(options.shift + options.start / HOUR, volume / options.rate / HOUR),
+            max(options.shift + options.start / HOUR, volume * options.tiles / options.rate / HOUR),
         ),
-        "hours": max(float(options.shift), volume / options.rate / HOUR),
-        "always": 24.0,
+        "hours": max(float(options.shift), volume * options.tiles / options.rate / HOUR),
+        # What one unit cannot answer in a day takes another one, which is paid for by the hour, too.
+        "always": max(24.0, volume * options.tiles / options.rate / HOUR),
     }
     price = known["RunningHourPrice"] * options.tasks
     return {name: each * price / volume * 1000 for name, each in hours.items()}
@@ -58,7 +60,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=2)
     parser.add_argument("--shift", type=float, default=8, help="hours")
-    parser.add_argument("--rate", type=float, default=PICTURES_A_SECOND, help="pictures a second of one unit")
+    parser.add_argument("--rate", type=float, default=CALLS_A_SECOND, help="calls a second of one unit")
+    parser.add_argument("--tiles", type=int, default=1, help="tiles of a picture")
     parser.add_argument("--start", type=float, default=START_SECONDS, help="seconds that a start takes")
     parser.add_argument("--volumes", type=int, nargs="+", default=[10, 100, 1000, 10_000, 50_000])
     options = parser.parse_args()

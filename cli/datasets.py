@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -13,10 +13,12 @@ from cli.layouts import export
 from cli.layouts.contents import Box, Labelled, LeftOut, Side
 from cli.stack import CommandRefused, Stack
 from cli.upload import PARALLEL
+from mlops import codec
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.images import Image, image_of
 from mlops.dataset.keys import SPLITS, dataset_prefix, run_key
 from mlops.dataset.manifests import parse_lines
+from mlops.records.documents import GroundTruth
 from mlops.words import counted, some
 
 Advance = Callable[[], object]
@@ -27,27 +29,28 @@ class Seen:
     """What the newest run of a task made of a dataset: its account, and its images with their sides."""
 
     task: str
-    truth: Mapping[str, Any]
+    truth: GroundTruth
     images: tuple[Image, ...]
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Images by label and side, and how many of them the run names as look-alikes of others."""
-        alike = {key for pairs in self.truth.get("look_alikes", {}).values() for pair in pairs for key in pair}
+        pairs = self.truth.look_alikes
+        alike = {key for pair in (*pairs.on_different_sides, *pairs.with_different_labels) for key in pair}
         twins = Counter(label for image in self.images if image.key in alike for label in image.labels_in(self.task))
-        for label in self.truth["labels"]:
-            counts = {side: self.truth["counts"][side][label] for side in SPLITS}
+        for label in self.truth.labels:
+            counts = {side: self.truth.counts[side][label] for side in SPLITS}
             yield {"task": self.task, "label": label, **counts, "look_alikes": twins[label]}
 
     def told(self) -> Iterator[str]:
         """What the table does not show."""
-        if boxes := self.truth.get("boxes"):
+        if boxes := self.truth.boxes:
             yield f"{self.task}: {counted(boxes, 'box', 'boxes')}"
         if groups := {image.group for image in self.images if image.group}:
             yield f"{self.task}: {counted(len(groups), 'group')} of pictures of one part"
-        for done, count in sorted(self.truth.get("prepared", {}).items()):
+        for done, count in sorted(self.truth.prepared.items()):
             yield f"{self.task}: {counted(count, 'picture')} {done}"
-        yield from (f"{self.task}: {remark}" for remark in self.truth.get("remarks", ()))
-        yield from (f"{self.task}: refused: {key}: {why}" for key, why in self.truth["refused"].items())
+        yield from (f"{self.task}: {remark}" for remark in self.truth.remarks)
+        yield from (f"{self.task}: refused: {key}: {why}" for key, why in self.truth.refused.items())
 
 
 def seen(stack: Stack, dataset: str) -> list[Seen]:
@@ -58,7 +61,8 @@ def seen(stack: Stack, dataset: str) -> list[Seen]:
         if run := newest.get(task):
             truth, rows = (stack.artifact(run_key(run.run_id, name)) for name in ("ground_truth.json", "images.jsonl"))
             if truth and rows is not None:
-                found.append(Seen(task, json.loads(truth), tuple(map(image_of, parse_lines(rows.decode())))))
+                images = tuple(map(image_of, parse_lines(rows.decode())))
+                found.append(Seen(task, codec.read(GroundTruth, json.loads(truth)), images))
     if not found:
         raise CommandRefused(f"No run of {dataset} says what is in it. `mlops runs` lists the runs.")
     return found

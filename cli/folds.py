@@ -37,13 +37,14 @@ class Fold:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, and about how long that takes and what it costs."""
+    """What is trained, about how long that takes and what it costs; `tiles` is their side, 0 for whole pictures."""
 
     run_id: str
     task: str
     folds: tuple[Fold, ...]
     seconds: float
     usd: float
+    tiles: int = 0
 
     def __str__(self) -> str:
         minutes = counted(max(round(self.seconds / len(self.folds) / 60), 1), "minute")
@@ -66,13 +67,13 @@ class Spread:
 
 def plan(stack: Stack, seen: Seen, count: int) -> Plan:
     """What to train for so many folds of what the newest run of a task saw. Raises CommandRefused."""
-    run_id = str(seen.truth["run_id"])
+    run_id = seen.truth.run_id
     folds = deal(seen.task, seen.images, count)
     known = sum(cost.seconds for cost in costs.of_run(run_id, stack.table) if cost.kind == costs.TRAINING)
     # Each fold leaves a part of the pictures out.
     seconds = (known or _UNKNOWN_SECONDS) * (count - 1)
     usd = seconds / 3600 * float(stack.parameters.get("TrainingHourPrice", 1))
-    return Plan(run_id, seen.task, tuple(folds), seconds, usd)
+    return Plan(run_id, seen.task, tuple(folds), seconds, usd, seen.truth.tiles.side)
 
 
 def deal(task: str, images: Sequence[Image], count: int) -> list[Fold]:
@@ -158,7 +159,7 @@ class Training:
         given = {}
         for side, images in (("TrainingData", fold.train), ("TestingData", fold.test)):
             key = f"{folder}/{side}.manifest"
-            text = manifest_of(self.plan.task, images, outputs["DataBucketName"])
+            text = manifest_of(self.plan.task, images, outputs["DataBucketName"], self.plan.tiles)
             self.stack.clients("s3").put_object(Bucket=bucket, Key=key, Body=text.encode())
             given[side] = {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": key}}}]}
         output = {"S3Bucket": bucket, "S3KeyPrefix": f"{folder}/rekognition"}

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from cli import serve
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.keys import KeyRefused, inspect_key, inspected_dataset, result_key
+from mlops.dataset.limits import MAX_ASPECT, MAX_SIDE, MIN_SIDE
+from mlops.dataset.mapping import fitted
+from mlops.dataset.tiles import count_of
 from mlops.judging.verdicts import DEFECT
 from mlops.pictures.looking import MOST_BYTES_OF_A_FILE
 from mlops.records import kept_models, releases, servings
@@ -51,15 +56,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Estimate:
-    """How many pictures are to be judged, in how many seconds, and for how many US dollars."""
+    """How many pictures are to be judged, in how many seconds, and for how many US dollars; of those that are asked
+    about in tiles, how many `tiles` that are."""
 
     pictures: int
     seconds: float
     usd: float
+    tiles: int = 0
 
     def __str__(self) -> str:
         minutes = max(1, round(self.seconds / _MINUTE))
-        return f"{counted(self.pictures, 'picture')}, about {minutes} min, about USD {self.usd:.2f}"
+        cut = f" in {counted(self.tiles, 'tile')}" if self.tiles else ""
+        return f"{counted(self.pictures, 'picture')}{cut}, about {minutes} min, about USD {self.usd:.2f}"
 
 
 def find(path: Path, dataset: str) -> Plan:
@@ -111,12 +119,27 @@ def estimate(stack: Stack, plan: Plan) -> Estimate:
     running = {*(serving.ready if serving else ()), *kept_models.kept(stack.table)}
     is_running = running.issuperset(release.version_arn for release in released.values())
     count = len(plan.missing)
-    work = count / (servings.rate_of(plan.dataset, stack.table) or servings.PICTURES_A_SECOND)
+    side = max(release.tiles.side for release in released.values())
+    tiles = sum(_tiles_of(plan.files[key], side) for key in plan.missing) if side else 0
+    # What was measured are whole pictures, however often a model was asked about each.
+    rate = servings.rate_of(plan.dataset, stack.table)
+    work = count / rate if rate else max(count, tiles) / servings.CALLS_A_SECOND
     # Until the models have been idle for long enough to be stopped.
     billed = work + 2 * float(stack.parameters.get("PollSeconds", 60))
     price = float(stack.parameters.get("RunningHourPrice", 4))
     usd = billed / 3600 * price * len(released) if count else 0.0
-    return Estimate(count, work + (0 if is_running or not count else servings.START_SECONDS), usd)
+    return Estimate(count, work + (0 if is_running or not count else servings.START_SECONDS), usd, tiles)
+
+
+def _tiles_of(path: Path, side: int) -> int:
+    """How many tiles of a file are asked about; one where its size cannot be read, which its answer will say."""
+    try:
+        # Only the header is read.
+        with Image.open(path) as image:
+            size = fitted(*image.size, MAX_SIDE, MIN_SIDE, MAX_ASPECT)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return 1
+    return count_of(*size, side)
 
 
 def send(stack: Stack, plan: Plan, advance: Advance = lambda: None) -> Plan:

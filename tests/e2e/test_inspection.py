@@ -9,15 +9,17 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
 from local.rekognition.access.settings import Quotas
 from mlops.dataset.boxes import Box, iou
+from mlops.dataset.tiles import Tiling
 from mlops.records import arrivals, inspections, releases, servings, spending
 from tests.e2e.browser import faults, look
-from tests.e2e.conftest import marked, spotted
+from tests.e2e.conftest import FRAME, as_png, marked, spotted
 from tests.e2e.system import System, eventually
 
 pytestmark = pytest.mark.e2e
@@ -39,6 +41,47 @@ def released(system: System) -> dict[str, str]:
     for run_id in runs.values():
         system.mail(run_id, "Released to production")
     return runs
+
+
+def sheets(label: str, seed: int) -> tuple[bytes, bytes]:
+    """A plate that is larger than a tile, with its spot, and the mask."""
+    halves = [[Image.open(io.BytesIO(data)) for data in spotted(kind, seed)] for kind in (label, "good")]
+    joined = []
+    for left, right in zip(*halves, strict=True):
+        whole = Image.new(left.mode, (2 * FRAME, FRAME))
+        whole.paste(left, (0, 0) if seed % 2 else (FRAME, 0))
+        whole.paste(right, (FRAME, 0) if seed % 2 else (0, 0))
+        joined.append(as_png(np.asarray(whole)))
+    return joined[0], joined[1]
+
+
+def test_a_dataset_in_tiles_is_trained_tested_released_and_asked_about_in_tiles(system: System) -> None:
+    name, side = "sheets", 128
+    drawn = {(label, n): sheets(label, 10 * place + n) for place, label in enumerate(LABELS) for n in range(8)}
+    system.upload(
+        {
+            f"datasets/{name}/ground_truth/{label}/{n:03}_mask.png": mask
+            for (label, n), (_, mask) in drawn.items()
+            if label != "good"
+        }
+    )
+    images = {f"datasets/{name}/test/{label}/{n:03}.png": image for (label, n), (image, _) in drawn.items()}
+    settings = json.dumps({"tasks": ["detection"], "tiles": side}).encode()
+    system.upload({**images, f"datasets/{name}/dataset.json": settings})
+    run_id = system.to_production(name, task="detection").run_id
+    system.mail(run_id, "Released to production")
+
+    manifest = system.artifact(run_id, "manifests/train.manifest")
+    assert manifest and all(f"/prepared/{name}/tiles/" in line for line in manifest.splitlines())
+    tests = [system.artifact(run_id, f"{place}/inference_test.json") for place in ("development", "production")]
+    assert all(test["tiles"] == {"side": side, "calls": 3} and test["f1"] > 0.9 for test in tests)
+    release = system.operated.current(name, "detection", "production")
+    assert release is not None and release.tiles == Tiling(side, 3)
+    picture, mask = sheets("stain", 901)
+    key = f"inspect/{name}/1.png"
+    system.upload({key: picture})
+    answer = eventually(lambda: result(system, key), "answer about a picture in tiles")
+    assert answer and (answer["verdict"], _overlap(mask, answer) > 0.5) == ("defect", True)
 
 
 def result(system: System, key: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from cli import folds
 from cli.datasets import Seen
 from cli.stack import CommandRefused
 from mlops.dataset.images import Image
+from mlops.records.documents import GroundTruth
 from mlops.records.table import Table
 from tests.emulator.clients import new_name
 from tests.emulator.datasets import put_pictures
@@ -32,7 +33,7 @@ def seen(s3: Any, folder: str, counts: dict[str, int]) -> Seen:
     for line in lines:
         key, label = line["source-ref"].removeprefix(f"s3://{BUCKET}/"), line["tag0-metadata"]["class-name"]
         images.append(Image(key, "e", (label,), "train", key, 96, 80, uploaded_at="2026-03-02T09:15:00"))
-    return Seen("classification", {"run_id": "parts-classification-0123456789ab"}, tuple(images))
+    return Seen("classification", GroundTruth(run_id="parts-classification-0123456789ab"), tuple(images))
 
 
 def versions(stack: Any) -> list[str]:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
+from PIL import Image
 
 from cli import __main__ as commands
 from cli import inspect
@@ -45,8 +47,8 @@ class Stacked:
     def clients(self, service: str) -> Any:
         return boto3.client(service)  # type: ignore[call-overload]
 
-    def release(self) -> None:
-        self.memory.put_item({"pk": "RELEASE#parts#classification#production", "sk": "CURRENT", **RELEASE})
+    def release(self, task: str = "classification", **facts: Any) -> None:
+        self.memory.put_item({"pk": f"RELEASE#parts#{task}#production", "sk": "CURRENT", **RELEASE, **facts})
 
     def messages(self) -> list[dict[str, Any]]:
         found = boto3.client("sqs").receive_message(QueueUrl=self.outputs["ServingQueueUrl"], MaxNumberOfMessages=10)
@@ -132,6 +134,23 @@ def test_a_folder_is_estimated_sent_and_shown(
     assert (folder.with_name("new-inspected") / "1.png.jpg").read_bytes() == b"drawn"
     assert stack.messages() == [{"dataset": "parts", "hop": 0}]
     assert servings.wish_for("parts", stack.table).until > 0
+
+
+@pytest.mark.parametrize(
+    ("measured", "said"),
+    [(0.0, "2 pictures in 7 tiles, about 15 min"), (0.01, "2 pictures in 7 tiles, about 18 min")],
+    ids=["by calls", "by pictures a second"],
+)
+def test_an_estimate_counts_the_tiles_that_a_detector_is_asked_about(
+    stack: Stacked, folder: Path, measured: float, said: str
+) -> None:
+    stack.release(task="detection", tiles={"side": 128, "calls": 6})
+    Image.new("L", (256, 192)).save(folder / "1.png")
+    if measured:
+        stack.memory.put_item({"pk": "SERVING#ANSWERS", "sk": "parts", "rate": Decimal(str(measured))})
+    plan = inspect.find(folder, "parts")
+
+    assert str(inspect.estimate(stack, plan)).startswith(said)  # type: ignore[arg-type]
 
 
 def test_what_was_answered_is_not_sent_again_and_a_defect_has_an_exit_code_of_its_own(

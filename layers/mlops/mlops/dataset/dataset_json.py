@@ -9,6 +9,8 @@ from typing import Any
 from mlops.codec import SOMETIMES, Json, object_of
 
 TASKS = ("classification", "detection")
+# Of the side of a tile, in pixels: no shorter than what the service takes, nor so long that it would be no help.
+LEAST_TILE, MOST_TILE = 64, 2048
 MOST_COST = 1_000_000
 
 
@@ -25,6 +27,7 @@ class DatasetSettings:
     `groups` is a regular expression whose group names the physical part, searched in the path below the dataset.
     `window` are the numbers of a pixel of more than 8 bits that become black and white.
     `costs` says of single labels what an escape and an overkill cost, where it is not what the stack says.
+    `tiles` is the side in pixels of the tiles that defects are looked for in, in place of whole pictures.
     """
 
     split: str = "auto"
@@ -35,6 +38,7 @@ class DatasetSettings:
     groups: str = field(default="", metadata=SOMETIMES)
     window: tuple[int, int] | None = field(default=None, metadata=SOMETIMES)
     costs: Mapping[str, Mapping[str, float]] | None = field(default=None, metadata=SOMETIMES)
+    tiles: int | None = field(default=None, metadata=SOMETIMES)
 
     def as_dict(self) -> Json:
         """What was said, with what counts where nothing was."""
@@ -71,6 +75,7 @@ def parse_settings(content: str | bytes | None) -> DatasetSettings:
         "groups": _groups(given.get("groups", "")),
         "window": _window(given.get("window")),
         "costs": _costs(given.get("costs")),
+        "tiles": _tiles(given.get("tiles")),
     }
     return _checked(DatasetSettings(**given | read))
 
@@ -122,6 +127,17 @@ def _window(given: Any) -> tuple[int, int] | None:
             'such as "window": [0, 4095]'
         )
     return int(given[0]), int(given[1])
+
+
+def _tiles(given: Any) -> int | None:
+    if given is None:
+        return None
+    if not isinstance(given, int) or isinstance(given, bool) or not LEAST_TILE <= given <= MOST_TILE:
+        raise SettingsInvalid(
+            f"dataset.json: tiles is {given!r}; it must be the side of a tile in pixels, {LEAST_TILE} to {MOST_TILE}, "
+            'such as "tiles": 1280'
+        )
+    return given
 
 
 def _costs(given: Any) -> dict[str, dict[str, float]] | None:

@@ -160,6 +160,16 @@ def prepared_key(dataset: str, digest: str, extension: str) -> str:
     return f"{_PREPARED}/{dataset}/{digest}.{extension}"
 
 
+def tile_key(dataset: str, digest: str, place: str, extension: str) -> str:
+    """Where the copy of a part of a picture lies; `digest` is that of what the service would get of all of it."""
+    return f"{tiles_prefix(dataset)}{digest}/{place}.{extension}"
+
+
+def tiles_prefix(dataset: str) -> str:
+    """Where the copies of parts of a dataset's pictures lie."""
+    return f"{_PREPARED}/{dataset}/tiles/"
+
+
 def run_key(run_id: str, name: str) -> str:
     """Where an artifact of a run lies."""
     return f"{_RUNS}/{run_id}/{name}"

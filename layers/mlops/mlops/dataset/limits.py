@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mlops.dataset.dataset_json import MOST_TILE
 from mlops.dataset.images import Image
 from mlops.dataset.labels import NORMAL
 from mlops.dataset.manifests import labels_of
@@ -64,14 +65,19 @@ def most_images(region: str) -> dict[str, int]:
 
 @dataclass
 class BoxSizes:
-    """How large the boxes of a run are, beside their images: counted, so that it takes no room by the box."""
+    """How large the boxes of a run are, beside their images: counted, so that it takes no room by the box.
 
+    `tiles` is the side of the tiles that are shown in place of whole images, 0 where they are not.
+    """
+
+    tiles: int = 0
     _counts: Counter[tuple[int, int]] = field(default_factory=Counter)
     _longest: int = 0
 
     def take(self, image: Image) -> None:
         """Count the boxes of an image, in whole pixels, as the service gets them."""
         longest = max(image.width, image.height, 1)
+        longest = min(longest, self.tiles or longest)
         self._longest = max(self._longest, longest)
         self._counts.update((int(min(one.box.width, one.box.height)), longest) for one in image.boxes)
 
@@ -88,17 +94,17 @@ class BoxSizes:
             return []
         told = (
             f"{few} of {total} boxes are less than {LEAST_SEEN} px wide or high once the service has made "
-            f"their images smaller, to {TRAINED_SIDE} px: such defects are easily missed"
+            f"their {'tiles' if self.tiles else 'images'} smaller, to {TRAINED_SIDE} px: such defects are easily missed"
         )
         if not any(side >= LEAST_SEEN for (side, _), _ in small):
             return [f"{told}. They are as small in the pictures themselves: take pictures from nearer"]
-        tile = min(TRAINED_SIDE * self._least_helped() / LEAST_SEEN, self._longest - 1)
+        tile = min(TRAINED_SIDE * self._least_helped() / LEAST_SEEN, self._longest - 1, MOST_TILE)
         size = int(max(tile // TILE_STEP * TILE_STEP, TRAINED_SIDE))
         shown = sum(count for (side, _), count in small if side * TRAINED_SIDE / size >= LEAST_SEEN)
         rest = f"; {few - shown} would stay too small" if few > shown else ""
         return [
-            f"{told}. In overlapping tiles of {size} x {size} px in place of whole pictures, {shown} of them would be "
-            f"large enough{rest}"
+            f'{told}. Write "tiles": {size} into dataset.json: in overlapping tiles of that side, in '
+            f"pixels, {shown} of them would be large enough{rest}"
         ]
 
     def _least_helped(self) -> int:

@@ -5,24 +5,26 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mlops.codec import Json
 from mlops.dataset.images import Image
+from mlops.dataset.tiles import trained_tiles
 
 ATTRIBUTE, BOXES = "label", "bounding-box"
 _SIDES = ("left", "top", "width", "height")
 
 
-def manifest_lines(task: str, images: Iterable[Image], bucket: str) -> Iterator[str]:
-    """The lines of the manifest of one side, sorted by key."""
+def manifest_lines(task: str, images: Iterable[Image], bucket: str, tiles: int = 0) -> Iterator[str]:
+    """The lines of the manifest of one side, sorted by key; of `tiles` with this side in pixels that have boxes."""
     listed = sorted(images, key=lambda image: image.key)
     # Numbers depend on all labels of the side, so that the same images always give the same bytes.
     names = {label for image in listed for label in (*image.labels, *(box.label for box in image.boxes))}
     class_ids = {label: index for index, label in enumerate(sorted(names))}
     write = {"classification": classification_line, "detection": detection_line}[task]
-    return (write(image, bucket, class_ids) for image in listed)
+    shown = (part for image in listed for part in trained_tiles(image, tiles)) if tiles else listed
+    return (write(image, bucket, class_ids) for image in shown)
 
 
-def manifest_of(task: str, images: Iterable[Image], bucket: str) -> str:
+def manifest_of(task: str, images: Iterable[Image], bucket: str, tiles: int = 0) -> str:
     """The manifest of one side, sorted by key; ends with a newline unless empty."""
-    return "".join(f"{line}\n" for line in manifest_lines(task, images, bucket))
+    return "".join(f"{line}\n" for line in manifest_lines(task, images, bucket, tiles))
 
 
 def classification_line(image: Image, bucket: str, class_ids: Mapping[str, int]) -> str:

@@ -9,6 +9,8 @@ from mlops.dataset.boxes import Box
 from mlops.dataset.images import Content, Image
 from mlops.judging.metrics import Outcome
 
+# How the service says that it could not read an image from the bucket.
+GONE = "InvalidS3ObjectException"
 # What became of a true box, and of a found one.
 HIT, MISSED, RIGHT, FALSE_ALARM = "hit", "missed", "right", "false_alarm"
 
@@ -55,7 +57,7 @@ class Call:
     @property
     def is_gone(self) -> bool:
         """Whether the image could not be read from the bucket any more."""
-        return self.error.startswith("InvalidS3ObjectException")
+        return self.error.startswith(GONE)
 
     @property
     def line(self) -> CallLine:
@@ -68,16 +70,26 @@ class Call:
         return cls(image, line.said, line.milliseconds, line.error)
 
 
-def said_in(labels: Iterable[Json], image: Image) -> tuple[Said, ...]:
-    """The `CustomLabels` of an answer about an image; the service draws in ratios of its width and height."""
-    return tuple(_said(label, image) for label in labels)
+class Shown(Protocol):
+    """What a version was shown: so many pixels."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
 
 
-def _said(label: Json, image: Image) -> Said:
+def said_in(labels: Iterable[Json], shown: Shown) -> tuple[Said, ...]:
+    """The `CustomLabels` of an answer; the service draws in ratios of the width and height of what it was shown."""
+    return tuple(_said(label, shown) for label in labels)
+
+
+def _said(label: Json, shown: Shown) -> Said:
     box, drawn = None, label.get("Geometry", {}).get("BoundingBox")
     if drawn:
-        left, width = drawn["Left"] * image.width, drawn["Width"] * image.width
-        top, height = drawn["Top"] * image.height, drawn["Height"] * image.height
+        left, width = drawn["Left"] * shown.width, drawn["Width"] * shown.width
+        top, height = drawn["Top"] * shown.height, drawn["Height"] * shown.height
         box = Box(left, top, width, height)
     return Said(str(label["Name"]), float(label["Confidence"]), box)
 

@@ -3,12 +3,16 @@
 Source: "Evaluation manifest snapshot" of the developer guide.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from mlops.codec import Json
 from mlops.dataset.boxes import Box, LabeledBox, match
+from mlops.dataset.images import Image
 from mlops.dataset.manifests import parse_lines
+from mlops.dataset.tiles import Tile, key_of, merged, tiles_of
 from mlops.judging.metrics import Outcome
 
 _TRUTH, _PREDICTION = "rekognition-custom-labels-training-", "rekognition-custom-labels-evaluation"
@@ -61,6 +65,32 @@ def outcomes_of(truth: list[LabeledBox], found: list[LabeledBox], least_iou: flo
     for number, box in enumerate(found):
         if number not in matched:
             yield box.label, False, True
+
+
+def of_pictures(snapshot: str, images: Iterable[Image], side: int) -> str:
+    """The snapshot of a version that was tested on tiles of `side` pixels, put together to one of whole pictures.
+
+    `images` are those that it was tested on: what is true of a picture is known, and of a tile only a part of it.
+    """
+    said = {str(entry["source-ref"]).split("/", 3)[-1]: _boxes(entry, _PREDICTION) for entry in parse_lines(snapshot)}
+    return "".join(f"{json.dumps(entry)}\n" for image in images if (entry := _of_picture(image, said, side)))
+
+
+def _of_picture(image: Image, said: Mapping[str, list[LabeledBox]], side: int) -> dict[str, Any]:
+    """The line of one picture; empty where no tile of it was tested."""
+    tiles = tiles_of(image.width, image.height, side)
+    keys = {tile: key_of(image, tile) if len(tiles) > 1 else image.shown[0] for tile in tiles}
+    tested: list[tuple[Tile, list[LabeledBox]]] = [(tile, said[key]) for tile, key in keys.items() if key in said]
+    if not tested:
+        return {}
+    boxes = {f"{_TRUTH}0": image.boxes, f"{_PREDICTION}-0": merged(tested)}
+    line: dict[str, Any] = {"source-ref": f"s3://-/{image.shown[0]}"}
+    for name, own in boxes.items():
+        labels = sorted({one.label for one in own})
+        line[name] = {"annotations": [{"class_id": labels.index(one.label), **asdict(one.box)} for one in own]}
+        objects = [{"confidence": one.confidence} for one in own]
+        line[f"{name}-metadata"] = {"objects": objects, "class-map": {str(n): label for n, label in enumerate(labels)}}
+    return line
 
 
 def _reaches(confidence: float, threshold: float) -> bool:

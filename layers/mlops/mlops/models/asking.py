@@ -1,11 +1,14 @@
 """DetectCustomLabels about one picture: patient with a model that is busy for a moment, up to a deadline.
 
-Tests and inspections ask by this one function, so what passes by itself is written once.
+Tests and inspections ask by `look`, so what passes by itself is written once, and a version is asked about new pictures
+as it was in its tests: about the whole, or about every tile.
 """
 
 import random
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -14,6 +17,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mlops import stack
 from mlops.aws import clients
 from mlops.codec import Json
+from mlops.dataset.boxes import LabeledBox
+from mlops.dataset.limits import MAX_BOXES
+from mlops.dataset.tiles import Tile, merged, tiles_of
+from mlops.judging.answers import Said, said_in
+from mlops.pictures.pixels import open_picture
+from mlops.pictures.tiling import tile_file
 
 # So long whoever asks a model that was just started, and has no deadline of its own, is patient.
 PATIENCE_SECONDS = 60.0
@@ -21,6 +30,10 @@ _THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "
 _PASSING = (*_THROTTLES, "InternalServerError", "ServiceUnavailableException")
 _NOT_READY, _UNKNOWN = "ResourceNotReadyException", "ResourceNotFoundException"
 _MOST_PAUSE_SECONDS = 5.0
+# One inference unit serves a few calls a second; more in flight would only be throttled.
+CALLS_AT_ONCE = 3
+# Tiles are put together by all that was found in them, as in the test: what counts is decided about the picture.
+EVERYTHING = {"MinConfidence": 0, "MaxResults": MAX_BOXES}
 
 
 class NotRunning(Exception):  # noqa: N818  - it may run in a moment: no fault
@@ -33,6 +46,65 @@ class Reply:
 
     labels: tuple[Json, ...]
     milliseconds: float
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A picture that a version is shown in one call: the parameter `Image`, `{"Bytes": ...}` or `{"S3Object": ...}`,
+    and its size in pixels."""
+
+    shown: Mapping[str, Any]
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class InTiles:
+    """A prepared picture, the bytes of its file, that a version is shown in tiles of `side` pixels, some at once."""
+
+    data: bytes
+    side: int
+    at_once: int = CALLS_AT_ONCE
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was said of a picture, boxes in its pixels, and for how long the model was busy with it, in all calls."""
+
+    said: tuple[Said, ...]
+    milliseconds: float
+
+
+def look(
+    client: Any,
+    version_arn: str,
+    picture: Whole | InTiles,
+    least: Mapping[str, Any],
+    deadline: float,
+    *,
+    just_started: bool = False,
+) -> Heard:
+    """What a version says of a picture, as `ask` says it; raises what `ask` raises, and PictureRefused."""
+    ask_about = partial(ask, client, version_arn, least=least, deadline=deadline, just_started=just_started)
+    if isinstance(picture, Whole):
+        reply = ask_about(picture.shown)
+        return Heard(said_in(reply.labels, picture), reply.milliseconds)
+    image = open_picture(picture.data)
+
+    def ask_about_tile(tile: Tile) -> Reply:
+        return ask_about({"Bytes": tile_file(image, tile)})
+
+    tiles = tiles_of(*image.size, picture.side)
+    with ThreadPoolExecutor(picture.at_once) as pool:
+        replies = list(pool.map(ask_about_tile, tiles))
+    found = [(tile, _boxes(reply, tile)) for tile, reply in zip(tiles, replies, strict=True)]
+    said = tuple(Said(one.label, one.confidence, one.box) for one in merged(found))
+    return Heard(said, round(sum(reply.milliseconds for reply in replies), 1))
+
+
+def _boxes(reply: Reply, tile: Tile) -> list[LabeledBox]:
+    """The boxes of an answer about a tile, in its pixels, with confidences of 0 to 100."""
+    return [LabeledBox(one.label, one.box, one.confidence) for one in said_in(reply.labels, tile) if one.box]
 
 
 def ask(

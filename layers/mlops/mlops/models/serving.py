@@ -11,7 +11,7 @@ from mlops.records import decisions, leases, runs, waiting_line
 from mlops.stage import StageRef
 
 # What an inference unit answers a second at least, and the share of a lease that a test is to take.
-_IMAGES_A_SECOND, _SHARE_OF_LEASE = 2.0, 0.5
+_CALLS_A_SECOND, _SHARE_OF_LEASE = 2.0, 0.5
 
 
 def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
@@ -33,7 +33,7 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
         _wait(ref, version_arn, decision)
         return
     decided, run = decisions.find(ref, decision), runs.find(ref.run_id)
-    units = units_for(run.test_images if run else 0)
+    units = units_for(run.test_calls if run else 0)
     # Before the start: whoever dies after it leaves a model that the sweeper may stop once the lease is over.
     lease = leases.take(ref, version_arn, bool(decided and decided.is_rollback), decision, units)
     runs.begin(ref, lease.lease_id)
@@ -57,10 +57,10 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
     watch.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=lease.lease_id)
 
 
-def units_for(images: int) -> int:
-    """How many inference units answer about so many images well before a lease is over, as far as they are allowed."""
+def units_for(calls: int) -> int:
+    """How many inference units answer so many calls well before a lease is over, as far as they are allowed."""
     seconds = 60 * stack.here().lease_minutes * _SHARE_OF_LEASE
-    return min(max(math.ceil(images / (_IMAGES_A_SECOND * seconds)), 1), stack.here().max_inference_units)
+    return min(max(math.ceil(calls / (_CALLS_A_SECOND * seconds)), 1), stack.here().max_inference_units)
 
 
 def _wait(ref: StageRef, version_arn: str, decision: str) -> None:

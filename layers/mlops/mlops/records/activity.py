@@ -56,8 +56,8 @@ class Mending:
 class Question:
     """A message: has a dataset settled, of which so many batches had come when it was sent?
 
-    `attempt` counts how often it was asked in vain; `differing` objects, and pictures prepared `otherwise`, were left
-    the last time. With `mending` it asks to go on with that first.
+    `attempt` counts how often it was asked in vain; `differing` objects, and pictures prepared `otherwise` or `untiled`
+    were left the last time. With `mending` it asks to go on with that first.
     """
 
     dataset: str
@@ -65,6 +65,7 @@ class Question:
     attempt: int = 0
     differing: int | None = field(default=None, metadata=SOMETIMES)
     otherwise: int | None = field(default=None, metadata=SOMETIMES)
+    untiled: int | None = field(default=None, metadata=SOMETIMES)
     mending: Mending | None = field(default=None, metadata=SOMETIMES)
 
 

@@ -14,6 +14,7 @@ from mlops.codec import INLINE, SOMETIMES, Json
 from mlops.dataset.dataset_json import DatasetSettings
 from mlops.dataset.keys import run_key
 from mlops.dataset.splits import Split
+from mlops.dataset.tiles import WHOLE, Tiling
 from mlops.judging.comparison import Comparison
 from mlops.judging.evaluation import Evaluation
 from mlops.judging.inference import Judged
@@ -38,7 +39,8 @@ class GroundTruth:
 
     `counts` are images by side and label, `manifests` and `overlays` keys by side and by label, `inventory` the key of
     the lines about its images. `label_names` has the label of folders that are called otherwise, `refused` reasons by
-    key, `prepared` how often what was done to pictures. `window` is that of pictures of more than eight bits.
+    key, `prepared` how often what was done to pictures. `window` is that of pictures of more than eight bits,
+    `tiles` how they are cut for the service.
     """
 
     run_id: str = ""
@@ -53,6 +55,7 @@ class GroundTruth:
     remarks: tuple[str, ...] = ()
     look_alikes: LookAlikes = field(default_factory=LookAlikes)
     window: tuple[int, int] | None = None
+    tiles: Tiling = field(default=WHOLE, metadata=SOMETIMES)
     prepared: Mapping[str, int] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     counts: _Counts = field(default_factory=dict)
@@ -118,6 +121,7 @@ class InferenceTest:
     lease_id: str = ""
     decision: str = ""
     images_from: str = ""
+    tiles: Tiling = field(default=WHOLE, metadata=SOMETIMES)
     tested_at: str = ""
     comparison: Comparison = field(default_factory=Comparison)
     outcome: str = ""

@@ -11,6 +11,7 @@ from mlops.aws import clients
 from mlops.codec import SOMETIMES
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
+from mlops.dataset.tiles import WHOLE, Tiling
 from mlops.records.table import OWN, Item, Table
 from mlops.stage import ENVIRONMENTS, StageRef
 
@@ -25,6 +26,7 @@ class Release:
 
     `announced` says that the event about it was put, and the version before it stopped. `min_confidence` are its
     operating points, 0 to 100: from which confidence an answer of a label counts; earlier releases have none.
+    `tiles` is how pictures were cut that it learned from and was tested on: so it is asked about new ones.
     """
 
     run_id: str
@@ -42,12 +44,13 @@ class Release:
     previous_version_arn: str = ""
     announced: bool = field(default=False, metadata=SOMETIMES)
     min_confidence: Mapping[str, float] = field(default_factory=dict, metadata=SOMETIMES)
+    tiles: Tiling = field(default=WHOLE, metadata=SOMETIMES)
 
 
 @dataclass(frozen=True)
 class Published:
     """The value of the SSM parameter of an environment. Of points that are too long for it, `operating_points` names
-    the file that has them."""
+    the file that has them. `tiles` is the side of the tiles that the version works on, in pixels."""
 
     version_arn: str
     run_id: str
@@ -55,6 +58,7 @@ class Published:
     is_running: bool
     min_confidence: Mapping[str, float] | None = field(default=None, metadata=SOMETIMES)
     operating_points: str = field(default="", metadata=SOMETIMES)
+    tiles: int = field(default=0, metadata=SOMETIMES)
 
     def as_json(self) -> str:
         """As consumers read it."""
@@ -118,7 +122,8 @@ def parameter(dataset: str, task: str, environment: str) -> str:
 def publish(release: Release, is_running: bool) -> None:
     """Let consumers read the current version: an SSM parameter that holds JSON, in the environment's own account."""
     points = dict(release.min_confidence) or None
-    value = Published(release.version_arn, release.run_id, release.released_at, is_running, points)
+    told = (release.version_arn, release.run_id, release.released_at, is_running)
+    value = Published(*told, points, tiles=release.tiles.side)
     if len(value.as_json().encode()) > _MOST_PARAMETER:
         # Of some hundred labels, the points are too long for a parameter: it names the file that has them.
         key = run_key(release.run_id, f"{release.environment}/inference_test.json")

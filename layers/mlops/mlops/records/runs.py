@@ -10,6 +10,7 @@ from boto3.dynamodb.conditions import Attr
 
 from mlops import codec, stack, words
 from mlops.aws import messages, telemetry
+from mlops.codec import Json
 from mlops.events import PipelineStageCompleted, PipelineStageFailed
 from mlops.records import activity
 from mlops.records.table import OWN, Item, Table
@@ -64,7 +65,8 @@ class Stage:
 class Run:
     """One run, and the stages that it has begun, in the order of the pipeline, where they were asked for.
 
-    `test_images` is about how many images a test asks about; 0 before its gate.
+    `test_calls` is about how often a test calls the service: once for an image or for each of its tiles; 0 before its
+    gate.
     """
 
     run_id: str
@@ -72,7 +74,12 @@ class Run:
     task: str
     created_at: datetime
     stages: tuple[Stage, ...] = ()
-    test_images: int = 0
+    test_calls: int = 0
+
+    @classmethod
+    def earlier(cls, told: Json) -> Json:
+        """Earlier releases of the stack noted images, which were all asked about as a whole."""
+        return {"test_calls": told["test_images"], **told} if "test_images" in told else told
 
     @property
     def failure(self) -> Stage | None:
@@ -209,9 +216,9 @@ def note_version(ref: StageRef, version_arn: str) -> None:
     OWN.update(partition(ref.run_id), _SK, names, Attr("pk").exists())
 
 
-def note_test_images(run_id: str, count: int) -> None:
-    """Remember about how many images a test of a run asks about."""
-    OWN.update(partition(run_id), _SK, {"test_images": count}, Attr("pk").exists())
+def note_test_calls(run_id: str, count: int) -> None:
+    """Remember about how often a test of a run calls the service."""
+    OWN.update(partition(run_id), _SK, {"test_calls": count}, Attr("pk").exists())
 
 
 def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) -> None:

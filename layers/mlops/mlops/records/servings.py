@@ -21,8 +21,9 @@ _PATIENCE, _LEAST_PATIENCE = 5, 120
 _INDEX_SECONDS = 300
 # How far a newly measured rate moves the known one.
 _MOVES = 0.3
-# What is assumed before anything was measured: answers a second of one inference unit, and seconds of a start.
-PICTURES_A_SECOND, START_SECONDS = 2.0, 900
+# What is assumed before anything was measured: calls that one inference unit answers a second, of which a picture in
+# tiles needs one for each, and seconds of a start.
+CALLS_A_SECOND, START_SECONDS = 2.0, 900
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from mlops.dataset.images import Image, image_of
 from mlops.dataset.keys import dataset_prefix, run_key
 from mlops.dataset.labels import NORMAL
 from mlops.dataset.limits import BoxSizes, Verdict, check_manifests, image_faults
+from mlops.dataset.tiles import trained_tiles
 from mlops.records import documents, runs
 from mlops.records.documents import GroundTruth, Refusal, TrainingInput
 from mlops.records.images import record_of
@@ -35,7 +36,7 @@ def prepare(run_id: str, cause: str) -> None:
     ref = StageRef(run_id, truth.dataset, truth.task, "data_prepare")
     if not runs.begin(ref, cause):
         return
-    inventory = _Inventory(truth.dataset)
+    inventory = _Inventory(truth.dataset, truth.tiles.side)
     inventory.read(image_of(json.loads(line)) for line in store.lines(truth.inventory))
     train, test = (store.lines(truth.manifests[side]) for side in ("train", "test"))
     verdict = check_manifests(ref.task, train, test, inventory.faults, stack.here().region)
@@ -53,6 +54,9 @@ def prepare(run_id: str, cause: str) -> None:
 def _remarks(truth: GroundTruth, inventory: "_Inventory") -> list[str]:
     """What somebody who decides should know beside the service's limits."""
     remarks = []
+    if truth.tiles.side:
+        calls = f"about {truth.tiles.calls} calls of the service, in tests and for new pictures"
+        remarks.append(f"it works on tiles of {truth.tiles.side} px: a picture takes {calls}")
     if truth.task == "detection":
         remarks += inventory.sizes.told()
     if truth.task == "detection" and not inventory.has_clean:
@@ -94,13 +98,14 @@ class _Inventory:
     those of the manifests: the service would train on others, or fail.
     """
 
-    def __init__(self, dataset: str) -> None:
+    def __init__(self, dataset: str, tiles: int = 0) -> None:
         self.faults: dict[str, Sequence[str]] = {}
         self.changed: list[str] = []
-        self.sizes = BoxSizes()
+        self.sizes = BoxSizes(tiles)
         self.has_clean = False
         self._prefix = dataset_prefix(dataset)
         self._left = _MOST_COMPARED
+        self._tiles = tiles
 
     def read(self, images: Iterator[Image]) -> None:
         """Everything about these images; of the bucket, only what lies between the keys of some of them."""
@@ -119,9 +124,9 @@ class _Inventory:
         return found
 
     def _take(self, image: Image, etag: str) -> None:
-        faults = image_faults(image.width, image.height, image.size, image.format)
         # Nearly all have none, and need no list each.
-        self.faults[image.shown[0]] = faults or ()
+        for given in trained_tiles(image, self._tiles) if self._tiles else (image,):
+            self.faults[given.shown[0]] = image_faults(given.width, given.height, given.size, given.format) or ()
         self.sizes.take(image)
         self.has_clean |= not image.boxes
         if etag != image.etag and not (etag and self._has_same_bytes(image, etag)):

@@ -1,17 +1,18 @@
 """The gate: the service's numbers, our own from its snapshot, and the thresholds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from mlops import stack
 from mlops.aws import buckets
 from mlops.codec import Json
+from mlops.dataset.images import Image, image_of
 from mlops.dataset.keys import run_key
 from mlops.dataset.manifests import parse_lines
 from mlops.events import ModelStatusChange, PipelineStageRetry
-from mlops.judging import inference, operating_points
+from mlops.judging import inference, operating_points, snapshots
 from mlops.judging.evaluation import ByService, Counted, Evaluation
 from mlops.judging.gate import PARAMETERS, Thresholds, parse_label_thresholds, reasons_against
 from mlops.judging.intervals import Interval, f1_intervals, tallied
@@ -50,15 +51,17 @@ def evaluate(change: ModelStatusChange, cause: str) -> None:
     costs_of_mistakes = operating_points.costs_of(
         Cost(*stack.here().mistakes_cost), truth.settings.costs or {}, truth.label_names
     )
-    summary, snapshot = json.loads(_text(version.summary)), _text(version.snapshot)
+    summary, snapshot, tiling = json.loads(_text(version.summary)), _text(version.snapshot), truth.tiles
     task = task_of(ref.task, stack.here().match_iou)
-    result = judge(task, summary, snapshot, gate, costs_of_mistakes, _parts(ref.run_id))
+    pictures = snapshots.of_pictures(snapshot, _images(ref.run_id), tiling.side) if tiling.side else ""
+    result = judge(task, summary, snapshot, gate, costs_of_mistakes, _parts(ref.run_id), pictures)
     outcome = runs.FAILED if result.reasons else runs.COMPLETED
     artifact = documents.write(EvalMetric(ref, result, version.arn, outcome), ref.run_id)
     if result.reasons:
         runs.fail(ref, result.reasons, artifact)
         return
-    runs.note_test_images(ref.run_id, inference.expected(truth.counts, stack.here().test_images_per_label))
+    images = inference.expected(truth.counts, stack.here().test_images_per_label)
+    runs.note_test_calls(ref.run_id, images * tiling.calls)
     # The start before the end of this stage: whoever dies in between is called again, and finds it started.
     serving.start(ref.at("inference_test"), version.arn)
     runs.complete(ref, artifact)
@@ -94,15 +97,18 @@ def judge(
     limits: Thresholds,
     costs: Costs = _EVEN,
     parts: Mapping[str, str] = MappingProxyType({}),
+    pictures: str = "",
 ) -> Evaluation:
     """All numbers of both sources, how far they differ, the operating points, and every reason against the version.
 
     The version is judged at its operating points. What the service says is told, and whether our reading of its answers
-    comes to the same. `parts` has the physical part of images by key.
+    comes to the same. `parts` has the physical part of images by key. Where the service tested tiles, `pictures` is the
+    snapshot put together: of pictures are the points, and what the version is judged by.
     """
     service = by_service(summary)
     assumed = service.assumed_thresholds
     ours = label_scores(task.outcomes_in(snapshot, assumed))
+    snapshot = pictures or snapshot
     own = macro(ours)
     differences = {
         "precision": own.precision - service.means.precision,
@@ -151,9 +157,18 @@ def _f1_interval(
     return f1_intervals(map(tallied, by_part.values()), labels).macro
 
 
+def _rows(run_id: str) -> Iterator[dict[str, Any]]:
+    return map(json.loads, buckets.artifacts_bucket().lines(run_key(run_id, "images.jsonl")))
+
+
+def _images(run_id: str) -> Iterator[Image]:
+    """The images that a version was tested on by the service."""
+    return (image for image in map(image_of, _rows(run_id)) if image.side == "test")
+
+
 def _parts(run_id: str) -> dict[str, str]:
     """The physical part of every image that a snapshot may name, where it is known, by the key of what was shown."""
-    rows = map(json.loads, buckets.artifacts_bucket().lines(run_key(run_id, "images.jsonl")))
+    rows = _rows(run_id)
     return {str(row.get("picture") or row["key"]): f"group {row['group']}" for row in rows if row.get("group")}
 
 

@@ -22,6 +22,7 @@ from mlops.dataset.images import Image
 from mlops.dataset.keys import SPLITS, annotations_key, run_key, settings_key
 from mlops.dataset.manifests import manifest_lines
 from mlops.dataset.splits import assign_sides, chosen_split, groups_apart, uses_folders
+from mlops.dataset.tiles import Tile, Tiling, count_of, too_many
 from mlops.pictures.look_alikes import look_alikes
 from mlops.reading.overlays import write_overlays
 from mlops.records import activity, documents, runs
@@ -30,7 +31,7 @@ from mlops.records.contents import Contents, Entry, entries_of
 from mlops.records.documents import GroundTruth, LookAlikes
 from mlops.records.sides import Overtaken, Sides
 from mlops.stage import StageRef
-from mlops.stages import ingest
+from mlops.stages import cutting, ingest
 from mlops.words import counted, some
 
 _RECHECK_SECONDS = 5
@@ -78,7 +79,11 @@ def settle(message: Json) -> None:
             _prepare_again(asked, *otherwise)
             return
         annotations = _annotations(dataset, compared.recorded.keys)
-        start_runs(datasets.read(dataset, compared.recorded, content, annotations))
+        settled = datasets.read(dataset, compared.recorded, content, annotations)
+        if waiting := _waiting_for_tiles(settled):
+            _write_tiles(asked, waiting)
+            return
+        start_runs(settled)
     activity.note_settled(dataset, contents, known.generation)
 
 
@@ -172,6 +177,32 @@ def _mend(asked: Question, mending: Mending) -> None:
     _ask_again(replace(asked, mending=None))
 
 
+def _waiting_for_tiles(dataset: Dataset) -> list[tuple[Image, list[Tile]]]:
+    """The images that a detection run would train on in tiles which are not there yet, with these tiles."""
+    side = dataset.settings.tiles
+    if not side or dataset.problem or "detection" not in dataset.tasks or not stack.here().trains("detection"):
+        return []
+    sides = _sides(dataset)
+    trained = [image for image in select(dataset, "detection", sides).images if sides[image.key] != "holdout"]
+    return [] if too_many(trained, side) else cutting.missing(dataset.name, trained, side)
+
+
+def _write_tiles(asked: Question, waiting: Sequence[tuple[Image, list[Tile]]]) -> None:
+    """Write tiles for as long as a piece goes on, then look at the dataset anew: what is written is found there.
+
+    Raises TimeoutError when that changes nothing.
+    """
+    dataset, count = asked.dataset, len(waiting)
+    is_stuck = asked.untiled is not None and count >= asked.untiled
+    if is_stuck and asked.attempt >= _MAX_RECHECKS:
+        raise TimeoutError(f"dataset {dataset}: tiles of {waiting[0][0].key} cannot be written, whatever is tried")
+    activity.note_progress(dataset, f"cutting tiles of {counted(count, 'picture')}")
+    cutting.write_some(waiting, _PIECE_SECONDS)
+    activity.note_progress(dataset, "")
+    again = replace(asked, attempt=asked.attempt + is_stuck, untiled=count)
+    messages.send_message(stack.here().settle_queue, again, 0)
+
+
 def _is_to_be_mended(entry: Entry, mending: Mending) -> bool:
     if not entry.is_recorded:
         return mending.differing
@@ -226,8 +257,9 @@ def start_run(dataset: Dataset, task: str) -> None:
     if not runs.begin(ref, digest):
         return
     reasons = _reasons(task, dataset, selection)
-    _write_manifests(ref, selection.images, sides)
-    account = _account(ref, dataset, selection, sides)
+    tiling = _tiling(task, dataset, selection)
+    _write_manifests(ref, selection.images, sides, tiling.side)
+    account = _account(ref, dataset, selection, sides, tiling)
     with runs.timed(ref, "pictures"):
         overlays = write_overlays(ref, selection.images)
     outcome = runs.FAILED if reasons else runs.COMPLETED
@@ -260,7 +292,10 @@ def run_digest(task: str, dataset: Dataset, selection: Selection, sides: Mapping
     It is that of the JSON document [images, settings, problem, refused], which is made piece by piece.
     """
     # What the others say is in the labels, the sides and the pictures; what mistakes cost is no matter of training.
-    said = ("tasks", "normal", "groups", "window", "costs")
+    said = {"tasks", "normal", "groups", "window", "costs"}
+    if task == "classification":
+        # It learns from whole pictures.
+        said.add("tiles")
     settings = {name: value for name, value in dataset.settings.as_dict().items() if name not in said}
     rest = json.dumps([settings, dataset.problem, sorted(selection.refused) if not selection.images else []])
     digest = hashlib.sha256(b"[[")
@@ -316,16 +351,30 @@ def _reasons(task: str, dataset: Dataset, selection: Selection) -> list[str]:
             "or boxes into annotations.manifest",
             *first,
         ]
+    if task == "detection" and dataset.settings.tiles:
+        return too_many(selection.images, dataset.settings.tiles)
     return []
 
 
-def _write_manifests(ref: StageRef, images: Sequence[Image], sides: Mapping[str, str]) -> None:
+def _tiling(task: str, dataset: Dataset, selection: Selection) -> Tiling:
+    """How the pictures of a run are cut. Classification is of whole pictures: a folder's label does not say in which
+    tile the defect is."""
+    side, images = dataset.settings.tiles or 0, selection.images
+    if task == "classification" or not side or not images:
+        return Tiling()
+    calls = sum(count_of(image.width, image.height, side) for image in images)
+    return Tiling(side, -(-calls // len(images)))
+
+
+def _write_manifests(ref: StageRef, images: Sequence[Image], sides: Mapping[str, str], tiles: int) -> None:
     store, bucket = buckets.artifacts_bucket(), stack.here().data_bucket
     for side in SPLITS:
         # The service ignores images without boxes, in training and in testing; the inference test asks about them.
         clean_too = ref.task == "classification" or side == "holdout"
         listed = [image for image in images if sides[image.key] == side and (clean_too or image.boxes)]
-        store.write_lines(run_key(ref.run_id, f"manifests/{side}.manifest"), manifest_lines(ref.task, listed, bucket))
+        # Nothing is trained on the holdout: no tile of it is written.
+        lines = manifest_lines(ref.task, listed, bucket, 0 if side == "holdout" else tiles)
+        store.write_lines(run_key(ref.run_id, f"manifests/{side}.manifest"), lines)
     lines = (json.dumps(image.as_row(sides[image.key]), ensure_ascii=False) for image in images)
     store.write_lines(run_key(ref.run_id, "images.jsonl"), lines)
 
@@ -337,7 +386,9 @@ def _remarks_on_sides(images: Sequence[Image], sides: Mapping[str, str]) -> list
     return [f"{counted(len(apart), 'group')} of pictures of one part stand on several sides: {some(apart)}"]
 
 
-def _account(ref: StageRef, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> GroundTruth:
+def _account(
+    ref: StageRef, dataset: Dataset, selection: Selection, sides: Mapping[str, str], tiling: Tiling
+) -> GroundTruth:
     images, alike = selection.images, look_alikes(selection.images, sides)
     counts = Counter((sides[image.key], label) for image in images for label in image.labels_in(ref.task))
     labels = sorted({label for _, label in counts})
@@ -351,6 +402,7 @@ def _account(ref: StageRef, dataset: Dataset, selection: Selection, sides: Mappi
         remarks=(*dataset.remarks, *_remarks_on_sides(images, sides), *alike.remarks),
         look_alikes=LookAlikes(*alike.listed()),
         window=dataset.window,
+        tiles=tiling,
         prepared=Counter(done for image in images for done in image.done),
         labels=tuple(labels),
         counts={side: {label: counts[side, label] for label in labels} for side in SPLITS},

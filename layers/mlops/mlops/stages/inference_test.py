@@ -7,6 +7,7 @@ said where the next one, or a second attempt, finds it.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,16 +18,18 @@ from mlops import codec, stack
 from mlops.aws import buckets, clients, messages
 from mlops.dataset.images import Image
 from mlops.dataset.keys import run_key
+from mlops.dataset.tiles import Tiling, count_of
 from mlops.events import ModelStatusChange
 from mlops.judging import comparison, inference, mistakes, tasks
-from mlops.judging.answers import Answer, Call, CallLine, said_in
+from mlops.judging.answers import GONE, Answer, Call, CallLine
 from mlops.judging.classification import takes_all
 from mlops.judging.comparison import Comparison
 from mlops.judging.evaluation import Evaluation
 from mlops.judging.inference import Limits, Points
 from mlops.judging.tasks import Task
 from mlops.models import asking, projects, serving
-from mlops.models.asking import NotRunning
+from mlops.models.asking import CALLS_AT_ONCE, InTiles, NotRunning, Whole
+from mlops.pictures.png import PictureRefused
 from mlops.reading import gallery
 from mlops.records import costs, documents, images, leases, releases, results, runs
 from mlops.records.documents import InferenceTest
@@ -34,10 +37,8 @@ from mlops.records.leases import Lease
 from mlops.stage import StageRef
 from mlops.words import counted
 
-# What is asked at once, and written then: minutes at the slowest, which a function has left when it begins another.
+# So many calls are made, and written then: minutes at the slowest, which a function has left when it begins another.
 _PIECE = 300
-# One inference unit serves a few calls a second; more in flight would only be throttled.
-_PARALLEL = 3
 
 
 def test(version_arn: str, has_time: Callable[[], bool] = lambda: True) -> None:
@@ -148,8 +149,22 @@ class _Test:
         return self._chosen[0]
 
     @cached_property
+    def tiling(self) -> Tiling:
+        """As the pictures were cut that it learned from, whatever dataset.json says by now."""
+        return results.ground_truth(self.ref.run_id).tiles
+
+    @cached_property
     def pieces(self) -> list[list[Image]]:
-        return [self.images[first : first + _PIECE] for first in range(0, len(self.images), _PIECE)]
+        pieces: list[list[Image]] = []
+        left = 0
+        for image in self.images:
+            calls = count_of(image.width, image.height, self.tiling.side)
+            if calls > left:
+                pieces.append([])
+                left = _PIECE
+            pieces[-1].append(image)
+            left -= calls
+        return pieces
 
     @cached_property
     def points(self) -> Points:
@@ -162,10 +177,14 @@ class _Test:
 
     def ask(self, number: int) -> int:
         """Ask about a piece and keep what was said; returns how many calls failed."""
-        client, piece = projects.rekognition(self.lease.version_arn), self.pieces[number]
         request = self.task.request(self.images, has_points=bool(self.points.chosen))
-        with runs.timed(self.ref, "inference"), ThreadPoolExecutor(_PARALLEL * self.lease.units) as pool:
-            calls = list(pool.map(lambda image: _ask(client, self.lease.version_arn, image, request), piece))
+        at_once = CALLS_AT_ONCE * self.lease.units
+        client = projects.rekognition(self.lease.version_arn)
+        asked = _Asked(client, self.lease.version_arn, request, self.tiling.side, at_once)
+        piece = self.pieces[number]
+        # Of pictures in tiles one is in memory at a time: its tiles are asked about together.
+        with runs.timed(self.ref, "inference"), ThreadPoolExecutor(1 if self.tiling.side else at_once) as pool:
+            calls = list(pool.map(asked.about, piece))
         _write_lines(results.piece_key(self.ref, self.lease.lease_id, number), (call.line for call in calls))
         return sum(bool(call.error) and not call.is_gone for call in calls)
 
@@ -197,6 +216,7 @@ class _Test:
             lease_id=lease.lease_id,
             decision=lease.decision,
             images_from=self._chosen[1],
+            tiles=self.tiling,
             tested_at=runs.now(),
             comparison=beside,
             outcome=runs.FAILED if reasons else runs.COMPLETED,
@@ -236,30 +256,63 @@ def _beside_production(ref: StageRef, task: Task[Any], answers: Sequence[Answer]
     return comparison.compare(task, answers, results.answers(release.run_id, "production"), release.run_id)
 
 
-def _ask(client: Any, version_arn: str, image: Image, least: Mapping[str, float]) -> Call:
-    """Ask about one image: about the bytes that were recorded, or the same bytes in another version."""
-    key, version_id = image.shown
-    call = _ask_about(client, version_arn, image, version_id, least)
-    if not call.is_gone or not version_id:
-        return call
-    now = images.record_of(key)
-    if now is None or now.digest != image.digest or now.version_id == version_id:
-        return call
-    return _ask_about(client, version_arn, image, now.version_id, least)
+@dataclass(frozen=True)
+class _Asked:
+    """A version that is asked about images, in tiles where they are larger than those of `side`."""
+
+    client: Any
+    version_arn: str
+    least: Mapping[str, float]
+    side: int
+    at_once: int
+
+    def about(self, image: Image) -> Call:
+        """Ask about one image: about the bytes that were recorded, or the same bytes in another version."""
+        key, version_id = image.shown
+        call = self._about(image, version_id)
+        if not call.is_gone or not version_id:
+            return call
+        now = images.record_of(key)
+        if now is None or now.digest != image.digest or now.version_id == version_id:
+            return call
+        return self._about(image, now.version_id)
+
+    def _about(self, image: Image, version_id: str) -> Call:
+        """Ask about one version of an image."""
+        try:
+            shown = self._shown(image, version_id)
+            deadline = stack.here().clock.monotonic() + asking.PATIENCE_SECONDS
+            heard = asking.look(self.client, self.version_arn, shown, self.least, deadline, just_started=True)
+        except NotRunning as stopped:
+            return Call(image, error=_as_text(stopped.__cause__ or stopped))
+        except _Gone as gone:
+            return Call(image, error=f"{GONE}: {gone}")
+        except (ClientError, BotoCoreError, PictureRefused) as error:
+            return Call(image, error=_as_text(error))
+        return Call(image, heard.said, heard.milliseconds)
+
+    def _shown(self, image: Image, version_id: str) -> Whole | InTiles:
+        """Raises _Gone where its tiles cannot be cut any more."""
+        if count_of(image.width, image.height, self.side) > 1:
+            return InTiles(_read(image.shown[0], version_id), self.side, self.at_once)
+        version = {"Version": version_id} if version_id else {}
+        shown = {"S3Object": {"Bucket": stack.here().data_bucket, "Name": image.shown[0], **version}}
+        return Whole(shown, image.width, image.height)
 
 
-def _ask_about(client: Any, version_arn: str, image: Image, version_id: str, least: Mapping[str, float]) -> Call:
-    """Ask about one version of an image."""
-    version = {"Version": version_id} if version_id else {}
-    shown = {"S3Object": {"Bucket": stack.here().data_bucket, "Name": image.shown[0], **version}}
-    deadline = stack.here().clock.monotonic() + asking.PATIENCE_SECONDS
+class _Gone(Exception):  # noqa: N818  - a fact about an object, not a fault of ours
+    """An image cannot be read from the bucket any more."""
+
+
+def _read(key: str, version_id: str) -> bytes:
     try:
-        said = asking.ask(client, version_arn, shown, least, deadline, just_started=True)
-    except NotRunning as stopped:
-        return Call(image, error=_as_text(stopped.__cause__ or stopped))
-    except (ClientError, BotoCoreError) as error:
-        return Call(image, error=_as_text(error))
-    return Call(image, said_in(said.labels, image), said.milliseconds)
+        found = buckets.data_bucket().get(key, version_id)
+    except buckets.ObjectUnreadable as unreadable:
+        raise _Gone(str(unreadable)) from unreadable
+    if found is None:
+        raise _Gone(f"there is no object {key}")
+    with closing(found["Body"]) as body:
+        return bytes(body.read())
 
 
 def _as_text(error: BaseException) -> str:

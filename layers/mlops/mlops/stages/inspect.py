@@ -16,14 +16,15 @@ from PIL import Image
 from mlops import stack
 from mlops.aws import buckets, clients, messages, telemetry
 from mlops.codec import Json
-from mlops.dataset.boxes import Box
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import KeyRefused, inspected_dataset, result_key
+from mlops.dataset.tiles import MOST_TILES, count_of
 from mlops.events import PartInspected
 from mlops.judging import verdicts
+from mlops.judging.answers import Said
 from mlops.judging.verdicts import Answer, Found
 from mlops.models import asking, projects
-from mlops.models.asking import NotRunning
+from mlops.models.asking import EVERYTHING, InTiles, NotRunning, Whole
 from mlops.pictures.drawing import FOUND, Mark, as_jpeg, draw
 from mlops.pictures.looking import MOST_BYTES_OF_A_FILE
 from mlops.pictures.pixels import open_picture
@@ -35,6 +36,7 @@ from mlops.records.arrivals import Arrival
 from mlops.records.inspections import Inspection
 from mlops.records.releases import Release
 from mlops.records.servings import Round
+from mlops.rounding import reaches
 from mlops.words import quoted
 
 # An event holds 256 kB; a model may know 250 labels with names of 255 letters.
@@ -43,13 +45,23 @@ _MOST_LABELS_IN_AN_EVENT = 50
 
 @dataclass(frozen=True)
 class _Picture:
-    """The bytes of an object, what the service gets of them, and that decoded."""
+    """The bytes of an object, what the service gets of them, and that decoded.
+
+    A whole picture has to fit into a call. `cut` is what its tiles are cut from, as large as those of training.
+    """
 
     data: bytes
     digest: str
     prepared: Prepared
     shown: bytes
     image: Image.Image
+    cut: Prepared
+
+    def for_tiles(self, side: int) -> tuple[Prepared, Whole | InTiles]:
+        """What a version is asked about that learned from tiles of so many pixels, or from whole pictures (0)."""
+        if count_of(self.cut.width, self.cut.height, side) > 1:
+            return self.cut, InTiles(self.cut.data or self.data, side)
+        return self.prepared, Whole({"Bytes": self.shown}, self.prepared.width, self.prepared.height)
 
 
 class _Refused(Exception):  # noqa: N818  - a refusal is a result
@@ -180,14 +192,30 @@ def _read(arrival: Arrival) -> bytes:
 def _prepared(data: bytes, digest: str, released: Mapping[str, Release]) -> _Picture:
     """A new picture as the pictures were prepared that the released models learned from. Raises _Refused."""
     try:
-        prepared = prepare(data, most_bytes=MOST_BYTES_IN_A_CALL)
+        prepared, window = prepare(data, most_bytes=MOST_BYTES_IN_A_CALL), None
         runs = {task: release.run_id for task, release in released.items()}
-        if prepared.bits > 8 and (window := results.window_of(runs)):
-            prepared = prepare(data, window=Window(*window), most_bytes=MOST_BYTES_IN_A_CALL)
-        shown = prepared.data or data
-        return _Picture(data, digest, prepared, shown, open_picture(shown))
+        if prepared.bits > 8 and (named := results.window_of(runs)):
+            window = Window(*named)
+            prepared = prepare(data, window=window, most_bytes=MOST_BYTES_IN_A_CALL)
+        shown, cut = prepared.data or data, prepared
+        if any(release.tiles.side for release in released.values()):
+            cut = prepare(data, window=window)
+            if faults := _too_many_tiles(cut, released):
+                raise _Refused(faults, digest, final=False)
+        return _Picture(data, digest, prepared, shown, open_picture(shown), cut)
     except PictureRefused as refusal:
         raise _Refused(f"it {refusal}", digest) from refusal
+
+
+def _too_many_tiles(cut: Prepared, released: Mapping[str, Release]) -> str:
+    """Why nobody can be asked about a picture in so many tiles; empty where somebody can."""
+    side = max(release.tiles.side for release in released.values())
+    if (count := count_of(cut.width, cut.height, side)) <= MOST_TILES:
+        return ""
+    return (
+        f"it has {cut.width} x {cut.height} px, which are {count} tiles of {side} px, and at most {MOST_TILES} are "
+        "asked about: it is larger than the pictures of the dataset"
+    )
 
 
 def _from_copy(arrival: Arrival, digest: str, released: Mapping[str, Release], at: str) -> Inspection | None:
@@ -244,32 +272,33 @@ def _ask(task: str, release: Release, picture: _Picture, deadline: float) -> tup
     # What was published with the release; an earlier release of this stack published none.
     points = dict(release.min_confidence) or results.operating_points(release.run_id)
     least, client = verdicts.least_confidence(points), projects.rekognition(release.version_arn)
-    limits = {} if least is None else {"MinConfidence": least}
+    prepared, shown = picture.for_tiles(release.tiles.side)
+    in_tiles = isinstance(shown, InTiles)
+    limits: Mapping[str, float] = {} if least is None else EVERYTHING if in_tiles else {"MinConfidence": least}
     try:
-        said = asking.ask(client, release.version_arn, {"Bytes": picture.shown}, limits, deadline)
+        heard = asking.look(client, release.version_arn, shown, limits, deadline)
     except ClientError as error:
         if "Image" not in clients.code_of(error) and clients.code_of(error) != "InvalidParameterException":
             raise
         reason = f"Rekognition does not take it: {clients.code_of(error)}: {clients.message_of(error)}"
         raise _Refused(reason, picture.digest) from error
-    found = _found(said.labels, picture.prepared) if task == "detection" else _labels(said.labels)
-    return Answer(task, tuple(found), points), said.milliseconds / 1000
+    # Of tiles everything was asked for.
+    said = [one for one in heard.said if not in_tiles or reaches(one.confidence, least or 0.0)]
+    found = _boxes(said, prepared) if task == "detection" else _labels(said)
+    return Answer(task, tuple(found), points), heard.milliseconds / 1000
 
 
-def _labels(said: Sequence[Json]) -> Iterator[Found]:
-    for label in said:
-        yield Found(str(label["Name"]), round(float(label["Confidence"]), 4))
+def _labels(said: Sequence[Said]) -> Iterator[Found]:
+    for one in said:
+        yield Found(one.label, round(one.confidence, 4))
 
 
-def _found(said: Sequence[Json], prepared: Prepared) -> Iterator[Found]:
+def _boxes(said: Sequence[Said], prepared: Prepared) -> Iterator[Found]:
     """Boxes in whole pixels of the original."""
-    for label in said:
-        if "Geometry" in label:
-            drawn = label["Geometry"]["BoundingBox"]
-            left, width = drawn["Left"] * prepared.width, drawn["Width"] * prepared.width
-            top, height = drawn["Top"] * prepared.height, drawn["Height"] * prepared.height
-            box = prepared.mapping.back(Box(left, top, max(width, 0.01), max(height, 0.01)))
-            yield Found(str(label["Name"]), round(float(label["Confidence"]), 4), box)
+    for one in said:
+        if drawn := one.box:
+            box = prepared.mapping.back(replace(drawn, width=max(drawn.width, 0.01), height=max(drawn.height, 0.01)))
+            yield Found(one.label, round(one.confidence, 4), box)
 
 
 def _wait(arrival: Arrival) -> None:

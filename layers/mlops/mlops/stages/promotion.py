@@ -175,6 +175,7 @@ def release(completed: PipelineStageCompleted) -> None:
             is_rollback=decision.is_rollback,
             released_at=runs.now(),
             min_confidence=result.points,
+            tiles=result.tiles,
         )
     )
     # Everything below was done before: a redelivery must not stop a version that was released since.

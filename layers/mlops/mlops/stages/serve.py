@@ -212,7 +212,8 @@ def _look(serving: Serving) -> tuple[Serving | None, int]:
 
 def _units(dataset: str) -> int:
     """As many inference units as judge what waits in the time that a start takes, as far as they are allowed."""
-    rate = servings.rate_of(dataset) or servings.PICTURES_A_SECOND
+    calls = max((release.tiles.calls for release in releases.in_production(dataset).values()), default=1)
+    rate = servings.rate_of(dataset) or servings.CALLS_A_SECOND / calls
     each, most = max(1, int(rate * servings.START_SECONDS)), stack.here().max_inference_units
     return max(1, min(most, math.ceil(len(arrivals.waiting(dataset, each * most)) / each)))
 

@@ -48,7 +48,7 @@ def test_tasks_come_in_the_order_of_the_pipeline_whatever_is_written() -> None:
         (
             '{"splitt": "auto"}',
             "unknown field 'splitt'; known are costs, groups, holdout_fraction, normal, split, tasks, test_fraction, "
-            "window",
+            "tiles, window",
         ),
         ('{"split": "random"}', "split is 'random'; it must be auto, folders or pool"),
         ('{"split": ["auto"]}', "split is"),
@@ -61,6 +61,11 @@ def test_tasks_come_in_the_order_of_the_pipeline_whatever_is_written() -> None:
         ('{"holdout_fraction": 1}', "holdout_fraction is 1"),
         ('{"test_fraction": 0}', "test_fraction must be above 0"),
         ('{"test_fraction": 0.5, "holdout_fraction": 0.5}', "leave nothing to train on"),
+        ('{"tiles": 63}', "tiles is 63; it must be the side of a tile in pixels, 64 to 2048"),
+        ('{"tiles": 2049}', "tiles is 2049"),
+        ('{"tiles": 640.5}', "tiles is 640.5"),
+        ('{"tiles": true}', "tiles is True"),
+        ('{"tiles": [640, 480]}', "tiles is [640, 480]"),
     ],
 )
 def test_a_mistake_is_named(text: str, said: str) -> None:
@@ -71,9 +76,14 @@ def test_a_mistake_is_named(text: str, said: str) -> None:
     assert "dataset.json" in str(raised.value)
 
 
+def test_tiles_are_said_where_they_are_given() -> None:
+    assert parse_settings('{"tiles": 1280}').as_dict()["tiles"] == 1280
+    assert "tiles" not in parse_settings("{}").as_dict()
+
+
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=4))
 def test_any_value_is_taken_or_refused_by_name(value: object) -> None:
-    for field in ("split", "test_fraction", "holdout_fraction", "tasks", "normal"):
+    for field in ("split", "test_fraction", "holdout_fraction", "tasks", "normal", "tiles"):
         try:
             parse_settings(json.dumps({field: value}))
         except SettingsInvalid as error:

@@ -207,14 +207,14 @@ def row(width: int, height: int, *sides: int) -> dict[str, Any]:
         ([row(2560, 1920, 12, *[40] * 29)], []),
         (
             [row(3000, 2000, 10, 40)],
-            ["1 of 2 boxes are less than 8 px", "tiles of 1600 x 1600 px", "1 of them would be"],
+            ["1 of 2 boxes are less than 8 px", '"tiles": 1600', "1 of them would be"],
         ),
         (
             [row(3000, 2000, 3, 10, 9)],
-            ["3 of 3 boxes", "tiles of 1408 x 1408 px", "2 of them would be", "1 would stay too small"],
+            ["3 of 3 boxes", '"tiles": 1408', "2 of them would be", "1 would stay too small"],
         ),
         ([row(3000, 2000, 3, 40)], ["as small in the pictures themselves"]),
-        ([row(1400, 1400, 8)], ["tiles of 1280 x 1280 px"]),
+        ([row(1400, 1400, 8)], ['"tiles": 1280']),
     ],
 )
 def test_boxes_that_shrink_out_of_sight_are_told_with_a_tile_that_shows_them(

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from PIL import Image
 from mlops.codec import object_of
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.images import Image as Picture
-from mlops.judging import inference, mistakes
+from mlops.dataset.tiles import trained_tiles
+from mlops.judging import inference, mistakes, snapshots
 from mlops.judging.answers import Call, said_in
 from mlops.judging.classification import Classification
 from mlops.judging.detection import BoxAnswer, Detection
@@ -353,3 +355,33 @@ def test_jpeg_of_the_same_drawing_is_the_same() -> None:
 
     assert first == second
     assert Image.open(io.BytesIO(first)).format == "JPEG"
+
+
+def test_a_snapshot_of_tiles_becomes_one_of_pictures() -> None:
+    """Two tiles of one picture share a box; the third one was not tested, for it has none."""
+    long = Box(60, 10, 90, 20)
+    whole = Picture("datasets/d/test/bent/1.png", "", ("bent",), "test", "d" * 64, 240, 100, 9, "PNG")
+    whole = replace(whole, boxes=(LabeledBox("bent", long),))
+    small = replace(whole, key="datasets/d/test/bent/2.png", width=100, boxes=(LabeledBox("bent", Box(*AT)),))
+    other = replace(small, key="datasets/d/test/bent/3.png")
+    parts = list(trained_tiles(whole, 100))
+    assert len(parts) == 2
+    said = [[("bent", 0.9, (60, 10, 40, 20))], [("bent", 0.8, (0, 10, 80, 20)), ("cut", 0.3, (50, 60, 9, 9))]]
+    lines = [line([], found).replace("b/a.png", f"b/{part.picture}") for part, found in zip(parts, said, strict=True)]
+    lines.append(line([], [("bent", 0.7, AT)]).replace("b/a.png", f"b/{small.key}"))
+
+    found = snapshots.of_pictures("".join(lines), [whole, small, other], 100)
+    (first, second) = snapshots.said_of_boxes(found)
+    assert [json.loads(row)["source-ref"].split("/", 3)[3] for row in found.splitlines()] == [whole.key, small.key]
+    assert first[0] == [LabeledBox("bent", long)]
+    assert first[1] == [LabeledBox("bent", long, 0.9), LabeledBox("cut", Box(120, 60, 9, 9), 0.3)]
+    assert second == ([LabeledBox("bent", Box(*AT))], [LabeledBox("bent", Box(*AT), 0.7)])
+
+
+def test_a_version_that_was_tested_on_tiles_is_judged_by_its_pictures() -> None:
+    pictures = line([("bent", 1, AT)], [("bent", 0.9, AT)]) + line([("cut", 1, FAR)], [("cut", 0.7, FAR)])
+    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0), pictures=pictures)
+
+    assert (judged["at_points"]["f1"], judged["test_images"]) == (1.0, 2)
+    # What the service says of tiles is compared with our own count of tiles.
+    assert judged["recomputed"] == eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0))["recomputed"]

@@ -162,7 +162,7 @@ def test_a_version_is_started_with_the_units_that_its_test_needs(
     world: World, monkeypatch: pytest.MonkeyPatch, images: int, most: int, units: int
 ) -> None:
     monkeypatch.setenv("MAX_INFERENCE_UNITS", str(most))
-    runs.note_test_images(RUN, images)
+    runs.note_test_calls(RUN, images)
     started: list[int] = []
     start = world.models.start_project_version
 

@@ -42,7 +42,7 @@ def refused(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "DetectCustomLabels")
 
 
-def ask(outcomes: list[Any], image: Image = RECORDED) -> tuple[Call, list[dict[str, Any]]]:
+def ask(outcomes: list[Any], image: Image = RECORDED, side: int = 0) -> tuple[Call, list[dict[str, Any]]]:
     """Ask a service that answers so, one call after the other, the last outcome for ever; also the requests."""
     requests: list[dict[str, Any]] = []
 
@@ -53,7 +53,8 @@ def ask(outcomes: list[Any], image: Image = RECORDED) -> tuple[Call, list[dict[s
             raise outcome
         return {"CustomLabels": outcome}
 
-    return inference_test._ask(SimpleNamespace(detect_custom_labels=detect), "arn", image, {}), requests
+    asked = inference_test._Asked(SimpleNamespace(detect_custom_labels=detect), "arn", {}, side, 3)
+    return asked.about(image), requests
 
 
 LABEL = [{"Name": "cut", "Confidence": 99.0}]

@@ -18,8 +18,10 @@ from PIL import Image
 
 from functions.inspect.app import handler as inspect_handler
 from functions.serve.app import handler as serve_handler
+from mlops.dataset.tiles import WHOLE, Tiling
 from mlops.events import PartInspected
 from mlops.records import arrivals, inspections, kept_models, leases, releases, servings, spending, waiting_line
+from mlops.records.arrivals import Arrival
 from mlops.records.inspections import Inspection
 from mlops.records.leases import Lease
 from mlops.records.releases import Release
@@ -190,6 +192,61 @@ def test_answers_count_from_the_points_that_were_published_with_the_release(worl
 
     told = result(world, "1.png")
     assert (told["verdict"], told["reasons"]) == ("ok", ["the classifier says normal 20.0 (counts from 5.0)"])
+
+
+def released_in_tiles(world: World, side: int) -> str:
+    """A detector that is in production; its ARN."""
+    run, task = "parts-detection-000000000001", "detection"
+    arn = version_arn(PROJECTS[TASK]["production"], run)
+    world.models.status[arn] = "STOPPED"
+    place = {"dataset": DATASET, "task": task, "environment": "production", "tested_at": "t", "lease_id": "l"}
+    tiling = Tiling(side, 9) if side else WHOLE
+    releases.record(Release(run, arn, "t", **place, min_confidence={"bent": 50.0}, tiles=tiling))
+    return arn
+
+
+def in_the_middle_of(confidence: float) -> dict[str, Any]:
+    drawn = {"Left": 0.5, "Top": 0.5, "Width": 0.125, "Height": 0.125}
+    return {"Name": "bent", "Confidence": confidence, "Geometry": {"BoundingBox": drawn}}
+
+
+def test_a_detector_is_asked_about_new_pictures_in_the_tiles_that_it_was_released_with(world: World) -> None:
+    arn = released_in_tiles(world, 128)
+    # What dataset.json and the run say by now does not matter.
+    world.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b'{"tiles": 64}')
+    told = iter([[in_the_middle_of(90.0)], [in_the_middle_of(20.0)], *([[]] * 7)])
+    world.models.said = lambda _: next(told)
+    drop(world, "1.png", picture(0))
+    world.run(HANDLERS)
+
+    answer = result(world, "1.png")
+    assert world.models.asked == [arn] * 9
+    # Tiles of 128 px begin at 0, 64 and 128; which of them is asked about first is chance.
+    (box,) = [one["box"] for one in answer["boxes"]]
+    assert answer["verdict"] == "defect" and {box["width"], box["height"]} == {16}
+    assert {(box["left"] - 64) % 64, (box["top"] - 64) % 64} == {0}
+
+
+def test_a_picture_of_more_tiles_than_anybody_is_asked_about_is_unsure_and_says_why(world: World) -> None:
+    released_in_tiles(world, 64)
+    drop(world, "1.png", picture(0, 640))
+    world.run(HANDLERS)
+
+    answer = result(world, "1.png")
+    assert (answer["verdict"], world.models.asked) == ("unsure", [])
+    assert "640 x 640 px, which are 169 tiles of 64 px, and at most 64 are asked about" in answer["reasons"][0]
+
+
+@pytest.mark.parametrize(("side", "units"), [(0, 1), (128, 5)])
+def test_where_nothing_was_measured_every_tile_counts_as_a_call(
+    world: World, monkeypatch: pytest.MonkeyPatch, side: int, units: int
+) -> None:
+    monkeypatch.setenv("MAX_INFERENCE_UNITS", "9")
+    released_in_tiles(world, side)
+    for number in range(900):
+        arrivals.line_up(Arrival(DATASET, f"inspect/{DATASET}/{number}.png", "2026-01-01T00:00:00Z"))
+
+    assert serve._units(DATASET) == units
 
 
 def test_many_pictures_every_event_twice_are_answered_once_with_one_start(released: World) -> None:
