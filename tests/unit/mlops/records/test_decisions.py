@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from mlops import codec
 from mlops.aws import buckets
 from mlops.events import PipelineStageRetry
 from mlops.records import approvals, decisions, releases, runs
 from mlops.records.approvals import Approval
+from mlops.records.documents import InferenceTest
 from mlops.records.table import OWN
 from mlops.stages import promotion
 from tests.unit.mlops.test_survival import (
@@ -199,7 +201,7 @@ def test_a_result_of_an_earlier_release_of_the_stack_is_signed_by_what_was_recor
     approval = Approval("APPROVAL#1", run_id=OLD, target="production", approver="Ada")
     approvals.write(approval)
     approvals.note_sent(approval)
-    decision = promotion._decision_of(place, {"lease_id": "l"})
+    decision = promotion._decision_of(place, codec.read(InferenceTest, {**place.as_detail(), "lease_id": "l"}))
 
     assert decision is not None
     assert decision.approver == "Ada"
