@@ -1,7 +1,7 @@
 """A deployed stack as its operators see it: its releases, and how to go back to one."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
@@ -33,7 +33,9 @@ class Stack:
     """A stack by its name: what it is made of, and its table, which `mlops.records` reads."""
 
     def __init__(self, name: str, session: Session) -> None:
-        self.name, self.clients, self._session = name, session.client, session
+        self.name, self._session = name, session
+        # To make a client takes longer than most calls.
+        self.clients = cache(session.client)
 
     @cached_property
     def table(self) -> Table:

@@ -10,9 +10,11 @@ Only the standard library may be imported here: this runs on the interpreters of
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
+import pkgutil
 import select
 import signal
 import socket
@@ -29,7 +31,10 @@ _BYTES = 1 << 20
 
 
 class Prepared:
-    """A process that has imported `modules`, as far as they exist, from `folders` and wherever Python looks."""
+    """A process that has imported `modules`, as far as they exist, from `folders` and wherever Python looks.
+
+    A name that ends in `.*` is a package with all its modules.
+    """
 
     def __init__(self, modules: Sequence[str], folders: Sequence[str], environment: Mapping[str, str]) -> None:
         self._one_at_a_time = threading.Lock()
@@ -187,8 +192,19 @@ def _import(modules: Sequence[str], folders: Sequence[str]) -> None:
     sys.path[:0] = folders
     for name in modules:
         with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+            package = importlib.import_module(name.removesuffix(".*"))
+            if name.endswith(".*"):
+                _import_all(package)
     sys.path[:] = found
+    # What is there now stays: a fork that collects garbage would copy the memory that it shares.
+    gc.collect()
+    gc.freeze()
+
+
+def _import_all(package: types.ModuleType) -> None:
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.", onerror=lambda _: None):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module.name)
 
 
 def _serve(connection: socket.socket) -> None:

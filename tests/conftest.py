@@ -1,18 +1,24 @@
 import sys
-from functools import cache
 from typing import Any
 
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import Loader
 from xdist.scheduler import LoadScopeScheduling
 
 # Functions are packaged as they are: no compiled files may lie beside them.
 sys.dont_write_bytecode = True
 
-# Every mocked account has a session of its own, and each would read the descriptions of all services again.
-_read = JSONFileLoader.load_file
-_read_once = cache(lambda path: _read(JSONFileLoader(), path))
-JSONFileLoader.load_file = lambda self, file_path: _read_once(file_path)
+# Every mocked account has a session of its own, and each would list and read the descriptions of all services again.
+_known: dict[Any, Any] = {}
+_init = Loader.__init__
+
+
+def _init_knowing(self: Loader, *arguments: Any, **options: Any) -> None:
+    _init(self, *arguments, **options)
+    self._cache = _known
+
+
+Loader.__init__ = _init_knowing
 
 _CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",

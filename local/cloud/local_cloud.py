@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,22 +48,25 @@ class CloudAccess:
 
     def client(self, service: str, account: str = "") -> Any:
         """A boto3 client with all rights in the stack's account, or in any other: it is there once it is used."""
-        return self._made(boto3.client, service, account)
+        return _made(boto3.client, service, self.endpoint, account or CREDENTIALS["AWS_ACCESS_KEY_ID"])
 
     def resource(self, service: str) -> Any:
         """The same as one of boto3's resources, in the stack's account."""
-        return self._made(boto3.resource, service, "")
+        return _made(boto3.resource, service, self.endpoint, CREDENTIALS["AWS_ACCESS_KEY_ID"])
 
-    def _made(self, connect: Any, service: str, account: str) -> Any:
-        # The stubs of boto3 know services by literal names only.
-        return connect(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=REGION,
-            aws_access_key_id=account or CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
-            config=Config(proxies={}, s3={"addressing_style": "path"}),
-        )
+
+# To make a client takes longer than most calls.
+@lru_cache(maxsize=64)
+def _made(connect: Any, service: str, endpoint: str, account: str) -> Any:
+    # The stubs of boto3 know services by literal names only.
+    return connect(
+        service,
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=account,
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        config=Config(proxies={}, s3={"addressing_style": "path"}),
+    )
 
 
 class LocalCloud:

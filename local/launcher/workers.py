@@ -16,7 +16,8 @@ from typing import Any
 from local.prepared import Prepared
 
 WARM = str(Path(__file__).with_name("warm"))
-# What functions import before they do anything; what a layer does not have is skipped.
+# What functions import before they do anything, with `.*` all modules of a package; what a layer does not have is
+# skipped.
 IMPORTED_BY_FUNCTIONS = (
     "boto3.dynamodb.conditions",
     "botocore.handlers",
@@ -32,6 +33,7 @@ IMPORTED_BY_FUNCTIONS = (
     "PIL.ImageOps",
     "PIL.JpegImagePlugin",
     "PIL.PngImagePlugin",
+    "mlops.*",
     "warm_sdk",
 )
 
@@ -50,12 +52,17 @@ def install_shared_packages(folder: Path) -> None:
                 (Path(path) / entry.name).symlink_to(entry)
             Path(str(self.filename)).unlink()  # each worker's copy of the archive; nobody reads it again
 
+        def namelist(self) -> list[str]:
+            # For each worker, the names of a layer's thousands of files would be looked at once more: extracting
+            # keeps to its folder by itself.
+            return []
+
         def _unpacked(self) -> Path:
             with Path(str(self.filename)).open("rb") as archive:
                 unpacked = folder / hashlib.file_digest(archive, "sha256").hexdigest()
             if not unpacked.exists():
                 staging = Path(tempfile.mkdtemp(dir=folder))
-                super().extractall(staging)
+                super().extractall(staging, super().namelist())
                 staging.rename(unpacked)
             return unpacked
 
