@@ -103,7 +103,7 @@ def judge(
     comes to the same. `parts` has the physical part of images by key.
     """
     theirs, assumed = _service_scores(summary)
-    ours = label_scores(task.outcomes_in(snapshot, assumed))
+    ours = label_scores(task.outcomes_in(snapshot, assumed), assumed)
     service, own = _service_aggregates(summary), macro(ours)
     differences = {name: own[name] - service[name] for name in own}
     points = operating_points.choose_all(
@@ -113,7 +113,7 @@ def judge(
         shows_clean=task.shows_clean,
     )
     at = {label: facts["min_confidence"] / 100 for label, facts in points.items()}
-    scores = label_scores(task.outcomes_in(snapshot, at))
+    scores = label_scores(task.outcomes_in(snapshot, at), at)
     found, lies = macro(scores), _f1_interval(task, snapshot, at, scores, parts)
     reasons = reasons_against("at its operating points", found["f1"], scores, limits, task.unit)
     if stack.here().gates_on_bound and reaches(found["f1"], limits.f1) and not reaches(lies[0], limits.f1):
