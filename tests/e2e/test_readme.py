@@ -89,7 +89,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 def with_defaults(template: str, parameters: Mapping[str, str]) -> str:
     for name, value in (parameters | runtime_parameters()).items():
-        template = re.sub(rf"(?m)^(  {name}:\n(?:    .+\n)*?    Default: )\S+", rf"\g<1>{value}", template, count=1)
+        template = re.sub(rf"(?m)^(  {name}: {{.*Default: )[^,}}]+", rf"\g<1>{value}", template, count=1)
     return template
 
 

@@ -24,17 +24,31 @@ mistakes, expanded = language_extension(Template("template", json.load(sys.stdin
 assert not mistakes, mistakes
 json.dump(expanded, sys.stdout)
 """
+_SAM_DUMP = """
+import sys
+from samcli.yamlhelper import yaml_dump, yaml_parse
+sys.stdout.write(yaml_dump(yaml_parse(sys.stdin.read())))
+"""
 _PROGRAMS = {"cloud": _MINISTACK, "sam": _CFN_LINT}
 
 
-def expanded(environment: str = "cloud") -> Template:
-    """The template without loops, as the local cloud (ministack) reads it, or the linter in the environment `sam`.
+def expanded(environment: str = "cloud", text: str = "") -> Template:
+    """The template, or that of `text`, without loops: as the local cloud (ministack) reads it, or the linter in `sam`.
 
     What sam itself makes of loops is for its own use: it takes ${AWS::StackName} for text, and deploys the original.
     """
-    command = [str(VENVS / environment / "bin/python"), "-P", "-c", _PROGRAMS[environment]]
-    source = json.dumps(yaml_parse(TEMPLATE.read_text(encoding="utf-8")))
-    done = subprocess.run(command, input=source, capture_output=True, text=True, timeout=60, check=False)
+    source = json.dumps(yaml_parse(text or TEMPLATE.read_text(encoding="utf-8")))
+    return dict(json.loads(_run(environment, _PROGRAMS[environment], source)))
+
+
+def as_sam_hands_it_on() -> str:
+    """The template as `sam build` and `sam package` write it for CloudFormation, but for where code lies."""
+    return _run("sam", _SAM_DUMP, TEMPLATE.read_text(encoding="utf-8"))
+
+
+def _run(environment: str, program: str, given: str) -> str:
+    command = [str(VENVS / environment / "bin/python"), "-P", "-c", program]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr)
-    return dict(json.loads(done.stdout))
+    return done.stdout

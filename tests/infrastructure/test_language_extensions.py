@@ -1,13 +1,14 @@
-"""Loops of the template: whoever reads it reads the same, and what holds state keeps its logical id."""
+"""Loops and anchors of the template: whoever reads it reads the same, and what holds state keeps its logical id."""
 
 import tomllib
 from typing import Any
 
 import pytest
+import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from tests.infrastructure.delivery import delivery, rights
-from tests.infrastructure.language_extensions import expanded
+from tests.infrastructure.language_extensions import as_sam_hands_it_on, expanded
 from tests.infrastructure.template import ROOT, Resource, resources, resources_of
 
 SOURCE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
@@ -70,6 +71,14 @@ def test_the_linter_and_the_local_cloud_make_the_same_of_the_loops() -> None:
     by_the_linter = found_in_maps(expanded("sam"))
 
     assert resources_of(by_the_linter) == resources()
+
+
+def test_cloudformation_gets_no_anchors_which_it_would_refuse_and_nothing_else_than_we_read() -> None:
+    handed_on = as_sam_hands_it_on()
+    special = [token for token in yaml.scan(handed_on) if isinstance(token, yaml.AnchorToken | yaml.AliasToken)]
+
+    assert special == []
+    assert yaml_parse(handed_on) == SOURCE
 
 
 @pytest.mark.parametrize("kind", STATEFUL)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import settings
 from moto import mock_aws
 
-from tests.unit.mlops.world import SETTINGS, World, install, make_tables_and_buckets
+from tests.unit.mlops.world import SETTINGS, World, install, make_buckets
 
 # A busy machine is no failure.
 settings.register_profile("unhurried", deadline=None)
@@ -17,7 +17,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     with mock_aws():
         for name, value in SETTINGS.items():
             monkeypatch.setenv(name, value)
-        make_tables_and_buckets()
+        make_buckets()
         world = World()
         install(world, monkeypatch)
         yield world

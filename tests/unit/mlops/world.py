@@ -9,8 +9,9 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
@@ -18,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from mlops import stack
 from mlops.aws import clients, once
+from mlops.judging import intervals
 from mlops.records import table
 from mlops.stack import Stack
 from tests.simulation.cloud import OnceRows
@@ -188,7 +190,7 @@ class World:
     """The stack's state, the events on their way, and the number of the call at which a process dies."""
 
     models: Models = field(default_factory=Models)
-    s3: Any = field(default_factory=lambda: boto3.client("s3"))
+    s3: Any = field(default_factory=lambda: mocked("s3"))
     table: MemoryTable = field(default_factory=MemoryTable)
     once: OnceRows = field(default_factory=lambda: OnceRows(_Now()))
     on_the_way: deque[tuple[str, dict[str, Any]]] = field(default_factory=deque)
@@ -295,8 +297,14 @@ def _handlers_of(event: Mapping[str, Any]) -> Iterator[str]:
         yield "promotion"
 
 
+@cache
+def mocked(service: Literal["dynamodb", "s3"]) -> Any:
+    """A client that every mocked account answers; to make one takes longer than most tests."""
+    return boto3.client(service)
+
+
 def make_tables_and_buckets() -> None:
-    dynamodb = boto3.client("dynamodb")
+    dynamodb = mocked("dynamodb")
     for name, keys in (("application", ("pk", "sk")), ("idempotency", ("id",))):
         dynamodb.create_table(
             TableName=name,
@@ -309,8 +317,8 @@ def make_tables_and_buckets() -> None:
 
 def make_buckets() -> None:
     for bucket in ("data", "artifacts"):
-        boto3.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    boto3.client("s3").put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
+        mocked("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    mocked("s3").put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
 
 
 def install(world: World, monkeypatch: Any) -> None:
@@ -321,3 +329,6 @@ def install(world: World, monkeypatch: Any) -> None:
     seen = _Counted(world, world.once)
     store = DynamoDBPersistenceLayer(table_name=SETTINGS["IDEMPOTENCY_TABLE"], boto3_client=seen)
     monkeypatch.setattr(once, "_store", lambda: store)
+    # How sure a number is has tests of its own; here it would be half of the time.
+    monkeypatch.setattr(intervals, "_MOST_WEIGHTS", 0)
+    monkeypatch.setattr(intervals, "_LEAST_DRAWS", 20)
