@@ -16,6 +16,7 @@ from cli.stack import CommandRefused
 from mlops.dataset import datasets
 from mlops.dataset.annotations import annotate
 from mlops.dataset.keys import KeyRefused, annotations_key, dataset_of, dataset_prefix, parse_upload, settings_key
+from mlops.dataset.records import ACCEPTED, REFUSED, Record, record_for
 from mlops.pictures.looking import MOST_BYTES_OF_A_FILE, MaskRules, look
 from mlops.words import counted, some
 
@@ -117,7 +118,7 @@ def _os_fault(error: OSError) -> str:
 def checked(given: Plan, advance: Advance = lambda: None, rules: MaskRules | None = None) -> Plan:
     """Look into every file, and at what they are together; what the stack would refuse becomes a problem."""
 
-    def look(item: tuple[str, Path]) -> tuple[dict[str, Any], Content | None]:
+    def look(item: tuple[str, Path]) -> tuple[Record, Content | None]:
         try:
             return _record(*item, rules or MaskRules())
         finally:
@@ -126,8 +127,8 @@ def checked(given: Plan, advance: Advance = lambda: None, rules: MaskRules | Non
     with ThreadPoolExecutor(PARALLEL) as pool:
         found = dict(zip(given.files, pool.map(look, given.files.items()), strict=True))
     records = [record for record, _ in found.values()]
-    refused = {record["sk"]: record["reason"] for record in records if record["state"] == "REFUSED"}
-    together = _together(given, [record for record in records if record["kind"] != "unread"])
+    refused = {record.key: record.reason for record in records if record.state == REFUSED}
+    together = _together(given, [record for record in records if record.kind != "unread"])
     left_out: dict[str, str] = {**refused, **together.refused}
     named = {key.removeprefix(given.key_of("")): reason for key, reason in {**left_out, **together.lacking}.items()}
     return replace(
@@ -140,20 +141,20 @@ def checked(given: Plan, advance: Advance = lambda: None, rules: MaskRules | Non
     )
 
 
-def _record(key: str, path: Path, rules: MaskRules) -> tuple[dict[str, Any], Content | None]:
+def _record(key: str, path: Path, rules: MaskRules) -> tuple[Record, Content | None]:
     """What the stack would record of a file, and its content, where it could be read."""
     upload = parse_upload(key)
-    row = {"sk": key, "kind": upload.kind, "folder": upload.side, "etag": "", "uploaded_at": "", "state": "ACCEPTED"}
+    record = replace(record_for(upload), state=ACCEPTED)
     try:
         size = path.stat().st_size
         if size > MOST_BYTES_OF_A_FILE:
             reason = f"has {size} bytes; at most {MOST_BYTES_OF_A_FILE} are read"
-            return {**row, "state": "REFUSED", "reason": reason}, None
+            return replace(record, state=REFUSED, reason=reason), None
         data = path.read_bytes()
     except OSError as error:
-        return {**row, "kind": "unread", "state": "REFUSED", "reason": _os_fault(error)}, None
-    facts = look(upload, data, rules).facts if upload.kind in ("image", "mask") else {}
-    return {**row, **facts}, _content(data)
+        return replace(record, kind="unread", state=REFUSED, reason=_os_fault(error)), None
+    looked = look(upload, data, rules).record if upload.kind in ("image", "mask") else record
+    return looked, _content(data)
 
 
 def _content(data: bytes) -> Content:
@@ -173,16 +174,14 @@ class _Together:
     remarks: Sequence[str]
 
 
-def _together(given: Plan, records: Sequence[Mapping[str, Any]]) -> _Together:
+def _together(given: Plan, records: Sequence[Record]) -> _Together:
     settings = settings_key(given.dataset)
-    content = given.files[settings].read_bytes() if any(row["sk"] == settings for row in records) else None
-    annotations = _annotations(given, {row["sk"] for row in records})
+    content = given.files[settings].read_bytes() if any(one.key == settings for one in records) else None
+    annotations = _annotations(given, {one.key for one in records})
     dataset = datasets.read(given.dataset, datasets.Recorded.of(records), content, annotations)
     # Of copies under one label the stack takes one: no harm.
     taken = {name for image in dataset.images for name in (image.digest, image.picture) if name}
-    copies = {
-        row["sk"] for row in records if row["sk"] in dataset.refused and {row.get("digest"), row.get("picture")} & taken
-    }
+    copies = {one.key for one in records if one.key in dataset.refused and ({one.digest, one.picture} - {""}) & taken}
     refused = {key: reason for key, reason in dataset.refused.items() if key not in copies}
     remarks = [*dataset.remarks, *([f"{counted(len(copies), 'file')} are copies of others"] if copies else [])]
     lacking: dict[str, str] = {}

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.stack import Stack
+from mlops.codec import Json
 from mlops.dataset.manifests import parse_lines
 from mlops.records.runs import Run
 
@@ -111,7 +112,7 @@ class Trained:
         return dict(json.loads(self.read(self.description["EvaluationResult"]["Summary"])))
 
     @cached_property
-    def snapshot(self) -> list[dict[str, Any]]:
+    def snapshot(self) -> list[Json]:
         """The lines of the snapshot."""
         asset = self.description["TestingDataResult"]["Output"]["Assets"][0]
         return parse_lines(self.read(asset["GroundTruthManifest"]))

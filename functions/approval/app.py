@@ -7,13 +7,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mlops.aws.once import once
 from mlops.events import PipelineStageCompleted
+from mlops.reading.pages import Page
 from mlops.stages import approval, approval_page
 
 logger = Logger()
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
+def handler(event: dict[str, Any], context: LambdaContext) -> Page | None:
     if "requestContext" in event:
         return approval_page.respond(event)
     completed = PipelineStageCompleted.of(event["detail"])

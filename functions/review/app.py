@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from mlops.reading.pages import Page
 from mlops.stages import review, review_page
 
 logger = Logger()
@@ -12,5 +13,5 @@ __all__ = ["handler", "review"]
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> Page:
     return review_page.respond(event)

@@ -11,13 +11,15 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from mlops import stack
+from mlops import codec, stack
 from mlops.aws import clients
 from mlops.dataset.keys import parse_upload, run_key
 from mlops.events import PipelineStageCompleted
 from mlops.models import projects, pruning
+from mlops.models.projects import Version
 from mlops.records import approvals, runs
 from mlops.records.decisions import Decision
+from mlops.records.documents import InferenceTest, TrainingInput
 from mlops.records.table import Table
 from mlops.stage import StageRef
 from mlops.stages import approval, model_status, model_sweeper, promotion, training
@@ -173,7 +175,7 @@ def test_a_change_of_status_starts_what_waits_for_it(put, monkeypatch, status, c
     project = f"{body['version_arn'].split('/version/')[0]}/1"
     monkeypatch.setenv("PROJECTS", json.dumps({"classification": {"development": project}}))
     monkeypatch.setenv("PROJECTS_ELSEWHERE", "{}")
-    monkeypatch.setattr(projects, "describe_version", lambda *_: {"Status": status})
+    monkeypatch.setattr(projects, "describe_version", lambda *_: Version(body["version_arn"], status))
     model_status.handle({**body, "until": [status]})
 
     assert targets_of(put[0]) == consumers
@@ -197,9 +199,9 @@ def test_a_decision_reaches_promotion(put, monkeypatch, state):
 
 def test_a_release_reaches_people(put, monkeypatch):
     told = sample("notification", "released")["detail"]
-    result = {"version_arn": told["version_arn"], "lease_id": "l", "tested_at": "t"}
     ref = StageRef(RUN, "transistor", "classification", "inference_test", "staging")
-    monkeypatch.setattr("mlops.records.results.passed", lambda *_: (ref, result))
+    said = {**ref.as_detail(), "version_arn": told["version_arn"], "lease_id": "l", "tested_at": "t"}
+    monkeypatch.setattr("mlops.records.results.passed", lambda *_: (ref, codec.read(InferenceTest, said)))
     monkeypatch.setattr("mlops.stages.promotion._decision_of", lambda *_: Decision("Ada"))
     monkeypatch.setattr("mlops.records.releases.record", lambda release: release)
     monkeypatch.setattr("mlops.stages.promotion._is_current", lambda _: True)
@@ -241,7 +243,9 @@ def test_models_that_were_deleted_reach_people(put, monkeypatch):
 def test_the_request_to_train_is_valid_for_the_service(monkeypatch):
     monkeypatch.setenv("ARTIFACTS_BUCKET", BUCKETS["ArtifactsBucket"])
     manifests = {side: run_key(RUN, f"manifests/{side}.manifest") for side in ("train", "test")}
-    given = {"manifests": manifests, "version_name": RUN, "output_prefix": run_key(RUN, "rekognition/development")}
+    output = run_key(RUN, "rekognition/development")
+    ref = StageRef(RUN, "transistor", "classification", "data_prepare")
+    given = TrainingInput(ref, manifests=manifests, version_name=RUN, output_prefix=output)
     request = training.version_request("arn:aws:rekognition:eu-west-1:111122223333:project/p/1763890000000", given)
     model = botocore.session.get_session().get_service_model("rekognition").operation_model("CreateProjectVersion")
 

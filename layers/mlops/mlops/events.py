@@ -5,9 +5,11 @@ An event says where to look and is no authority: whoever reads one looks up what
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
 
+from mlops import codec
+from mlops.codec import SOMETIMES, Json
 from mlops.stack import SOURCE
 from mlops.stage import StageRef
 
@@ -18,28 +20,19 @@ class Event:
 
     detail_type: ClassVar[str]
 
-    def as_detail(self) -> dict[str, Any]:
+    def as_detail(self) -> Json:
         """The event's `detail` as it is put."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return codec.object_of(self)
 
-    def as_entry(self, stack_arn: str) -> dict[str, Any]:
+    def as_entry(self, stack_arn: str) -> dict[str, object]:
         """An entry of PutEvents. Other stacks of the account are on the same bus: rules ask for the stack."""
         detail = json.dumps(self.as_detail(), sort_keys=True)
         return {"Source": SOURCE, "DetailType": self.detail_type, "Resources": [stack_arn], "Detail": detail}
 
     @classmethod
-    def of(cls, detail: Mapping[str, Any]) -> Self:
-        """Read a detail; what it has beyond this class is left out. Raises TypeError when something is missing."""
-        known = [one for one in fields(cls) if one.name in detail]
-        return cls(**{one.name: _read(one.type, detail[one.name]) for one in known})
-
-
-def _read(kind: Any, value: Any) -> Any:
-    if kind in (str, bool):
-        return kind(value)
-    if isinstance(value, Mapping):
-        return value
-    return tuple(str(part) for part in value)
+    def of(cls, detail: Json) -> Self:
+        """Read a detail of any release of the stack. Raises codec.Unreadable when something is missing."""
+        return codec.read(cls, detail)
 
 
 @dataclass(frozen=True)
@@ -102,21 +95,17 @@ class PipelineStageRetry(_OfStage):
 
     detail_type = "Pipeline Stage Retry"
 
-    version_arn: str = ""
-    artifact_key: str = ""
-    decision: str = ""
-    is_rollback: bool = False
-
-    def as_detail(self) -> dict[str, Any]:
-        """What it is about, and nothing of what it is not."""
-        return {name: value for name, value in super().as_detail().items() if value}
+    version_arn: str = field(default="", metadata=SOMETIMES)
+    artifact_key: str = field(default="", metadata=SOMETIMES)
+    decision: str = field(default="", metadata=SOMETIMES)
+    is_rollback: bool = field(default=False, metadata=SOMETIMES)
 
     @classmethod
-    def of(cls, detail: Mapping[str, Any]) -> Self:
-        """Read a detail. An earlier release of the stack had one field, `artifact`, for whatever it was about."""
+    def earlier(cls, detail: Json) -> Json:
+        """An earlier release of the stack had one field, `artifact`, for whatever it was about."""
         subject = str(detail.get("artifact", ""))
         kinds = {"version_arn": subject.startswith("arn:"), "artifact_key": subject.startswith("runs/")}
-        return super().of({**{name: subject for name, is_it in kinds.items() if is_it}, **detail})
+        return {**{name: subject for name, is_it in kinds.items() if is_it}, **detail}
 
 
 @dataclass(frozen=True)
@@ -134,14 +123,14 @@ class ModelApprovalDecided(Event):
     approver: str = ""
     comment: str = ""
 
-    def as_detail(self) -> dict[str, Any]:
+    def as_detail(self) -> Json:
         """`target` says the same as `environment`: rules of an earlier release, and of other people, ask for it."""
         return {**super().as_detail(), "target": self.environment}
 
     @classmethod
-    def of(cls, detail: Mapping[str, Any]) -> Self:
-        """Read a detail. An earlier release of the stack had `target` alone."""
-        return super().of({**detail, "environment": detail.get("environment") or detail["target"]})
+    def earlier(cls, detail: Json) -> Json:
+        """An earlier release of the stack had `target` alone."""
+        return {**detail, "environment": detail.get("environment") or detail["target"]}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mlops import codec
+
 SOURCE = "rekognition-mlops"
 _TOKEN_BYTES = 32
 
@@ -30,6 +32,15 @@ def _new_id() -> str:
 def new_token() -> str:
     """What a link proves itself with."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Least macro F1, least F1 of any label, and what the parameter says of single labels."""
+
+    f1: float
+    label_f1: float
+    labels: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,12 +143,12 @@ class Stack:
     @property
     def projects(self) -> dict[str, dict[str, str]]:
         """ARNs of the stack's own projects by task and environment."""
-        return self._json("PROJECTS")
+        return dict(self._json("PROJECTS"))
 
     @property
     def projects_elsewhere(self) -> dict[str, dict[str, str]]:
         """ARNs of other accounts' projects that take the place of the stack's own, likewise; empty for none."""
-        return self._json("PROJECTS_ELSEWHERE")
+        return dict(self._json("PROJECTS_ELSEWHERE"))
 
     def role_of(self, environment: str) -> str:
         """ARN of the role to take on for what is in an environment; empty when it is in this account."""
@@ -236,9 +247,9 @@ class Stack:
         """US dollars for an hour of `training` or of `running`."""
         return float(self._json("PRICES")[kind])
 
-    def gate_of(self, task: str) -> dict[str, Any]:
-        """The thresholds of the gate: `f1`, `label_f1`, and `labels` as text."""
-        return dict(self._json("GATES")[task])
+    def gate_of(self, task: str) -> Gate:
+        """The thresholds of the gate."""
+        return codec.read(Gate, self._json("GATES")[task])
 
     def inference_limits_of(self, task: str) -> dict[str, float]:
         """What an inference test of a task must reach or keep to, by name."""
@@ -269,8 +280,8 @@ class Stack:
         """How many images of a label a test asks about at most."""
         return int(self.variables["TEST_IMAGES_PER_LABEL"])
 
-    def _json(self, name: str) -> dict[str, Any]:
-        return dict(json.loads(self.variables[name]))
+    def _json(self, name: str) -> Any:
+        return json.loads(self.variables[name])
 
 
 def here() -> Stack:

@@ -1,8 +1,8 @@
 """The stages of a run, and the way of its version through the environments."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from mlops.codec import Json, object_of, read
 
 ENVIRONMENTS = ("development", "staging", "production")
 # The stages that every run comes to, in their order, and where.
@@ -51,14 +51,11 @@ class StageRef:
         """Another stage of the same run, in the same environment unless another is named."""
         return StageRef(self.run_id, self.dataset, self.task, stage, environment or self.environment)
 
-    def as_detail(self) -> dict[str, Any]:
+    def as_detail(self) -> dict[str, str]:
         """The fields by which events and messages name a stage."""
-        names = ("run_id", "dataset", "task", "stage", "environment")
-        return {name: str(getattr(self, name)) for name in names}
+        return object_of(self)
 
 
-def ref_of(detail: Mapping[str, Any], stage: str | None = None) -> StageRef:
-    """The stage an event or message is about."""
-    run_id, dataset, task = (str(detail[name]) for name in ("run_id", "dataset", "task"))
-    environment = str(detail.get("environment", "development"))
-    return StageRef(run_id, dataset, task, stage or str(detail["stage"]), environment)
+def ref_of(detail: Json) -> StageRef:
+    """The stage that a message is about."""
+    return read(StageRef, detail)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from mlops.rounding import PLACES, reaches
 
@@ -14,6 +15,16 @@ _LEAST_PLACES = 3
 _NAMED = 5
 # What could be taken for the end of a name in a list or in a sentence.
 _ENDS_NAMES = frozenset(',;="\n')
+
+
+class _Interval(Protocol):
+    """Where a true number lies."""
+
+    @property
+    def low(self) -> float: ...
+
+    @property
+    def high(self) -> float: ...
 
 
 def number(value: float | None, *others: float | None, places: int = _LEAST_PLACES) -> str:
@@ -57,14 +68,14 @@ def rough(share: float) -> str:
     return f"{value:.1f} %" if value < 9.95 or value > 99 else f"{value:.0f} %"
 
 
-def of_many(count: int, total: int, interval: Sequence[float]) -> str:
+def of_many(count: int, total: int, interval: _Interval) -> str:
     """`1 of 48 (0.4 % to 11 %)`: how many there were, and which share of all there may be."""
-    return f"{count} of {total} ({rough(interval[0])} to {rough(interval[1])})" if total else "none tested"
+    return f"{count} of {total} ({rough(interval.low)} to {rough(interval.high)})" if total else "none tested"
 
 
-def between(interval: Sequence[float] | None) -> str:
+def between(interval: _Interval | None) -> str:
     """`0.62 to 0.93`: where a number lies; empty when that is not known."""
-    return f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+    return f"{interval.low:.2f} to {interval.high:.2f}" if interval else ""
 
 
 def dollars(value: float) -> str:

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from mlops.dataset.images import Content
 from mlops.events import ModelRollbackRequested, PipelineStageFailed
 from mlops.judging import comparison, inference, mistakes
 from mlops.judging.classification import LabelAnswer
+from mlops.judging.comparison import Comparison, Difference
 from mlops.judging.gate import Thresholds, reasons_against
 from mlops.judging.inference import Limits
 from mlops.judging.metrics import Score, macro
@@ -33,7 +35,7 @@ from mlops.rounding import keeps_to, reaches
 from mlops.stage import StageRef
 from mlops.stages import approval, eval_metric, promotion, report
 from mlops.stages.approval import Decision, DecisionRefused
-from tests.unit.mlops.reading.test_rendering import RUN, known_of, page, report_of, shared
+from tests.unit.mlops.reading.test_rendering import RUN, evidence_of, known_of, page, report_of, shared
 from tests.unit.mlops.test_survival import ref, roll_back
 from tests.unit.mlops.world import DATASET, TASK, World
 
@@ -61,14 +63,14 @@ class TestLimits:
 
     @pytest.mark.parametrize(("candidate", "production"), [(0.85, 0.9), (0.75, 0.8), (0.1 + 0.2, 0.35)])
     def test_a_loss_of_exactly_what_is_tolerated_passes(self, candidate: float, production: float) -> None:
-        f1 = {"candidate": candidate, "production": production, "difference": candidate - production}
+        f1 = Difference(candidate, production, candidate - production)
 
-        assert comparison.reasons_against({"images": 3, "f1": f1}, 0.05) == []
+        assert comparison.reasons_against(Comparison(images=3, f1=f1), 0.05) == []
 
     def test_a_difference_of_nothing_but_the_last_bit_is_none_on_the_page(self) -> None:
-        known = shared("dent")
+        known = known_of("dent")
         known["test"]["comparison"]["f1"] |= {"difference": 0.1 + 0.2 - 0.3 - 1e-16}
-        text = render("report.html", **known, **report_terms())
+        text = render("report.html", **shared("dent", known=known), **report_terms())
 
         assert '<strong class="good">+0.000</strong>' in text
 
@@ -149,7 +151,7 @@ class TestNumbers:
     @pytest.mark.parametrize(("usd", "text"), [(0.0004, "0.0004"), (0.4, "0.40"), (0, "0.00"), (2920, "2920.00")])
     def test_what_costs_something_does_not_read_like_nothing(self, usd: float, text: str) -> None:
         assert f"About USD {text} so far" in render(
-            "report.html", **shared("x") | {"cost": shared("x")["cost"] | {"usd": usd}}, **report_terms()
+            "report.html", **shared("x") | {"cost": replace(shared("x")["cost"], usd=usd)}, **report_terms()
         )
 
     @pytest.mark.parametrize(("seconds", "text"), [(0.4, "less than 1 s"), (3, "3 s"), (150, "2 min"), (179, "3 min")])
@@ -204,7 +206,7 @@ class TestNames:
 def mail(changes: dict[str, Any], dataset: str = "transistor") -> tuple[str, str]:
     place = StageRef(f"{dataset}-classification-0f3a9c1b7d25", dataset, "classification", "x", "production")
     terms = {"link": "https://x", "source": "staging", "target": "production", "confirmation": "1b7d25"}
-    known = known_of("dent") | changes
+    known = evidence_of(known_of("dent") | changes)
     subject, text = mails.approval_mail(place, known, **terms, expires="tomorrow", stays_running=False)
     return subject, text.replace(place.run_id, RUN)
 

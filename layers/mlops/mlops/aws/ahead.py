@@ -4,12 +4,15 @@ What takes one request, as most things do, is asked for by nobody else: no threa
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
-Page = Mapping[str, Any]
+from mlops.codec import Json
+
+# An answer of AWS with a part of a list, or what asks for the next one.
+Page = Json
 _Asked = TypeVar("_Asked")
 _Told = TypeVar("_Told")
 # So many answers of one kind are waited for at once.
@@ -18,7 +21,7 @@ _AT_ONCE = 3
 _POOL = ThreadPoolExecutor(12, thread_name_prefix="ahead")
 
 
-def pages(ask: Callable[[Mapping[str, Any]], Page], following: Callable[[Page], Mapping[str, Any]]) -> Iterator[Page]:
+def pages(ask: Callable[[Page], Page], following: Callable[[Page], Page]) -> Iterator[Page]:
     """Every page: `ask` gets what the page before says about the next one (`following`), which is empty at the end."""
     page = ask({})
     while more := following(page):

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from mlops import stack
 from mlops.aws import ahead, clients
 from mlops.aws.clients import code_of, message_of
+from mlops.codec import Json
 
 
 class ObjectUnreadable(Exception):  # noqa: N818  - a fact about an object, not a fault of ours
@@ -129,7 +130,7 @@ class Bucket:
                 return None
             raise
 
-    def get(self, key: str, version_id: str = "") -> Mapping[str, Any] | None:
+    def get(self, key: str, version_id: str = "") -> Json | None:
         """An object as GetObject answers, its newest version or a certain one; None when there is none.
 
         Raises ObjectUnreadable when S3 has it and does not hand it out, which another try will not change.
@@ -258,11 +259,11 @@ class Bucket:
         """Write a document so that the same one has the same bytes."""
         self.write(key, as_json(document))
 
-    def entries(self, prefix: str, after: str = "") -> Iterator[Mapping[str, Any]]:
+    def entries(self, prefix: str, after: str = "") -> Iterator[Json]:
         """Every object below a prefix, as ListObjectsV2 tells of it, in the order of their keys; behind `after`."""
         request = {"Bucket": self.name, "Prefix": prefix, **({"StartAfter": after} if after else {})}
 
-        def following(page: ahead.Page) -> Mapping[str, Any]:
+        def following(page: ahead.Page) -> ahead.Page:
             token = page.get("NextContinuationToken")
             return {"ContinuationToken": token} if token else {}
 

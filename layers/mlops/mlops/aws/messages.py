@@ -1,11 +1,11 @@
 """What leaves the stack: events, messages to its own queues, mails."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from mlops import stack, words
 from mlops.aws import clients
+from mlops.codec import plain
 from mlops.events import Event
 
 
@@ -17,23 +17,27 @@ def put_event(event: Event) -> None:
         raise RuntimeError(f"EventBridge refused {event.detail_type!r}: {answer['Entries'][0].get('ErrorMessage')}")
 
 
-def send_message(queue_url: str, body: Mapping[str, Any], delay_seconds: int = 0) -> None:
+def send_message(queue_url: str, body: object, delay_seconds: int = 0) -> None:
     """Send a message that arrives after so many seconds, 900 at most as SQS allows."""
     clients.client("sqs").send_message(
-        QueueUrl=queue_url, MessageBody=json.dumps(body, sort_keys=True), DelaySeconds=min(delay_seconds, 900)
+        QueueUrl=queue_url, MessageBody=_text_of(body), DelaySeconds=min(delay_seconds, 900)
     )
 
 
-def send_messages(queue_url: str, bodies: Sequence[Mapping[str, Any]]) -> None:
+def send_messages(queue_url: str, bodies: Sequence[object]) -> None:
     """Send many messages, in their order as far as SQS keeps it. Raises RuntimeError when some were not taken."""
+    # SQS takes ten in a batch.
     for start in range(0, len(bodies), 10):
         entries = [
-            {"Id": str(number), "MessageBody": json.dumps(body, sort_keys=True)}
-            for number, body in enumerate(bodies[start : start + 10])
+            {"Id": str(number), "MessageBody": _text_of(body)} for number, body in enumerate(bodies[start : start + 10])
         ]
         answer = clients.client("sqs").send_message_batch(QueueUrl=queue_url, Entries=entries)
         if failed := answer.get("Failed"):
             raise RuntimeError(f"SQS did not take {len(failed)} messages: {failed[0].get('Message')}")
+
+
+def _text_of(body: object) -> str:
+    return json.dumps(plain(body), sort_keys=True)
 
 
 def subscribers() -> int:

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 
 from mlops import stack
+from mlops.codec import Json
 
 logger = Logger(child=True)
 # Longer than EventBridge keeps trying to deliver.
@@ -53,7 +54,7 @@ def once(work: Callable[[], None], *, cause: str, context: Any) -> None:
         alone(delivery=delivery)
 
 
-def cause_of_object(event: dict[str, Any]) -> str:
+def cause_of_object(event: Json) -> str:
     """What identifies an S3 event: the object's version, or its sequencer where the bucket gives none."""
     detail = event["detail"]
     written = detail["object"]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlops.codec import Json
 from mlops.dataset.keys import SPLITS
 from mlops.dataset.labels import as_written, likeness
 from mlops.dataset.limits import MAX_BOXES, MAX_IMAGES, MAX_LABEL_NAME
@@ -145,7 +146,7 @@ def _line(number: int, text: bytes | Overlong, base: str) -> Line:
     )
 
 
-def _parsed(text: bytes) -> dict[str, Any]:
+def _parsed(text: bytes) -> Json:
     try:
         entry = json.loads(text.decode(), object_pairs_hook=_without_repetition, parse_constant=_no_constant)
     except UnicodeDecodeError:
@@ -161,7 +162,7 @@ def _parsed(text: bytes) -> dict[str, Any]:
     return entry
 
 
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repetition(pairs: list[tuple[str, Any]]) -> Json:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -192,9 +193,9 @@ class _Said:
     def is_anything(self) -> bool:
         return bool(self.labels or self.is_boxed or self.mask)
 
-    def take(self, name: str, entry: Mapping[str, Any]) -> None:
+    def take(self, name: str, entry: Json) -> None:
         """An attribute, whose name the tool chose; its metadata say of which kind it is."""
-        readers: dict[str, Callable[[str, Any, Mapping[str, Any]], None]] = {
+        readers: dict[str, Callable[[str, Any, Json], None]] = {
             "groundtruth/image-classification": self._label,
             "groundtruth/image-classification-multilabel": self._labels,
             "groundtruth/object-detection": self._boxes,
@@ -215,7 +216,7 @@ class _Said:
         except _Wrong as wrong:
             self.wrong.append(f"{_said(name)} cannot be used: {wrong}")
 
-    def take_plain(self, entry: Mapping[str, Any]) -> None:
+    def take_plain(self, entry: Json) -> None:
         """What stands without metadata."""
         for name, value in entry.items():
             if f"{name}{_METADATA}" in entry:
@@ -227,11 +228,11 @@ class _Said:
             elif name == _LOOKOUT_MASK:
                 self.take(name, {name: value, f"{name}{_METADATA}": {}})
 
-    def _label(self, _: str, __: Any, metadata: Mapping[str, Any]) -> None:
+    def _label(self, _: str, __: Any, metadata: Json) -> None:
         _check_confidence(metadata.get("confidence"))
         self.labels.append(_label("class-name", metadata.get("class-name")))
 
-    def _labels(self, _: str, value: Any, metadata: Mapping[str, Any]) -> None:
+    def _labels(self, _: str, value: Any, metadata: Json) -> None:
         if not isinstance(value, list):
             raise _Wrong("it is not a list of class numbers")
         names = _class_map(metadata)
@@ -239,7 +240,7 @@ class _Said:
             _check_confidence(confidence)
         self.labels += [_named(number, names) for number in value]
 
-    def _boxes(self, _: str, value: Any, metadata: Mapping[str, Any]) -> None:
+    def _boxes(self, _: str, value: Any, metadata: Json) -> None:
         value = _object(value, "it")
         size, given = _image_size(value.get("image_size")), value.get("annotations")
         if not isinstance(given, list):
@@ -254,7 +255,7 @@ class _Said:
         self.remarks += [remark for _, remark in drawn if remark]
         self.image_size, self.is_boxed = self.image_size or size, True
 
-    def _mask(self, name: str, value: Any, metadata: Mapping[str, Any]) -> None:
+    def _mask(self, name: str, value: Any, metadata: Json) -> None:
         if self.mask is not None:
             raise _Wrong("there is another mask already; a picture has one")
         colours = _colours(metadata.get("internal-color-map", {}))
@@ -262,7 +263,7 @@ class _Said:
         self.colours += colours
 
 
-def _object(value: Any, what: str) -> dict[str, Any]:
+def _object(value: Any, what: str) -> Json:
     if not isinstance(value, dict):
         raise _Wrong(f"{what} is not a JSON object")
     return value
@@ -278,7 +279,7 @@ def _label(where: str, value: Any) -> str:
     return name
 
 
-def _class_map(metadata: Mapping[str, Any]) -> _Names:
+def _class_map(metadata: Json) -> _Names:
     given = _object(metadata.get("class-map"), "its class-map")
     return {number: _label("class-map", name) for number, name in given.items()}
 
@@ -368,7 +369,7 @@ def _reference(where: str, value: Any, base: str) -> str:
     return f"s3://{bucket}/{key}" if bucket else key
 
 
-def _side(entry: Mapping[str, Any]) -> str | None:
+def _side(entry: Json) -> str | None:
     """On a wrong side a picture would be learned that is to be tested with, so that a word nobody knows is refused."""
     given = entry.get("side")
     if given is None or f"side{_METADATA}" in entry:
@@ -378,7 +379,7 @@ def _side(entry: Mapping[str, Any]) -> str | None:
     return side
 
 
-def _group(entry: Mapping[str, Any]) -> str | None:
+def _group(entry: Json) -> str | None:
     given = entry.get("group")
     if given is None or f"group{_METADATA}" in entry:
         return None
@@ -391,7 +392,7 @@ def _group(entry: Mapping[str, Any]) -> str | None:
     return group
 
 
-def _same_as(entry: Mapping[str, Any], base: str) -> str | None:
+def _same_as(entry: Json, base: str) -> str | None:
     given = entry.get(SAME_AS)
     return None if given is None or f"{SAME_AS}{_METADATA}" in entry else _reference(SAME_AS, given, base)
 

@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from mlops.codec import SOMETIMES, Json, object_of
 
 TASKS = ("classification", "detection")
 MOST_COST = 1_000_000
@@ -29,16 +31,14 @@ class DatasetSettings:
     test_fraction: float = 0.2
     holdout_fraction: float = 0.2
     tasks: tuple[str, ...] = ()
-    normal: tuple[str, ...] | None = None
-    groups: str = ""
-    window: tuple[int, int] | None = None
-    costs: Mapping[str, Mapping[str, float]] | None = None
+    normal: tuple[str, ...] | None = field(default=None, metadata=SOMETIMES)
+    groups: str = field(default="", metadata=SOMETIMES)
+    window: tuple[int, int] | None = field(default=None, metadata=SOMETIMES)
+    costs: Mapping[str, Mapping[str, float]] | None = field(default=None, metadata=SOMETIMES)
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> Json:
         """What was said, with what counts where nothing was."""
-        given = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        unsaid = {name for name in ("normal", "groups", "window", "costs") if given[name] in (None, "")}
-        return {name: value for name, value in given.items() if name not in unsaid}
+        return object_of(self)
 
     def group_of(self, path: str) -> str:
         """The physical part that the picture at a path below the dataset shows; empty when that is not known."""

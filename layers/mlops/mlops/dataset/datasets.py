@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from sys import intern
-from typing import Any
 
 from mlops.dataset import annotation_manifest
 from mlops.dataset.annotation_manifest import Line, MaskColour, Refused
@@ -16,6 +15,7 @@ from mlops.dataset.images import Image
 from mlops.dataset.keys import KeyRefused, annotations_key, dataset_prefix, folder_of, parse_upload
 from mlops.dataset.labels import NORMAL, label_of, likeness, looks_like_no_defect, unified
 from mlops.dataset.mapping import PictureMapping
+from mlops.dataset.records import ACCEPTED, REFUSED, Record
 from mlops.dataset.splits import find_duplicates
 from mlops.words import counted, some
 
@@ -112,42 +112,41 @@ class Recorded:
     _remarks: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
-    def of(cls, records: Iterable[Mapping[str, Any]]) -> "Recorded":
+    def of(cls, records: Iterable[Record]) -> "Recorded":
         """Everything that a run needs of these records."""
         found = cls()
-        for row in records:
-            found.take(row)
+        for record in records:
+            found.take(record)
         return found
 
-    def take(self, row: Mapping[str, Any]) -> None:
+    def take(self, record: Record) -> None:
         """Keep what is needed of a record."""
-        key, kind, state, reason = row["sk"], row["kind"], row["state"], row.get("reason", "")
+        key, kind, state, reason = record.key, record.kind, record.state, record.reason
         # What was accepted before the layout knew better is judged by what it is now.
         try:
             if not parse_upload(key).label:
                 self.unlabelled.add(key)
         except KeyRefused as refusal:
-            kind, state, reason = refusal.kind, "REFUSED", str(refusal)
+            kind, state, reason = refusal.kind, REFUSED, str(refusal)
             self.unlabelled.add(key)
         if kind == "mask":
-            for remark in row.get("remarks", ()):
+            for remark in record.remarks:
                 self._remarks[remark].append(key)
-            if state == "ACCEPTED":
-                self.masks.append(_mask(row))
+            if state == ACCEPTED:
+                self.masks.append(_mask(record))
             else:
                 self.refused_masks[key] = reason
-        elif kind == "image" and state == "ACCEPTED":
-            self.images.append(_image(row))
-            if "regions" in row:
-                size = row["stored"][:2] if "stored" in row else (row["width"], row["height"])
-                self.coloured[key] = _Coloured((int(size[0]), int(size[1])), row["regions"])
-            if self.window is None and "window" in row:
-                # One window serves all pictures of more than eight bits of a settled dataset.
-                self.window = (int(row["window"][0]), int(row["window"][1]))
+        elif kind == "image" and state == ACCEPTED:
+            self.images.append(_image(record))
+            if record.regions:
+                size = record.stored[:2] if record.stored else (record.width, record.height)
+                self.coloured[key] = _Coloured(size, record.regions)
+            # One window serves all pictures of more than eight bits of a settled dataset.
+            self.window = self.window or record.window
         elif kind == "image":
             self.refused_images[key] = reason
         else:
-            self.others[key] = reason if state == "REFUSED" else ""
+            self.others[key] = reason if state == REFUSED else ""
 
     @property
     def keys(self) -> set[str]:
@@ -373,13 +372,26 @@ class _Unusable(Exception):  # noqa: N818  - a refusal is a result that is recor
     """Why an image cannot be used."""
 
 
-def _image(row: Mapping[str, Any]) -> Image:
+def _image(record: Record) -> Image:
     """An accepted image as it is recorded. Words that many share are kept once."""
-    facts: dict[str, Any] = {name: int(row[name]) for name in ("width", "height", "size")}
-    facts |= {name: row[name] for name in ("etag", "digest", "uploaded_at")}
-    facts |= {name: row.get(name, "") for name in ("version_id", "picture", "looks", "thumbnail")}
-    side, kind, done = intern(row["folder"]), intern(row["format"]), tuple(map(intern, row.get("done", ())))
-    return Image(row["sk"], labels=(), side=side, format=kind, done=done, mapping=_mapping(row), **facts)
+    return Image(
+        record.key,
+        record.etag,
+        labels=(),
+        side=intern(record.folder),
+        digest=record.digest,
+        width=record.width,
+        height=record.height,
+        size=record.size,
+        format=intern(record.format),
+        uploaded_at=record.uploaded_at,
+        version_id=record.version_id,
+        picture=record.picture,
+        mapping=record.mapping,
+        looks=record.looks,
+        thumbnail=record.thumbnail,
+        done=tuple(map(intern, record.done)),
+    )
 
 
 def _labelled(image: Image, recorded: Recorded, labels: _Labels, line: Line | None, settings: DatasetSettings) -> Image:
@@ -391,13 +403,6 @@ def _labelled(image: Image, recorded: Recorded, labels: _Labels, line: Line | No
     if image.key in recorded.unlabelled:
         raise _Unusable("no line of annotations.manifest names it: add one, or put it under train/<label>/")
     return replace(image, labels=labels.only(folder_of(image.key)), group=group)
-
-
-def _mapping(row: Mapping[str, Any]) -> PictureMapping | None:
-    if "stored" not in row:
-        return None
-    width, height, orientation = map(int, row["stored"])
-    return PictureMapping(width, height, int(row["width"]), int(row["height"]), orientation)
 
 
 def _annotated(image: Image, line: Line, labels: _Labels) -> Image:
@@ -434,8 +439,7 @@ def _stored(image: Image) -> tuple[int, int]:
     return (mapping.stored_width, mapping.stored_height) if mapping else (image.width, image.height)
 
 
-def _mask(row: Mapping[str, Any]) -> MaskRecord:
+def _mask(record: Record) -> MaskRecord:
     """An accepted mask as it is recorded, its label as its folder is written."""
-    boxes = tuple(Box(*map(int, box)) for box in row["boxes"])
-    size, specks = (int(row["width"]), int(row["height"])), int(row.get("specks", 0))
-    return MaskRecord(row["sk"], intern(row["folder"]), folder_of(row["sk"]), *size, boxes, specks)
+    boxes, size = tuple(Box(*box) for box in record.boxes), (record.width, record.height)
+    return MaskRecord(record.key, intern(record.folder), folder_of(record.key), *size, boxes, record.specks)

@@ -1,18 +1,13 @@
 """The accepted images of a dataset, and the lines of a run's inventory that tell of them."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field
 
+from mlops import codec
+from mlops.codec import INLINE, SOMETIMES, Json, object_of
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.keys import stem_of
 from mlops.dataset.labels import NORMAL
 from mlops.dataset.mapping import PictureMapping
-
-_FACTS = (
-    *("key", "etag", "digest", "width", "height", "size", "format", "uploaded_at", "version_id", "group", "picture"),
-    "looks",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +22,7 @@ class Content:
     digest: str = ""
     version_id: str = ""
     picture: str = ""
-    group: str = ""
+    group: str = field(default="", metadata=SOMETIMES)
 
     @property
     def part(self) -> str:
@@ -39,16 +34,6 @@ class Content:
         if self.digest and other.digest:
             return self.digest == other.digest
         return self.etag == other.etag
-
-    def as_row(self) -> dict[str, str]:
-        """As it stands in the lines of results."""
-        row = asdict(self)
-        return row if self.group else {name: value for name, value in row.items() if name != "group"}
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "Content":
-        """What a line of a result is about."""
-        return cls(**{field.name: str(row[field.name]) for field in fields(cls) if row.get(field.name)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,36 +111,98 @@ class Image:
             return PictureMapping(width, height, self.width, self.height)
         return None
 
-    def as_row(self, side: str) -> dict[str, Any]:
+    def as_row(self, side: str) -> Json:
         """The line of the inventory of a run in which it stands on `side`."""
-        boxes = [{"label": labeled.label, **_sides(labeled.box)} for labeled in self.boxes]
-        facts = {name: getattr(self, name) for name in _FACTS}
-        row = {**facts, "labels": list(self.labels), "side": side, "boxes": boxes, "done": list(self.done)}
-        if self.mapping:
-            row["stored"] = [self.mapping.stored_width, self.mapping.stored_height, self.mapping.orientation]
-        return row
+        mapping = self.mapping
+        line = InventoryLine(
+            key=self.key,
+            etag=self.etag,
+            digest=self.digest,
+            width=self.width,
+            height=self.height,
+            size=self.size,
+            format=self.format,
+            uploaded_at=self.uploaded_at,
+            version_id=self.version_id,
+            group=self.group,
+            picture=self.picture,
+            looks=self.looks,
+            labels=self.labels,
+            side=side,
+            boxes=tuple(InventoryBox(labeled.box, labeled.label) for labeled in self.boxes),
+            done=self.done,
+            stored=(mapping.stored_width, mapping.stored_height, mapping.orientation) if mapping else None,
+        )
+        return object_of(line)
 
 
-def image_of(row: Mapping[str, Any]) -> Image:
-    """The image of a line of an inventory, with the side that it had in that run.
+@dataclass(frozen=True, slots=True)
+class InventoryBox:
+    """A box in a line of an inventory; earlier releases of the stack gave it no label."""
 
-    Lines of earlier releases have one label, which is that of all boxes.
+    box: Box = field(metadata=INLINE)
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryLine:
+    """A line of `images.jsonl`: an image as a run has it, with the side that it has there.
+
+    `stored` has width, height and EXIF's orientation of the file, where the service gets something else.
     """
-    # A rollback reads inventories that releases of years ago have written.
-    labels = tuple(row["labels"]) if "labels" in row else (str(row["label"]),)
-    boxes = tuple(LabeledBox(str(box.get("label", labels[0])), _box(box)) for box in row["boxes"])
-    facts: dict[str, Any] = {name: row[name] for name in _FACTS if name in row}
-    if "stored" in row:
-        width, height, orientation = row["stored"]
-        facts["mapping"] = PictureMapping(width, height, row["width"], row["height"], orientation)
-    return Image(
-        **{"digest": "", **facts}, labels=labels, side=str(row["side"]), boxes=boxes, done=tuple(row.get("done", ()))
-    )
+
+    key: str
+    side: str
+    etag: str = ""
+    digest: str = ""
+    width: int = 0
+    height: int = 0
+    size: int = 0
+    format: str = ""
+    uploaded_at: str = ""
+    version_id: str = ""
+    group: str = ""
+    picture: str = ""
+    looks: str = ""
+    labels: tuple[str, ...] = ()
+    boxes: tuple[InventoryBox, ...] = ()
+    done: tuple[str, ...] = ()
+    stored: tuple[int, int, int] | None = field(default=None, metadata=SOMETIMES)
+
+    @classmethod
+    def earlier(cls, row: Json) -> Json:
+        """A rollback reads what releases of years ago have written: one label, which is that of all boxes."""
+        return row if "labels" in row else {**row, "labels": [row["label"]]}
+
+    @property
+    def image(self) -> Image:
+        """The image, with the side that it had in that run."""
+        boxes = (LabeledBox(one.label or self.labels[0], one.box) for one in self.boxes)
+        mapping = None
+        if self.stored:
+            width, height, orientation = self.stored
+            mapping = PictureMapping(width, height, self.width, self.height, orientation)
+        return Image(
+            self.key,
+            self.etag,
+            labels=self.labels,
+            side=self.side,
+            digest=self.digest,
+            width=self.width,
+            height=self.height,
+            size=self.size,
+            format=self.format,
+            uploaded_at=self.uploaded_at,
+            version_id=self.version_id,
+            boxes=tuple(boxes),
+            group=self.group,
+            picture=self.picture,
+            mapping=mapping,
+            looks=self.looks,
+            done=self.done,
+        )
 
 
-def _sides(box: Box) -> dict[str, float]:
-    return {"left": box.left, "top": box.top, "width": box.width, "height": box.height}
-
-
-def _box(row: Mapping[str, Any]) -> Box:
-    return Box(row["left"], row["top"], row["width"], row["height"])
+def image_of(row: Json) -> Image:
+    """The image of a line of an inventory of any release."""
+    return codec.read(InventoryLine, row).image

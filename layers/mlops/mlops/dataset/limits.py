@@ -8,8 +8,8 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from mlops.dataset.images import Image
 from mlops.dataset.labels import NORMAL
 from mlops.dataset.manifests import labels_of
 from mlops.words import quoted, some
@@ -69,11 +69,11 @@ class BoxSizes:
     _counts: Counter[tuple[int, int]] = field(default_factory=Counter)
     _longest: int = 0
 
-    def take(self, row: Mapping[str, Any]) -> None:
-        """Count the boxes of a row of the inventory, in whole pixels, as the service gets them."""
-        longest = max(row["width"], row["height"], 1)
+    def take(self, image: Image) -> None:
+        """Count the boxes of an image, in whole pixels, as the service gets them."""
+        longest = max(image.width, image.height, 1)
         self._longest = max(self._longest, longest)
-        self._counts.update((int(min(box["width"], box["height"])), longest) for box in row["boxes"])
+        self._counts.update((int(min(one.box.width, one.box.height)), longest) for one in image.boxes)
 
     def told(self) -> list[str]:
         """What is to be said of boxes that are hardly seen once the service has made their images smaller.

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
+from mlops.codec import Json
 from mlops.dataset.images import Image
 
 ATTRIBUTE, BOXES = "label", "bounding-box"
@@ -27,7 +27,7 @@ def manifest_of(task: str, images: Iterable[Image], bucket: str) -> str:
 
 def classification_line(image: Image, bucket: str, class_ids: Mapping[str, int]) -> str:
     """The labels of an image, an attribute each: the service reads `class-name`; the number is required and ignored."""
-    attributes: dict[str, Any] = {}
+    attributes: dict[str, object] = {}
     for place, label in enumerate(image.labels):
         name = f"{ATTRIBUTE}-{place}" if place else ATTRIBUTE
         metadata = {"class-name": label, "confidence": 1.0, "type": "groundtruth/image-classification"}
@@ -56,17 +56,17 @@ def _origin(image: Image, job: str) -> dict[str, str]:
     return {"human-annotated": "yes", "creation-date": image.uploaded_at, "job-name": f"labeling-job/{job}"}
 
 
-def _line(image: Image, bucket: str, attributes: Mapping[str, Any]) -> str:
+def _line(image: Image, bucket: str, attributes: Json) -> str:
     entry = {"source-ref": f"s3://{bucket}/{image.shown[0]}", **attributes}
     return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
 
 
-def parse_lines(text: str) -> list[dict[str, Any]]:
+def parse_lines(text: str) -> list[Json]:
     """The JSON objects of a JSON Lines text, which only a line feed divides: keys may hold other line separators."""
     return [json.loads(line) for line in text.split("\n") if line]
 
 
-def labels_of(line: Mapping[str, Any]) -> list[str]:
+def labels_of(line: Json) -> list[str]:
     """The labels of a parsed manifest line: those of the image, or that of each box."""
     if BOXES in line:
         names = line[f"{BOXES}-metadata"]["class-map"]

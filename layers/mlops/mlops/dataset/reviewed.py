@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mlops.dataset import annotation_manifest
 from mlops.dataset.annotation_manifest import SAME_AS, Line
@@ -53,7 +52,7 @@ def line_of(answered: Answered) -> str:
     """The line of a picture: labels of the whole, boxes where somebody looked for them, side, group, provenance."""
     said = {"human-annotated": "yes", "creation-date": answered.answered_at, "job-name": "review"}
     classes = {str(number): label for number, label in enumerate(answered.labels)}
-    line: dict[str, Any] = {"source-ref": answered.reference, "labels": list(range(len(answered.labels)))}
+    line: dict[str, object] = {"source-ref": answered.reference, "labels": list(range(len(answered.labels)))}
     kind = "groundtruth/image-classification-multilabel"
     line["labels-metadata"] = {"class-map": classes, "type": kind, **said}
     if answered.is_boxed:

@@ -1,9 +1,10 @@
 """What a running version says about an image, and what is recorded of it."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from mlops.codec import SOMETIMES, Json
 from mlops.dataset.boxes import Box
 from mlops.dataset.images import Content, Image
 from mlops.judging.metrics import Outcome
@@ -20,6 +21,27 @@ class Said:
     confidence: float
     box: Box | None = None
 
+    def as_plain(self) -> list[Any]:
+        """Label, confidence, and of a box left, top, width and height: a line has hundreds of them."""
+        return [self.label, round(self.confidence, 4), *_corners(self.box)]
+
+    @classmethod
+    def of_plain(cls, told: Sequence[Any]) -> "Said":
+        """From a line."""
+        label, confidence, *box = told
+        return cls(str(label), float(confidence), Box(*box) if box else None)
+
+
+@dataclass(frozen=True)
+class CallLine:
+    """A line of a piece of answers: all that was said of an image, or why nothing was."""
+
+    key: str
+    digest: str
+    said: tuple[Said, ...]
+    milliseconds: float
+    error: str = field(default="", metadata=SOMETIMES)
+
 
 @dataclass(frozen=True)
 class Call:
@@ -35,25 +57,23 @@ class Call:
         """Whether the image could not be read from the bucket any more."""
         return self.error.startswith("InvalidS3ObjectException")
 
-    def as_row(self) -> dict[str, Any]:
-        """A line of answers.jsonl: all that was said, of a box left, top, width and height, or why nothing was."""
-        said = [[one.label, round(one.confidence, 4), *_corners(one.box)] for one in self.said]
-        facts = {"key": self.image.key, "digest": self.image.digest, "said": said, "milliseconds": self.milliseconds}
-        return {**facts, "error": self.error} if self.error else facts
+    @property
+    def line(self) -> CallLine:
+        """What is kept of it."""
+        return CallLine(self.image.key, self.image.digest, self.said, self.milliseconds, self.error)
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], image: Image) -> "Call":
+    def of(cls, line: CallLine, image: Image) -> "Call":
         """The call about an image that a line tells of."""
-        said = (Said(str(label), float(sure), Box(*box) if box else None) for label, sure, *box in row["said"])
-        return cls(image, tuple(said), float(row["milliseconds"]), str(row.get("error", "")))
+        return cls(image, line.said, line.milliseconds, line.error)
 
 
-def said_in(labels: Iterable[Mapping[str, Any]], image: Image) -> tuple[Said, ...]:
+def said_in(labels: Iterable[Json], image: Image) -> tuple[Said, ...]:
     """The `CustomLabels` of an answer about an image; the service draws in ratios of its width and height."""
     return tuple(_said(label, image) for label in labels)
 
 
-def _said(label: Mapping[str, Any], image: Image) -> Said:
+def _said(label: Json, image: Image) -> Said:
     box, drawn = None, label.get("Geometry", {}).get("BoundingBox")
     if drawn:
         left, width = drawn["Left"] * image.width, drawn["Width"] * image.width
@@ -74,6 +94,11 @@ class Drawn:
     confidence: float
     box: Box
     outcome: str
+
+    def as_plain(self) -> Json:
+        """As lines of answers have it; no eye sees a thousandth of a pixel."""
+        sides = {name: round(side, 3) for name, side in asdict(self.box).items()}
+        return {"label": self.label, "confidence": self.confidence, "box": sides, "outcome": self.outcome}
 
     @property
     def is_true(self) -> bool:
@@ -132,8 +157,4 @@ class Answer(Protocol):
 
     def outcomes(self) -> Iterator[Outcome]:
         """What became of everything that is true of the image, or was said of it."""
-        ...
-
-    def as_row(self) -> dict[str, Any]:
-        """A line of judged.jsonl."""
         ...

@@ -1,9 +1,7 @@
 """What a picture looks like from afar, in a few numbers: the same for pictures that trained and that are inspected."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass, fields
-from typing import Any, Self
+from dataclasses import astuple, dataclass
 
 
 @dataclass(frozen=True)
@@ -21,17 +19,6 @@ class Statistics:
     blue: float = 0.0
     width: int = 0
     height: int = 0
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Self:
-        """From numbers of any kind, such as those of the table; what is missing is 0."""
-        whole = ("width", "height")
-        names = [one.name for one in fields(cls) if one.name in told]
-        known: dict[str, Any] = {name: int(told[name]) if name in whole else float(told[name]) for name in names}
-        return cls(**known)
-
-    def as_dict(self) -> dict[str, float]:
-        return asdict(self)
 
     @property
     def is_known(self) -> bool:

@@ -1,16 +1,17 @@
 """How right a classifier is about images, which may have several labels."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any
 
+from mlops import codec
+from mlops.codec import INLINE, Json
 from mlops.dataset.images import Content, Image
 from mlops.dataset.labels import NORMAL
 from mlops.judging import operating_points, snapshots
 from mlops.judging.answers import Call, Drawn, Said
 from mlops.judging.intervals import Interval, share_of_parts
-from mlops.judging.metrics import Outcome, Score, as_dicts, confusion_matrix, macro, one_against_rest
+from mlops.judging.metrics import Measured, Outcome, Score, confusion_matrix, macro, one_against_rest
 from mlops.judging.operating_points import Answered, counts
 from mlops.words import percent, quoted
 
@@ -19,25 +20,23 @@ from mlops.words import percent, quoted
 class LabelAnswer:
     """What an image is called beside what it is; `confidence`, 0 to 100, is that of the surest label."""
 
-    about: Content
+    about: Content = field(metadata=INLINE)
     truths: tuple[str, ...]
     labels: tuple[str, ...]
     confidence: float
     milliseconds: float = 0.0
-    drawn: tuple[Drawn, ...] = ()
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "LabelAnswer":
-        """The answer of a recorded line; those of earlier releases have one label, in a field of its own."""
-        truths = row["truths"] if "truths" in row else [row["truth"]]
-        labels = row["labels"] if "labels" in row else filter(None, [row["label"]])
-        about, confidence = Content.of(row), float(row["confidence"])
-        return cls(about, tuple(truths), tuple(labels), confidence, float(row.get("milliseconds", 0)))
+    def earlier(cls, row: Json) -> Json:
+        """Earlier releases knew one label, in a field of its own; an empty one was no answer."""
+        if "truths" in row:
+            return row
+        return {**row, "truths": [row["truth"]], "labels": [row["label"]] if row["label"] else []}
 
-    def as_row(self) -> dict[str, Any]:
-        """As it is recorded."""
-        said = {"labels": list(self.labels), "confidence": self.confidence, "milliseconds": self.milliseconds}
-        return {**self.about.as_row(), "truths": list(self.truths), **said}
+    @property
+    def drawn(self) -> tuple[Drawn, ...]:
+        """No boxes."""
+        return ()
 
     @property
     def is_defective(self) -> bool:
@@ -116,15 +115,15 @@ class Classification:
         labels = tuple(sorted(one.label for one in called))
         return LabelAnswer(call.image.content, call.image.labels, labels, confidence, call.milliseconds)
 
-    def read(self, row: Mapping[str, Any]) -> LabelAnswer:
+    def read(self, row: Json) -> LabelAnswer:
         """A recorded answer."""
-        return LabelAnswer.of(row)
+        return codec.read(LabelAnswer, row)
 
     def judged(self, answers: Sequence[LabelAnswer]) -> Sequence[LabelAnswer]:
         """The answers that scores are of: all."""
         return answers
 
-    def measure(self, answers: Sequence[LabelAnswer]) -> dict[str, Any]:
+    def measure(self, answers: Sequence[LabelAnswer]) -> Measured:
         """Scores by label, accuracy, confusion matrix, and the share of clean images that are called a defect.
 
         No answer is wrong, but no false alarm. An image is right when all of its labels are, and no other is said.
@@ -133,14 +132,14 @@ class Classification:
         # What clean parts are called is judged apart: one false alarm costs a good part.
         clean = [answer for answer in answers if answer.truths == (NORMAL,)]
         right = sum(not answer.is_wrong for answer in answers)
-        return {
-            **macro(scores),
-            "accuracy": right / len(answers) if answers else 0.0,
-            "per_label": as_dicts(scores),
-            "false_alarm_rate": sum(one.is_called_defective for one in clean) / len(clean) if clean else None,
-            "clean_images": len(clean),
-            "confusion_matrix": confusion_matrix(pair for answer in answers for pair in _confused(answer)),
-        }
+        return Measured(
+            macro(scores),
+            scores,
+            false_alarm_rate=sum(one.is_called_defective for one in clean) / len(clean) if clean else None,
+            clean_images=len(clean),
+            accuracy=right / len(answers) if answers else 0.0,
+            confusion_matrix=confusion_matrix(pair for answer in answers for pair in _confused(answer)),
+        )
 
     def intervals(self, answers: Sequence[LabelAnswer]) -> dict[str, Interval | None]:
         """How sure accuracy and false alarms are. Pictures of one part stand and fall together."""

@@ -1,16 +1,17 @@
 """How right a detector is about boxes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from mlops.dataset.boxes import Box, LabeledBox, match
+from mlops import codec
+from mlops.codec import INLINE, Json
+from mlops.dataset.boxes import LabeledBox, match
 from mlops.dataset.images import Content, Image
 from mlops.dataset.limits import MAX_BOXES
 from mlops.judging import operating_points, snapshots
 from mlops.judging.answers import FALSE_ALARM, HIT, MISSED, RIGHT, Call, Drawn, Said
 from mlops.judging.intervals import Interval, mean_count
-from mlops.judging.metrics import Outcome, Score, as_dicts, label_scores, macro
+from mlops.judging.metrics import Measured, Outcome, Score, label_scores, macro
 from mlops.judging.operating_points import Answered, counts
 from mlops.words import counted as counted_of
 
@@ -19,21 +20,10 @@ from mlops.words import counted as counted_of
 class BoxAnswer:
     """The true boxes of an image and those that were found, in pixels of what the service got."""
 
-    about: Content
+    about: Content = field(metadata=INLINE)
     truth: tuple[Drawn, ...]
     found: tuple[Drawn, ...]
     milliseconds: float = 0.0
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "BoxAnswer":
-        """The answer of a recorded line."""
-        truth, found = (tuple(map(_drawn, row[kind])) for kind in ("truth", "found"))
-        return cls(Content.of(row), truth, found, float(row.get("milliseconds", 0)))
-
-    def as_row(self) -> dict[str, Any]:
-        """As it is recorded."""
-        boxes = {"truth": list(map(_row, self.truth)), "found": list(map(_row, self.found))}
-        return {**self.about.as_row(), **boxes, "milliseconds": self.milliseconds}
 
     @property
     def is_defective(self) -> bool:
@@ -121,9 +111,9 @@ class Detection:
         truth, marked = self._matched(call.image.boxes, found)
         return BoxAnswer(call.image.content, truth, marked, call.milliseconds)
 
-    def read(self, row: Mapping[str, Any]) -> BoxAnswer:
+    def read(self, row: Json) -> BoxAnswer:
         """A recorded answer."""
-        return BoxAnswer.of(row)
+        return codec.read(BoxAnswer, row)
 
     def judged(self, answers: Sequence[BoxAnswer]) -> Sequence[BoxAnswer]:
         """The answers that scores are of: those about images with boxes.
@@ -132,20 +122,20 @@ class Detection:
         """
         return [answer for answer in answers if answer.is_defective]
 
-    def measure(self, answers: Sequence[BoxAnswer]) -> dict[str, Any]:
+    def measure(self, answers: Sequence[BoxAnswer]) -> Measured:
         """Scores by label on the images with boxes, and the number of boxes found per clean image."""
         marked = self.judged(answers)
         clean = [answer for answer in answers if not answer.is_defective]
         scores = label_scores(outcome for answer in marked for outcome in answer.outcomes())
         false_alarms = sum(len(answer.found) for answer in clean)
-        return {
-            **macro(scores),
-            "per_label": {label: score | _mistakes(label, marked, clean) for label, score in as_dicts(scores).items()},
-            "false_alarm_rate": false_alarms / len(clean) if clean else None,
-            "false_alarms_on_clean_images": false_alarms,
-            "clean_images": len(clean),
-            "match_iou": self.match_iou,
-        }
+        return Measured(
+            macro(scores),
+            {label: _with_mistakes(score, label, marked, clean) for label, score in scores.items()},
+            false_alarm_rate=false_alarms / len(clean) if clean else None,
+            clean_images=len(clean),
+            false_alarms_on_clean_images=false_alarms,
+            match_iou=self.match_iou,
+        )
 
     def intervals(self, answers: Sequence[BoxAnswer]) -> dict[str, Interval | None]:
         """How sure the number of false alarms per clean image is. Pictures of one part stand and fall together."""
@@ -204,25 +194,17 @@ def boxes_of(said: Iterable[Said]) -> list[LabeledBox]:
     return [LabeledBox(one.label, one.box, one.confidence / 100) for one in said if one.box]
 
 
-def _mistakes(label: str, marked: Sequence[BoxAnswer], clean: Sequence[BoxAnswer]) -> dict[str, int]:
+def _with_mistakes(score: Score, label: str, marked: Sequence[BoxAnswer], clean: Sequence[BoxAnswer]) -> Score:
     def count(boxes: Iterable[Drawn], outcome: str) -> int:
         return sum((box.label, box.outcome) == (label, outcome) for box in boxes)
 
-    return {
-        "missed": count((box for answer in marked for box in answer.truth), MISSED),
-        "false_alarms": count((box for answer in marked for box in answer.found), FALSE_ALARM),
-        "false_alarms_on_clean_images": count((box for answer in clean for box in answer.found), FALSE_ALARM),
-    }
+    return replace(
+        score,
+        missed=count((box for answer in marked for box in answer.truth), MISSED),
+        false_alarms=count((box for answer in marked for box in answer.found), FALSE_ALARM),
+        false_alarms_on_clean_images=count((box for answer in clean for box in answer.found), FALSE_ALARM),
+    )
 
 
 def _judged(box: LabeledBox, outcome: str) -> Drawn:
     return Drawn(box.label, box.confidence, box.box, outcome)
-
-
-def _row(drawn: Drawn) -> dict[str, Any]:
-    sides = {name: round(value, 3) for name, value in asdict(drawn.box).items()}
-    return {"label": drawn.label, "confidence": drawn.confidence, "box": sides, "outcome": drawn.outcome}
-
-
-def _drawn(row: Mapping[str, Any]) -> Drawn:
-    return Drawn(str(row["label"]), float(row["confidence"]), Box(**row["box"]), str(row["outcome"]))

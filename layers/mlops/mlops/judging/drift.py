@@ -11,8 +11,8 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 from mlops.judging.appearance import Statistics
 
@@ -25,6 +25,8 @@ TOLERATED_PSI = 0.1
 # A window is looked at every hour, 9000 times a year: of all measures of a window together, so often by chance.
 FALSE_ALARMS = 1e-4
 _SMOOTHING = 0.5
+# As many decimals of a measure are told.
+_PLACES = 6
 # How far beyond what trained, in ranges of its middle 98 %, a picture is unlike all of it.
 _BEYOND = 0.5
 # What is measured of a picture, and how; colours beside each other, so that a lamp that dims changes none.
@@ -89,15 +91,6 @@ class Reference:
         room = max(room, 0.01 * abs(self.high))
         return not self.low - room <= number <= self.high + room
 
-    def as_dict(self) -> dict[str, Any]:
-        names = ("counts", "edges", "values")
-        return {**{name: list(getattr(self, name)) for name in names}, "low": self.low, "high": self.high}
-
-    @classmethod
-    def read(cls, told: Mapping[str, Any]) -> Self:
-        counts, edges, values = (tuple(told[name]) for name in ("counts", "edges", "values"))
-        return cls(counts, edges, values, told["low"], told["high"])
-
     def _place(self, value: float | str) -> int:
         if not self.values:
             return bisect_left(self.edges, float(value))
@@ -116,14 +109,17 @@ class Measured:
     reference_size: int
     window_size: int
 
-    @property
-    def has_drifted(self) -> bool:
-        return self.psi > self.limit
+    has_drifted: bool = False
 
-    def as_dict(self) -> dict[str, Any]:
-        names = ("name", "reference_size", "window_size")
-        rounded = {name: _rounded(getattr(self, name)) for name in ("psi", "limit", "before", "now")}
-        return {**{name: getattr(self, name) for name in names}, **rounded, "has_drifted": self.has_drifted}
+    def rounded(self) -> "Measured":
+        """As it is told: whether it has drifted was decided before."""
+        return replace(
+            self,
+            psi=round(self.psi, _PLACES),
+            limit=round(self.limit, _PLACES),
+            before=_rounded(self.before),
+            now=_rounded(self.now),
+        )
 
 
 def compare(name: str, reference: Reference, window: Sequence[float | str], measures: int = 8) -> Measured | None:
@@ -133,15 +129,10 @@ def compare(name: str, reference: Reference, window: Sequence[float | str], meas
         return None
     filled = reference.fill(window)
     numbers = sorted(float(one) for one in window if not isinstance(one, str))
-    return Measured(
-        name,
-        psi_of(reference.counts, filled),
-        limit_of(reference.size, len(window), len(filled), FALSE_ALARMS / measures),
-        _middle(reference),
-        _quantile(numbers, 0.5) if numbers else None,
-        reference.size,
-        len(window),
-    )
+    psi = psi_of(reference.counts, filled)
+    limit = limit_of(reference.size, len(window), len(filled), FALSE_ALARMS / measures)
+    now = _quantile(numbers, 0.5) if numbers else None
+    return Measured(name, psi, limit, _middle(reference), now, reference.size, len(window), has_drifted=psi > limit)
 
 
 def psi_of(reference: Sequence[int], window: Sequence[int]) -> float:
@@ -237,4 +228,4 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 6)
+    return None if value is None else round(value, _PLACES)

@@ -18,7 +18,7 @@ class Thresholds:
     """Least macro F1, least F1 of any label, and least F1 of single labels by name; all 0 to 1."""
 
     f1: float
-    label_f1: float
+    label_f1: float = 0.0
     by_label: Mapping[str, float] = field(default_factory=dict)
 
     def least(self, label: str) -> float:

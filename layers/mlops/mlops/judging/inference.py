@@ -6,10 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlops.codec import INLINE, SOMETIMES, Json
 from mlops.dataset.images import Image, image_of
 from mlops.judging import operating_points, sureness
 from mlops.judging.answers import Answer, Call
-from mlops.judging.metrics import percentile
+from mlops.judging.evaluation import Evaluation
+from mlops.judging.metrics import Measured, percentile
+from mlops.judging.operating_points import Confirmed
+from mlops.judging.sureness import Parts, Sureness
 from mlops.judging.tasks import Task
 from mlops.rounding import keeps_to, reaches
 from mlops.words import beside, counted, number, some
@@ -29,11 +33,11 @@ class Points:
     service: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, evaluation: Mapping[str, Any]) -> "Points":
-        """By its eval_metric.json. What an earlier release trained is tested as it was then, without any."""
-        if not evaluation.get("operating_points"):
+    def of(cls, evaluation: Evaluation | None) -> "Points":
+        """By its evaluation. What an earlier release trained is tested as it was then, without any."""
+        if not evaluation or not evaluation.operating_points:
             return cls()
-        return cls(operating_points.points_in(evaluation), operating_points.service_points_in(evaluation))
+        return cls(evaluation.points, evaluation.service_points)
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,51 @@ class Calls:
         return False
 
 
+@dataclass(frozen=True)
+class ByThresholds:
+    """What users get who ask without a least confidence: F1 by label, and the numbers that have limits."""
+
+    f1: float
+    accuracy: float | None = field(default=None, metadata=SOMETIMES)
+    false_alarm_rate: float | None = None
+    per_label: Mapping[str, float] = field(default_factory=dict)
+    parts: Parts | None = None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long calls took, in milliseconds."""
+
+    p50: float = 0.0
+    p95: float = 0.0
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All that a test tells of a version, and every reason against it; `mistakes` are the images answered wrongly.
+
+    `gone` are the images that could not be read any more, `errors` by image what else went wrong. `thresholds` and
+    `gate_on` say what the reasons go by. Earlier releases of the stack counted no mistakes.
+    """
+
+    measured: Measured = field(metadata=INLINE)
+    sureness: Sureness = field(metadata=INLINE)
+    operating_points: Mapping[str, Confirmed] = field(default_factory=dict, metadata=SOMETIMES)
+    by_service: ByThresholds | None = field(default=None, metadata=SOMETIMES)
+    gone: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    latency_ms: Latency = field(default_factory=Latency)
+    images: int = 0
+    mistakes: int | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    gate_on: str = ""
+    reasons: tuple[str, ...] = ()
+
+
 def judge(
     task: Task[Any], calls: Iterable[Call], limits: Limits, points: Points | None = None, *, several: bool = False
-) -> tuple[dict[str, Any], Sequence[Answer]]:
+) -> tuple[Judged, Sequence[Answer]]:
     """All numbers at the operating points, what other points would give, every reason against it; and the answers.
 
     The calls pass by once: what a version says of thousands of images at any confidence is more than memory holds.
@@ -101,28 +147,26 @@ def judge(
                 yield call
 
     said = task.said(passing())
-    numbers = task.measure(answers)
-    numbers |= sureness.sure(task, answers, numbers["per_label"])
-    if points.chosen:
-        numbers["operating_points"] = operating_points.told(said, points.chosen, points.service)
-    if points.service:
-        numbers["by_service"] = _by_service(task, by_service)
-    reasons = [*_failures(noted, limits.missing_images), *_reasons(numbers, limits)]
-    return {
-        **numbers,
-        "gone": noted.gone,
-        "remarks": [*_remarks(numbers, noted.gone), *_doubts(numbers, limits)],
-        "latency_ms": {"p50": percentile(noted.latencies, 0.5), "p95": percentile(noted.latencies, 0.95)},
-        "images": noted.asked,
-        "mistakes": sum(answer.is_wrong for answer in answers),
-        "errors": noted.errors,
-        "thresholds": dict(limits.by_name),
-        "gate_on": "lower bound" if limits.on_bound else "value",
-        "reasons": reasons,
-    }, answers
+    measured = task.measure(answers)
+    sure = sureness.sure(task, answers, measured.per_label)
+    return Judged(
+        measured,
+        sure,
+        operating_points.confirmed(said, points.chosen, points.service),
+        _by_service(task, by_service) if points.service else None,
+        gone=tuple(noted.gone),
+        remarks=(*_remarks(measured, noted.gone), *_doubts(measured, sure, limits)),
+        latency_ms=Latency(percentile(noted.latencies, 0.5), percentile(noted.latencies, 0.95)),
+        images=noted.asked,
+        mistakes=sum(answer.is_wrong for answer in answers),
+        errors=noted.errors,
+        thresholds=dict(limits.by_name),
+        gate_on="lower bound" if limits.on_bound else "value",
+        reasons=(*_failures(noted, limits.missing_images), *_reasons(measured, sure, limits)),
+    ), answers
 
 
-def choose(task: Task[Any], inventory: Iterable[Mapping[str, Any]], most: int) -> tuple[list[Image], str]:
+def choose(task: Task[Any], inventory: Iterable[Json], most: int) -> tuple[list[Image], str]:
     """The images to ask about, at most so many of a label, and the side they come from: holdout, or else test.
 
     Of the inventory no more is kept than what may be asked about.
@@ -173,12 +217,11 @@ def expected(counts: Mapping[str, Mapping[str, int]], most: int) -> int:
     return sum(min(count, most) for count in counts[side].values())
 
 
-def _by_service(task: Task[Any], answers: Sequence[Answer]) -> dict[str, Any]:
-    """What users get who ask without a least confidence."""
+def _by_service(task: Task[Any], answers: Sequence[Answer]) -> ByThresholds:
     numbers = task.measure(answers)
-    told: dict[str, Any] = {name: numbers[name] for name in ("f1", "accuracy", "false_alarm_rate") if name in numbers}
-    f1_by_label = {label: score["f1"] for label, score in numbers["per_label"].items()}
-    return {**told, "per_label": f1_by_label, "parts": sureness.parts(answers)}
+    f1_by_label = {label: score.f1 for label, score in numbers.per_label.items()}
+    rates = numbers.accuracy, numbers.false_alarm_rate
+    return ByThresholds(numbers.means.f1, *rates, f1_by_label, sureness.parts(answers))
 
 
 def _failures(calls: Calls, tolerated: float) -> list[str]:
@@ -196,42 +239,41 @@ def _failures(calls: Calls, tolerated: float) -> list[str]:
     return reasons
 
 
-def _remarks(numbers: Mapping[str, Any], gone: Sequence[str]) -> Iterator[str]:
+def _remarks(numbers: Measured, gone: Sequence[str]) -> Iterator[str]:
     """What the numbers do not say."""
     if gone:
         names = counted(len(gone), "image")
         yield f"{names} could not be read from the bucket any more and count for nothing: {some(gone)}"
-    if numbers["false_alarm_rate"] is None:
+    if numbers.false_alarm_rate is None:
         yield 'false alarms were not judged: no image of the test has a label that means "no defect"'
 
 
-def _reasons(numbers: Mapping[str, Any], limits: Limits) -> list[str]:
+def _reasons(numbers: Measured, sure: Sureness, limits: Limits) -> list[str]:
     """Why the numbers do not pass: by their values, or also by the unfavourable ends of their intervals."""
     reasons = []
     for name, limit in limits.least.items():
-        if not reaches(numbers[name], limit):
-            value, least = beside(numbers[name], limit)
+        if not reaches(numbers.value(name), limit):
+            value, least = beside(numbers.value(name), limit)
             reasons.append(f"inference test: {name} {value} is below {least}")
-    rate = numbers["false_alarm_rate"]
+    rate = numbers.false_alarm_rate
     if rate is not None and not keeps_to(rate, limits.false_alarm_rate):
         value, most = beside(rate, limits.false_alarm_rate)
         reasons.append(f"inference test: {value} false alarms per clean image are more than {most}")
     if limits.on_bound:
-        reasons += [f"inference test: {doubt}; GateOn is lower bound" for doubt in _doubts(numbers, limits)]
+        reasons += [f"inference test: {doubt}; GateOn is lower bound" for doubt in _doubts(numbers, sure, limits)]
     return reasons
 
 
-def _doubts(numbers: Mapping[str, Any], limits: Limits) -> Iterator[str]:
+def _doubts(numbers: Measured, sure: Sureness, limits: Limits) -> Iterator[str]:
     """Of which numbers that keep to their limits too few images were asked about to be sure that they do."""
     for name, limit in limits.least.items():
-        low = (numbers["intervals"].get(name) or [1.0])[0]
-        if reaches(numbers[name], limit) and not reaches(low, limit):
-            value, least = beside(low, limit)
-            yield f"{name} {number(numbers[name])} may be as low as {value} on so few images, below {least}"
-    rate, limit = numbers["false_alarm_rate"], limits.false_alarm_rate
-    high = (numbers["intervals"].get("false_alarm_rate") or [0.0, 0.0])[1]
-    if rate is not None and keeps_to(rate, limit) and not keeps_to(high, limit):
-        value, most = beside(high, limit)
+        lies = sure.intervals.get(name)
+        if lies and reaches(numbers.value(name), limit) and not reaches(lies.low, limit):
+            value, least = beside(lies.low, limit)
+            yield f"{name} {number(numbers.value(name))} may be as low as {value} on so few images, below {least}"
+    rate, limit, lies = numbers.false_alarm_rate, limits.false_alarm_rate, sure.intervals.get("false_alarm_rate")
+    if rate is not None and lies and keeps_to(rate, limit) and not keeps_to(lies.high, limit):
+        value, most = beside(lies.high, limit)
         yield (
             f"{number(rate)} false alarms per clean image may be as many as {value} on so few images, more than {most}"
         )

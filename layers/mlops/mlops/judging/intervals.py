@@ -4,10 +4,11 @@ import math
 import random
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from statistics import NormalDist, fmean
 
+from mlops.codec import Json
 from mlops.judging.metrics import Outcome
 
 CONFIDENCE = 0.95
@@ -28,11 +29,19 @@ Tally = tuple[int, int]
 
 @dataclass(frozen=True)
 class Interval:
+    """Where the true number lies; a list of both ends in documents."""
+
     low: float
     high: float
 
-    def as_list(self) -> list[float]:
+    def as_plain(self) -> list[float]:
+        """As documents have it."""
         return [self.low, self.high]
+
+    @classmethod
+    def of_plain(cls, told: Sequence[float]) -> "Interval":
+        """From a document."""
+        return cls(float(told[0]), float(told[1]))
 
 
 def wilson(count: float, total: float, confidence: float = CONFIDENCE) -> Interval:
@@ -177,8 +186,13 @@ class Paired:
     same: int
     chance: float
 
+    def as_plain(self) -> Json:
+        """As documents have it, with the verdict."""
+        return {**asdict(self), "verdict": self.verdict}
+
     @property
     def verdict(self) -> str:
+        """Which one is better, as far as so few parts tell."""
         if self.chance > 1 - CONFIDENCE:
             return CANNOT_TELL
         return BETTER if self.better > self.worse else WORSE

@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import quantiles, stdev
-from typing import Any
 
+from mlops.codec import INLINE, SOMETIMES, called
 from mlops.dataset.boxes import LabeledBox, match
 from mlops.dataset.labels import NORMAL, label_of, likeness
 from mlops.rounding import reaches
@@ -92,9 +92,55 @@ class Counts:
         said = self.found + self.false + self.support
         return 2 * self.found / said if said else 0.0
 
-    def as_dict(self) -> dict[str, int]:
-        counts = {"found": self.found, "missed": self.missed, "false": self.false}
-        return {**counts, "false_on_clean": self.false_on_clean} if self.false_on_clean else counts
+    def told(self) -> "Told":
+        """As documents have it."""
+        return Told(self.found, self.missed, self.false, self.false_on_clean)
+
+
+@dataclass(frozen=True)
+class Told:
+    """How many true ones a label finds and misses, and how often it is said wrongly; on clean images apart."""
+
+    found: int
+    missed: int
+    false: int
+    false_on_clean: int = field(default=0, metadata=SOMETIMES)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The operating point of a label, the service's own, what it was chosen by, and what both give on the test."""
+
+    min_confidence: float
+    service: float = UNKNOWN
+    miss_costs: float = 1.0
+    false_costs: float = 1.0
+    test: Told = field(default_factory=lambda: Told(0, 0, 0))
+    test_by_service: Told = field(default_factory=lambda: Told(0, 0, 0))
+
+
+@dataclass(frozen=True)
+class From:
+    """What a label finds from a confidence on."""
+
+    least: float = field(metadata=called("from"))
+    counts: Told = field(metadata=INLINE)
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What a label finds of `support` at its point, one step to either side, and by the service's own.
+
+    `curve` has (confidence, precision, recall), surest first.
+    """
+
+    point: float
+    support: int
+    at: From
+    lower: From
+    higher: From
+    service: From | None = field(default=None, metadata=SOMETIMES)
+    curve: tuple[tuple[float, float, float], ...] = ()
 
 
 def answered_images(images: Iterable[tuple[Iterable[str], Mapping[str, float]]]) -> dict[str, Answered]:
@@ -243,7 +289,7 @@ def _within(point: float) -> float:
 
 def choose_all(
     answered: Mapping[str, Answered], service: Mapping[str, float], costs: Costs, *, shows_clean: bool = True
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Chosen]:
     """For every label: its point, the service's own, what it is chosen by, and the counts on the test images.
 
     Where the test shows nothing clean, no point lies below the service's own: nothing says what would be found on parts
@@ -254,53 +300,29 @@ def choose_all(
         known, cost, own = answered.get(label, Answered((), (), 0)), costs.of(label), service.get(label, UNKNOWN)
         point = choose(known, cost, own)
         point = point if shows_clean else max(point, _within(own))
-        chosen[label] = {
-            "min_confidence": point,
-            "service": own,
-            "miss_costs": cost.escape,
-            "false_costs": cost.overkill,
-            "test": counts_at(known, point).as_dict(),
-            "test_by_service": counts_at(known, own).as_dict(),
-        }
+        found = (counts_at(known, place).told() for place in (point, own))
+        chosen[label] = Chosen(point, own, cost.escape, cost.overkill, *found)
     return chosen
 
 
-def told(answered: Mapping[str, Answered], points: Mapping[str, float], service: Mapping[str, float]) -> dict[str, Any]:
+def confirmed(
+    answered: Mapping[str, Answered], points: Mapping[str, float], service: Mapping[str, float]
+) -> dict[str, Confirmed]:
     """By label: the curve, and what is found at the point, one step to either side, and by the service's own."""
-    found: dict[str, Any] = {}
-    for label, point in sorted(points.items()):
-        known = answered.get(label, Answered((), (), 0))
-        places = {"at": point, "lower": max(point - STEP, 0.0), "higher": min(point + STEP, 100.0)}
-        if label in service:
-            places["service"] = service[label]
-        found[label] = {
-            "point": point,
-            "support": known.support,
-            **{name: {"from": place, **counts_at(known, place).as_dict()} for name, place in places.items()},
-            "curve": [[round(value, 4) for value in values] for values in curve(known)],
-        }
-    return found
+    return {
+        label: _confirmed(answered.get(label, Answered((), (), 0)), point, service.get(label))
+        for label, point in sorted(points.items())
+    }
 
 
-def points_in(evaluation: Mapping[str, Any]) -> dict[str, float]:
-    """The operating points of a version by its eval_metric.json, 0 to 100: of one that an earlier release of this stack
-    trained, the thresholds that the service assumed; empty when nothing is known."""
-    chosen = evaluation.get("operating_points")
-    if chosen:
-        return {str(label): float(facts["min_confidence"]) for label, facts in sorted(chosen.items())}
-    return service_points_in(evaluation)
+def _confirmed(known: Answered, point: float, service: float | None) -> Confirmed:
+    def at(place: float) -> From:
+        return From(place, counts_at(known, place).told())
 
-
-def service_points_in(evaluation: Mapping[str, Any]) -> dict[str, float]:
-    """The thresholds that the service assumed when it evaluated a version, 0 to 100."""
-    assumed = (evaluation.get("service") or {}).get("assumed_thresholds") or {}
-    return {str(label): round(100 * float(value), 6) for label, value in sorted(assumed.items())}
-
-
-def published_by(result: Mapping[str, Any]) -> dict[str, float]:
-    """The operating points that a version was tested at, by its inference_test.json; empty of an earlier release's."""
-    tested = result.get("operating_points") or {}
-    return {str(label): float(facts["point"]) for label, facts in sorted(tested.items())}
+    lower, higher = max(point - STEP, 0.0), min(point + STEP, 100.0)
+    shown = tuple((round(one, 4), round(precision, 4), round(recall, 4)) for one, precision, recall in curve(known))
+    own = None if service is None else at(service)
+    return Confirmed(point, known.support, at(point), at(lower), at(higher), own, shown)
 
 
 def counts(confidence: float, label: str, points: Mapping[str, float]) -> bool:

@@ -6,6 +6,7 @@ Source: "Evaluation manifest snapshot" of the developer guide.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mlops.codec import Json
 from mlops.dataset.boxes import Box, LabeledBox, match
 from mlops.dataset.manifests import parse_lines
 from mlops.judging.metrics import Outcome
@@ -68,7 +69,7 @@ def _reaches(confidence: float, threshold: float) -> bool:
     return confidence >= (round(threshold, _CONFIDENCE_DIGITS) if is_rounded else threshold)
 
 
-def _boxes(entry: Mapping[str, Any], prefix: str) -> list[LabeledBox]:
+def _boxes(entry: Json, prefix: str) -> list[LabeledBox]:
     found = []
     for name, metadata in _metadata(entry, prefix):
         annotations = entry[name.removesuffix("-metadata")]["annotations"]
@@ -79,5 +80,5 @@ def _boxes(entry: Mapping[str, Any], prefix: str) -> list[LabeledBox]:
     return found
 
 
-def _metadata(entry: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _metadata(entry: Json, prefix: str) -> Iterator[tuple[str, Any]]:
     return ((name, value) for name, value in entry.items() if name.startswith(prefix) and name.endswith("-metadata"))

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from mlops.codec import Json
 from mlops.dataset.images import Image
 from mlops.judging.answers import Answer, Call
 from mlops.judging.classification import Classification
 from mlops.judging.detection import Detection
 from mlops.judging.intervals import Interval
-from mlops.judging.metrics import Outcome, Score
+from mlops.judging.metrics import Measured, Outcome, Score
 from mlops.judging.operating_points import Answered
 
 A = TypeVar("A", bound=Answer)
@@ -41,7 +42,7 @@ class Task(Protocol[A]):
         """What an answer of the service says at operating points."""
         ...
 
-    def read(self, row: Mapping[str, Any]) -> A:
+    def read(self, row: Json) -> A:
         """A recorded answer."""
         ...
 
@@ -49,7 +50,7 @@ class Task(Protocol[A]):
         """The answers that scores are of."""
         ...
 
-    def measure(self, answers: Sequence[A]) -> dict[str, Any]:
+    def measure(self, answers: Sequence[A]) -> Measured:
         """The numbers of a test."""
         ...
 

@@ -6,6 +6,7 @@ Confidences and operating points are the service's, 0 to 100. An answer counts f
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mlops.codec import SOMETIMES
 from mlops.dataset.boxes import Box
 from mlops.dataset.labels import NORMAL
 from mlops.rounding import reaches
@@ -26,7 +27,7 @@ class Found:
 
     label: str
     confidence: float
-    box: Box | None = None
+    box: Box | None = field(default=None, metadata=SOMETIMES)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from mlops import stack
 from mlops.aws import clients
+from mlops.codec import Json
 
 # So long whoever asks a model that was just started, and has no deadline of its own, is patient.
 PATIENCE_SECONDS = 60.0
@@ -30,15 +31,15 @@ class NotRunning(Exception):  # noqa: N818  - it may run in a moment: no fault
 class Reply:
     """The `CustomLabels` of an answer, and how long the call took that was answered, without waits before it."""
 
-    labels: tuple[Mapping[str, Any], ...]
+    labels: tuple[Json, ...]
     milliseconds: float
 
 
 def ask(
     client: Any,
     version_arn: str,
-    shown: Mapping[str, Any],
-    least: Mapping[str, Any],
+    shown: Json,
+    least: Mapping[str, float],
     deadline: float,
     *,
     just_started: bool = False,

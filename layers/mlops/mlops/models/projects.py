@@ -1,6 +1,7 @@
 """The Rekognition projects of the stack, and the versions in them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -9,6 +10,56 @@ from mlops import stack
 from mlops.arns import account_of, project_name
 from mlops.aws import clients
 from mlops.aws.clients import client_in, code_of
+from mlops.codec import Json
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the service has put a file."""
+
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """What DescribeProjectVersions says of a version.
+
+    `summary` is the service's evaluation and `snapshot` its predictions for the test images, where it was evaluated;
+    `manifest_summary` says what is wrong with the manifests.
+    """
+
+    arn: str
+    status: str
+    message: str = ""
+    training_seconds: int = 0
+    summary: Place | None = None
+    snapshot: Place | None = None
+    manifest_summary: Place | None = None
+
+    @property
+    def name(self) -> str:
+        """The name, which is that of its run where it is ours."""
+        return self.arn.split("/")[3]
+
+    @classmethod
+    def of(cls, described: Json) -> "Version":
+        """From one of the `ProjectVersionDescriptions`."""
+        assets = described.get("TestingDataResult", {}).get("Output", {}).get("Assets", [])
+        return cls(
+            str(described["ProjectVersionArn"]),
+            str(described["Status"]),
+            str(described.get("StatusMessage", "")),
+            int(described.get("BillableTrainingTimeInSeconds", 0)),
+            _place_in(described.get("EvaluationResult", {}).get("Summary", {})),
+            _place_in(assets[0]["GroundTruthManifest"]) if assets else None,
+            _place_in(described.get("ManifestSummary", {})),
+        )
+
+
+def _place_in(asset: Json) -> Place | None:
+    place = asset.get("S3Object")
+    return Place(str(place["Bucket"]), str(place["Name"])) if place else None
 
 
 def projects() -> dict[str, dict[str, str]]:
@@ -43,30 +94,30 @@ def rekognition(arn: str) -> Any:
     return client_in(environment, "rekognition") if is_there else clients.client("rekognition")
 
 
-def versions_in(project: str) -> list[dict[str, Any]]:
-    """The descriptions of all versions of a project, oldest first."""
+def versions_in(project: str) -> list[Version]:
+    """All versions of a project, oldest first."""
     pages = rekognition(project).get_paginator("describe_project_versions").paginate(ProjectArn=project)
-    found = [version for page in pages for version in page["ProjectVersionDescriptions"]]
+    found = [Version.of(described) for page in pages for described in page["ProjectVersionDescriptions"]]
     # The end of an ARN is when the version was made, in milliseconds.
-    return sorted(found, key=lambda version: int(version["ProjectVersionArn"].rsplit("/", 1)[-1]))
+    return sorted(found, key=lambda version: int(version.arn.rsplit("/", 1)[-1]))
 
 
 def running_versions(project: str) -> Iterator[str]:
     """ARNs of the versions of a project that are starting or running."""
     for version in versions_in(project):
-        if version["Status"] in ("STARTING", "RUNNING"):
-            yield version["ProjectVersionArn"]
+        if version.status in ("STARTING", "RUNNING"):
+            yield version.arn
 
 
-def describe_version(project: str, version_name: str) -> dict[str, Any] | None:
-    """The description of a project version, None when there is none of that name."""
+def describe_version(project: str, version_name: str) -> Version | None:
+    """A version of a project, None when there is none of that name."""
     try:
         found = rekognition(project).describe_project_versions(ProjectArn=project, VersionNames=[version_name])
     except ClientError as error:
         if code_of(error) == "ResourceNotFoundException":
             return None
         raise
-    return next(iter(found["ProjectVersionDescriptions"]), None)
+    return next(map(Version.of, found["ProjectVersionDescriptions"]), None)
 
 
 def fullness(project: str) -> str:
@@ -77,7 +128,7 @@ def fullness(project: str) -> str:
     return (
         f"{project_name(project)} holds {len(models)} models; {most} is the most. Delete those that nobody needs, "
         f"such as the oldest: aws rekognition delete-project-version --project-version-arn "
-        f"{models[0]['ProjectVersionArn']}"
+        f"{models[0].arn}"
     )
 
 

@@ -40,13 +40,12 @@ def _superfluous(project: str, is_free: Callable[[str], bool]) -> Iterator[str]:
     # So few need no further look: most projects, most of the time.
     if len(versions) <= keep:
         return
-    free = [version for version in versions if is_free(version["ProjectVersionArn"].split("/")[3])]
+    free = [version for version in versions if is_free(version.name)]
     # Read once: it is one row for the whole stack.
     kept = kept_models.kept()
     for version in free[: max(len(free) - keep, 0)]:
-        arn = version["ProjectVersionArn"]
-        if version["Status"] in _DELETABLE and arn not in kept and not leases.is_held(arn):
-            yield arn
+        if version.status in _DELETABLE and version.arn not in kept and not leases.is_held(version.arn):
+            yield version.arn
 
 
 def _is_free(run_id: str) -> bool:

@@ -20,17 +20,21 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
     Once: a decision whose test is over is left alone. Every slot for running models taken, others in line, or the
     version being tested because of another decision: it is tried again later.
     """
+    # The lease of a decision has one id, so a late event about it is told from a new decision.
     if decision and runs.is_over(ref, leases.id_of(decision)):
         return
+    # Two decisions may ask for the same version: the test of one must not count for the other.
     held = leases.of(version_arn) if decision else None
     if held and not held.is_over and held.decision != decision:
         watch.retry_later(ref, version_arn=version_arn, decision=decision)
         return
+    # Asking the service although others have waited longer would let a newcomer take their slot.
     if not waiting_line.is_next(waiting_line.running_in(version_arn), ref):
         _wait(ref, version_arn, decision)
         return
     decided, run = decisions.find(ref, decision), runs.find(ref.run_id)
     units = units_for(run.test_images if run else 0)
+    # Before the start: whoever dies after it leaves a model that the sweeper may stop once the lease is over.
     lease = leases.take(ref, version_arn, bool(decided and decided.is_rollback), decision, units)
     runs.begin(ref, lease.lease_id)
     client = projects.rekognition(version_arn)
@@ -38,14 +42,17 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
         client.start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=lease.units)
     except ClientError as error:
         if clients.code_of(error) == "LimitExceededException":
+            # A lease without a model would keep inspections, and other tests of this version, waiting.
             leases.give_back(version_arn, lease.lease_id)
             _wait(ref, version_arn, decision)
             return
         if clients.code_of(error) != "ResourceInUseException":
             raise
+        # In use may also mean that it is stopping after the test before: then it has to be started once more.
         if status_of(version_arn) not in ("STARTING", "RUNNING"):
             watch.retry_later(ref, version_arn=version_arn, decision=decision)
             return
+    # Only now: the slot is taken, and whoever is next may ask for another.
     waiting_line.leave(waiting_line.running_in(version_arn), ref)
     watch.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=lease.lease_id)
 
@@ -57,6 +64,7 @@ def units_for(images: int) -> int:
 
 
 def _wait(ref: StageRef, version_arn: str, decision: str) -> None:
+    # In line first: whoever dies before the retry is sent has a place that its redelivery keeps.
     waiting_line.line_up(waiting_line.running_in(version_arn), ref)
     runs.begin(ref, "in line")
     runs.wait(ref, "a free slot: the account runs as many models as it may")
@@ -74,6 +82,7 @@ def start_leased(version_arn: str, units: int) -> str:
     except ClientError as error:
         if clients.code_of(error) == "LimitExceededException":
             return ""
+        # Another round, or another task of the dataset, has started it: what counts is what it does now.
         if clients.code_of(error) not in ("ResourceInUseException", "ResourceNotFoundException"):
             raise
         return status_of(version_arn)
@@ -87,6 +96,7 @@ def stop(version_arn: str) -> None:
     except ClientError as error:
         if clients.code_of(error) not in ("ResourceInUseException", "ResourceNotFoundException"):
             raise
+        # A version that is starting cannot be stopped: whoever asked has to come again.
         if status_of(version_arn) in ("STARTING", "RUNNING"):
             raise
 
@@ -100,4 +110,4 @@ def status_of(version_arn: str) -> str:
     """What the service says of a version; DELETED where it knows none."""
     project, name = projects.names_of(version_arn)
     described = projects.describe_version(project, name)
-    return str(described["Status"]) if described else "DELETED"
+    return described.status if described else "DELETED"

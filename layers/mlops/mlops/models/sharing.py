@@ -23,6 +23,7 @@ def grant(version_arn: str, destination: str) -> None:
     held = rekognition.list_project_policies(ProjectArn=source)["ProjectPolicies"]
     revisions = {entry["PolicyName"]: entry["PolicyRevisionId"] for entry in held}
     replaced = {"PolicyRevisionId": revisions[name]} if name in revisions else {}
+    # Named after the version, so that a repeated grant replaces itself, and the end of the copy finds it.
     document = json.dumps(policy(version_arn, _principal(destination)))
     rekognition.put_project_policy(ProjectArn=source, PolicyName=name, PolicyDocument=document, **replaced)
 

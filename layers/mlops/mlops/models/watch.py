@@ -1,38 +1,67 @@
 """Messages that make `model_status` look at a version, or ask for a stage again, after the poll interval."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from mlops import stack
 from mlops.aws import messages
+from mlops.codec import INLINE
 from mlops.events import PipelineStageRetry
 from mlops.stage import StageRef
 
-Message = Mapping[str, Any]
+WATCH, RETRY = "watch", "retry"
+
+
+@dataclass(frozen=True)
+class Look:
+    """A message that makes `model_status` look at a version for a cause until it has one of some statuses.
+
+    `hop` is the number of the look, `previous` the status that the one before has seen; `deadline` is in seconds.
+    """
+
+    ref: StageRef = field(metadata=INLINE)
+    version_arn: str
+    cause: str
+    until: tuple[str, ...]
+    deadline: int
+    hop: int = 0
+    previous: str = ""
+    kind: str = WATCH
+
+
+@dataclass(frozen=True)
+class _Retry:
+    """A message that becomes an event."""
+
+    asked: PipelineStageRetry = field(metadata=INLINE)
+    kind: str = RETRY
 
 
 def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> None:
     """Watch a version until it has one of the statuses `until`. Watching the same `cause` again changes nothing new."""
-    send(
-        {
-            **ref.as_detail(),
-            "kind": "watch",
-            "cause": cause,
-            "version_arn": version_arn,
-            "until": list(until),
-            "hop": 0,
-            "previous": "",
-            "deadline": int(stack.here().clock.time()) + 3600 * stack.here().deadline_hours,
-        }
-    )
+    deadline = int(stack.here().clock.time()) + 3600 * stack.here().deadline_hours
+    look_later(Look(ref, version_arn, cause, tuple(until), deadline))
 
 
 def retry_later(ref: StageRef, *, version_arn: str = "", artifact_key: str = "", decision: str = "") -> None:
     """Ask for a stage again after the poll interval: it met a quota. It is about a version, an artifact or the run."""
-    about = PipelineStageRetry(**ref.as_detail(), version_arn=version_arn, artifact_key=artifact_key, decision=decision)
-    send({**about.as_detail(), "kind": "retry"})
+    about = PipelineStageRetry(
+        run_id=ref.run_id,
+        dataset=ref.dataset,
+        task=ref.task,
+        stage=ref.stage,
+        environment=ref.environment,
+        version_arn=version_arn,
+        artifact_key=artifact_key,
+        decision=decision,
+    )
+    _send(_Retry(about))
 
 
-def send(message: Message) -> None:
-    """Send a message that arrives after the poll interval."""
+def look_later(look: Look) -> None:
+    """Let a version be looked at after the poll interval."""
+    _send(look)
+
+
+def _send(message: Look | _Retry) -> None:
     messages.send_message(stack.here().status_queue, message, stack.here().poll_seconds)

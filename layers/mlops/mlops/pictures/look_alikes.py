@@ -23,10 +23,9 @@ class LookAlikes:
     contradicting: tuple[Pair, ...] = ()
     remarks: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, list[list[str]]]:
-        """As many as a person may look at."""
-        found = {"on_different_sides": self.apart, "with_different_labels": self.contradicting}
-        return {name: [list(pair) for pair in pairs[:_MOST_NAMED]] for name, pairs in found.items()}
+    def listed(self) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+        """Of both as many as a person may look at."""
+        return self.apart[:_MOST_NAMED], self.contradicting[:_MOST_NAMED]
 
 
 def look_alikes(images: Sequence[Image], sides: Mapping[str, str]) -> LookAlikes:

@@ -3,17 +3,18 @@ layer."""
 
 import hashlib
 import io
-from dataclasses import astuple, dataclass
-from decimal import Decimal
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, dataclass, replace
 
 from PIL import Image
 
+from mlops.dataset.boxes import Box
 from mlops.dataset.keys import Upload, prepared_key
+from mlops.dataset.records import ACCEPTED, REFUSED, Edges, Record, record_for
 from mlops.pictures.masks import read_mask, regions_by_colour
 from mlops.pictures.perceptual import perceptual_hash, thumbnail
 from mlops.pictures.png import SIGNATURE, PictureRefused
-from mlops.pictures.preparing import Prepared, Window, prepare
+from mlops.pictures.preparing import Window, prepare
 from mlops.pictures.statistics import measure
 
 # A file of this size, its pixels and its copy fit into what `ingest` has.
@@ -32,39 +33,57 @@ class MaskRules:
 
 @dataclass(frozen=True)
 class Seen:
-    """The facts of a record, and the bytes of a prepared copy, whose key is in the facts as `picture`."""
+    """The record of an upload, and the bytes of a prepared copy, whose key it has as `picture`."""
 
-    facts: dict[str, Any]
+    record: Record
     copy: bytes | None = None
 
 
 def look(upload: Upload, data: bytes, rules: MaskRules, window: tuple[int, int] | None = None) -> Seen:
-    """SHA-256 and state of an image or mask: ACCEPTED with what it is, or REFUSED with the reason.
+    """The record of an image or mask with its SHA-256 and its state: ACCEPTED with what it is, or REFUSED with the
+    reason.
 
     `window` brings the numbers of a picture with more than eight bits to eight.
     """
-    content = {"digest": hashlib.sha256(data).hexdigest()}
+    record = replace(record_for(upload), digest=hashlib.sha256(data).hexdigest())
     try:
-        seen = _image(upload, data, rules, window) if upload.kind == "image" else Seen(_mask(data, rules))
+        seen = (
+            _image(upload, record, data, rules, window) if upload.kind == "image" else Seen(_mask(record, data, rules))
+        )
     except PictureRefused as problem:
-        return Seen({**content, "state": "REFUSED", "reason": str(problem)})
-    return Seen({**content, "state": "ACCEPTED", **seen.facts}, seen.copy)
+        return Seen(replace(record, state=REFUSED, reason=str(problem)))
+    return Seen(replace(seen.record, state=ACCEPTED), seen.copy)
 
 
-def _image(upload: Upload, data: bytes, rules: MaskRules, window: tuple[int, int] | None) -> Seen:
+def _image(upload: Upload, record: Record, data: bytes, rules: MaskRules, window: tuple[int, int] | None) -> Seen:
     prepared = prepare(data, window=Window(*window) if window else None)
-    shown = prepared.data or data
-    facts: dict[str, Any] = {"width": prepared.width, "height": prepared.height, "size": len(shown)}
-    facts |= {"format": _FORMATS[prepared.extension], **_looks(shown)}
-    # The table knows no floats.
-    facts["statistics"] = {name: Decimal(str(value)) for name, value in measure(shown).as_dict().items()}
+    shown, mapping = prepared.data or data, prepared.mapping
+    looks, small = _looks(shown)
+    record = replace(
+        record,
+        width=prepared.width,
+        height=prepared.height,
+        size=len(shown),
+        format=_FORMATS[prepared.extension],
+        looks=looks,
+        thumbnail=small,
+        statistics=asdict(measure(shown)),
+        regions=_regions(upload, data, rules),
+    )
     if prepared.data:
         digest = hashlib.sha256(prepared.data).hexdigest()
-        facts |= {"picture": prepared_key(upload.dataset, digest, prepared.extension), "done": list(prepared.done)}
-    return Seen(facts | _stored(prepared) | _depth(prepared, window) | _regions(upload, data, rules), prepared.data)
+        picture = prepared_key(upload.dataset, digest, prepared.extension)
+        record = replace(record, picture=picture, done=prepared.done)
+    if not mapping.changes_nothing:
+        # The pixels of the file, where they are not those of the copy.
+        stored = (mapping.stored_width, mapping.stored_height, mapping.orientation)
+        record = replace(record, stored=stored)
+    if prepared.bits > 8:
+        record = replace(record, bits=prepared.bits, window=window or astuple(Window.of_bits(prepared.bits)))
+    return Seen(record, prepared.data)
 
 
-def _regions(upload: Upload, data: bytes, rules: MaskRules) -> dict[str, Any]:
+def _regions(upload: Upload, data: bytes, rules: MaskRules) -> Mapping[str, tuple[Edges, ...]]:
     """What every colour marks, in pixels of the file, should a line of the annotation manifest name it as a mask."""
     # Only below images/ lie files of which lines tell what they are.
     if upload.side or not data.startswith(SIGNATURE):
@@ -73,36 +92,23 @@ def _regions(upload: Upload, data: bytes, rules: MaskRules) -> dict[str, Any]:
         found = regions_by_colour(data, least_pixels=rules.least_pixels, merge_distance=rules.merge_distance)
     except PictureRefused:
         return {}
-    boxes = {colour: [list(astuple(box)) for box in own] for colour, own in found.items()}
-    return {"regions": boxes} if boxes else {}
+    return {colour: tuple(map(_edges, own)) for colour, own in found.items()}
 
 
-def _stored(prepared: Prepared) -> dict[str, Any]:
-    """The pixels of the file, where they are not those of the copy: width, height, and EXIF's orientation."""
-    mapping = prepared.mapping
-    if mapping.changes_nothing:
-        return {}
-    return {"stored": [mapping.stored_width, mapping.stored_height, mapping.orientation]}
+def _edges(box: Box) -> Edges:
+    return int(box.left), int(box.top), int(box.width), int(box.height)
 
 
-def _depth(prepared: Prepared, window: tuple[int, int] | None) -> dict[str, Any]:
-    if prepared.bits <= 8:
-        return {}
-    used = window or astuple(Window.of_bits(prepared.bits))
-    return {"bits": prepared.bits, "window": list(used)}
-
-
-def _looks(data: bytes) -> dict[str, str]:
+def _looks(data: bytes) -> tuple[str, str]:
     """What it looks like from afar, by which copies of one picture are found."""
     with Image.open(io.BytesIO(data)) as image:
         # A JPEG need not be unpacked whole for that.
         image.draft("L", _SHRUNK)
-        return {"looks": perceptual_hash(image), "thumbnail": thumbnail(image)}
+        return perceptual_hash(image), thumbnail(image)
 
 
-def _mask(data: bytes, rules: MaskRules) -> dict[str, Any]:
+def _mask(record: Record, data: bytes, rules: MaskRules) -> Record:
     mask = read_mask(data, least_pixels=rules.least_pixels, merge_distance=rules.merge_distance)
-    # The table knows no floats.
-    boxes = [list(map(int, astuple(box))) for box in mask.boxes]
-    odd = {"remarks": list(mask.remarks)} if mask.remarks else {}
-    return {"width": mask.width, "height": mask.height, "boxes": boxes, "specks": mask.specks, **odd}
+    boxes = tuple(map(_edges, mask.boxes))
+    remarks = tuple(mask.remarks)
+    return replace(record, width=mask.width, height=mask.height, boxes=boxes, specks=mask.specks, remarks=remarks)

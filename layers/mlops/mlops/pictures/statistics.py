@@ -36,10 +36,21 @@ def statistics_of(image: Image.Image) -> Statistics:
     red, green, blue = pixels.mean(axis=(0, 1))
     # ITU-R BT.601, as Pillow's L.
     gray = pixels @ np.array([0.299, 0.587, 0.114])
-    numbers = {"brightness": gray.mean(), "contrast": gray.std(), "red": red, "green": green, "blue": blue}
-    numbers["sharpness"] = _sharpness(np.asarray(middle, dtype=np.float32))
-    rounded = {name: round(float(value), _PLACES) for name, value in numbers.items()}
-    return Statistics.of({**rounded, "width": width, "height": height})
+    sharpness = _sharpness(np.asarray(middle, dtype=np.float32))
+    return Statistics(
+        brightness=_rounded(gray.mean()),
+        contrast=_rounded(gray.std()),
+        sharpness=_rounded(sharpness),
+        red=_rounded(red),
+        green=_rounded(green),
+        blue=_rounded(blue),
+        width=width,
+        height=height,
+    )
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), _PLACES)
 
 
 def _middle(width: int, height: int) -> tuple[int, int, int, int]:

@@ -1,21 +1,24 @@
 """What a person decides on: the verdict, the numbers beside their limits and production, pictures, data, lineage."""
 
 import base64
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
 from mlops import words
 from mlops.aws import buckets
 from mlops.dataset.keys import run_key
-from mlops.judging.intervals import BETTER, CANNOT_TELL, WORSE
+from mlops.judging.evaluation import Evaluation
+from mlops.judging.intervals import BETTER, CANNOT_TELL, WORSE, Interval, Paired
+from mlops.judging.sureness import Parts
 from mlops.judging.tasks import task_of
-from mlops.reading.points import points_of
-from mlops.records import costs
+from mlops.reading.points import Point, points_of
+from mlops.records import costs, documents
+from mlops.records.costs import Estimate
+from mlops.records.documents import EvalMetric, GroundTruth, InferenceTest, TrainingInput
 from mlops.records.runs import FAILED, Stage
 from mlops.rounding import keeps_to, reaches
 
+# As long as somebody reads a page; whoever has a link may see the picture until then.
 _LINK_SECONDS = 900
 MOST_SHOWN_RELEASES = 5
 # Characters of all pictures in a report: a file that mail and browsers bear, and a quarter of what the function has.
@@ -36,7 +39,7 @@ class Measure:
     limit: float
     production: float | None = None
     counts: str = ""
-    interval: Sequence[float] | None = None
+    interval: Interval | None = None
 
     @property
     def certainty(self) -> str:
@@ -49,8 +52,8 @@ class Measure:
         """Whether it keeps to its limit, and the unfavourable end of its interval does not."""
         if self.value is None or not self.interval or not self.is_good:
             return False
-        low, high = self.interval
-        return not (reaches(low, self.limit) if self.bound == "at least" else keeps_to(high, self.limit))
+        lies, limit = self.interval, self.limit
+        return not (reaches(lies.low, limit) if self.bound == "at least" else keeps_to(lies.high, limit))
 
     @property
     def is_good(self) -> bool:
@@ -74,136 +77,186 @@ class Picture:
     is_wrong: bool = False
 
 
-def load(run_id: str, environment: str) -> dict[str, Any]:
-    """What is known of a run up to its test in an environment; what it has not come to is None or empty."""
-    store = buckets.artifacts_bucket()
-    texts = (store.read_if_exists(run_key(run_id, name)) for name in ("ground_truth.json", "eval_metric.json"))
-    truth, gate = (json.loads(text) if text else None for text in texts)
-    answered = store.read_if_exists(run_key(run_id, f"{environment}/inference_test.json"))
-    test = json.loads(answered) if answered else None
-    found = {"truth": truth, "gate": gate, "test": test}
-    prepared = json.loads(store.read_if_exists(run_key(run_id, "training_input.json")) or "{}")
-    # What a test could not tell comes first.
-    warnings = [*(test or {}).get("remarks", ()), *prepared.get("warnings", ())]
-    facts = {"warnings": warnings, "bucket": store.name, "cost": costs.estimate(run_id)}
-    sure = sureness_of(gate, test)
-    told = {"confusion": confusion_of(truth, test), "points": points_of(gate, test), "sureness": sure}
-    known = {**found, **facts, "measures": list(measures_of(gate, test)), **told}
-    return {**known, "mistakes": _mistakes(test) if test else None}
+@dataclass(frozen=True)
+class Sentences:
+    """How sure the numbers are, each empty where nothing is known: whole parts, the service's own thresholds, and the
+    comparison with production."""
+
+    parts: str = ""
+    service: str = ""
+    paired: str = ""
 
 
-def _mistakes(test: dict[str, Any]) -> int:
+@dataclass(frozen=True)
+class Confusion:
+    """What images are called: `columns` are labels ("" for no answer), a row a true label with how many images, and
+    which share of its own, stand in each column."""
+
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[tuple[int, float]]]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a run up to its test in an environment; what it has not come to is None or empty.
+
+    `mistakes` are the images that were answered wrongly, `warnings` what somebody who decides should know.
+    """
+
+    truth: GroundTruth | None
+    gate: EvalMetric | None
+    test: InferenceTest | None
+    warnings: Sequence[str]
+    bucket: str
+    cost: Estimate
+    measures: Sequence[Measure]
+    confusion: Confusion | None
+    points: Sequence[Point]
+    sureness: Sentences
+    mistakes: int | None
+
+    def by_name(self) -> dict[str, object]:
+        """As templates know it."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+def load(run_id: str, environment: str) -> Evidence:
+    """What is known of a run up to its test in an environment."""
+    prepared = documents.find(TrainingInput, run_id)
+    return told_of(
+        documents.find(GroundTruth, run_id),
+        documents.find(EvalMetric, run_id),
+        documents.find_test(run_id, environment),
+        prepared.warnings if prepared else (),
+        costs.estimate(run_id),
+    )
+
+
+def told_of(
+    truth: GroundTruth | None,
+    gate: EvalMetric | None,
+    test: InferenceTest | None,
+    warnings: Sequence[str],
+    cost: Estimate,
+) -> Evidence:
+    """Everything that a person is told, from the documents of a run."""
+    evaluation = gate.evaluation if gate else None
+    return Evidence(
+        truth,
+        gate,
+        test,
+        # What a test could not tell comes first.
+        [*(test.judged.remarks if test else ()), *warnings],
+        buckets.artifacts_bucket().name,
+        cost,
+        list(measures_of(evaluation, test)),
+        confusion_of(truth, test),
+        points_of(evaluation, test),
+        sureness_of(evaluation, test),
+        _mistakes(test) if test else None,
+    )
+
+
+def _mistakes(test: InferenceTest) -> int:
     """Of how many images an answer was wrong. Results of earlier releases hold all answers, some ten thousand."""
-    answers = test.pop("answers", ())
-    if "mistakes" in test:
-        return int(test["mistakes"])
-    task = task_of(test["task"], test.get("match_iou", 0.5))
-    return sum(task.read(answer).is_wrong for answer in answers)
+    if test.judged.mistakes is not None:
+        return test.judged.mistakes
+    task = task_of(test.ref.task, test.judged.measured.match_iou or 0.5)
+    return sum(task.read(answer).is_wrong for answer in test.answers)
 
 
-def measures_of(gate: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> Iterator[Measure]:
+def measures_of(gate: Evaluation | None, test: InferenceTest | None) -> Iterator[Measure]:
     """Every number that has a limit: how much is found, and how often the model cries wolf."""
-    if gate and "at_points" in gate:
-        at = gate["at_points"]
-        least, lies = gate["thresholds"]["f1"], at["f1_interval"]
-        yield Measure("F1 on the test images", at["f1"], "at least", least, interval=lies)
+    if gate and (at := gate.at_points):
+        yield Measure("F1 on the test images", at.means.f1, "at least", gate.thresholds.f1, interval=at.f1_interval)
     elif gate:
         # What an earlier release of this stack has judged.
-        least = gate["thresholds"]["f1"]
-        yield Measure("F1 of the service on the test images", gate["service"]["f1"], "at least", least)
-        own = gate["recomputed"]
-        yield Measure(
-            "F1 recomputed from its predictions", own["f1"], "at least", least, interval=own.get("f1_interval")
-        )
-    if not test:
-        return
-    limits, beside = test["thresholds"], test["comparison"]
-    asked = f"{test['images']} {test['images_from']} images"
-    production = beside["f1"]["production"] if beside.get("f1") and not beside["note"] else None
-    lies = test.get("intervals") or {}
-    yield Measure(
-        f"F1 of real inference on {asked}",
-        test["f1"],
-        "at least",
-        limits["f1"],
-        production,
-        interval=lies.get("f1"),
-    )
+        least, own = gate.thresholds.f1, gate.recomputed
+        yield Measure("F1 of the service on the test images", gate.service.means.f1, "at least", least)
+        name = "F1 recomputed from its predictions"
+        yield Measure(name, own.means.f1, "at least", least, interval=own.f1_interval)
+    if test:
+        yield from _measures_of_test(test)
+
+
+def _measures_of_test(test: InferenceTest) -> Iterator[Measure]:
+    judged, numbers, beside = test.judged, test.judged.measured, test.comparison
+    limits, lies = judged.thresholds, judged.sureness.intervals
+    asked = f"{judged.images} {test.images_from} images"
+    production = beside.f1.production if beside.f1 and not beside.note else None
+    name = f"F1 of real inference on {asked}"
+    yield Measure(name, numbers.means.f1, "at least", limits["f1"], production, interval=lies.get("f1"))
     if "accuracy" in limits:
-        accuracy, counts = test["accuracy"], _right(test) if lies else ""
-        yield Measure(
-            "Accuracy of real inference", accuracy, "at least", limits["accuracy"], None, counts, lies.get("accuracy")
-        )
-    what = "False alarms per clean image" if test["task"] == "detection" else "Clean images called a defect"
-    name = f"{what} ({test['clean_images']} images)"
-    rate, counts = test["false_alarm_rate"], _alarms(test) if lies else ""
-    yield Measure(name, rate, "at most", limits["false_alarm_rate"], None, counts, lies.get("false_alarm_rate"))
+        least, counts = limits["accuracy"], _right(test) if lies else ""
+        lie = lies.get("accuracy")
+        yield Measure("Accuracy of real inference", numbers.accuracy, "at least", least, None, counts, lie)
+    what = "False alarms per clean image" if test.ref.task == "detection" else "Clean images called a defect"
+    name, counts = f"{what} ({numbers.clean_images} images)", _alarms(test) if lies else ""
+    most, lie = limits["false_alarm_rate"], lies.get("false_alarm_rate")
+    yield Measure(name, numbers.false_alarm_rate, "at most", most, None, counts, lie)
 
 
-def _right(test: Mapping[str, Any]) -> str:
-    answered = test["images"] - len(test.get("errors", ()))
-    return f"{round(test['accuracy'] * answered)} of {answered}"
+def _right(test: InferenceTest) -> str:
+    answered = test.judged.images - len(test.judged.errors)
+    return f"{round((test.judged.measured.accuracy or 0) * answered)} of {answered}"
 
 
-def _alarms(test: Mapping[str, Any]) -> str:
-    if test["task"] == "detection":
-        return f"{test['false_alarms_on_clean_images']} on {test['clean_images']}"
-    return f"{round((test['false_alarm_rate'] or 0) * test['clean_images'])} of {test['clean_images']}"
+def _alarms(test: InferenceTest) -> str:
+    numbers = test.judged.measured
+    if test.ref.task == "detection":
+        return f"{numbers.false_alarms_on_clean_images} on {numbers.clean_images}"
+    return f"{round((numbers.false_alarm_rate or 0) * numbers.clean_images)} of {numbers.clean_images}"
 
 
-def sureness_of(gate: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> dict[str, str]:
-    """In sentences, each empty where nothing is known: whole parts, the service's own thresholds, the comparison."""
-    test = test or {}
-    parts, pair = test.get("parts"), (test.get("comparison") or {}).get("paired")
-    told = {"parts": _parts(parts) if parts else "", "service": "", "paired": _paired(pair) if pair else ""}
-    said = [*_on_test_images(gate or {}), *_in_real_inference(test)]
-    if said:
-        told["service"] = f"By the service's own thresholds: {', '.join(said)}."
-    return told
+def sureness_of(gate: Evaluation | None, test: InferenceTest | None) -> Sentences:
+    """How sure the numbers are."""
+    said = [*_on_test_images(gate), *_in_real_inference(test)]
+    service = f"By the service's own thresholds: {', '.join(said)}." if said else ""
+    if test is None:
+        return Sentences(service=service)
+    parts, pair = test.judged.sureness.parts, test.comparison.paired
+    return Sentences(_parts(parts) if parts else "", service, _paired(pair) if pair else "")
 
 
-def _on_test_images(gate: Mapping[str, Any]) -> Iterator[str]:
+def _on_test_images(gate: Evaluation | None) -> Iterator[str]:
     """What the service's own thresholds give there, counted by the service, and by us where that differs."""
-    if "at_points" in gate:
-        f1 = gate["service"]["f1"]
-        yield f"F1 {words.number(f1, gate['at_points']['f1'])} on the test images"
-        if not gate["agrees"]:
-            yield f"F1 {words.number(gate['recomputed']['f1'], f1)} there by our count"
+    if gate and gate.at_points:
+        f1 = gate.service.means.f1
+        yield f"F1 {words.number(f1, gate.at_points.means.f1)} on the test images"
+        if not gate.agrees:
+            yield f"F1 {words.number(gate.recomputed.means.f1, f1)} there by our count"
 
 
-def _in_real_inference(test: Mapping[str, Any]) -> Iterator[str]:
-    if service := test.get("by_service"):
-        whole = _parts(service["parts"])
-        yield f"F1 {words.number(service['f1'], test['f1'])} of real inference, {whole[0].lower()}{whole[1:]}"
+def _in_real_inference(test: InferenceTest | None) -> Iterator[str]:
+    if test and (service := test.judged.by_service):
+        whole = f", {said[0].lower()}{said[1:]}" if (said := service.parts and _parts(service.parts)) else ""
+        yield f"F1 {words.number(service.f1, test.judged.measured.means.f1)} of real inference{whole}"
 
 
-def _parts(parts: Mapping[str, Any]) -> str:
-    escapes, overkill = (
-        words.of_many(parts[name]["count"], parts[name]["of"], parts[name]["interval"])
-        for name in ("escapes", "overkill")
-    )
+def _parts(parts: Parts) -> str:
+    escapes, overkill = (words.of_many(one.count, one.of, one.interval) for one in (parts.escapes, parts.overkill))
     return f"Escapes {escapes}, overkill {overkill}"
 
 
-def _paired(pair: Mapping[str, Any]) -> str:
+def _paired(pair: Paired) -> str:
     said = {
         CANNOT_TELL: "cannot tell which of the two is better",
         BETTER: "it is better than production",
         WORSE: "it is worse than production",
-    }[pair["verdict"]]
-    counts = f"{pair['better']} answered better, {pair['worse']} worse, {pair['same']} alike"
+    }[pair.verdict]
+    counts = f"{pair.better} answered better, {pair.worse} worse, {pair.same} alike"
     return f"Part by part, {counts}: {said}"
 
 
-def confusion_of(truth: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Columns, and rows of (true label, [(images, share of the row)]); None for a task that has no such thing."""
-    if not truth or not test or "confusion_matrix" not in test:
+def confusion_of(truth: GroundTruth | None, test: InferenceTest | None) -> Confusion | None:
+    """What images of each label are called; None for a task that has no such thing."""
+    counts = test.judged.measured.confusion_matrix if test else None
+    if truth is None or counts is None:
         return None
-    counts = test["confusion_matrix"]
     silent = any("" in row for row in counts.values())
-    columns = [*truth["labels"], *([""] if silent else [])]
-    rows = [(label, _shares([counts.get(label, {}).get(column, 0) for column in columns])) for label in truth["labels"]]
-    return {"columns": columns, "rows": rows}
+    columns = [*truth.labels, *([""] if silent else [])]
+    rows = [(label, _shares([counts.get(label, {}).get(column, 0) for column in columns])) for label in truth.labels]
+    return Confusion(columns, rows)
 
 
 def _shares(counts: Sequence[int]) -> list[tuple[int, float]]:
@@ -211,25 +264,24 @@ def _shares(counts: Sequence[int]) -> list[tuple[int, float]]:
     return [(count, count / total if total else 0.0) for count in counts]
 
 
-def lineage_of(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+def lineage_of(known: Evidence) -> list[tuple[str, str]]:
     """Where a model comes from: (what, which), each of which can be looked up."""
-    truth, test = known["truth"], known["test"]
     found = []
-    if truth:
-        found += [("Dataset", f"{truth['images']} images, digest {truth['digest']}")]
-        found += [(f"Manifest, {side}", key) for side, key in sorted(truth.get("manifests", {}).items())]
-    if test:
-        found += [("Version", test["version_arn"]), ("Tested at", test["tested_at"])]
+    if truth := known.truth:
+        found += [("Dataset", f"{truth.images} images, digest {truth.digest}")]
+        found += [(f"Manifest, {side}", key) for side, key in sorted(truth.manifests.items())]
+    if test := known.test:
+        found += [("Version", test.version_arn), ("Tested at", test.tested_at)]
     return found
 
 
-def links(known: Mapping[str, Any]) -> dict[str, list[Picture]]:
+def links(known: Evidence) -> dict[str, list[Picture]]:
     """The pictures of a run through links that end soon."""
     store = buckets.artifacts_bucket()
     return _by_kind(_drawn(known), lambda drawn: store.link(drawn.key, _LINK_SECONDS))
 
 
-def embedded(known: Mapping[str, Any]) -> dict[str, list[Picture]]:
+def embedded(known: Evidence) -> dict[str, list[Picture]]:
     """The pictures of a run themselves, what was wrong first, as many as fit; the others, `left_out`, by their places.
 
     Nothing is read any more once one did not fit: time and memory have a bound, however many labels there are.
@@ -269,13 +321,14 @@ def _importance(drawn: _Drawn) -> int:
     return 1 if drawn.kind == "overlays" else 2
 
 
-def _drawn(known: Mapping[str, Any]) -> list[_Drawn]:
-    truth, test = known["truth"] or {}, known["test"] or {}
-    run_id = truth.get("run_id", "")
+def _drawn(known: Evidence) -> list[_Drawn]:
+    truth = known.truth or GroundTruth()
+    run_id = truth.run_id
     there = dict(buckets.artifacts_bucket().list(run_key(run_id, ""))) if run_id else {}
-    gallery = [("gallery", item["key"], item["caption"], item["is_wrong"]) for item in test.get("gallery", [])]
-    overlays = [("overlays", key, label, False) for label, key in truth.get("overlays", {}).items()]
-    return [_Drawn(kind, key, there[key], *told) for kind, key, *told in gallery + overlays if key in there]
+    shown = known.test.gallery if known.test else ()
+    gallery = [_Drawn("gallery", one.key, "", one.caption, one.is_wrong) for one in shown]
+    overlays = [_Drawn("overlays", key, "", label) for label, key in truth.overlays.items()]
+    return [replace(one, etag=there[one.key]) for one in (*gallery, *overlays) if one.key in there]
 
 
 def _data_uri(data: bytes) -> str:

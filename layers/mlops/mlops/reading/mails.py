@@ -1,13 +1,14 @@
 """The e-mails: subject and plain text. Labels come from file names: control characters are taken out."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mlops import arns, words
 from mlops.dataset.keys import run_key
 from mlops.events import InspectionDayReported, ModelReleased, PipelineStageFailed, ServingRefused
 from mlops.judging.verdicts import DEFECT
+from mlops.reading.evidence import Evidence
 from mlops.reading.rendering import render
 from mlops.records.releases import Release
 from mlops.stage import StageRef
@@ -27,13 +28,13 @@ _NEXT_STEP = {
 }
 
 
-def approval_mail(ref: StageRef, evidence: Mapping[str, Any], **terms: Any) -> tuple[str, str]:
+def approval_mail(ref: StageRef, evidence: Evidence, **terms: Any) -> tuple[str, str]:
     """`terms` are the link, where from and to, whether it stays running there, what to type, when the link expires, and
     what is true in production now."""
-    text = render("approval.txt", ref=ref, **terms, **evidence)
+    text = render("approval.txt", ref=ref, **terms, **evidence.by_name())
     short = f"Approve for {terms['target']}? {ref.run_id}"
     subject = words.subject(f"Approve {ref.dataset} {ref.task} for {terms['target']}? {ref.run_id}", short)
-    return subject, _fitting(text, evidence["bucket"], ref.run_id)
+    return subject, _fitting(text, evidence.bucket, ref.run_id)
 
 
 def failure_mail(failed: PipelineStageFailed, bucket: str) -> tuple[str, str]:

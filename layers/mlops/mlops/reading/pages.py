@@ -2,10 +2,12 @@
 
 import base64
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TypedDict
 from urllib.parse import parse_qs
 
 from mlops.aws import buckets
+from mlops.codec import Json
 from mlops.reading.rendering import render
 
 HEADERS = {
@@ -23,8 +25,46 @@ _POLICY = (
 _MOST_FIELDS = 200
 
 
-def page(status: int, template: str, *, has_script: bool = False, **values: Any) -> dict[str, Any]:
+class Page(TypedDict):
+    """What an HTTP API takes for an answer."""
+
+    statusCode: int
+    headers: dict[str, str]
+    body: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an HTTP API says of a request; `token` is the one of its link, where it has any."""
+
+    method: str
+    path: str
+    token: str
+    source_ip: str
+    user_agent: str
+    fields: Mapping[str, list[str]]
+
+    @classmethod
+    def of(cls, event: Json) -> "Request":
+        """Read an event of payload format 2.0."""
+        http = event["requestContext"]["http"]
+        return cls(
+            str(http["method"]),
+            str(event.get("rawPath", http.get("path", ""))),
+            str((event.get("queryStringParameters") or {}).get("token", "")),
+            str(http.get("sourceIp", "")),
+            str(http.get("userAgent", "")),
+            _fields_of(event) if http["method"] == "POST" else {},
+        )
+
+    def field(self, name: str, usual: str = "") -> str:
+        """The first content of a field of the form."""
+        return next(iter(self.fields.get(name, ())), usual)
+
+
+def page(status: int, template: str, values: Mapping[str, object], *, has_script: bool = False) -> Page:
     """The answer with a rendered template; it runs the script of its own place, or none."""
+    # No script of ours is inline, so that what somebody writes into a name is never one.
     scripts = "script-src 'self'; " if has_script else ""
     policy = _POLICY.format(scripts=scripts, pictures=buckets.artifacts_bucket().origin)
     return {
@@ -34,7 +74,7 @@ def page(status: int, template: str, *, has_script: bool = False, **values: Any)
     }
 
 
-def fields_of(event: Mapping[str, Any]) -> dict[str, list[str]]:
+def _fields_of(event: Json) -> dict[str, list[str]]:
     """What the form of a request was filled in with; nothing where it has more fields than any form of ours."""
     body = event.get("body") or ""
     text = base64.b64decode(body).decode("utf-8", "replace") if event.get("isBase64Encoded") else body

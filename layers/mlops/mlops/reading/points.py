@@ -1,10 +1,12 @@
 """The operating points of a version as people read them: counts, what a step would change, and a curve to look at."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mlops import words
+from mlops.judging.evaluation import Evaluation
+from mlops.judging.operating_points import Chosen, Confirmed, From, Told
+from mlops.records.documents import InferenceTest
 
 # As many curves as a person looks at; of further labels the table says the same.
 MOST_CURVES = 24
@@ -53,23 +55,23 @@ class Point:
         )
 
 
-def points_of(gate: Mapping[str, Any] | None, test: Mapping[str, Any] | None) -> list[Point]:
+def points_of(gate: Evaluation | None, test: InferenceTest | None) -> list[Point]:
     """Of every label that has one; none of a version that an earlier release tested."""
-    told = (test or {}).get("operating_points") or {}
-    chosen = (gate or {}).get("operating_points") or {}
-    wanted = [label for label, facts in told.items() if facts["curve"]][:MOST_CURVES]
+    told = test.judged.operating_points if test else {}
+    chosen = gate.operating_points if gate else {}
+    wanted = [label for label, facts in told.items() if facts.curve][:MOST_CURVES]
     return [_point(label, facts, chosen.get(label), draws=label in wanted) for label, facts in told.items()]
 
 
-def _point(label: str, facts: Mapping[str, Any], chosen: Mapping[str, Any] | None, *, draws: bool) -> Point:
-    service = facts.get("service")
+def _point(label: str, facts: Confirmed, chosen: Chosen | None, *, draws: bool) -> Point:
+    service = facts.service
     return Point(
         label=label,
-        least=_confidence(facts["point"]),
-        counts=_counts(facts["at"], facts["support"]),
-        lower=_change(facts["at"], facts["lower"]),
-        higher=_change(facts["at"], facts["higher"]),
-        service=f"{_confidence(service['from'])}: {_counts(service, facts['support'])}" if service else "-",
+        least=_confidence(facts.point),
+        counts=_counts(facts.at.counts, facts.support),
+        lower=_change(facts.at, facts.lower),
+        higher=_change(facts.at, facts.higher),
+        service=f"{_confidence(service.least)}: {_counts(service.counts, facts.support)}" if service else "-",
         chosen_by=_chosen_by(chosen) if chosen else "-",
         curve=_drawn(facts) if draws else None,
     )
@@ -79,38 +81,41 @@ def _confidence(value: float) -> str:
     return words.number(value, places=_PLACES)
 
 
-def _counts(counts: Mapping[str, int], support: int) -> str:
-    on_clean = counts.get("false_on_clean", 0)
-    clean = f", {on_clean} on clean images" if on_clean else ""
-    return f"{counts['found']} of {support} found, {counts['false']} wrong{clean}"
+def _counts(counts: Told, support: int) -> str:
+    clean = f", {counts.false_on_clean} on clean images" if counts.false_on_clean else ""
+    return f"{counts.found} of {support} found, {counts.false} wrong{clean}"
 
 
-def _change(now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
-    changes = list(_changes(now, then))
-    return f"from {_confidence(then['from'])}: {', '.join(changes) or 'nothing changes'}"
+def _change(now: From, then: From) -> str:
+    changes = list(_changes(now.counts, then.counts))
+    return f"from {_confidence(then.least)}: {', '.join(changes) or 'nothing changes'}"
 
 
-def _changes(now: Mapping[str, Any], then: Mapping[str, Any]) -> Iterator[str]:
-    for name, what in (("found", "found"), ("false", "wrong"), ("false_on_clean", "on clean images")):
-        if difference := then.get(name, 0) - now.get(name, 0):
+def _changes(now: Told, then: Told) -> Iterator[str]:
+    differences = {
+        "found": then.found - now.found,
+        "wrong": then.false - now.false,
+        "on clean images": then.false_on_clean - now.false_on_clean,
+    }
+    for what, difference in differences.items():
+        if difference:
             yield f"{abs(difference)} {'more' if difference > 0 else 'fewer'} {what}"
 
 
-def _chosen_by(chosen: Mapping[str, Any]) -> str:
-    test = chosen["test"]
-    costs = f"a miss costs {chosen['miss_costs']:g}, a wrong one {chosen['false_costs']:g}"
-    return f"{_counts(test, test['found'] + test['missed'])}; {costs}"
+def _chosen_by(chosen: Chosen) -> str:
+    test = chosen.test
+    costs = f"a miss costs {chosen.miss_costs:g}, a wrong one {chosen.false_costs:g}"
+    return f"{_counts(test, test.found + test.missed)}; {costs}"
 
 
-def _drawn(facts: Mapping[str, Any]) -> Drawn:
-    places = [_place(precision, recall) for _, precision, recall in facts["curve"]]
-    service = facts.get("service")
+def _drawn(facts: Confirmed) -> Drawn:
+    places = [_place(precision, recall) for _, precision, recall in facts.curve]
     return Drawn(
         path=_path(places),
-        at=_at(facts["at"], facts["support"]),
-        lower=_at(facts["lower"], facts["support"]),
-        higher=_at(facts["higher"], facts["support"]),
-        service=_at(service, facts["support"]) if service else None,
+        at=_at(facts.at.counts, facts.support),
+        lower=_at(facts.lower.counts, facts.support),
+        higher=_at(facts.higher.counts, facts.support),
+        service=_at(facts.service.counts, facts.support) if facts.service else None,
     )
 
 
@@ -118,10 +123,10 @@ def _path(places: Sequence[Mark]) -> str:
     return " ".join(f"{'L' if number else 'M'}{place.x:g} {place.y:g}" for number, place in enumerate(places))
 
 
-def _at(counts: Mapping[str, int], support: int) -> Mark:
-    said = counts["found"] + counts["false"]
+def _at(counts: Told, support: int) -> Mark:
+    said = counts.found + counts.false
     # Who says nothing is never wrong.
-    return _place(counts["found"] / said if said else 1.0, counts["found"] / support if support else 0.0)
+    return _place(counts.found / said if said else 1.0, counts.found / support if support else 0.0)
 
 
 def _place(precision: float, recall: float) -> Mark:

@@ -1,12 +1,11 @@
 """What happens in a dataset: the row that every batch of uploads changes, and the message that asks about it."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
-from mlops import stack
+from mlops import codec, stack
 from mlops.aws import messages
+from mlops.codec import SOMETIMES
 from mlops.records.contents import Contents
 from mlops.records.table import OWN, Table
 
@@ -37,6 +36,38 @@ class Activity:
     asked_for: int = 0
 
 
+@dataclass(frozen=True)
+class Mending:
+    """What is to be looked at again, `of` so many files, and how far that has come: the last key, and how many.
+
+    Objects that `differ` from what is recorded, those that S3 did not hand out (`unread`), or those that another
+    `window` than this one brought to eight bits.
+    """
+
+    of: int
+    differing: bool = field(default=False, metadata=SOMETIMES)
+    unread: bool = field(default=False, metadata=SOMETIMES)
+    window: tuple[int, int] | None = field(default=None, metadata=SOMETIMES)
+    after: str = field(default="", metadata=SOMETIMES)
+    done: int = field(default=0, metadata=SOMETIMES)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A message: has a dataset settled, of which so many batches had come when it was sent?
+
+    `attempt` counts how often it was asked in vain; `differing` objects, and pictures prepared `otherwise`, were left
+    the last time. With `mending` it asks to go on with that first.
+    """
+
+    dataset: str
+    generation: int
+    attempt: int = 0
+    differing: int | None = field(default=None, metadata=SOMETIMES)
+    otherwise: int | None = field(default=None, metadata=SOMETIMES)
+    mending: Mending | None = field(default=None, metadata=SOMETIMES)
+
+
 def partition(dataset: str) -> str:
     """Where it is noted what happens in a dataset; the index has its runs under the same name."""
     return f"DATASET#{dataset}"
@@ -44,9 +75,7 @@ def partition(dataset: str) -> str:
 
 def of(dataset: str, table: Table = OWN) -> Activity:
     """What is noted of a dataset; nothing before its first batch."""
-    row = table.get(partition(dataset), _SK) or {}
-    # Attributes have the names and the kinds of the fields.
-    return Activity(**{name: type(usual)(row[name]) for name, usual in asdict(Activity()).items() if row.get(name)})
+    return codec.read(Activity, table.get(partition(dataset), _SK) or {})
 
 
 def note_complete(dataset: str, at: str) -> None:
@@ -79,17 +108,16 @@ def ask_whether_settled(dataset: str, delay: int, known: Activity | None = None)
         _ask(dataset, generation, delay)
 
 
-def ask_again(message: Mapping[str, Any], known: Activity) -> None:
+def ask_again(asked: Question, known: Activity) -> None:
     """What follows from a message that found more batches than it knew: it waits on, unless another does that."""
     now = stack.here().clock.time()
-    is_waited_for = known.asked != message["generation"] and known.asked_for > now
+    is_waited_for = known.asked != asked.generation and known.asked_for > now
     if not is_waited_for and known.generation != known.settled_generation:
-        _ask(str(message["dataset"]), known.generation, max(0, math.ceil(known.settle_at / 1000 - now)))
+        _ask(asked.dataset, known.generation, max(0, math.ceil(known.settle_at / 1000 - now)))
 
 
 def _ask(dataset: str, generation: int, delay: int) -> None:
-    body = {"dataset": dataset, "generation": generation, "attempt": 0}
     earliest = int(stack.here().clock.time()) + min(delay, _MOST_DELAY)
-    messages.send_message(stack.here().settle_queue, body, delay)
+    messages.send_message(stack.here().settle_queue, Question(dataset, generation), delay)
     # After it was sent: what is noted must be under way, or everybody waits for nothing.
     OWN.update(partition(dataset), _SK, {"asked": generation, "asked_for": earliest})

@@ -2,16 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import stack
+from mlops import codec, stack
 from mlops.aws import messages
 from mlops.events import ModelApprovalDecided
 from mlops.records import runs
-from mlops.records.table import OWN
+from mlops.records.table import OWN, Item
 from mlops.stage import DECISION, StageRef
 
 PENDING, APPROVED, REJECTED = "PENDING", "APPROVED", "REJECTED"
@@ -75,7 +74,11 @@ def begin(ref: StageRef, artifact: str, digest: str, token: str) -> Approval:
     """Write a pending approval of `ref.environment` for a result."""
     approval = Approval(
         name_of(token),
-        **ref.as_detail(),
+        run_id=ref.run_id,
+        dataset=ref.dataset,
+        task=ref.task,
+        stage=ref.stage,
+        environment=ref.environment,
         target=ref.environment,
         artifact=artifact,
         artifact_digest=digest,
@@ -87,9 +90,9 @@ def begin(ref: StageRef, artifact: str, digest: str, token: str) -> Approval:
 
 def write(approval: Approval) -> None:
     """Put an approval as it is."""
-    facts = {field.name: getattr(approval, field.name) for field in fields(approval) if field.name != "name"}
-    # What nobody has decided yet has no place in the row.
-    known = {name: value for name, value in facts.items() if value not in (None, "", False)}
+    # What nobody has decided yet has no place in the row, and its name is the key.
+    facts = codec.item_of(approval)
+    known = {name: value for name, value in facts.items() if name != "name" and value not in (None, "", False)}
     OWN.put({"pk": approval.name, "sk": _SK, **known})
 
 
@@ -108,6 +111,7 @@ def decide(approval: Approval, state: str, approver: str, comment: str, source: 
     expires = approval.expires_at + 86400 * _UNTOLD_DAYS
     OWN.put({"pk": _UNTOLD, "sk": approval.name, "expires_at": expires})
     decided = {"state": state, "approver": approver, "comment": comment, "decided_at": runs.now(), **source}
+    # The expiry is part of the condition: DynamoDB removes rows late, and a clock was read before.
     is_open = Attr("state").eq(PENDING) & Attr("expires_at").gt(int(stack.here().clock.time()))
     OWN.update(approval.name, _SK, decided, is_open)
     return find(approval.name) or approval
@@ -128,6 +132,7 @@ def pass_on(approval: Approval) -> None:
             comment=approval.comment,
         )
     )
+    # After the event: whoever dies in between tells it again, and promotion bears that.
     OWN.update(approval.name, _SK, {"passed_on": True})
     OWN.delete(_UNTOLD, approval.name)
 
@@ -166,6 +171,5 @@ def _request_key(run_id: str, target: str) -> tuple[str, str]:
     return runs.partition(run_id), f"{PREFIX}{target}"
 
 
-def _read(name: str, row: Mapping[str, Any]) -> Approval:
-    known = {field.name: row[field.name] for field in fields(Approval) if field.name in row}
-    return Approval(name, **{**known, "expires_at": int(row.get("expires_at", 0))})
+def _read(name: str, row: Item) -> Approval:
+    return codec.read(Approval, {**row, "name": name})

@@ -38,6 +38,7 @@ class Arrival:
 
 def line_up(arrival: Arrival) -> None:
     """Let a picture wait; a place that it has already is kept."""
+    # The place is the key, so that a second delivery does not go to the end of the line.
     facts = {name: getattr(arrival, name) for name in ("key", "since", "version_id", "sequencer")}
     OWN.put({"pk": _pk(arrival.dataset), "sk": arrival.place, **facts})
 

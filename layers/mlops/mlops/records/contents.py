@@ -1,12 +1,12 @@
 """What the bucket has of a dataset beside what is recorded of it, both in the order of their keys: nothing is held."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from mlops.aws import buckets
 from mlops.dataset.keys import dataset_of, dataset_prefix
+from mlops.dataset.records import Record
 from mlops.records.images import records_of
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -18,12 +18,12 @@ class Entry:
 
     key: str
     etag: str | None
-    record: Mapping[str, Any] | None
+    record: Record | None
 
     @property
     def is_recorded(self) -> bool:
         """Whether the record is about the object that lies there."""
-        return self.etag == (self.record["etag"] if self.record else None)
+        return self.etag == (self.record.etag if self.record else None)
 
 
 @dataclass
@@ -56,11 +56,12 @@ def entries_of(
     """
     objects = _objects(dataset, after, contents if contents is not None else Contents())
     # What is no content is not recorded any more; it may have been by an earlier release of this stack.
-    records = (row for row in records_of(dataset, facts=("etag", *facts), after=after) if dataset_of(row["sk"]))
+    records = (one for one in records_of(dataset, facts=("etag", *facts), after=after) if dataset_of(one.key))
     here, known = next(objects, None), next(records, None)
+    # Two lists in one order, read side by side: the smaller key has no counterpart, or it is both.
     while here or known:
-        key = min(found for found in (here and here[0], known and known["sk"]) if found)
-        is_here, is_known = here is not None and here[0] == key, known is not None and known["sk"] == key
+        key = min(found for found in (here and here[0], known and known.key) if found)
+        is_here, is_known = here is not None and here[0] == key, known is not None and known.key == key
         yield Entry(key, here[1] if here and is_here else None, known if is_known else None)
         here = next(objects, None) if is_here else here
         known = next(records, None) if is_known else known

@@ -4,9 +4,7 @@ Billed are hours of training, and hours that a version runs for each inference u
 trained model" in the Custom Labels guide. Everything else together costs cents: docs/costs.md.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
@@ -33,9 +31,9 @@ class Cost:
     usd: float
 
 
-def note_training(ref: StageRef, version: Mapping[str, Any]) -> None:
-    """Record the training of a version from its description; one that names no time cost nothing."""
-    _note(ref, TRAINING, TRAINING, int(version.get("BillableTrainingTimeInSeconds", 0)))
+def note_training(ref: StageRef, seconds: int) -> None:
+    """Record the training of a version that is billed for so many seconds."""
+    _note(ref, TRAINING, TRAINING, seconds)
 
 
 def note_test(ref: StageRef, lease: Lease) -> None:
@@ -50,12 +48,22 @@ def of_run(run_id: str, table: Table = OWN) -> list[Cost]:
     return [Cost(row["kind"], row["environment"], int(row["seconds"]), float(row["usd"])) for row in rows]
 
 
-def estimate(run_id: str) -> dict[str, float]:
+@dataclass(frozen=True)
+class Estimate:
     """US dollars so far, seconds of training and of running in tests, and dollars for another hour of running."""
+
+    usd: float
+    training: float
+    running: float
+    usd_an_hour: float
+
+
+def estimate(run_id: str) -> Estimate:
+    """What a run has cost so far."""
     found = of_run(run_id)
     seconds = {kind: float(sum(cost.seconds for cost in found if cost.kind == kind)) for kind in (TRAINING, RUNNING)}
-    price = stack.here().price_of(RUNNING)
-    return {"usd": round(sum(cost.usd for cost in found), 6), **seconds, "usd_an_hour": price}
+    usd = round(sum(cost.usd for cost in found), 6)
+    return Estimate(usd, seconds[TRAINING], seconds[RUNNING], stack.here().price_of(RUNNING))
 
 
 def a_month(usd_an_hour: float) -> float:

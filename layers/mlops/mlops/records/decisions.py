@@ -5,7 +5,7 @@ So a decision is never taken for another one of the same run, in whatever order 
 
 from dataclasses import dataclass
 
-from mlops import stack
+from mlops import codec, stack
 from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.records import approvals, runs
 from mlops.records.approvals import APPROVED
@@ -22,7 +22,7 @@ class Decision:
     Decisions that an earlier release of this stack recorded name no environment.
     """
 
-    approver: str | None
+    approver: str | None = None
     comment: str = ""
     is_rollback: bool = False
     environment: str = ""
@@ -32,8 +32,8 @@ def note(
     ref: StageRef, name: str, approver: str, comment: str, *, is_rollback: bool = False, table: Table = OWN
 ) -> None:
     """Keep who decided with the run: the approval itself expires."""
-    who = {"approver": approver, "comment": comment, "is_rollback": is_rollback, "environment": ref.environment}
-    table.put({"pk": runs.partition(ref.run_id), "sk": name, **who})
+    who = Decision(approver, comment, is_rollback, ref.environment)
+    table.put({"pk": runs.partition(ref.run_id), "sk": name, **codec.item_of(who)})
 
 
 def find(ref: StageRef, name: str) -> Decision | None:
@@ -70,13 +70,11 @@ def new_rollback(ref: StageRef) -> str:
 
 
 def _noted(ref: StageRef, name: str) -> Decision | None:
+    # The name comes from an event: of no other row of the run may it make a decision.
     if not name.startswith((approvals.PREFIX, _ROLLBACK)):
         return None
     row = OWN.get(runs.partition(ref.run_id), name)
-    if row is None:
-        return None
-    is_rollback = bool(row.get("is_rollback"))
-    return Decision(row.get("approver"), str(row.get("comment", "")), is_rollback, str(row.get("environment", "")))
+    return codec.read(Decision, row) if row else None
 
 
 def _of_approval(name: str) -> Decision | None:

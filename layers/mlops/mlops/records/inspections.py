@@ -6,18 +6,16 @@ often. One that was refused gives way to one that was answered.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import stack
-from mlops.dataset.boxes import Box
+from mlops import codec, stack
+from mlops.codec import Json
 from mlops.judging.appearance import Statistics
 from mlops.judging.verdicts import Found
-from mlops.records.table import OWN, Table
+from mlops.records.table import OWN, Item, Table
 
 # So long an inspection is remembered; the result in the bucket stays.
 DAYS = 400
@@ -72,13 +70,9 @@ class Inspection:
         """The name of the picture below `inspect/<dataset>/`."""
         return self.key.split("/", 2)[-1]
 
-    def as_document(self) -> dict[str, Any]:
+    def as_document(self) -> Json:
         """What a result file says: everything, boxes as {left, top, width, height}."""
-        told = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "announced"}
-        for name in ("labels", "boxes"):
-            told[name] = [{k: v for k, v in asdict(found).items() if v is not None} for found in told[name]]
-        lists = {name: list(told[name]) for name in ("reasons", "not_asked")}
-        return {**told, **lists, "statistics": asdict(self.statistics)}
+        return {name: told for name, told in codec.object_of(self).items() if name != "announced"}
 
 
 def find(dataset: str, key: str, digest: str, table: Table = OWN) -> Inspection | None:
@@ -97,6 +91,7 @@ def record(inspection: Inspection) -> Inspection:
     key = {"pk": _pk(inspection.dataset, inspection.digest), "sk": _sk(inspection.key)}
     index = {_INDEXED: _of_day(inspection.dataset, inspection.day), _ORDER: inspection.inspected_at}
     expires = int(datetime.fromisoformat(inspection.inspected_at).timestamp()) + DAYS * 86400
+    # One answer to one picture, whoever asks at the same time; a refusal gives way, for it may have been of the moment.
     is_new = Attr("pk").not_exists()
     may_be_written = is_new if inspection.refused else is_new | Attr("refused").eq(True)
     if OWN.put({**key, **index, **_row(inspection), "expires_at": expires}, may_be_written):
@@ -131,34 +126,13 @@ def _of_day(dataset: str, day: str) -> str:
     return f"INSPECTIONS#{dataset}#{day}"
 
 
-def _row(inspection: Inspection) -> dict[str, Any]:
-    """The table knows no floats, and nests them where nobody asks for them: those are JSON."""
+def _row(inspection: Inspection) -> Item:
+    """What is nested, and nobody asks the table for, is JSON."""
     told = inspection.as_document()
-    plain = {name: value for name, value in told.items() if name not in _NESTED}
-    numbers = {name: Decimal(str(plain[name])) for name in ("seconds", "usd")}
-    nested = {name: told[name] for name in _NESTED}
-    return {**plain, **numbers, "told": json.dumps(nested, sort_keys=True, ensure_ascii=False)}
+    nested = json.dumps({name: told[name] for name in _NESTED}, sort_keys=True, ensure_ascii=False)
+    plain = {name: value for name, value in codec.item_of(inspection).items() if name in told and name not in _NESTED}
+    return {**plain, "told": nested}
 
 
-def _read(row: Mapping[str, Any]) -> Inspection:
-    told = json.loads(row["told"])
-    plain = {one.name: row[one.name] for one in fields(Inspection) if one.name in row}
-    inspection = Inspection(**plain, reasons=tuple(told["reasons"]))
-    return replace(
-        inspection,
-        seconds=float(inspection.seconds),
-        usd=float(inspection.usd),
-        labels=tuple(map(_found, told["labels"])),
-        boxes=tuple(map(_found, told["boxes"])),
-        run_ids=told["run_ids"],
-        version_arns=told["version_arns"],
-        # Earlier releases of this stack noted no points.
-        min_confidence=told.get("min_confidence", {}),
-        not_asked=tuple(told.get("not_asked", ())),
-        statistics=Statistics(**told["statistics"]),
-    )
-
-
-def _found(told: Mapping[str, Any]) -> Found:
-    box = told.get("box")
-    return Found(told["label"], told["confidence"], Box(**box) if box else None)
+def _read(row: Item) -> Inspection:
+    return codec.read(Inspection, {**row, **json.loads(row["told"])})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import arns, stack
+from mlops import arns, codec, stack
 from mlops.records.table import OWN, Table
 from mlops.stage import StageRef
 
@@ -26,7 +26,9 @@ class Kept:
 
 def keep(ref: StageRef, version_arn: str) -> bool:
     """Keep a version running in place of the one kept for the same dataset, task and environment, if there is room."""
+    # One slot of every account stays free for tests.
     room = stack.here().running_models - 1
+    # Whoever is overtaken by another write looks again: two that count at once would both take the last place.
     while True:
         found = _read()
         models = {**found.models, slot(ref): version_arn}
@@ -69,10 +71,11 @@ def slot(ref: StageRef) -> str:
 
 def _read(table: Table = OWN) -> Kept:
     row = table.get(*_KEY)
-    return Kept(row["models"], int(row["revision"])) if row else Kept()
+    return codec.read(Kept, row) if row else Kept()
 
 
 def _replace(found: Kept, models: Mapping[str, str]) -> bool:
+    # The revision tells of any write in between, whichever model it was about.
     unchanged = Attr("revision").eq(found.revision) if found.revision else Attr("pk").not_exists()
     item = {"pk": _KEY[0], "sk": _KEY[1], "models": dict(models), "revision": found.revision + 1}
     return OWN.put(item, unchanged)

@@ -1,15 +1,14 @@
 """Leases: until when a started model may be used, and what for. One is written before every start."""
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import stack
+from mlops import codec, stack
+from mlops.codec import INLINE
 from mlops.records.table import OWN, Table
-from mlops.stage import StageRef, ref_of
+from mlops.stage import StageRef
 
 # The stage of a lease under which a released version answers about new pictures: no test is made of it.
 INSPECTION = "inspection"
@@ -25,7 +24,7 @@ class Lease:
 
     lease_id: str
     version_arn: str
-    ref: StageRef
+    ref: StageRef = field(metadata=INLINE)
     started_at: int
     expires_at: int
     is_rollback: bool = False
@@ -45,7 +44,7 @@ class Lease:
 def of(version_arn: str, table: Table = OWN) -> Lease | None:
     """The lease of a version, over or not."""
     row = table.get(_pk(version_arn), _SK)
-    return _read(row) if row else None
+    return codec.read(Lease, row) if row else None
 
 
 def is_held(version_arn: str, table: Table = OWN) -> bool:
@@ -56,6 +55,7 @@ def is_held(version_arn: str, table: Table = OWN) -> bool:
 
 def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "", units: int = 1) -> Lease:
     """Lease a version, or find the lease that is held."""
+    # A redelivery of the same start finds the lease that the first has taken: one start, one test.
     held = of(version_arn)
     if held and not held.is_over:
         return held
@@ -74,6 +74,7 @@ def take_for_inspection(ref: StageRef, version_arn: str, minutes: int) -> Lease 
     held = of(version_arn)
     now = int(stack.here().clock.time())
     if held and not held.is_over:
+        # A test comes first: it ends, and inspections wait for that.
         if not held.is_for_inspection:
             return None
         lease = replace(held, expires_at=now + 60 * minutes)
@@ -85,9 +86,7 @@ def take_for_inspection(ref: StageRef, version_arn: str, minutes: int) -> Lease 
 
 def write(lease: Lease, table: Table = OWN) -> None:
     """Put a lease in the place of any other of its version."""
-    names = ("lease_id", "version_arn", "started_at", "expires_at", "is_rollback", "decision", "units")
-    facts = {name: getattr(lease, name) for name in names}
-    table.put({"pk": _pk(lease.version_arn), "sk": _SK, **facts, **lease.ref.as_detail()})
+    table.put({"pk": _pk(lease.version_arn), "sk": _SK, **codec.item_of(lease)})
 
 
 def id_of(decision: str) -> str:
@@ -97,6 +96,7 @@ def id_of(decision: str) -> str:
 
 def give_back(version_arn: str, lease_id: str) -> None:
     """End a lease, unless another one has taken its place."""
+    # Somebody else may have leased it since, whose start this must not leave without a lease.
     OWN.delete(_pk(version_arn), _SK, Attr("lease_id").eq(lease_id))
 
 
@@ -107,16 +107,3 @@ def end(version_arn: str) -> None:
 
 def _pk(version_arn: str) -> str:
     return f"LEASE#{version_arn}"
-
-
-def _read(row: Mapping[str, Any]) -> Lease:
-    return Lease(
-        lease_id=str(row["lease_id"]),
-        version_arn=str(row["version_arn"]),
-        ref=ref_of(row),
-        started_at=int(row["started_at"]),
-        expires_at=int(row["expires_at"]),
-        is_rollback=bool(row.get("is_rollback")),
-        decision=str(row.get("decision", "")),
-        units=int(row.get("units", 1)),
-    )

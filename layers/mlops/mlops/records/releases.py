@@ -2,21 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from decimal import Decimal
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import stack
+from mlops import codec, stack
 from mlops.aws import clients
+from mlops.codec import SOMETIMES
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
-from mlops.records.table import OWN, Table
+from mlops.records.table import OWN, Item, Table
 from mlops.stage import ENVIRONMENTS, StageRef
 
 _CURRENT, _HISTORY = "CURRENT", "HISTORY#"
-_POINTS = "min_confidence"
 # Bytes of the value of a standard parameter, which costs nothing.
 _MOST_PARAMETER = 4096
 
@@ -42,8 +40,25 @@ class Release:
     tested_at: str = ""
     lease_id: str = ""
     previous_version_arn: str = ""
-    announced: bool = False
-    min_confidence: Mapping[str, float] = field(default_factory=dict)
+    announced: bool = field(default=False, metadata=SOMETIMES)
+    min_confidence: Mapping[str, float] = field(default_factory=dict, metadata=SOMETIMES)
+
+
+@dataclass(frozen=True)
+class Published:
+    """The value of the SSM parameter of an environment. Of points that are too long for it, `operating_points` names
+    the file that has them."""
+
+    version_arn: str
+    run_id: str
+    released_at: str
+    is_running: bool
+    min_confidence: Mapping[str, float] | None = field(default=None, metadata=SOMETIMES)
+    operating_points: str = field(default="", metadata=SOMETIMES)
+
+    def as_json(self) -> str:
+        """As consumers read it."""
+        return json.dumps(codec.plain(self), sort_keys=True)
 
 
 def current(dataset: str, task: str, environment: str, table: Table = OWN) -> Release | None:
@@ -84,11 +99,13 @@ def record(release: Release) -> Release:
     pk = _partition(release.dataset, release.task, release.environment)
     before = current(release.dataset, release.task, release.environment)
     noted = replace(release, previous_version_arn=before.version_arn if before else "")
-    if not OWN.put({"pk": pk, "sk": _sk(noted), **_row(noted)}, Attr("pk").not_exists()):
+    # The test is the key: the same one again writes no second entry, and knows what was current the first time.
+    if not OWN.put({"pk": pk, "sk": _sk(noted), **codec.item_of(noted)}, Attr("pk").not_exists()):
         row = OWN.get(pk, _sk(noted))
         noted = _read(row) if row else noted
+    # A release that comes late, because its function died, must not take the place of one that was tested after it.
     later = Attr("tested_at").not_exists() | Attr("tested_at").lte(noted.tested_at)
-    OWN.put({"pk": pk, "sk": _CURRENT, **_row(noted)}, later)
+    OWN.put({"pk": pk, "sk": _CURRENT, **codec.item_of(noted)}, later)
     return noted
 
 
@@ -105,19 +122,17 @@ def parameter(dataset: str, task: str, environment: str) -> str:
 
 def publish(release: Release, is_running: bool) -> None:
     """Let consumers read the current version: an SSM parameter that holds JSON, in the environment's own account."""
-    names = ("version_arn", "run_id", "released_at")
-    value: dict[str, Any] = {**{name: getattr(release, name) for name in names}, "is_running": is_running}
-    if release.min_confidence:
-        value["min_confidence"] = dict(release.min_confidence)
-    if len(json.dumps(value).encode()) > _MOST_PARAMETER:
+    points = dict(release.min_confidence) or None
+    value = Published(release.version_arn, release.run_id, release.released_at, is_running, points)
+    if len(value.as_json().encode()) > _MOST_PARAMETER:
         # Of some hundred labels, the points are too long for a parameter: it names the file that has them.
         key = run_key(release.run_id, f"{release.environment}/inference_test.json")
-        value["min_confidence"] = {}
-        value["operating_points"] = f"s3://{stack.here().artifacts_bucket}/{key}"
+        place = f"s3://{stack.here().artifacts_bucket}/{key}"
+        value = replace(value, min_confidence={}, operating_points=place)
     clients.client_in(release.environment, "ssm").put_parameter(
         Name=parameter(release.dataset, release.task, release.environment),
         Description="The current version of a Rekognition Custom Labels model",
-        Value=json.dumps(value, sort_keys=True),
+        Value=value.as_json(),
         Type="String",
         Overwrite=True,
     )
@@ -131,14 +146,5 @@ def _sk(release: Release) -> str:
     return f"{_HISTORY}{release.tested_at}#{release.lease_id}"
 
 
-def _row(release: Release) -> dict[str, Any]:
-    # What is not announced says nothing of it, and what has no points neither.
-    row = {name: value for name, value in asdict(release).items() if name not in ("announced", _POINTS) or value}
-    if release.min_confidence:
-        row[_POINTS] = {label: Decimal(str(point)) for label, point in release.min_confidence.items()}
-    return row
-
-
-def _read(row: Mapping[str, Any]) -> Release:
-    facts = {field.name: row[field.name] for field in fields(Release) if field.name in row}
-    return Release(**facts | {_POINTS: {str(label): float(point) for label, point in row.get(_POINTS, {}).items()}})
+def _read(row: Item) -> Release:
+    return codec.read(Release, row)

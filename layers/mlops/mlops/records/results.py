@@ -3,19 +3,19 @@
 import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any
 
 from mlops.aws import buckets
+from mlops.codec import Json
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
-from mlops.judging.operating_points import points_in
-from mlops.records import runs
+from mlops.records import documents, runs
+from mlops.records.documents import EvalMetric, GroundTruth, InferenceTest
 from mlops.stage import StageRef
 
 
 def key_of(ref: StageRef) -> str:
     """Where the result of a run's test in an environment is."""
-    return run_key(ref.run_id, f"{ref.environment}/inference_test.json")
+    return documents.key_of_test(ref.run_id, ref.environment)
 
 
 def answers_key(run_id: str, environment: str) -> str:
@@ -23,11 +23,11 @@ def answers_key(run_id: str, environment: str) -> str:
     return run_key(run_id, f"{environment}/judged.jsonl")
 
 
-def answers(run_id: str, environment: str) -> Iterator[dict[str, Any]]:
+def answers(run_id: str, environment: str) -> Iterator[Json]:
     """The lines of a test's answers; none where there was no test. Earlier releases have them in the result."""
-    store = buckets.artifacts_bucket()
-    result = json.loads(store.read_if_exists(run_key(run_id, f"{environment}/inference_test.json")) or "{}")
-    yield from result.get("answers") or map(json.loads, store.lines(answers_key(run_id, environment)))
+    test = documents.find_test(run_id, environment)
+    lines = buckets.artifacts_bucket().lines(answers_key(run_id, environment))
+    yield from (test and test.answers) or map(json.loads, lines)
 
 
 def pieces_prefix(ref: StageRef, lease_id: str) -> str:
@@ -47,14 +47,13 @@ def operating_points(run_id: str) -> dict[str, float]:
 
 @lru_cache(maxsize=64)
 def _points(run_id: str) -> tuple[tuple[str, float], ...]:
-    text = buckets.artifacts_bucket().read_if_exists(run_key(run_id, "eval_metric.json"))
-    return tuple(points_in(json.loads(text) if text else {}).items())
+    known = documents.find(EvalMetric, run_id)
+    return tuple(known.evaluation.points.items()) if known else ()
 
 
-def ground_truth(run_id: str) -> dict[str, Any]:
-    """What a run was made from; empty where that is gone."""
-    text = buckets.artifacts_bucket().read_if_exists(run_key(run_id, "ground_truth.json"))
-    return dict(json.loads(text)) if text else {}
+def ground_truth(run_id: str) -> GroundTruth:
+    """What a run was made from; nothing where that is gone."""
+    return documents.find(GroundTruth, run_id) or GroundTruth()
 
 
 def window_of(run_ids: Mapping[str, str]) -> tuple[int, int] | None:
@@ -64,14 +63,12 @@ def window_of(run_ids: Mapping[str, str]) -> tuple[int, int] | None:
     not, the classifier's count.
     """
     for task in TASKS:
-        known = ground_truth(run_ids[task]) if task in run_ids else {}
-        # Earlier releases of this stack wrote only the window that dataset.json names.
-        if window := known.get("window") or known.get("settings", {}).get("window"):
-            return int(window[0]), int(window[1])
+        if task in run_ids and (window := ground_truth(run_ids[task]).brought_to_eight_bits_by):
+            return window
     return None
 
 
-def passed(run_id: str, environment: str) -> tuple[StageRef, dict[str, Any]]:
+def passed(run_id: str, environment: str) -> tuple[StageRef, InferenceTest]:
     """The stage of a run's passed test in an environment, and its result, both as they are recorded.
 
     Only `inference_test` may write results. Raises PermissionError when no such test was passed.
@@ -80,8 +77,10 @@ def passed(run_id: str, environment: str) -> tuple[StageRef, dict[str, Any]]:
         ref = runs.load(run_id, "inference_test", environment)
     except LookupError as error:
         raise PermissionError(str(error)) from error
-    result = json.loads(buckets.artifacts_bucket().read_if_exists(key_of(ref)) or "{}")
-    is_its_own = all(result.get(name) == getattr(ref, name) for name in ("run_id", "environment", "task"))
-    if not is_its_own or result.get("outcome") != runs.COMPLETED:
+    result = documents.find_test(run_id, environment)
+    is_its_own = result is not None and (result.ref.run_id, result.ref.environment, result.ref.task) == (
+        *(ref.run_id, ref.environment, ref.task),
+    )
+    if result is None or not is_its_own or result.outcome != runs.COMPLETED:
         raise PermissionError(f"{ref.run_id} has not passed a test in {environment}, whatever an event says")
     return ref, result

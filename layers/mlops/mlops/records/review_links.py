@@ -32,6 +32,7 @@ def begin(dataset: str, token: str, days: int, table: Table = OWN) -> Link:
 def find(token: str) -> Link | None:
     """The link of a token; None for unknown and for expired ones alike."""
     row = OWN.get(_pk(token), _SK) if token else None
+    # DynamoDB removes what has expired some time later.
     if row is None or int(row["expires_at"]) <= stack.here().clock.time():
         return None
     return Link(str(row["dataset"]), int(row["expires_at"]))
@@ -40,6 +41,7 @@ def find(token: str) -> Link | None:
 def claim_mail(dataset: str, day: str) -> bool:
     """Whether the mail of a day (UTC, YYYY-MM-DD) may be sent by whoever asks; for some minutes nobody else may."""
     now = int(stack.here().clock.time())
+    # Claimed for as long as a function runs: whoever dies while sending is followed by another, later.
     not_sent = Attr("mailed_on").not_exists() | Attr("mailed_on").lt(day)
     is_free = Attr("claimed_until").not_exists() | Attr("claimed_until").lte(now)
     return OWN.update(f"REVIEWS#{dataset}", _MAIL, {"claimed_until": now + _SENDING_SECONDS}, not_sent & is_free)

@@ -9,18 +9,17 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import stack
+from mlops import codec, stack
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.keys import reviewed_reference
 from mlops.dataset.labels import NORMAL
 from mlops.judging.choosing import RANDOM, Candidate, place_of
 from mlops.judging.verdicts import Found
-from mlops.records.table import OWN, Table
+from mlops.records.table import OWN, Item, Table
 
 # `ANSWERED` waits to become data; `CLOSED` has become data, or never does, because nobody can tell.
 WAITING, ANSWERED, CLOSED = "WAITING", "ANSWERED", "CLOSED"
@@ -147,6 +146,7 @@ def reserve(dataset: str, day: str, new: Candidate, most: int) -> bool:
             return False
         if any(one.name == new.name for one in places):
             return True
+        # Withdrawn before its place is given away: somebody may have taken it up in between, and keeps it.
         if place.gives_way and place.gives_way not in fixed and not _withdraw(dataset, place.gives_way):
             fixed.add(place.gives_way)
             continue
@@ -165,7 +165,7 @@ def drawn(dataset: str, day: str, table: Table = OWN) -> frozenset[str]:
     return frozenset(one.name for one in _places(table.get(*_day_key(dataset, day)) or {}) if one.is_random)
 
 
-def _places(row: Mapping[str, Any]) -> list[Candidate]:
+def _places(row: Item) -> list[Candidate]:
     return [Candidate(rank, name, tuple(reasons)) for rank, name, reasons in json.loads(row.get("places", "[]"))]
 
 
@@ -233,7 +233,7 @@ def answer(review: Review, session: str, given: Answer, reviewer: str) -> bool:
         place = {"pk": _pk(review.dataset, review.digest), "sk": f"{_EARLIER}{review.revision:06}"}
         OWN.put({**place, **before}, Attr("pk").not_exists())
     state = ANSWERED if given.is_known or review.is_filed else CLOSED
-    changes: dict[str, Any] = {
+    changes: Item = {
         "state": state,
         "session": session,
         "locked_until": 0,
@@ -297,6 +297,7 @@ def _first(dataset: str, sk: str, value: str) -> str:
 def note_filed(review: Review) -> bool:
     """Remember that an answer has become data, unless there is another one meanwhile."""
     changes = {"state": CLOSED, _INDEXED: _of_state(review.dataset, CLOSED)}
+    # Who mended the answer meanwhile has another one to be filed.
     same = Attr("revision").eq(review.revision) & Attr("state").eq(ANSWERED)
     return OWN.update(_pk(review.dataset, review.digest), _SK, changes, same)
 
@@ -328,7 +329,7 @@ def _day_key(dataset: str, day: str) -> tuple[str, str]:
     return f"REVIEWS#{dataset}", f"DAY#{day}"
 
 
-def _row(review: Review) -> dict[str, Any]:
+def _row(review: Review) -> Item:
     """The table knows no floats: what is nested is JSON."""
     told = {
         "reasons": review.reasons,
@@ -341,16 +342,13 @@ def _row(review: Review) -> dict[str, Any]:
     return {**plain, "told": json.dumps(told, ensure_ascii=False), "answer": _told_answer(review.answer)}
 
 
-def _read(row: Mapping[str, Any]) -> Review:
+def _read(row: Item) -> Review:
     told = json.loads(row["told"])
-    numbers = {name for name, value in row.items() if isinstance(value, Decimal)}
-    known: dict[str, Any] = {name: int(row[name]) if name in numbers else row[name] for name in _PLAIN if name in row}
-    review = Review(**known, reasons=tuple(told["reasons"]), said=tuple(told["said"]))
+    nested = {**told, "labels": (), "boxes": (), "answer": {}}
     return replace(
-        review,
+        codec.read(Review, {**row, **nested}),
         labels=tuple(map(_found, told["labels"])),
         boxes=tuple(map(_found, told["boxes"])),
-        run_ids=told["run_ids"],
         answer=_answer_of(row["answer"]),
     )
 

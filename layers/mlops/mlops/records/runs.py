@@ -1,19 +1,18 @@
 """Runs and their stages: what has happened to one exact set of images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import stack, words
+from mlops import codec, stack, words
 from mlops.aws import messages, telemetry
 from mlops.events import PipelineStageCompleted, PipelineStageFailed
 from mlops.records import activity
-from mlops.records.table import OWN, Table
+from mlops.records.table import OWN, Item, Table
 from mlops.stage import ENVIRONMENTS, PIPELINE, StageRef
 
 COMPLETED, FAILED, IN_PROGRESS, WAITING = "COMPLETED", "FAILED", "IN_PROGRESS", "WAITING"
@@ -223,13 +222,12 @@ def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) ->
         return
     ended = PipelineStageCompleted if state == COMPLETED else PipelineStageFailed
     messages.put_event(ended(**ref.as_detail(), reasons=tuple(told), artifact=artifact))
-    end = now()
-    start = _text(known.started_at) if known else end
+    ended_at = datetime.fromtimestamp(stack.here().clock.time(), UTC)
+    end, start = _text(ended_at), known.started_at if known else ended_at
     changes = {"state": state, "reasons": told, "artifact": artifact, "finished_at": end, "waiting_for": None}
     cause = (known.cause if known else "") or "-"
-    OWN.update(*_key(ref), {**_names(ref), "started_at": start, "cause": cause, **changes})
-    seconds = (_time(end) - _time(start)).total_seconds()
-    telemetry.stage_ended(ref.as_detail(), state, seconds, told)
+    OWN.update(*_key(ref), {**_names(ref), "started_at": _text(start), "cause": cause, **changes})
+    telemetry.stage_ended(ref.as_detail(), state, (ended_at - start).total_seconds(), told)
 
 
 def _key(ref: StageRef) -> tuple[str, str]:
@@ -240,35 +238,17 @@ def _names(ref: StageRef) -> dict[str, str]:
     return {"stage": ref.stage, "environment": ref.environment}
 
 
-def _run(row: Mapping[str, Any]) -> Run:
-    created, tested = _time(row["created_at"]), int(row.get("test_images", 0))
-    return Run(row["run_id"], row["dataset"], row["task"], created, test_images=tested)
+def _run(row: Item) -> Run:
+    return codec.read(Run, row)
 
 
-def _stage(row: Mapping[str, Any]) -> Stage:
-    return Stage(
-        stage=str(row["stage"]),
-        environment=str(row["environment"]),
-        state=str(row["state"]),
-        started_at=_time(row["started_at"]),
-        finished_at=_time(row["finished_at"]) if row.get("finished_at") else None,
-        cause=str(row.get("cause") or ""),
-        reasons=tuple(row.get("reasons") or ()),
-        artifact=str(row.get("artifact") or ""),
-        waiting_for=str(row.get("waiting_for") or ""),
-        inference_seconds=float(row.get("inference_seconds", 0)),
-        pictures_seconds=float(row.get("pictures_seconds", 0)),
-    )
+def _stage(row: Item) -> Stage:
+    return codec.read(Stage, row)
 
 
 def _place(stage: Stage) -> tuple[int, datetime]:
     known = (stage.stage, stage.environment) in PIPELINE
     return (PIPELINE.index((stage.stage, stage.environment)) if known else len(PIPELINE), stage.started_at)
-
-
-def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _text(time: datetime) -> str:

@@ -3,15 +3,14 @@
 A dataset has one row while somebody looks after it: a message goes round, and every round has a number.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import stack
-from mlops.records.table import OWN, Table
+from mlops import codec, stack
+from mlops.records.table import OWN, Item, Table
 
 LOOKING, STARTING, READY, STOPPING = "LOOKING", "STARTING", "READY", "STOPPING"
 _PK, _WISHES, _ANSWERS = "SERVING", "SERVING#WISHES", "SERVING#ANSWERS"
@@ -60,6 +59,14 @@ class Serving:
 
 
 @dataclass(frozen=True)
+class Round:
+    """A message: look after a dataset once more, for the round of this number."""
+
+    dataset: str
+    hop: int
+
+
+@dataclass(frozen=True)
 class Wish:
     """What is asked for: models that run until a time (seconds), by a person or by the clock; or that stay stopped."""
 
@@ -80,13 +87,16 @@ def every(table: Table = OWN) -> Iterator[Serving]:
 
 def write(serving: Serving) -> None:
     """Remember how far it has come, unless a later round has."""
-    noted = asdict(replace(serving, looked_at=int(stack.here().clock.time())))
-    row = {name: list(value) if isinstance(value, tuple) else value for name, value in noted.items()}
-    OWN.put({"pk": _PK, "sk": serving.dataset, **row}, Attr("hop").not_exists() | Attr("hop").lte(serving.hop))
+    noted = replace(serving, looked_at=int(stack.here().clock.time()))
+    OWN.put(
+        {"pk": _PK, "sk": serving.dataset, **codec.item_of(noted)},
+        Attr("hop").not_exists() | Attr("hop").lte(serving.hop),
+    )
 
 
 def end(serving: Serving) -> None:
     """Nobody looks after it any more, unless a later round does."""
+    # Somebody may have begun anew since this round looked.
     OWN.delete(_PK, serving.dataset, Attr("hop").lte(serving.hop))
 
 
@@ -168,10 +178,5 @@ def is_closed() -> bool:
     return OWN.get(*_CLOSED) is not None
 
 
-def _read(row: Mapping[str, Any]) -> Serving:
-    texts = ("dataset", "state", "sent", "problem")
-    lists = ("versions", "ready")
-    facts: dict[str, Any] = {one.name: row[one.name] for one in fields(Serving) if one.name in row}
-    for name, value in facts.items():
-        facts[name] = str(value) if name in texts else tuple(value) if name in lists else int(value)
-    return Serving(**facts)
+def _read(row: Item) -> Serving:
+    return codec.read(Serving, row)

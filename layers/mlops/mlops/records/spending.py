@@ -32,6 +32,7 @@ def note(lease: Lease, until: float, units: int) -> float:
     """
     seconds = max(0, int(until) - lease.started_at)
     usd = seconds / 3600 * units * stack.here().price_of("running")
+    # In place of what was noted of this start, not in addition: a round that comes twice costs nothing more.
     key = {"pk": _pk(month_of(lease.started_at)), "sk": lease.lease_id}
     names = {"dataset": lease.ref.dataset, "task": lease.ref.task, "version_arn": lease.version_arn}
     known = OWN.get(key["pk"], key["sk"])

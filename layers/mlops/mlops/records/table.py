@@ -1,6 +1,6 @@
 """The application table: every kind of row has a module of its own in this room, and nobody else knows a key."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -10,7 +10,9 @@ from botocore.exceptions import ClientError
 from mlops import stack
 from mlops.aws import ahead, clients
 from mlops.aws.clients import code_of
+from mlops.codec import Json
 
+# A row as DynamoDB takes it and hands it over: the module of its kind makes a dataclass of it.
 Item = dict[str, Any]
 
 
@@ -33,18 +35,18 @@ class Table:
         item = self._rows.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
         return dict(item) if item else None
 
-    def put(self, item: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
+    def put(self, item: Json, condition: ConditionBase | None = None) -> bool:
         """Write an item; False when the condition does not hold."""
         return _held(lambda: self._rows.put_item(Item=dict(item), **_when(condition))) is not None
 
-    def update(self, pk: str, sk: str, changes: Mapping[str, Any], condition: ConditionBase | None = None) -> bool:
+    def update(self, pk: str, sk: str, changes: Json, condition: ConditionBase | None = None) -> bool:
         """Set attributes (None removes); False when the condition does not hold."""
         sets = [name for name, value in changes.items() if value is not None]
         removes = [name for name, value in changes.items() if value is None]
         expression = (f"SET {', '.join(f'#{n} = :{n}' for n in sets)} " if sets else "") + (
             f"REMOVE {', '.join(f'#{n}' for n in removes)}" if removes else ""
         )
-        arguments: dict[str, Any] = {
+        arguments: Item = {
             "Key": {"pk": pk, "sk": sk},
             "UpdateExpression": expression,
             "ExpressionAttributeNames": {f"#{name}": name for name in changes},
@@ -54,7 +56,7 @@ class Table:
             arguments["ExpressionAttributeValues"] = {f":{name}": changes[name] for name in sets}
         return _held(lambda: self._rows.update_item(**arguments)) is not None
 
-    def increment(self, pk: str, sk: str, name: str, changes: Mapping[str, Any] = MappingProxyType({})) -> int:
+    def increment(self, pk: str, sk: str, name: str, changes: Json = MappingProxyType({})) -> int:
         """Add one to a counter and return it; set attributes with it."""
         sets = f"SET {', '.join(f'#{change} = :{change}' for change in changes)} " if changes else ""
         answer = self._rows.update_item(
@@ -86,7 +88,7 @@ class Table:
         return self._pages(KeyConditionExpression=where, IndexName=index)
 
     def _pages(self, **request: Any) -> Iterator[Item]:
-        def following(page: ahead.Page) -> Mapping[str, Any]:
+        def following(page: ahead.Page) -> ahead.Page:
             last = page.get("LastEvaluatedKey")
             return {"ExclusiveStartKey": last} if last else {}
 
@@ -98,7 +100,7 @@ class Table:
 OWN = Table()
 
 
-def _when(condition: ConditionBase | None) -> dict[str, Any]:
+def _when(condition: ConditionBase | None) -> Item:
     return {"ConditionExpression": condition} if condition is not None else {}
 
 

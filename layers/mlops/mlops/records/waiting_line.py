@@ -3,12 +3,10 @@
 Without a line, a stage could be overtaken for ever by others that happen to ask when a slot is free.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlops import arns, stack
-from mlops.records.table import OWN
+from mlops.records.table import OWN, Item
 from mlops.stage import StageRef
 
 TRAINING = "trainings"
@@ -51,9 +49,11 @@ def others(kind: str, ref: StageRef) -> list[str]:
 
 def line_up(kind: str, ref: StageRef) -> None:
     """Take a place in the line, or keep the one that was taken."""
+    # In milliseconds: stages of one dataset line up within the same second.
     now = int(stack.here().clock.time() * 1000)
     row = OWN.get(_pk(kind), _name(ref))
     held = _place(row) if row else None
+    # Who was given up for dead and comes back has been overtaken: it goes to the end.
     since = held.since if held and held.is_alive else now
     item = {"pk": _pk(kind), "sk": _name(ref), "since": since, "seen": now, "expires_at": now // 1000 + _DAY}
     OWN.put({**item, **ref.as_detail()})
@@ -64,7 +64,7 @@ def leave(kind: str, ref: StageRef) -> None:
     OWN.delete(_pk(kind), _name(ref))
 
 
-def _place(row: Mapping[str, Any]) -> Place:
+def _place(row: Item) -> Place:
     return Place(int(row["since"]), row["sk"], int(row["seen"]))
 
 

@@ -20,12 +20,14 @@ class Watch:
 
 def is_due(watch: Watch) -> bool:
     """Whether nobody has taken this look yet; a second delivery of a past one ends here."""
+    # Not a condition of a write: a look that died half-way has taken nothing, and is to be repeated.
     row = OWN.get(_pk(watch), _SK)
     return row is None or int(row["hop"]) <= watch.hop
 
 
 def take(watch: Watch) -> None:
     """Note that this look is over."""
+    # Longer than a queue keeps a message: no delivery is older than what it is compared with.
     expires_at = int(stack.here().clock.time()) + _KEPT_SECONDS
     OWN.put({"pk": _pk(watch), "sk": _SK, "hop": watch.hop + 1, "expires_at": expires_at})
 

@@ -37,6 +37,7 @@ def request(completed: PipelineStageCompleted) -> None:
         return
     tested, _ = results.passed(completed.run_id, source)
     ref, artifact = tested.at(approval_stage(target), target), results.key_of(tested)
+    # About exactly this result: a repeated test is asked about anew.
     if approvals.was_sent(ref.run_id, target, digest_of(artifact)):
         return
     token = stack.here().new_token()
@@ -54,6 +55,7 @@ def request(completed: PipelineStageCompleted) -> None:
     }
     known = evidence.load(ref.run_id, source)
     messages.send_mail(*mails.approval_mail(ref, known, stays_running=stack.here().is_wanted(target), **terms))
+    # After it has gone: who dies in between sends a second mail rather than none.
     approvals.note_sent(approval)
 
 
@@ -100,6 +102,7 @@ def _check(form: Decision, approval: Approval) -> None:
         raise DecisionRefused("Enter your name: it goes into the release history.")
     if problem := words.overlong(form.approver.strip(), form.comment.strip()):
         raise DecisionRefused(problem)
+    # Scanners of mails press buttons, too, but type nothing.
     if form.confirmation.strip().lower() != confirmation_of(approval.run_id):
         raise DecisionRefused("The last six characters of the run do not match. They are in the e-mail and above.")
     if digest_of(approval.artifact) != approval.artifact_digest:

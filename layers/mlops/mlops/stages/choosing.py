@@ -1,7 +1,6 @@
 """A picture was inspected: is a person to look at it, too? Needs the imaging layer."""
 
 import hashlib
-import json
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -9,16 +8,16 @@ from PIL import Image
 
 from mlops import stack
 from mlops.aws import buckets
-from mlops.dataset.keys import inspected_dataset, looks_key, review_key, small_review_key
+from mlops.dataset.keys import inspected_dataset, review_key, small_review_key
 from mlops.events import PartInspected
 from mlops.judging import drift
 from mlops.judging.choosing import candidate, reasons_of
-from mlops.judging.drift import Reference
 from mlops.judging.verdicts import Found, Verdict
 from mlops.pictures.drawing import as_jpeg
 from mlops.pictures.pixels import open_picture
 from mlops.pictures.preparing import Window, prepare
-from mlops.records import inspections, results, reviews
+from mlops.records import drifts, inspections, results, reviews
+from mlops.records.drifts import References
 from mlops.records.inspections import Inspection
 from mlops.records.reviews import Review
 
@@ -87,11 +86,10 @@ def choose(inspected: PartInspected) -> Review | None:
     return review if reviews.begin(review) else None
 
 
-def references_of(dataset: str) -> dict[str, Reference]:
+def references_of(dataset: str) -> References:
     """What the pictures of a dataset look like; nothing before that was measured."""
-    text = buckets.artifacts_bucket().read_if_exists(looks_key(dataset))
-    known = json.loads(text)["looks"] if text else {}
-    return {name: Reference.read(told) for name, told in known.items()}
+    known = drifts.looks_of(dataset)
+    return known.looks if known else {}
 
 
 def _inspection_of(inspected: PartInspected) -> Inspection:

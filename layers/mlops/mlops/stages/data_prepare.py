@@ -3,17 +3,18 @@
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
-from typing import Any
 
 from mlops import stack
 from mlops.aws import ahead, buckets
+from mlops.dataset.images import Image, image_of
 from mlops.dataset.keys import dataset_prefix, run_key
 from mlops.dataset.labels import NORMAL
 from mlops.dataset.limits import BoxSizes, Verdict, check_manifests, image_faults
-from mlops.records import runs
+from mlops.records import documents, runs
+from mlops.records.documents import GroundTruth, Refusal, TrainingInput
 from mlops.records.images import record_of
 from mlops.stage import StageRef
 from mlops.stages import eval_metric
@@ -27,65 +28,61 @@ _MOST_COMPARED, _CHUNK = 4 << 30, 1 << 20
 def prepare(run_id: str, cause: str) -> None:
     """Check a run's manifests and write its training input; a violation fails the stage and names the files."""
     store = buckets.artifacts_bucket()
-    truth = store.read_json(run_key(run_id, "ground_truth.json"))
+    truth = documents.require(GroundTruth, run_id)
     # A refused run leaves its account, too, and the rule cannot see what is in it.
-    if truth["outcome"] != runs.COMPLETED:
+    if truth.outcome != runs.COMPLETED:
         return
-    ref = StageRef(run_id, truth["dataset"], truth["task"], "data_prepare")
+    ref = StageRef(run_id, truth.dataset, truth.task, "data_prepare")
     if not runs.begin(ref, cause):
         return
-    inventory = _Inventory(truth["dataset"])
-    inventory.read(map(json.loads, store.lines(truth["inventory"])))
-    train, test = (store.lines(truth["manifests"][side]) for side in ("train", "test"))
+    inventory = _Inventory(truth.dataset)
+    inventory.read(image_of(json.loads(line)) for line in store.lines(truth.inventory))
+    train, test = (store.lines(truth.manifests[side]) for side in ("train", "test"))
     verdict = check_manifests(ref.task, train, test, inventory.faults, stack.here().region)
     # Everything at once: whoever corrects one thing should not wait for a mail about the next.
     violations = verdict.violations + inventory.changed
     limits = label_thresholds(ref.task, truth)
     violations += limits.violations
     if violations:
-        artifact = run_key(run_id, "data_prepare.json")
-        store.write_json(artifact, {**ref.as_detail(), "outcome": runs.FAILED, "reasons": violations})
-        runs.fail(ref, violations, artifact)
+        runs.fail(ref, violations, documents.write(Refusal(ref, runs.FAILED, tuple(violations)), run_id))
         return
-    artifact = run_key(run_id, "training_input.json")
-    remarks = [*truth.get("remarks", ()), *verdict.warnings, *limits.warnings, *_remarks(truth, inventory)]
-    store.write_json(artifact, _training_input(ref, truth, remarks))
-    runs.complete(ref, artifact)
+    remarks = (*truth.remarks, *verdict.warnings, *limits.warnings, *_remarks(truth, inventory))
+    runs.complete(ref, documents.write(_training_input(ref, truth, remarks), run_id))
 
 
-def _remarks(truth: Mapping[str, Any], inventory: "_Inventory") -> list[str]:
+def _remarks(truth: GroundTruth, inventory: "_Inventory") -> list[str]:
     """What somebody who decides should know beside the service's limits."""
     remarks = []
-    if truth["task"] == "detection":
+    if truth.task == "detection":
         remarks += inventory.sizes.told()
-    if truth["task"] == "detection" and not inventory.has_clean:
+    if truth.task == "detection" and not inventory.has_clean:
         remarks.append("no clean image is tested on: nothing will be known of false alarms on them")
-    if "detection" in truth["left_out_tasks"] and not truth["settings"]["tasks"]:
+    if "detection" in truth.left_out_tasks and not truth.settings.tasks:
         remarks.append("no detection: there are no masks below ground_truth/, and no boxes in annotations.manifest")
-    if truth.get("split", {}).get("by") == "pool" and truth["settings"]["split"] == "auto":
-        remarks.append(f"the system deals the sides, not the folders: {truth['split']['why']}")
+    if truth.split.by == "pool" and truth.settings.split == "auto":
+        remarks.append(f"the system deals the sides, not the folders: {truth.split.why}")
     return remarks
 
 
-def label_thresholds(task: str, truth: Mapping[str, Any]) -> Verdict:
+def label_thresholds(task: str, truth: GroundTruth) -> Verdict:
     """What is wrong with the thresholds of single labels, before a training is paid for.
 
     They are a parameter of the stack: a label that this dataset does not have may be one of another dataset.
     """
     verdict = Verdict()
     try:
-        given = eval_metric.gate_of(task, truth.get("label_names", {})).by_label
+        given = eval_metric.gate_of(task, truth.label_names).by_label
     except ValueError as error:
         verdict.violations.append(str(error))
         return verdict
     # A detector never says that a part is normal.
-    labels = {label for label in truth["labels"] if task == "classification" or label != NORMAL}
+    labels = {label for label in truth.labels if task == "classification" or label != NORMAL}
     for label in sorted(given):
         if label not in labels:
             alike = difflib.get_close_matches(label, labels, 1)
             hint = f"; did you mean {alike[0]!r}?" if alike else ""
             verdict.warnings.append(f"{label!r} has a threshold, but is no label of this dataset{hint}")
-        elif not truth["counts"]["test"].get(label):
+        elif not truth.counts.get("test", {}).get(label):
             verdict.violations.append(f"{label!r} has a threshold, but no image in test that could show that it is met")
     return verdict
 
@@ -105,46 +102,44 @@ class _Inventory:
         self._prefix = dataset_prefix(dataset)
         self._left = _MOST_COMPARED
 
-    def read(self, rows: Iterator[Mapping[str, Any]]) -> None:
-        """Everything about the images of these rows; of the bucket, only what lies between the keys of some of them."""
-        together = iter(lambda: list(islice(rows, _TOGETHER)), [])
-        for some_rows, etags in ahead.each(self._etags, together):
-            for row in some_rows:
-                self._take(row, etags.get(row["key"], ""))
+    def read(self, images: Iterator[Image]) -> None:
+        """Everything about these images; of the bucket, only what lies between the keys of some of them."""
+        together = iter(lambda: list(islice(images, _TOGETHER)), [])
+        for some_images, etags in ahead.each(self._etags, together):
+            for image in some_images:
+                self._take(image, etags.get(image.key, ""))
 
-    def _etags(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-        """The etags of the objects that rows name, which are in the order of their keys, as S3 lists."""
+    def _etags(self, images: Sequence[Image]) -> dict[str, str]:
+        """The etags of the objects of images, which are in the order of their keys, as S3 lists."""
         found: dict[str, str] = {}
-        behind, last = rows[0]["key"][:-1], rows[-1]["key"]
+        behind, last = images[0].key[:-1], images[-1].key
         while behind < last and (page := buckets.data_bucket().page(self._prefix, behind)):
             found |= page
             behind = next(reversed(page))
         return found
 
-    def _take(self, row: Mapping[str, Any], etag: str) -> None:
-        faults = image_faults(*(row[name] for name in ("width", "height", "size", "format")))
+    def _take(self, image: Image, etag: str) -> None:
+        faults = image_faults(image.width, image.height, image.size, image.format)
         # Nearly all have none, and need no list each.
-        self.faults[row.get("picture") or row["key"]] = faults or ()
-        # Rows of earlier releases may have none.
-        if "boxes" in row:
-            self.sizes.take(row)
-        self.has_clean |= not row.get("boxes")
-        if etag != row["etag"] and not (etag and self._has_same_bytes(row, etag)):
+        self.faults[image.shown[0]] = faults or ()
+        self.sizes.take(image)
+        self.has_clean |= not image.boxes
+        if etag != image.etag and not (etag and self._has_same_bytes(image, etag)):
             self.changed.append(
-                f"{row['key']} was {'replaced' if etag else 'deleted'} after its manifest was written; "
+                f"{image.key} was {'replaced' if etag else 'deleted'} after its manifest was written; "
                 "the change starts a run of its own"
             )
 
-    def _has_same_bytes(self, row: Mapping[str, Any], etag: str) -> bool:
+    def _has_same_bytes(self, image: Image, etag: str) -> bool:
         """Whether an object with another etag has the bytes of the inventory: in parts or encrypted, it was sent again.
 
         Whoever looked at it already has recorded that. Of the others so many are read that the function ends in time.
         """
-        record = record_of(row["key"])
-        if record and record.get("etag") == etag and "digest" in record:
-            return bool(record["digest"] == row.get("digest"))
+        record = record_of(image.key)
+        if record and record.etag == etag and record.digest:
+            return record.digest == image.digest
         try:
-            found = buckets.data_bucket().get(row["key"])
+            found = buckets.data_bucket().get(image.key)
         except buckets.ObjectUnreadable:
             return False
         self._left -= int(found["ContentLength"]) if found else 0
@@ -154,10 +149,17 @@ class _Inventory:
         with closing(found["Body"]) as body:
             for chunk in body.iter_chunks(_CHUNK):
                 digest.update(chunk)
-        return digest.hexdigest() == row.get("digest")
+        return digest.hexdigest() == image.digest
 
 
-def _training_input(ref: StageRef, truth: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
-    copied = {name: truth[name] for name in ("digest", "labels", "counts", "manifests")}
-    output = run_key(ref.run_id, "rekognition/development")
-    return {**ref.as_detail(), **copied, "version_name": ref.run_id, "output_prefix": output, "warnings": warnings}
+def _training_input(ref: StageRef, truth: GroundTruth, warnings: tuple[str, ...]) -> TrainingInput:
+    return TrainingInput(
+        ref,
+        digest=truth.digest,
+        labels=truth.labels,
+        counts=truth.counts,
+        manifests=truth.manifests,
+        version_name=ref.run_id,
+        output_prefix=run_key(ref.run_id, "rekognition/development"),
+        warnings=warnings,
+    )

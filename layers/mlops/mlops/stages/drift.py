@@ -6,10 +6,9 @@ a day of a slow one. Needs the imaging layer.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
 
 from PIL import Image
 
@@ -21,7 +20,6 @@ from mlops.dataset.keys import (
     drift_key,
     drift_picture_key,
     is_reviewed,
-    looks_key,
     run_key,
 )
 from mlops.events import DriftFound
@@ -32,7 +30,8 @@ from mlops.pictures.drawing import as_jpeg, draw, sheet
 from mlops.pictures.pixels import open_picture
 from mlops.pictures.png import PictureRefused
 from mlops.pictures.preparing import prepare
-from mlops.records import inspections, releases, reviews
+from mlops.records import drifts, inspections, releases, reviews
+from mlops.records.drifts import Day, Drift, Drifting, Looks, Window
 from mlops.records.images import pictures_of
 from mlops.records.inspections import Inspection
 
@@ -47,34 +46,6 @@ _NEWEST = (25, 50, 100)
 _AGAIN = timedelta(days=7)
 _TILE = 320
 _LAST = f"the last {WINDOW}"
-
-
-@dataclass(frozen=True)
-class _Looks:
-    """What the pictures that trained the released models look like, those of them that came back from production last,
-    and the most usual of all."""
-
-    references: Mapping[str, Reference]
-    newest: Sequence[Mapping[str, Reference]]
-    usual: Sequence[str]
-
-
-@dataclass(frozen=True)
-class _State:
-    """What is kept of a dataset between two looks: how the versions answered at first, what was told when, and what
-    was found about the last whole day."""
-
-    versions: tuple[str, ...] = ()
-    answers: Mapping[str, Reference] = field(default_factory=dict)
-    told: Mapping[str, str] = field(default_factory=dict)
-    day: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, dataset: str) -> "_State":
-        text = buckets.artifacts_bucket().read_if_exists(drift_key(dataset))
-        known = json.loads(text) if text else {}
-        answers = {name: Reference.read(one) for name, one in known.get("answers", {}).items()}
-        return cls(tuple(known.get("versions", ())), answers, known.get("told", {}), known.get("day", {}))
 
 
 def hourly() -> list[str]:
@@ -102,58 +73,53 @@ def look(dataset: str) -> list[str]:
     What is new is told by an event, once; the artifact has all measures.
     """
     looks, window = _looks(dataset), recent(dataset)
-    state = _with_answers(_State.of(dataset), window)
+    state = _with_answers(drifts.find(dataset) or Drift(dataset), window)
     if not window:
         return []
-    last = [_told(one, _LAST) for one in _measured(looks, state, window)]
+    last = [Drifting(one.rounded(), _LAST) for one in _measured(looks, state, window)]
     day = _of_the_day(dataset, looks, state)
-    measures = [*last, *day["measures"]]
-    drifted = list(dict.fromkeys(one["name"] for one in measures if one["has_drifted"]))
+    measures = (*last, *day.measures)
+    drifted = list(dict.fromkeys(one.measured.name for one in measures if one.measured.has_drifted))
     if last:
-        telemetry.drifted(dataset, {one["name"]: one["psi"] for one in last}, len(drifted))
+        telemetry.drifted(dataset, {one.measured.name: one.measured.psi for one in last}, len(drifted))
     at = _now().isoformat(timespec="seconds")
     due = {name: when for name, when in state.told.items() if _now() - datetime.fromisoformat(when) < _AGAIN}
     new = [name for name in drifted if name not in due]
-    far = sorted(window, key=lambda one: (-drift.distance(looks.references, one.statistics), one.key))
-    farthest = [one.key for one in far[:_NAMED]]
-    document = {
-        "dataset": dataset,
-        "looked_at": at,
-        "measures": measures,
-        "farthest": farthest,
-        "usual": looks.usual,
-        "window": {"first": window[0].inspected_at, "last": window[-1].inspected_at, "pictures": len(window)},
-        "versions": list(state.versions),
-        "answers": {name: one.as_dict() for name, one in state.answers.items()},
-        "day": day,
-    }
+    far = sorted(window, key=lambda one: (-drift.distance(looks.looks, one.statistics), one.key))
+    farthest = tuple(one.key for one in far[:_NAMED])
+    found = replace(
+        state,
+        dataset=dataset,
+        looked_at=at,
+        measures=measures,
+        farthest=farthest,
+        usual=looks.usual,
+        window=Window(window[0].inspected_at, window[-1].inspected_at, len(window)),
+        day=day,
+        told=due,
+    )
     if new:
         # Written before the event, which says where to look, and noted as told after it.
         _draw(dataset, farthest, looks.usual)
-        buckets.artifacts_bucket().write_json(drift_key(dataset), {**document, "told": due})
+        drifts.write(found)
         messages.put_event(DriftFound(dataset, tuple(new), at, drift_key(dataset)))
-    told = {name: due.get(name, at) for name in drifted}
-    buckets.artifacts_bucket().write_json(drift_key(dataset), {**document, "told": told})
+    drifts.write(replace(found, told={name: due.get(name, at) for name in drifted}))
     return drifted
 
 
-def _told(measured: Measured, window: str) -> dict[str, Any]:
-    return {**measured.as_dict(), "window": window}
+def _measured(looks: Looks, state: Drift, window: Sequence[Inspection]) -> tuple[Measured, ...]:
+    return drift.compared({**looks.looks, **state.answers}, _values(window, state.versions), looks.newest)
 
 
-def _measured(looks: _Looks, state: _State, window: Sequence[Inspection]) -> tuple[Measured, ...]:
-    return drift.compared({**looks.references, **state.answers}, _values(window, state.versions), looks.newest)
-
-
-def _of_the_day(dataset: str, looks: _Looks, state: _State) -> Mapping[str, Any]:
+def _of_the_day(dataset: str, looks: Looks, state: Drift) -> Day:
     """How the pictures of yesterday compare; looked at once, and again when other models are released."""
     name = (_now().date() - timedelta(days=1)).isoformat()
     released = _released(dataset)
-    if state.day.get("date") == name and state.day.get("run_ids") == released:
+    if (state.day.date, state.day.run_ids) == (name, released):
         return state.day
     window = list(of_whole_day(dataset, name))
-    measures = [_told(one, name) for one in _measured(looks, state, window)]
-    return {"date": name, "run_ids": released, "pictures": len(window), "measures": measures}
+    measures = tuple(Drifting(one.rounded(), name) for one in _measured(looks, state, window))
+    return Day(name, released, len(window), measures)
 
 
 def of_whole_day(dataset: str, day: str) -> Iterator[Inspection]:
@@ -201,7 +167,7 @@ def _confidence(inspection: Inspection) -> float:
     return max((found.confidence for found in (*inspection.labels, *inspection.boxes)), default=0.0)
 
 
-def _with_answers(state: _State, window: Sequence[Inspection]) -> _State:
+def _with_answers(state: Drift, window: Sequence[Inspection]) -> Drift:
     """How parts are judged differs from how the training set is mixed: the first answers of a version are what its
     later ones are compared with."""
     versions = _versions(window[-1]) if window else ()
@@ -218,17 +184,13 @@ def _released(dataset: str) -> dict[str, str]:
     return {task: release.run_id for task, release in releases.in_production(dataset).items()}
 
 
-def _looks(dataset: str) -> _Looks:
+def _looks(dataset: str) -> Looks:
     """Measured anew when other models are released: what a dataset got since has trained nothing that answers."""
-    text = buckets.artifacts_bucket().read_if_exists(looks_key(dataset))
-    known, released = json.loads(text) if text else {}, _released(dataset)
-    if known.get("run_ids") != released:
-        known = {"run_ids": released, **_looks_of(dataset, _trained(released.values()))}
-        buckets.artifacts_bucket().write_json(looks_key(dataset), known)
-    looks, *newest = (
-        {name: Reference.read(told) for name, told in one.items()} for one in (known["looks"], *known["newest"])
-    )
-    return _Looks(looks, newest, list(known["usual"]))
+    known, released = drifts.looks_of(dataset), _released(dataset)
+    if known is None or known.run_ids != released:
+        known = replace(_looks_of(dataset, _trained(released.values())), run_ids=released)
+        drifts.write_looks(dataset, known)
+    return known
 
 
 def _trained(run_ids: Iterable[str]) -> dict[str, str]:
@@ -242,7 +204,7 @@ def _trained(run_ids: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _looks_of(dataset: str, trained: Mapping[str, str]) -> dict[str, Any]:
+def _looks_of(dataset: str, trained: Mapping[str, str]) -> Looks:
     every: list[tuple[str, Statistics]] = []
     for picture in pictures_of(dataset) if trained else ():
         if picture.statistics.is_known and trained.get(picture.key) == picture.digest:
@@ -255,9 +217,8 @@ def _looks_of(dataset: str, trained: Mapping[str, str]) -> dict[str, Any]:
         since = {review.reference: review.inspected_at for review in reviews.of_state(dataset, reviews.CLOSED)}
         came_back.sort(key=lambda one: (since.get(one[0].removeprefix(prefix), ""), one[0]), reverse=True)
     # Answers of before the change are among them: the last few may be the only ones of now.
-    newest = [_references(came_back[:count]) for count in _NEWEST if len(came_back) >= count]
-    looks, *others = ({name: one.as_dict() for name, one in of.items()} for of in (references, *newest))
-    return {"looks": looks, "newest": others, "usual": [key for key, _ in usual]}
+    newest = tuple(_references(came_back[:count]) for count in _NEWEST if len(came_back) >= count)
+    return Looks(looks=references, newest=newest, usual=tuple(key for key, _ in usual))
 
 
 def _references(pictures: Sequence[tuple[str, Statistics]]) -> dict[str, Reference]:

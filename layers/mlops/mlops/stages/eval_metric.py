@@ -7,24 +7,25 @@ from typing import Any
 
 from mlops import stack
 from mlops.aws import buckets
+from mlops.codec import Json
 from mlops.dataset.keys import run_key
 from mlops.dataset.manifests import parse_lines
 from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.judging import inference, operating_points
+from mlops.judging.evaluation import ByService, Counted, Evaluation
 from mlops.judging.gate import PARAMETERS, Thresholds, parse_label_thresholds, reasons_against
-from mlops.judging.intervals import f1_intervals, tallied
-from mlops.judging.metrics import Outcome, Score, as_dicts, label_scores, macro
+from mlops.judging.intervals import Interval, f1_intervals, tallied
+from mlops.judging.metrics import Means, Outcome, Score, label_scores, macro
 from mlops.judging.operating_points import Cost, Costs
 from mlops.judging.tasks import Task, task_of
 from mlops.models import projects, serving
-from mlops.records import costs, runs
+from mlops.models.projects import Place, Version
+from mlops.records import costs, documents, runs
+from mlops.records.documents import EvalMetric, GroundTruth
 from mlops.rounding import keeps_to, reaches
 from mlops.stage import StageRef
 from mlops.words import beside
 
-_REQUIRED = {"precision": "Precision", "recall": "Recall", "f1": "F1Score"}
-# Detection has these, too.
-_AGGREGATES = {**_REQUIRED, "average_precision": "AveragePrecision", "average_recall": "AverageRecall"}
 _TOLERANCE = 0.005
 _EVEN = Costs(Cost(1, 1))
 
@@ -36,45 +37,43 @@ def evaluate(change: ModelStatusChange, cause: str) -> None:
     if not runs.begin(ref, cause):
         return
     version = _trained(ref)
-    if version is None or "EvaluationResult" not in version:
+    if version is None or version.summary is None:
         runs.fail(ref, [f"{ref.run_id} has no evaluation result; was it deleted?"])
         return
-    costs.note_training(ref, version)
-    truth = buckets.artifacts_bucket().read_json(run_key(ref.run_id, "ground_truth.json"))
+    costs.note_training(ref, version.training_seconds)
+    truth = documents.require(GroundTruth, ref.run_id)
     try:
-        gate = gate_of(ref.task, truth.get("label_names", {}))
+        gate = gate_of(ref.task, truth.label_names)
     except ValueError as error:
         runs.fail(ref, [str(error)])
         return
     costs_of_mistakes = operating_points.costs_of(
-        Cost(*stack.here().mistakes_cost), truth.get("settings", {}).get("costs") or {}, truth.get("label_names")
+        Cost(*stack.here().mistakes_cost), truth.settings.costs or {}, truth.label_names
     )
-    summary, snapshot = _read(version["EvaluationResult"]["Summary"]), _snapshot(version)
+    summary, snapshot = json.loads(_text(version.summary)), _text(version.snapshot)
     task = task_of(ref.task, stack.here().match_iou)
     result = judge(task, summary, snapshot, gate, costs_of_mistakes, _parts(ref.run_id))
-    artifact = run_key(ref.run_id, "eval_metric.json")
-    version_arn = str(version["ProjectVersionArn"])
-    facts = {"version_arn": version_arn, "outcome": runs.FAILED if result["reasons"] else runs.COMPLETED}
-    buckets.artifacts_bucket().write_json(artifact, {**ref.as_detail(), **facts, **result})
-    if result["reasons"]:
-        runs.fail(ref, result["reasons"], artifact)
+    outcome = runs.FAILED if result.reasons else runs.COMPLETED
+    artifact = documents.write(EvalMetric(ref, result, version.arn, outcome), ref.run_id)
+    if result.reasons:
+        runs.fail(ref, result.reasons, artifact)
         return
-    runs.note_test_images(ref.run_id, inference.expected(truth["counts"], stack.here().test_images_per_label))
-    serving.start(ref.at("inference_test"), version_arn)
+    runs.note_test_images(ref.run_id, inference.expected(truth.counts, stack.here().test_images_per_label))
+    # The start before the end of this stage: whoever dies in between is called again, and finds it started.
+    serving.start(ref.at("inference_test"), version.arn)
     runs.complete(ref, artifact)
 
 
 def start_again(asked: PipelineStageRetry) -> None:
     """Start a version whose start met a quota. Raises PermissionError unless it has passed the gate."""
     ref = runs.load(asked.run_id, "inference_test")
-    text = buckets.artifacts_bucket().read_if_exists(run_key(ref.run_id, "eval_metric.json"))
-    version = _trained(ref)
-    if version is None or not text or json.loads(text)["outcome"] != runs.COMPLETED:
+    known, version = documents.find(EvalMetric, ref.run_id), _trained(ref)
+    if version is None or known is None or known.outcome != runs.COMPLETED:
         raise PermissionError(f"{ref.run_id} has not passed the gate, whatever an event says")
-    serving.start(ref, str(version["ProjectVersionArn"]))
+    serving.start(ref, version.arn)
 
 
-def _trained(ref: StageRef) -> dict[str, Any] | None:
+def _trained(ref: StageRef) -> Version | None:
     """The version that a run trained: it has the run's name."""
     return projects.describe_version(projects.projects()[ref.task]["development"], ref.run_id)
 
@@ -85,51 +84,55 @@ def gate_of(task: str, label_names: Mapping[str, str] | None = None) -> Threshol
     Raises ValueError that names the parameter and the part that cannot be read.
     """
     given = stack.here().gate_of(task)
-    by_label = parse_label_thresholds(given["labels"], label_names, PARAMETERS[task])
-    return Thresholds(given["f1"], given["label_f1"], by_label)
+    return Thresholds(given.f1, given.label_f1, parse_label_thresholds(given.labels, label_names, PARAMETERS[task]))
 
 
 def judge(
     task: Task[Any],
-    summary: Mapping[str, Any],
+    summary: Json,
     snapshot: str,
     limits: Thresholds,
     costs: Costs = _EVEN,
     parts: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Any]:
+) -> Evaluation:
     """All numbers of both sources, how far they differ, the operating points, and every reason against the version.
 
     The version is judged at its operating points. What the service says is told, and whether our reading of its answers
     comes to the same. `parts` has the physical part of images by key.
     """
-    theirs, assumed = _service_scores(summary)
+    service = by_service(summary)
+    assumed = service.assumed_thresholds
     ours = label_scores(task.outcomes_in(snapshot, assumed), assumed)
-    service, own = _service_aggregates(summary), macro(ours)
-    differences = {name: own[name] - service[name] for name in own}
+    own = macro(ours)
+    differences = {
+        "precision": own.precision - service.means.precision,
+        "recall": own.recall - service.means.recall,
+        "f1": own.f1 - service.means.f1,
+    }
     points = operating_points.choose_all(
         task.said_in(snapshot),
         {label: 100 * value for label, value in assumed.items()},
         costs,
         shows_clean=task.shows_clean,
     )
-    at = {label: facts["min_confidence"] / 100 for label, facts in points.items()}
+    at = {label: chosen.min_confidence / 100 for label, chosen in points.items()}
     scores = label_scores(task.outcomes_in(snapshot, at), at)
     found, lies = macro(scores), _f1_interval(task, snapshot, at, scores, parts)
-    reasons = reasons_against("at its operating points", found["f1"], scores, limits, task.unit)
-    if stack.here().gates_on_bound and reaches(found["f1"], limits.f1) and not reaches(lies[0], limits.f1):
-        low, least = beside(lies[0], limits.f1)
+    reasons = reasons_against("at its operating points", found.f1, scores, limits, task.unit)
+    if stack.here().gates_on_bound and reaches(found.f1, limits.f1) and not reaches(lies.low, limits.f1):
+        low, least = beside(lies.low, limits.f1)
         reasons.append(f"at its operating points: F1 may be as low as {low}, below {least}; GateOn is lower bound")
-    return {
-        "service": {**service, "per_label": as_dicts(theirs), "assumed_thresholds": assumed},
-        "recomputed": {**own, "per_label": as_dicts(ours)},
-        "at_points": {**found, "per_label": as_dicts(scores), "f1_interval": lies},
-        "differences": differences,
-        "agrees": all(keeps_to(abs(value), _TOLERANCE) for value in differences.values()),
-        "thresholds": {"f1": limits.f1, "label_f1": limits.label_f1, "by_label": dict(limits.by_label)},
-        "operating_points": points,
-        "test_images": len(parse_lines(snapshot)),
-        "reasons": reasons,
-    }
+    return Evaluation(
+        service,
+        recomputed=Counted(own, ours),
+        at_points=Counted(found, scores, lies),
+        differences=differences,
+        agrees=all(keeps_to(abs(value), _TOLERANCE) for value in differences.values()),
+        thresholds=limits,
+        operating_points=points,
+        test_images=len(parse_lines(snapshot)),
+        reasons=tuple(reasons),
+    )
 
 
 def _f1_interval(
@@ -138,14 +141,14 @@ def _f1_interval(
     at: Mapping[str, float],
     scores: Mapping[str, Score],
     parts: Mapping[str, str],
-) -> list[float]:
+) -> Interval:
     """Where the true F1 lies. Pictures of one part stand and fall together."""
     by_part: dict[str, list[Outcome]] = {}
     for number, line in enumerate(filter(None, snapshot.split("\n"))):
         key = str(json.loads(line).get("source-ref", number)).split("/", 3)[-1]
         by_part.setdefault(parts.get(key, key), []).extend(task.outcomes_in(line, at))
     labels = [label for label, score in scores.items() if score.support]
-    return f1_intervals(map(tallied, by_part.values()), labels).macro.as_list()
+    return f1_intervals(map(tallied, by_part.values()), labels).macro
 
 
 def _parts(run_id: str) -> dict[str, str]:
@@ -154,29 +157,22 @@ def _parts(run_id: str) -> dict[str, str]:
     return {str(row.get("picture") or row["key"]): f"group {row['group']}" for row in rows if row.get("group")}
 
 
-def _service_aggregates(summary: Mapping[str, Any]) -> dict[str, float]:
+def by_service(summary: Json) -> ByService:
+    """What the summary of an evaluation says."""
     aggregates = summary["AggregatedEvaluationResults"]
     # The reference nests the aggregates under Metrics, real files have them flat.
     aggregates = aggregates.get("Metrics", aggregates)
-    names = {name: key for name, key in _AGGREGATES.items() if key in aggregates or name in _REQUIRED}
-    return {name: aggregates[key] for name, key in names.items()}
-
-
-def _service_scores(summary: Mapping[str, Any]) -> tuple[dict[str, Score], dict[str, float]]:
+    means = Means(aggregates["Precision"], aggregates["Recall"], aggregates["F1Score"])
+    # Detection has averages over confidences, too.
+    averages = aggregates.get("AveragePrecision"), aggregates.get("AverageRecall")
     scores, assumed = {}, {}
     for result in summary["LabelEvaluationResults"]:
         values = result["Metrics"]
         support = int(result.get("NumberOfTestingImages", 0))
         scores[result["Label"]] = Score(values["Precision"], values["Recall"], values["F1Score"], support)
         assumed[result["Label"]] = float(values.get("Threshold", 0.5))
-    return scores, assumed
+    return ByService(means, *averages, scores, assumed)
 
 
-def _snapshot(version: Mapping[str, Any]) -> str:
-    asset = version["TestingDataResult"]["Output"]["Assets"][0]
-    location = asset["GroundTruthManifest"]["S3Object"]
-    return buckets.Bucket(location["Bucket"]).read(location["Name"])
-
-
-def _read(asset: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(buckets.Bucket(asset["S3Object"]["Bucket"]).read_json(asset["S3Object"]["Name"]))
+def _text(place: Place | None) -> str:
+    return buckets.Bucket(place.bucket).read(place.key) if place else ""

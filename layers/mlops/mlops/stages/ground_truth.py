@@ -5,13 +5,14 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from mlops import stack
+from mlops import codec, stack
 from mlops.aws import buckets, messages
+from mlops.codec import Json
 from mlops.dataset import datasets
 from mlops.dataset.annotations import annotate
 from mlops.dataset.boxes import Box
@@ -23,8 +24,10 @@ from mlops.dataset.manifests import manifest_lines
 from mlops.dataset.splits import assign_sides, chosen_split, groups_apart, uses_folders
 from mlops.pictures.look_alikes import look_alikes
 from mlops.reading.overlays import write_overlays
-from mlops.records import activity, runs
+from mlops.records import activity, documents, runs
+from mlops.records.activity import Mending, Question
 from mlops.records.contents import Contents, Entry, entries_of
+from mlops.records.documents import GroundTruth, LookAlikes
 from mlops.records.sides import Overtaken, Sides
 from mlops.stage import StageRef
 from mlops.stages import ingest
@@ -50,29 +53,29 @@ class Selection:
     refused: Mapping[str, str]
 
 
-def settle(message: Mapping[str, Any]) -> None:
+def settle(message: Json) -> None:
     """Start the runs of a dataset once nothing has come after this message and every object has been looked at."""
-    dataset = str(message["dataset"])
-    known = activity.of(dataset)
+    asked = codec.read(Question, message)
+    dataset, known = asked.dataset, activity.of(asked.dataset)
     # Something came after this message was sent.
-    if known.generation != message["generation"]:
-        activity.ask_again(message, known)
+    if known.generation != asked.generation:
+        activity.ask_again(asked, known)
         return
-    if "mending" in message:
-        _mend(message)
+    if asked.mending:
+        _mend(asked, asked.mending)
         return
     contents, compared = Contents(), _Compared()
     for entry in entries_of(dataset, _FACTS, contents=contents):
         compared.take(entry)
     # The bucket is the truth, the records are what is known of it: no run starts while they differ. What S3 did not
     # hand out may have been restored since, which no event tells.
-    if compared.differing or (compared.unread and not message["attempt"]):
-        _look_again(message, compared)
+    if compared.differing or (compared.unread and not asked.attempt):
+        _look_again(asked, compared)
         return
     if compared.recorded.keys - {settings_key(dataset), annotations_key(dataset)}:
         content = buckets.data_bucket().find(settings_key(dataset))
         if otherwise := compared.otherwise(_window(content, compared.bits)):
-            _prepare_again(message, *otherwise)
+            _prepare_again(asked, *otherwise)
             return
         annotations = _annotations(dataset, compared.recorded.keys)
         start_runs(datasets.read(dataset, compared.recorded, content, annotations))
@@ -96,10 +99,10 @@ class _Compared:
             self.differing += 1
             self.named += [entry.key] if self.differing <= _NAMED else []
         elif entry.record:
-            self.unread += bool(entry.record.get("is_unread"))
-            if "bits" in entry.record:
-                self.bits = max(self.bits, int(entry.record["bits"]))
-                self.windows[_window_of(entry.record)] += 1
+            self.unread += entry.record.is_unread
+            if entry.record.bits and entry.record.window:
+                self.bits = max(self.bits, entry.record.bits)
+                self.windows[entry.record.window] += 1
             if not self.differing:
                 self.recorded.take(entry.record)
 
@@ -118,77 +121,71 @@ def _window(content: bytes | None, bits: int) -> tuple[int, int]:
     return named or (0, 2**bits - 1)
 
 
-def _window_of(record: Mapping[str, Any]) -> tuple[int, int]:
-    low, high = map(int, record["window"])
-    return low, high
-
-
-def _look_again(message: Mapping[str, Any], compared: _Compared) -> None:
+def _look_again(asked: Question, compared: _Compared) -> None:
     """Wait for events that are under way; what still differs then is looked at without one.
 
     Raises TimeoutError when looking changes nothing.
     """
-    attempt, before = int(message["attempt"]), int(message.get("differing", 0))
+    attempt, before = asked.attempt, asked.differing or 0
     if attempt >= _PATIENCE and compared.differing < before:
         attempt = _PATIENCE
     if attempt >= _MAX_RECHECKS:
         raise TimeoutError(
-            f"dataset {message['dataset']}: the records differ from the bucket whatever is tried: "
-            f"{some(compared.named)}"
+            f"dataset {asked.dataset}: the records differ from the bucket whatever is tried: {some(compared.named)}"
         )
-    again = {**message, "attempt": attempt + 1, "differing": compared.differing}
-    mending = {"differing": attempt >= _PATIENCE, "unread": attempt == 0}
-    if (compared.unread and mending["unread"]) or mending["differing"]:
-        _mend({**again, "mending": {**mending, "of": compared.differing + compared.unread}})
+    again = replace(asked, attempt=attempt + 1, differing=compared.differing)
+    mending = Mending(compared.differing + compared.unread, differing=attempt >= _PATIENCE, unread=attempt == 0)
+    if (compared.unread and mending.unread) or mending.differing:
+        _mend(again, mending)
     else:
-        _ask_again(again, compared.differing)
+        _ask_again(again)
 
 
-def _prepare_again(message: Mapping[str, Any], window: tuple[int, int], count: int) -> None:
+def _prepare_again(asked: Question, window: tuple[int, int], count: int) -> None:
     """Prepare anew what another window than this one has prepared; raises TimeoutError when that changes nothing."""
-    attempt, before = int(message["attempt"]), int(message.get("otherwise", count + 1))
+    attempt, before = asked.attempt, count + 1 if asked.otherwise is None else asked.otherwise
     if count >= before and attempt >= _MAX_RECHECKS:
-        raise TimeoutError(f"dataset {message['dataset']}: {counted(count, 'picture')} cannot be prepared as {window}")
-    again = {**message, "attempt": attempt + 1 if count >= before else attempt, "otherwise": count}
-    _mend({**again, "mending": {"window": window, "of": count}})
+        raise TimeoutError(f"dataset {asked.dataset}: {counted(count, 'picture')} cannot be prepared as {window}")
+    again = replace(asked, attempt=attempt + 1 if count >= before else attempt, otherwise=count)
+    _mend(again, Mending(count, window=window))
 
 
-def _mend(message: Mapping[str, Any]) -> None:
+def _mend(asked: Question, mending: Mending) -> None:
     """Look at what a message says is to be looked at, in the order of keys from where the piece before ended.
 
     When the time of a piece is over, a message goes on behind the last key; at the end the dataset is compared anew.
     Whatever is looked at twice, because a message came twice, is recorded once.
     """
-    dataset, mending = str(message["dataset"]), message["mending"]
-    window = tuple(mending["window"]) if "window" in mending else None
-    done, clock = int(mending.get("done", 0)), stack.here().clock
+    dataset, done, clock = asked.dataset, mending.done, stack.here().clock
     until = clock.monotonic() + _PIECE_SECONDS
-    for entry in entries_of(dataset, ("bits", "window", "is_unread"), after=mending.get("after", "")):
+    for entry in entries_of(dataset, ("bits", "window", "is_unread"), after=mending.after):
         if not _is_to_be_mended(entry, mending):
             continue
-        ingest.look_again(entry.key, window)
+        ingest.look_again(entry.key, mending.window)
         done += 1
         if clock.monotonic() > until:
-            activity.note_progress(dataset, f"looked again at {done} of {counted(mending['of'], 'file')}")
-            further = {**message, "mending": {**mending, "after": entry.key, "done": done}}
+            activity.note_progress(dataset, f"looked again at {done} of {counted(mending.of, 'file')}")
+            further = replace(asked, mending=replace(mending, after=entry.key, done=done))
             messages.send_message(stack.here().settle_queue, further, 0)
             return
     activity.note_progress(dataset, "")
-    _ask_again({name: said for name, said in message.items() if name != "mending"}, int(message.get("differing", 0)))
+    _ask_again(replace(asked, mending=None))
 
 
-def _is_to_be_mended(entry: Entry, mending: Mapping[str, Any]) -> bool:
+def _is_to_be_mended(entry: Entry, mending: Mending) -> bool:
     if not entry.is_recorded:
-        return bool(mending.get("differing"))
-    record = entry.record or {}
-    if "window" in mending:
-        return "bits" in record and _window_of(record) != tuple(mending["window"])
-    return bool(mending.get("unread") and record.get("is_unread"))
+        return mending.differing
+    record = entry.record
+    if record is None:
+        return False
+    if mending.window:
+        return bool(record.bits) and record.window != mending.window
+    return mending.unread and record.is_unread
 
 
-def _ask_again(message: Mapping[str, Any], differing: int) -> None:
-    delay = min(_RECHECK_SECONDS, stack.here().settle_seconds) if differing else 0
-    messages.send_message(stack.here().settle_queue, message, delay)
+def _ask_again(asked: Question) -> None:
+    delay = min(_RECHECK_SECONDS, stack.here().settle_seconds) if asked.differing else 0
+    messages.send_message(stack.here().settle_queue, asked, delay)
 
 
 def _annotations(dataset: str, keys: Collection[str]) -> Annotations:
@@ -223,7 +220,6 @@ def start_run(dataset: Dataset, task: str) -> None:
     digest = run_digest(task, dataset, selection, sides)
     run_id = f"{dataset.name}-{task}-{digest[:12]}"
     ref = StageRef(run_id, dataset.name, task, "ground_truth")
-    artifact = run_key(run_id, "ground_truth.json")
     # Before anything is written: whatever happens now can be found under the dataset.
     runs.create(run_id, dataset.name, task)
     # The digest is the cause: the same set of images again has nothing to do.
@@ -234,8 +230,11 @@ def start_run(dataset: Dataset, task: str) -> None:
     account = _account(ref, dataset, selection, sides)
     with runs.timed(ref, "pictures"):
         overlays = write_overlays(ref, selection.images)
-    outcome = {"digest": digest, "outcome": runs.FAILED if reasons else runs.COMPLETED, "reasons": reasons}
-    buckets.artifacts_bucket().write_json(artifact, {**account, **outcome, "overlays": overlays})
+    outcome = runs.FAILED if reasons else runs.COMPLETED
+    # Last, for its event begins the next stage: where it is, everything that it names is.
+    artifact = documents.write(
+        replace(account, digest=digest, outcome=outcome, reasons=tuple(reasons), overlays=overlays), run_id
+    )
     if reasons:
         runs.fail(ref, reasons, artifact)
     else:
@@ -338,27 +337,27 @@ def _remarks_on_sides(images: Sequence[Image], sides: Mapping[str, str]) -> list
     return [f"{counted(len(apart), 'group')} of pictures of one part stand on several sides: {some(apart)}"]
 
 
-def _account(ref: StageRef, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> dict[str, Any]:
+def _account(ref: StageRef, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> GroundTruth:
     images, alike = selection.images, look_alikes(selection.images, sides)
     counts = Counter((sides[image.key], label) for image in images for label in image.labels_in(ref.task))
     labels = sorted({label for _, label in counts})
-    return {
-        "run_id": ref.run_id,
-        "dataset": ref.dataset,
-        "task": ref.task,
-        "settings": dataset.settings.as_dict(),
-        "split": asdict(chosen_split(dataset.images, dataset.settings)),
-        "label_names": dict(dataset.label_names),
-        "remarks": [*dataset.remarks, *_remarks_on_sides(images, sides), *alike.remarks],
-        "look_alikes": alike.as_dict(),
-        "window": dataset.window,
-        "prepared": dict(Counter(done for image in images for done in image.done)),
-        "labels": labels,
-        "counts": {side: {label: counts[side, label] for label in labels} for side in SPLITS},
-        "images": len(images),
-        "boxes": sum(len(image.boxes) for image in images),
-        "left_out_tasks": [task for task in TASKS if task not in dataset.tasks],
-        "refused": dict(selection.refused),
-        "manifests": {side: run_key(ref.run_id, f"manifests/{side}.manifest") for side in SPLITS},
-        "inventory": run_key(ref.run_id, "images.jsonl"),
-    }
+    return GroundTruth(
+        run_id=ref.run_id,
+        dataset=ref.dataset,
+        task=ref.task,
+        settings=dataset.settings,
+        split=chosen_split(dataset.images, dataset.settings),
+        label_names=dataset.label_names,
+        remarks=(*dataset.remarks, *_remarks_on_sides(images, sides), *alike.remarks),
+        look_alikes=LookAlikes(*alike.listed()),
+        window=dataset.window,
+        prepared=Counter(done for image in images for done in image.done),
+        labels=tuple(labels),
+        counts={side: {label: counts[side, label] for label in labels} for side in SPLITS},
+        images=len(images),
+        boxes=sum(len(image.boxes) for image in images),
+        left_out_tasks=tuple(task for task in TASKS if task not in dataset.tasks),
+        refused=selection.refused,
+        manifests={side: run_key(ref.run_id, f"manifests/{side}.manifest") for side in SPLITS},
+        inventory=run_key(ref.run_id, "images.jsonl"),
+    )

@@ -7,27 +7,28 @@ said where the next one, or a second attempt, finds it.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from mlops import stack
+from mlops import codec, stack
 from mlops.aws import buckets, clients, messages
 from mlops.dataset.images import Image
 from mlops.dataset.keys import run_key
 from mlops.events import ModelStatusChange
 from mlops.judging import comparison, inference, mistakes, tasks
-from mlops.judging.answers import Answer, Call, said_in
+from mlops.judging.answers import Answer, Call, CallLine, said_in
 from mlops.judging.classification import takes_all
+from mlops.judging.comparison import Comparison
 from mlops.judging.inference import Limits, Points
-from mlops.judging.mistakes import Shown
 from mlops.judging.tasks import Task
 from mlops.models import asking, projects, serving
 from mlops.models.asking import NotRunning
 from mlops.reading import gallery
-from mlops.records import costs, images, leases, releases, results, runs
+from mlops.records import costs, documents, images, leases, releases, results, runs
+from mlops.records.documents import EvalMetric, InferenceTest
 from mlops.records.leases import Lease
 from mlops.stage import StageRef
 from mlops.words import counted
@@ -51,11 +52,11 @@ def test(version_arn: str, has_time: Callable[[], bool] = lambda: True) -> None:
     ref = lease.ref.at("inference_test")
     if not runs.begin(ref, lease.lease_id):
         return
-    result: dict[str, Any] | None = {}
+    result: InferenceTest | None = None
     stays = False
     try:
-        result = _tested_before(results.key_of(ref), lease.lease_id) or _tested(ref, lease, has_time)
-        stays = result is None or (not result["reasons"] and stack.here().is_wanted(ref.environment))
+        result = _tested_before(ref, lease.lease_id) or _tested(ref, lease, has_time)
+        stays = result is None or (not result.judged.reasons and stack.here().is_wanted(ref.environment))
     finally:
         if not stays:
             serving.stop(version_arn)
@@ -63,7 +64,7 @@ def test(version_arn: str, has_time: Callable[[], bool] = lambda: True) -> None:
         return
     costs.note_test(ref, lease)
     with runs.timed(ref, "pictures"):
-        gallery.write([Shown(**shown) for shown in result["gallery"]], _recorded(ref))
+        gallery.write(result.gallery, _recorded(ref))
     _end(ref, result)
     if not stays:
         leases.give_back(version_arn, lease.lease_id)
@@ -79,23 +80,22 @@ def end_late(run_id: str, environment: str) -> None:
         return
     ref = StageRef(run_id, known.dataset, known.task, "inference_test", environment)
     stage = runs.stage_of(ref)
-    if stage is None or stage.has_ended or (result := _tested_before(results.key_of(ref), stage.cause)) is None:
+    if stage is None or stage.has_ended or (result := _tested_before(ref, stage.cause)) is None:
         return
     _end(ref, result)
 
 
-def _end(ref: StageRef, result: Mapping[str, Any]) -> None:
-    if result["reasons"]:
-        runs.fail(ref, result["reasons"], results.key_of(ref))
+def _end(ref: StageRef, result: InferenceTest) -> None:
+    if result.judged.reasons:
+        runs.fail(ref, result.judged.reasons, results.key_of(ref))
     else:
         runs.complete(ref, results.key_of(ref))
 
 
-def _tested_before(artifact: str, lease_id: str) -> dict[str, Any] | None:
+def _tested_before(ref: StageRef, lease_id: str) -> InferenceTest | None:
     """The result of a delivery that died after it had written it."""
-    text = buckets.artifacts_bucket().read_if_exists(artifact)
-    result = json.loads(text) if text else {}
-    return result if result.get("lease_id") == lease_id else None
+    result = documents.find_test(ref.run_id, ref.environment)
+    return result if result and result.lease_id == lease_id else None
 
 
 def _recorded(ref: StageRef) -> Iterator[Answer]:
@@ -106,7 +106,7 @@ def _task(ref: StageRef) -> Task[Any]:
     return tasks.task_of(ref.task, stack.here().match_iou)
 
 
-def _tested(ref: StageRef, lease: Lease, has_time: Callable[[], bool]) -> dict[str, Any] | None:
+def _tested(ref: StageRef, lease: Lease, has_time: Callable[[], bool]) -> InferenceTest | None:
     """The result; None where the test goes on later."""
     test = _Test(ref, lease)
     known = test.asked_pieces()
@@ -152,8 +152,8 @@ class _Test:
 
     @cached_property
     def points(self) -> Points:
-        text = buckets.artifacts_bucket().read_if_exists(run_key(self.ref.run_id, "eval_metric.json"))
-        return Points.of(json.loads(text) if text else {})
+        known = documents.find(EvalMetric, self.ref.run_id)
+        return Points.of(known.evaluation if known else None)
 
     def asked_pieces(self) -> set[int]:
         """Which pieces were asked about under this lease."""
@@ -166,7 +166,7 @@ class _Test:
         request = self.task.request(self.images, has_points=bool(self.points.chosen))
         with runs.timed(self.ref, "inference"), ThreadPoolExecutor(_PARALLEL * self.lease.units) as pool:
             calls = list(pool.map(lambda image: _ask(client, self.lease.version_arn, image, request), piece))
-        _write_lines(results.piece_key(self.ref, self.lease.lease_id, number), (call.as_row() for call in calls))
+        _write_lines(results.piece_key(self.ref, self.lease.lease_id, number), (call.line for call in calls))
         return sum(bool(call.error) and not call.is_gone for call in calls)
 
     def go_on_later(self, asked: int) -> None:
@@ -178,7 +178,7 @@ class _Test:
         told = {**status, "cause": cause, "message": progress}
         messages.put_event(ModelStatusChange(**ref.as_detail(), version_arn=version_arn, **told))
 
-    def judge(self, pieces: Sequence[int]) -> dict[str, Any]:
+    def judge(self, pieces: Sequence[int]) -> InferenceTest:
         """Judge what was said, beside the version in production, and write it."""
         ref, lease = self.ref, self.lease
         limits = Limits(stack.here().inference_limits_of(ref.task), stack.here().gates_on_bound)
@@ -186,32 +186,32 @@ class _Test:
             self.task, self._calls(pieces), limits, self.points, several=takes_all(self.images)
         )
         beside = _beside_production(ref, self.task, answers)
-        judged["reasons"] += self._cut_short(judged["images"])
+        reasons = [*judged.reasons, *self._cut_short(judged.images)]
         # Somebody who goes back to an earlier version knows that it is not the best one.
         if not lease.is_rollback:
-            judged["reasons"] += comparison.reasons_against(beside, stack.here().tolerated_loss)
-        facts = {
-            **ref.as_detail(),
-            "version_arn": lease.version_arn,
-            "lease_id": lease.lease_id,
-            "decision": lease.decision,
-            "images_from": self._chosen[1],
-            "tested_at": runs.now(),
-            "comparison": beside,
-            "outcome": runs.FAILED if judged["reasons"] else runs.COMPLETED,
-            "gallery": [asdict(shown) for shown in mistakes.plan(ref, answers)],
-        }
-        result = {**facts, **judged}
+            reasons += comparison.reasons_against(beside, stack.here().tolerated_loss)
+        result = InferenceTest(
+            ref,
+            replace(judged, reasons=tuple(reasons)),
+            version_arn=lease.version_arn,
+            lease_id=lease.lease_id,
+            decision=lease.decision,
+            images_from=self._chosen[1],
+            tested_at=runs.now(),
+            comparison=beside,
+            outcome=runs.FAILED if reasons else runs.COMPLETED,
+            gallery=tuple(mistakes.plan(ref, answers)),
+        )
         # The result comes last: where it is, everything is.
-        _write_lines(results.answers_key(ref.run_id, ref.environment), (answer.as_row() for answer in answers))
-        buckets.artifacts_bucket().write_json(results.key_of(ref), result)
+        _write_lines(results.answers_key(ref.run_id, ref.environment), answers)
+        documents.write_test(result)
         return result
 
     def _calls(self, pieces: Iterable[int]) -> Iterator[Call]:
         for number in pieces:
             lines = buckets.artifacts_bucket().lines(results.piece_key(self.ref, self.lease.lease_id, number))
             for line, image in zip(lines, self.pieces[number], strict=True):
-                yield Call.of(json.loads(line), image)
+                yield Call.of(codec.read(CallLine, json.loads(line)), image)
 
     def _cut_short(self, asked: int) -> list[str]:
         if not self.lease.is_over or asked == len(self.images):
@@ -223,34 +223,32 @@ class _Test:
         ]
 
 
-def _write_lines(key: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+def _write_lines(key: str, told: Iterable[CallLine | Answer]) -> None:
+    lines = (json.dumps(codec.plain(one), ensure_ascii=False, separators=(",", ":")) for one in told)
     buckets.artifacts_bucket().write(key, "".join(f"{line}\n" for line in lines))
 
 
-def _beside_production(ref: StageRef, task: Task[Any], answers: Sequence[Answer]) -> dict[str, Any]:
+def _beside_production(ref: StageRef, task: Task[Any], answers: Sequence[Answer]) -> Comparison:
     """How the answers compare with those of the version that is in production now."""
     release = releases.current(ref.dataset, ref.task, "production")
     if release is None:
-        return {"with": "", "images": 0, "note": comparison.FIRST}
-    compared = comparison.compare(task, answers, results.answers(release.run_id, "production"))
-    note = "" if compared["images"] else "no image was asked about in both tests: nothing can be compared"
-    return {"with": release.run_id, "note": note, **compared}
+        return Comparison(note=comparison.FIRST)
+    return comparison.compare(task, answers, results.answers(release.run_id, "production"), release.run_id)
 
 
-def _ask(client: Any, version_arn: str, image: Image, least: Mapping[str, Any]) -> Call:
+def _ask(client: Any, version_arn: str, image: Image, least: Mapping[str, float]) -> Call:
     """Ask about one image: about the bytes that were recorded, or the same bytes in another version."""
     key, version_id = image.shown
     call = _ask_about(client, version_arn, image, version_id, least)
     if not call.is_gone or not version_id:
         return call
-    now = images.record_of(key) or {}
-    if now.get("digest") != image.digest or now.get("version_id") == version_id:
+    now = images.record_of(key)
+    if now is None or now.digest != image.digest or now.version_id == version_id:
         return call
-    return _ask_about(client, version_arn, image, now.get("version_id", ""), least)
+    return _ask_about(client, version_arn, image, now.version_id, least)
 
 
-def _ask_about(client: Any, version_arn: str, image: Image, version_id: str, least: Mapping[str, Any]) -> Call:
+def _ask_about(client: Any, version_arn: str, image: Image, version_id: str, least: Mapping[str, float]) -> Call:
     """Ask about one version of an image."""
     version = {"Version": version_id} if version_id else {}
     shown = {"S3Object": {"Bucket": stack.here().data_bucket, "Name": image.shown[0], **version}}

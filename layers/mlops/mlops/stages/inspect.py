@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
 
 from botocore.exceptions import ClientError
 from PIL import Image
 
 from mlops import stack
 from mlops.aws import buckets, clients, messages, telemetry
+from mlops.codec import Json
 from mlops.dataset.boxes import Box
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import KeyRefused, inspected_dataset, result_key
@@ -34,6 +34,7 @@ from mlops.records import arrivals, inspections, kept_models, releases, results,
 from mlops.records.arrivals import Arrival
 from mlops.records.inspections import Inspection
 from mlops.records.releases import Release
+from mlops.records.servings import Round
 from mlops.words import quoted
 
 # An event holds 256 kB; a model may know 250 labels with names of 255 letters.
@@ -61,7 +62,7 @@ class _Refused(Exception):  # noqa: N818  - a refusal is a result
         self.final = final
 
 
-def arrival_of(event: Mapping[str, Any]) -> Arrival | None:
+def arrival_of(event: Json) -> Arrival | None:
     """The picture that an S3 event is about, as EventBridge or `serve` delivers it; None when it is none to inspect."""
     written = event["detail"]["object"]
     key = str(written["key"])
@@ -132,6 +133,7 @@ def _answered(arrival: Arrival, deadline: float) -> tuple[Inspection, _Picture |
     digest = hashlib.sha256(data).hexdigest()
     known = inspections.find(arrival.dataset, arrival.key, digest)
     is_told = known is not None and known.announced and not known.refused
+    # Delivered twice, or an earlier version that comes late: what the files say is right already.
     if known and is_told and buckets.artifacts_bucket().order_of(result_key(arrival.key)) >= arrival.order:
         return known, None
     released = releases.in_production(arrival.dataset)
@@ -254,12 +256,12 @@ def _ask(task: str, release: Release, picture: _Picture, deadline: float) -> tup
     return Answer(task, tuple(found), points), said.milliseconds / 1000
 
 
-def _labels(said: Sequence[Mapping[str, Any]]) -> Iterator[Found]:
+def _labels(said: Sequence[Json]) -> Iterator[Found]:
     for label in said:
         yield Found(str(label["Name"]), round(float(label["Confidence"]), 4))
 
 
-def _found(said: Sequence[Mapping[str, Any]], prepared: Prepared) -> Iterator[Found]:
+def _found(said: Sequence[Json], prepared: Prepared) -> Iterator[Found]:
     """Boxes in whole pixels of the original."""
     for label in said:
         if "Geometry" in label:
@@ -272,11 +274,11 @@ def _found(said: Sequence[Mapping[str, Any]], prepared: Prepared) -> Iterator[Fo
 
 def _wait(arrival: Arrival) -> None:
     """Take a place in line, then see to it that somebody looks after the line."""
+    # In line before anybody is asked: whoever looks after the line must find it there.
     arrivals.line_up(arrival)
     serving = servings.of(arrival.dataset)
     if serving is None or not serving.is_alive:
-        body = {"dataset": arrival.dataset, "hop": serving.hop if serving else 0}
-        messages.send_message(stack.here().serving_queue, body)
+        messages.send_message(stack.here().serving_queue, Round(arrival.dataset, serving.hop if serving else 0))
 
 
 def _write_result(arrival: Arrival, inspection: Inspection, picture: _Picture | None) -> None:
@@ -285,7 +287,7 @@ def _write_result(arrival: Arrival, inspection: Inspection, picture: _Picture | 
         return
     artifacts, key = buckets.artifacts_bucket(), result_key(inspection.key)
     # The same bytes may have come as an earlier version: this one is what the answer is about now.
-    document = replace(inspection, version_id=arrival.version_id).as_document()
+    document = dict(replace(inspection, version_id=arrival.version_id).as_document())
     if picture and not inspection.refused:
         document["picture"] = result_key(inspection.key, ".jpg")
         artifacts.write_newest(document["picture"], _drawn(inspection, picture), arrival.order)

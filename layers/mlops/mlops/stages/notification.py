@@ -1,12 +1,10 @@
 """Failures, releases and models that had to be stopped or were deleted reach a person by e-mail."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from mlops import stack
-from mlops.aws import buckets, messages
-from mlops.dataset.keys import drift_key
+from mlops.aws import messages
+from mlops.codec import Json
 from mlops.events import (
     KINDS,
     DriftFound,
@@ -19,11 +17,12 @@ from mlops.events import (
     ServingRefused,
 )
 from mlops.reading import mails
-from mlops.records import releases, review_links
+from mlops.records import drifts, releases, review_links
+from mlops.records.drifts import Drift
 from mlops.stages import approval
 
 
-def notify(event: Mapping[str, Any]) -> None:
+def notify(event: Json) -> None:
     """Send the e-mail that an event calls for."""
     messages.send_mail(*_mail(KINDS[event["detail-type"]].of(event["detail"])))
 
@@ -54,19 +53,19 @@ def _mail(event: Event) -> tuple[str, str]:
 
 def _drift(found: DriftFound) -> tuple[str, str]:
     """The numbers are those of the last look, whatever an event says; the pictures are behind a link to the reviews."""
-    told = buckets.artifacts_bucket().read_json(drift_key(found.dataset))
+    told = drifts.find(found.dataset) or Drift(found.dataset)
     token = stack.here().new_token()
     link = review_links.begin(found.dataset, token, stack.here().approval_days)
     return mails.drift_mail(
         found.dataset,
-        measures=[one for one in told["measures"] if one["has_drifted"]],
-        farthest=told["farthest"],
-        usual=told["usual"],
+        measures=told.drifted,
+        farthest=told.farthest,
+        usual=told.usual,
         link=f"{stack.here().review_url}?token={token}",
         expires=approval.expiry_text(link.expires_at),
     )
 
 
-def cause_of(event: Mapping[str, Any]) -> str:
+def cause_of(event: Json) -> str:
     """One e-mail for one outcome, however often its event comes."""
     return f"{event['detail-type']}@{json.dumps(event['detail'], sort_keys=True)}"

@@ -1,9 +1,5 @@
 """An approved version is copied into the next environment, tested there, and released."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
-
 from botocore.exceptions import ClientError
 
 from mlops import arns, stack, words
@@ -17,10 +13,11 @@ from mlops.events import (
     PipelineStageCompleted,
     PipelineStageRetry,
 )
-from mlops.judging import operating_points
 from mlops.models import projects, serving, sharing, watch
+from mlops.models.projects import Version
 from mlops.records import approvals, decisions, kept_models, leases, releases, results, runs
 from mlops.records.decisions import Decision
+from mlops.records.documents import InferenceTest
 from mlops.records.releases import Release
 from mlops.stage import StageRef, approval_stage, before
 
@@ -54,6 +51,7 @@ def copy(ref: StageRef, decision: str) -> None:
 
     Raises PermissionError when there is no such decision.
     """
+    # Whatever an event says: a copy brings a version nearer to production.
     decisions.require(ref, decision)
     places = projects.projects()[ref.task]
     source, destination = places[before(ref.environment)], places[ref.environment]
@@ -63,10 +61,10 @@ def copy(ref: StageRef, decision: str) -> None:
         return
     try:
         # Between accounts the source must allow this one copy; within one account nothing is granted.
-        sharing.grant(version["ProjectVersionArn"], destination)
+        sharing.grant(version.arn, destination)
         answer = projects.rekognition(destination).copy_project_version(
             SourceProjectArn=source,
-            SourceProjectVersionArn=version["ProjectVersionArn"],
+            SourceProjectVersionArn=version.arn,
             DestinationProjectArn=destination,
             VersionName=ref.run_id,
             OutputConfig={
@@ -80,6 +78,7 @@ def copy(ref: StageRef, decision: str) -> None:
         if found is None:
             return
         version_arn = found
+    # The watch comes last: it is what goes on, and a second one of the same cause changes nothing.
     runs.note_version(ref, version_arn)
     watch.watch(ref, version_arn, until=("COPYING_COMPLETED", "COPYING_FAILED"), cause=decision)
 
@@ -94,10 +93,11 @@ def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) ->
     # The version has the name of its run, so a copy that an earlier delivery began is found by it.
     existing = projects.describe_version(destination, ref.run_id)
     if code == "ResourceInUseException" and existing:
-        return str(existing["ProjectVersionArn"])
+        return existing.arn
     if code == "LimitExceededException" and (full := projects.fullness(destination)):
         runs.fail(ref, [f"{full}. Then approve again, or roll back again"])
         return None
+    # Copies have no line: they end within minutes, and take no slot of running models.
     if code in ("LimitExceededException", "ResourceInUseException"):
         runs.wait(ref, "a free slot to copy the model")
         watch.retry_later(ref, decision=decision)
@@ -141,14 +141,13 @@ def retry(asked: PipelineStageRetry) -> None:
             runs.fail(ref, [_gone(ref, project)])
 
 
-def _start(ref: StageRef, version: Mapping[str, Any], decision: str) -> None:
+def _start(ref: StageRef, version: Version, decision: str) -> None:
     """Start a version for its test, unless it is in force: no second test puts at risk what consumers use."""
     decisions.require(ref, decision)
-    version_arn = str(version["ProjectVersionArn"])
     release = releases.current(ref.dataset, ref.task, ref.environment)
-    is_new = version.get("Status") == "COPYING_COMPLETED"
-    if is_new or not release or release.version_arn != version_arn or leases.is_held(version_arn):
-        serving.start(ref, version_arn, decision)
+    is_new = version.status == "COPYING_COMPLETED"
+    if is_new or not release or release.version_arn != version.arn or leases.is_held(version.arn):
+        serving.start(ref, version.arn, decision)
 
 
 def release(completed: PipelineStageCompleted) -> None:
@@ -163,15 +162,19 @@ def release(completed: PipelineStageCompleted) -> None:
         raise PermissionError(f"no decision lets {ref.run_id} into {ref.environment}, whatever an event says")
     release = releases.record(
         Release(
-            **ref.as_detail(),
-            version_arn=result["version_arn"],
-            tested_at=result["tested_at"],
-            lease_id=result["lease_id"],
+            run_id=ref.run_id,
+            dataset=ref.dataset,
+            task=ref.task,
+            stage=ref.stage,
+            environment=ref.environment,
+            version_arn=result.version_arn,
+            tested_at=result.tested_at,
+            lease_id=result.lease_id,
             approver=decision.approver,
             comment=decision.comment,
             is_rollback=decision.is_rollback,
             released_at=runs.now(),
-            min_confidence=operating_points.published_by(result),
+            min_confidence=result.points,
         )
     )
     # Everything below was done before: a redelivery must not stop a version that was released since.
@@ -181,8 +184,19 @@ def release(completed: PipelineStageCompleted) -> None:
     if not _is_current(release):
         _make_way(ref, release)
         is_running = False
+    # Consumers first, people after them; the note that all is done comes last.
     _publish(ref)
-    messages.put_event(ModelReleased.of({**asdict(release), "is_running": is_running}))
+    messages.put_event(
+        ModelReleased(
+            run_id=release.run_id,
+            dataset=release.dataset,
+            task=release.task,
+            environment=release.environment,
+            version_arn=release.version_arn,
+            previous_version_arn=release.previous_version_arn,
+            is_running=is_running,
+        )
+    )
     releases.note_announced(release)
 
 
@@ -236,9 +250,9 @@ def _stop(version_arn: str) -> None:
         serving.stop(version_arn)
 
 
-def _decision_of(ref: StageRef, result: Mapping[str, Any]) -> Decision | None:
+def _decision_of(ref: StageRef, result: InferenceTest) -> Decision | None:
     """Who let the version in: by the decision that its test was made for."""
-    if found := decisions.find(ref, str(result.get("decision", ""))):
+    if found := decisions.find(ref, result.decision):
         return found
     # A test that was begun by an earlier release of this stack names none: what was recorded for the run then.
     if found := decisions.find(ref, decisions.only_rollback(ref)):

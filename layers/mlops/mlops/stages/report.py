@@ -80,7 +80,7 @@ def _page(run_id: str, stages: Sequence[Stage]) -> bytes:
         earlier_releases=len(history[evidence.MOST_SHOWN_RELEASES :]),
         target=environment,
         stays_running=stack.here().is_wanted(environment) and not is_failed,
-        **known,
+        **known.by_name(),
     )
 
 

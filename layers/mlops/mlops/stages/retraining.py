@@ -58,6 +58,7 @@ class _Place:
 def after_answer(dataset: str) -> bool:
     """File what was answered once there is enough of it; returns whether that was so."""
     enough = stack.here().retrain_after
+    # Counted anew at every answer: events come twice and late, and a counter would run away.
     if not enough or sum(1 for _ in reviews.of_state(dataset, ANSWERED)) < enough:
         return False
     file_answers(dataset)
@@ -288,7 +289,7 @@ def _place(dataset: str, manifest: IO[bytes], answered: Sequence[Review]) -> _Pl
         return _Place(settings)
     trained: set[str] = set()
     for run_id in {run_id for review in new for run_id in review.run_ids.values()}:
-        counts = results.ground_truth(run_id).get("counts", {}).get("train", {})
+        counts = results.ground_truth(run_id).counts.get("train", {})
         trained |= {label for label, count in counts.items() if count}
     groups = _groups(dataset, settings, manifest) if settings.groups else {}
     return _Place(settings, groups, frozenset(trained), _own(dataset, manifest, new))

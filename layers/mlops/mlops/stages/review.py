@@ -3,12 +3,12 @@
 import json
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from mlops import stack, words
 from mlops.aws import messages
+from mlops.codec import Json
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.labels import NORMAL, as_written, likeness, means_no_defect
 from mlops.dataset.limits import MAX_BOXES, MAX_LABEL_NAME
@@ -172,7 +172,7 @@ def labels_of(review: Review) -> list[str]:
     """What a person may choose: the labels that the models know, and those that they gave; `normal` has its own."""
     known = {one.label for one in (*review.labels, *review.boxes)}
     for run_id in review.run_ids.values():
-        known |= set(results.ground_truth(run_id).get("labels", ()))
+        known |= set(results.ground_truth(run_id).labels)
     return sorted(known - {NORMAL}, key=likeness)
 
 
@@ -245,7 +245,7 @@ def _drawn(text: str, review: Review) -> tuple[LabeledBox, ...]:
     return tuple(_box(one, review) for one in given)
 
 
-def _box(given: Mapping[str, Any], review: Review) -> LabeledBox:
+def _box(given: Json, review: Review) -> LabeledBox:
     numbers = [given.get(name) for name in ("left", "top", "width", "height")]
     if any(isinstance(n, bool) or not isinstance(n, int | float) or not math.isfinite(n) for n in numbers):
         raise AnswerRefused("A box has no place: draw it again.")

@@ -1,15 +1,18 @@
 """The page of reviews behind its link: GET shows how many wait, POST answers and shows the next picture."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from mlops.aws import buckets
-from mlops.dataset.keys import drift_key, drift_picture_key
+from mlops.codec import Json
+from mlops.dataset.keys import drift_picture_key
 from mlops.judging.choosing import WHY
 from mlops.reading import pages, production
+from mlops.reading.pages import Page, Request
+from mlops.records import drifts
+from mlops.records.drifts import Drifting
 from mlops.records.reviews import Review
 from mlops.stages import approval, review
 from mlops.stages.review import AnswerRefused, Form, Turn
@@ -18,57 +21,67 @@ SCRIPT = "/review.js"
 _SECONDS = 900
 
 
-def respond(event: Mapping[str, Any]) -> dict[str, Any]:
+def respond(event: Json) -> Page:
     """Answer one HTTP API request (payload format 2.0)."""
-    http = event["requestContext"]["http"]
-    if event.get("rawPath", http.get("path", "")).endswith(SCRIPT):
+    request = Request.of(event)
+    if request.path.endswith(SCRIPT):
         return _script()
-    if http["method"] == "POST":
-        return _take_turn(_form(event))
-    return _begin((event.get("queryStringParameters") or {}).get("token", ""))
+    if request.method == "POST":
+        return _take_turn(_form(request))
+    return _begin(request.token)
 
 
-def _begin(token: str, problem: str = "", reviewer: str = "") -> dict[str, Any]:
+def _begin(token: str, problem: str = "", reviewer: str = "") -> Page:
     link = review.find(token)
     if link is None:
-        return _page(404, "review_unknown.html")
+        return _page(404, "review_unknown.html", {})
     return _page(
         400 if problem else 200,
         "review_begin.html",
-        token=token,
-        dataset=link.dataset,
-        waiting=review.waiting(link.dataset),
-        expires=approval.expiry_text(link.expires_at),
-        production=production.of(link.dataset).lines(),
-        drift=_drift(link.dataset),
-        problem=problem,
-        reviewer=reviewer,
+        {
+            "token": token,
+            "dataset": link.dataset,
+            "waiting": review.waiting(link.dataset),
+            "expires": approval.expiry_text(link.expires_at),
+            "production": production.of(link.dataset).lines(),
+            "drift": _drift(link.dataset),
+            "problem": problem,
+            "reviewer": reviewer,
+        },
     )
 
 
-def _drift(dataset: str) -> dict[str, Any]:
-    """What has drifted, in a line each, and a link to the picture of it; nothing where nothing has."""
-    text = buckets.artifacts_bucket().read_if_exists(drift_key(dataset))
-    told = json.loads(text) if text else {"measures": ()}
-    measures = [one for one in told["measures"] if one["has_drifted"]]
+@dataclass(frozen=True)
+class _Drift:
+    """What has drifted, when that was found, and a link to the picture of it."""
+
+    measures: Sequence[Drifting]
+    looked_at: str
+    picture: str
+
+
+def _drift(dataset: str) -> _Drift | None:
+    known = drifts.find(dataset)
+    if known is None or not known.drifted:
+        return None
     picture = buckets.artifacts_bucket().link(drift_picture_key(dataset), _SECONDS)
-    return {"measures": measures, "looked_at": told["looked_at"], "picture": picture} if measures else {}
+    return _Drift(known.drifted, known.looked_at, picture)
 
 
-def _take_turn(form: Form) -> dict[str, Any]:
+def _take_turn(form: Form) -> Page:
     try:
         turn = review.take_turn(form)
     except AnswerRefused as refusal:
         return _begin(form.token, str(refusal), form.reviewer)
     except LookupError:
-        return _page(404, "review_unknown.html")
-    given: dict[str, Any] = {"token": form.token, "turn": turn, "dataset": turn.link.dataset}
+        return _page(404, "review_unknown.html", {})
+    given = {"token": form.token, "turn": turn, "dataset": turn.link.dataset}
     if turn.review is None:
-        return _page(200, "review_done.html", **given)
-    return _page(400 if turn.problem else 200, "review.html", **given, **_shown(turn, turn.review))
+        return _page(200, "review_done.html", given)
+    return _page(400 if turn.problem else 200, "review.html", {**given, **_shown(turn, turn.review)})
 
 
-def _shown(turn: Turn, shown: Review) -> dict[str, Any]:
+def _shown(turn: Turn, shown: Review) -> dict[str, object]:
     boxes = review.boxes_of(shown)
     picture = buckets.artifacts_bucket().link(shown.picture, _SECONDS)
     return {
@@ -88,21 +101,23 @@ def _shown(turn: Turn, shown: Review) -> dict[str, Any]:
     }
 
 
-def _form(event: Mapping[str, Any]) -> Form:
-    fields = pages.fields_of(event)
-    plain = {name: fields.get(name, [""])[0] for name in ("token", "answer", "reviewer", "session", "review")}
+def _form(request: Request) -> Form:
     return Form(
-        **plain,
-        revision=_number(fields.get("revision", ["0"])[0]),
-        trail=tuple(name for name in fields.get("trail", [""])[0].split(",") if name),
-        new_label=fields.get("new_label", [""])[0],
-        boxes=fields.get("boxes", [""])[0],
-        keep=tuple(_number(place) for place in fields.get("keep", ())),
+        token=request.field("token"),
+        answer=request.field("answer"),
+        reviewer=request.field("reviewer"),
+        session=request.field("session"),
+        review=request.field("review"),
+        revision=_number(request.field("revision", "0")),
+        trail=tuple(name for name in request.field("trail").split(",") if name),
+        new_label=request.field("new_label"),
+        boxes=request.field("boxes"),
+        keep=tuple(_number(place) for place in request.fields.get("keep", ())),
     )
 
 
-def _page(status: int, template: str, **values: Any) -> dict[str, Any]:
-    return pages.page(status, template, has_script=True, **values)
+def _page(status: int, template: str, values: Mapping[str, object]) -> Page:
+    return pages.page(status, template, values, has_script=True)
 
 
 def _number(text: str) -> int:
@@ -114,7 +129,7 @@ def _text_of_script() -> str:
     return resources.files("mlops.reading").joinpath("templates", "review.js").read_text(encoding="utf-8")
 
 
-def _script() -> dict[str, Any]:
+def _script() -> Page:
     # The same for everybody; it is asked for anew after an update of the stack.
     headers = {**pages.HEADERS, "Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "max-age=600"}
     return {"statusCode": 200, "headers": headers, "body": _text_of_script()}

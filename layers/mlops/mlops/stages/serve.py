@@ -10,12 +10,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from botocore.exceptions import ClientError
 
-from mlops import arns, stack
+from mlops import arns, codec, stack
 from mlops.aws import buckets, clients, messages, telemetry
+from mlops.codec import Json
 from mlops.dataset.keys import DATASETS_PREFIX, day_key
 from mlops.events import InspectionDayEnded, ServingRefused
 from mlops.models import serving as models
@@ -31,7 +31,7 @@ from mlops.records import (
     waiting_line,
 )
 from mlops.records.releases import Release
-from mlops.records.servings import LOOKING, READY, STARTING, STOPPING, Serving, Wish
+from mlops.records.servings import LOOKING, READY, STARTING, STOPPING, Round, Serving, Wish
 from mlops.stage import ENVIRONMENTS, StageRef
 from mlops.words import counted, dollars
 
@@ -57,10 +57,12 @@ _SETTLED_SECONDS = 180
 _SETTLED, _BYTES = "settled", "settled-bytes"
 
 
-def look(message: Mapping[str, Any]) -> None:
+def look(message: Json) -> None:
     """One round for a dataset."""
-    dataset, hop = str(message["dataset"]), int(message["hop"])
+    asked = codec.read(Round, message)
+    dataset, hop = asked.dataset, asked.hop
     serving = servings.of(dataset) or Serving(dataset, hop=hop)
+    # A round that was over already: a second delivery must not become a second message that goes round.
     if hop < serving.hop:
         return
     following, delay = _round(serving)
@@ -70,6 +72,7 @@ def look(message: Mapping[str, Any]) -> None:
         if arrivals.waiting(dataset, 1):
             _send(dataset, hop + 1, 0)
         return
+    # The next round before the note that this one is over: else a death in between would be the end of all rounds.
     _send(dataset, hop + 1, delay)
     servings.write(replace(following, hop=hop + 1))
 
@@ -168,7 +171,7 @@ def by_the_clock(begins: bool) -> list[str]:
 
 
 def _send(dataset: str, hop: int, delay: int) -> None:
-    messages.send_message(stack.here().serving_queue, {"dataset": dataset, "hop": hop}, delay)
+    messages.send_message(stack.here().serving_queue, Round(dataset, hop), delay)
 
 
 def _round(serving: Serving) -> tuple[Serving | None, int]:
@@ -310,6 +313,7 @@ def _started(release: Release, serving: Serving) -> str:
     if not waiting_line.is_next(line, place):
         return ""
     ref = StageRef(release.run_id, serving.dataset, release.task, leases.INSPECTION, _PRODUCTION)
+    # Before the start, as ever: a model without a lease is stopped by the sweeper.
     lease = leases.take_for_inspection(ref, arn, _lease_minutes())
     if lease is None:
         return ""
@@ -380,7 +384,7 @@ def _sent(serving: Serving, now: float) -> tuple[Serving, bool]:
     return replace(serving, sent=waiting[-1].place, sent_at=int(now), tries=tries), False
 
 
-def _event(arrival: arrivals.Arrival, given_up: str = "") -> dict[str, Any]:
+def _event(arrival: arrivals.Arrival, given_up: str = "") -> Json:
     """The event that told of a picture, as far as anybody reads it."""
     written = {"key": arrival.key, "version-id": arrival.version_id, "sequencer": arrival.sequencer}
     told = {"detail-type": "Object Created", "time": arrival.since, "detail": {"object": written}}

@@ -4,11 +4,11 @@ Source: "Custom resource request objects" of the CloudFormation user guide.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.request import Request, urlopen
 
 from mlops import stack
+from mlops.codec import Json
 from mlops.records import servings
 from mlops.stages import model_sweeper
 
@@ -24,7 +24,7 @@ class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int: ...
 
 
-def answer(event: Mapping[str, Any], context: Context) -> None:
+def answer(event: Json, context: Context) -> None:
     """Do what the request asks and tell CloudFormation, which would wait for an hour if it got no answer."""
     try:
         still_running = _stop_until_none_runs(context) if event["RequestType"] == "Delete" else []
@@ -37,6 +37,7 @@ def answer(event: Mapping[str, Any], context: Context) -> None:
 def _stop_until_none_runs(context: Context) -> list[str]:
     """Stop all models, also those that are only starting now; returns what runs when the time is over."""
     pause = _FIRST_POLL_SECONDS
+    # First of all: a round that is under way would start what was just stopped.
     servings.close()
     while still_running := model_sweeper.stop_everything():
         if context.get_remaining_time_in_millis() < _RESERVE_MILLISECONDS:
@@ -46,7 +47,7 @@ def _stop_until_none_runs(context: Context) -> list[str]:
     return []
 
 
-def _respond(event: Mapping[str, Any], reason: str) -> None:
+def _respond(event: Json, reason: str) -> None:
     body = {
         "Status": "FAILED" if reason else "SUCCESS",
         "Reason": reason or "no model runs",

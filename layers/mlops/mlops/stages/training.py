@@ -1,21 +1,20 @@
 """Training one project version per run, whatever is delivered how often."""
 
-from typing import Any
-
 from botocore.exceptions import ClientError
 
 from mlops import arns, stack
-from mlops.aws import buckets, clients
+from mlops.aws import clients
 from mlops.dataset.keys import run_key
 from mlops.models import projects, watch
-from mlops.records import runs, waiting_line
+from mlops.records import documents, runs, waiting_line
+from mlops.records.documents import TrainingInput
 from mlops.stage import StageRef
 
 
 def train(run_id: str, cause: str) -> None:
     """Create the run's project version, or find it, and watch it until it is trained."""
-    training_input = buckets.artifacts_bucket().read_json(run_key(run_id, "training_input.json"))
-    ref = StageRef(run_id, training_input["dataset"], training_input["task"], "training")
+    training_input = documents.require(TrainingInput, run_id)
+    ref = training_input.ref.at("training")
     # A second CreateProjectVersion would find the first by its name; this spares the call and a quota.
     if not runs.begin(ref, cause):
         return
@@ -31,18 +30,18 @@ def train(run_id: str, cause: str) -> None:
         _bear(ref, project, error, cause)
 
 
-def version_request(project: str, training_input: dict[str, Any]) -> dict[str, Any]:
+def version_request(project: str, training_input: TrainingInput) -> dict[str, object]:
     """The request of CreateProjectVersion for a project without datasets."""
     bucket = stack.here().artifacts_bucket
 
-    def assets(side: str) -> dict[str, Any]:
-        location = {"Bucket": bucket, "Name": training_input["manifests"][side]}
+    def assets(side: str) -> dict[str, object]:
+        location = {"Bucket": bucket, "Name": training_input.manifests[side]}
         return {"Assets": [{"GroundTruthManifest": {"S3Object": location}}]}
 
     return {
         "ProjectArn": project,
-        "VersionName": training_input["version_name"],
-        "OutputConfig": {"S3Bucket": bucket, "S3KeyPrefix": training_input["output_prefix"]},
+        "VersionName": training_input.version_name,
+        "OutputConfig": {"S3Bucket": bucket, "S3KeyPrefix": training_input.output_prefix},
         "TrainingData": assets("train"),
         "TestingData": assets("test"),
     }
@@ -53,6 +52,7 @@ def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
     # The same code says that the name is taken, which is success, and that the project is busy.
     if code == "ResourceInUseException":
         _find(ref, project, cause)
+    # A project that is full will not empty itself: waiting would be for ever.
     elif code == "LimitExceededException" and (full := projects.fullness(project)):
         waiting_line.leave(waiting_line.TRAINING, ref)
         runs.fail(ref, [f"{full}. Then copy training_input.json onto itself"])
@@ -76,13 +76,14 @@ def _find(ref: StageRef, project: str, cause: str) -> None:
     """The name is taken: by this run's own version, or the project is busy with something else."""
     existing = projects.describe_version(project, ref.run_id)
     if existing:
-        _watch(ref, existing["ProjectVersionArn"], cause)
+        _watch(ref, existing.arn, cause)
     else:
         runs.wait(ref, "the project: another operation is under way")
         watch.retry_later(ref, artifact_key=run_key(ref.run_id, "training_input.json"))
 
 
 def _watch(ref: StageRef, version_arn: str, cause: str) -> None:
+    # The slot is taken: whoever is next in line may ask.
     waiting_line.leave(waiting_line.TRAINING, ref)
     runs.note_version(ref, version_arn)
     watch.watch(ref, version_arn, until=("TRAINING_COMPLETED", "TRAINING_FAILED"), cause=cause)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from mlops.dataset import datasets
+from mlops.dataset.records import ACCEPTED, Record
 from tests.unit.mlops.settling import Uploads, bucket_with_events, mask, picture
 
 
@@ -185,7 +186,7 @@ def test_folders_that_sort_files_by_kind_become_no_label(uploads: Uploads, key: 
 
 
 def test_what_was_accepted_by_an_earlier_layout_is_judged_by_todays(uploads: Uploads) -> None:
-    record = {"sk": "datasets/parts/train/images/0.png", "kind": "image", "state": "ACCEPTED"}
+    record = Record("datasets/parts/train/images/0.png", "image", ACCEPTED)
 
     dataset = datasets.read("parts", datasets.Recorded.of([record]), None)
     assert "names no label" in dataset.refused["datasets/parts/train/images/0.png"]

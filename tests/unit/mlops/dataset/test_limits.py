@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mlops.dataset.images import Image
+from mlops.dataset.images import Image, image_of
 from mlops.dataset.limits import MAX_BYTES, BoxSizes, Verdict, check_manifests, image_faults
 from mlops.dataset.manifests import manifest_of
 
@@ -192,7 +192,8 @@ def test_what_is_allowed_but_unwise_is_a_warning() -> None:
 
 
 def row(width: int, height: int, *sides: int) -> dict[str, Any]:
-    return {"width": width, "height": height, "boxes": [{"width": side, "height": 50} for side in sides]}
+    boxes = [{"left": 0, "top": 0, "width": side, "height": 50} for side in sides]
+    return {"width": width, "height": height, "boxes": boxes}
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_boxes_that_shrink_out_of_sight_are_told_with_a_tile_that_shows_them(
 ) -> None:
     sizes = BoxSizes()
     for one in inventory:
-        sizes.take(one)
+        sizes.take(image_of({"key": "k", "side": "train", "label": "cut", **one}))
     told = sizes.told()
 
     assert len(told) == bool(said)

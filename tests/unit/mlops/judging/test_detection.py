@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mlops.codec import object_of
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.images import Image as Picture
 from mlops.judging import inference, mistakes
@@ -23,6 +24,12 @@ from mlops.pictures import drawing
 from mlops.pictures.drawing import Mark, draw
 from mlops.stage import StageRef
 from mlops.stages import eval_metric
+
+
+def judge(*given: Any, **named: Any) -> dict[str, Any]:
+    """The document that is written of a judgement."""
+    return object_of(eval_metric.judge(*given, **named))
+
 
 TASK = Detection(0.5)
 TRUTH, ANSWER = "rekognition-custom-labels-training-0", "rekognition-custom-labels-evaluation"
@@ -96,7 +103,7 @@ def summary(**aggregates: float) -> dict[str, Any]:
 
 
 def test_snapshot_is_judged_box_by_box_at_the_assumed_thresholds() -> None:
-    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0))
+    judged = judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0))
 
     assert judged["recomputed"]["per_label"] == {
         "bent": {"precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3), "support": 2},
@@ -107,9 +114,7 @@ def test_snapshot_is_judged_box_by_box_at_the_assumed_thresholds() -> None:
 
 
 def test_a_snapshot_is_read_alike_with_all_that_aws_adds_and_without() -> None:
-    plain, full = (
-        eval_metric.judge(TASK, summary(), text, Thresholds(0.5, 0)) for text in (SNAPSHOT, as_aws_has_it(SNAPSHOT))
-    )
+    plain, full = (judge(TASK, summary(), text, Thresholds(0.5, 0)) for text in (SNAPSHOT, as_aws_has_it(SNAPSHOT)))
 
     assert plain == full
 
@@ -135,13 +140,13 @@ def test_a_confidence_of_five_digits_is_compared_with_as_many_of_its_threshold(
 
 
 def test_average_precision_and_recall_are_kept_where_the_service_has_them() -> None:
-    judged = eval_metric.judge(TASK, summary(AveragePrecision=0.6, AverageRecall=0.9), SNAPSHOT, Thresholds(0.5, 0))
+    judged = judge(TASK, summary(AveragePrecision=0.6, AverageRecall=0.9), SNAPSHOT, Thresholds(0.5, 0))
 
     assert (judged["service"]["average_precision"], judged["service"]["average_recall"]) == (0.6, 0.9)
 
 
 def test_a_label_below_its_threshold_is_named_with_its_boxes() -> None:
-    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0.7, {"cut": 0}))
+    judged = judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0.7, {"cut": 0}))
 
     assert judged["reasons"][-1] == "at its operating points: F1 of bent is 0.667 on 2 boxes, below 0.700"
 
@@ -169,7 +174,7 @@ def answers_to(calls: list[Call]) -> list[BoxAnswer]:
 
 
 def measured(calls: list[Call]) -> dict[str, Any]:
-    return TASK.measure(answers_to(calls))
+    return object_of(TASK.measure(answers_to(calls)))
 
 
 BOX, OTHER = Box(20, 30, 40, 40), Box(120, 10, 60, 30)
@@ -209,7 +214,7 @@ def test_a_second_box_on_the_same_defect_is_a_false_alarm() -> None:
 
 
 def test_too_many_false_alarms_fail_the_test_and_say_how_many() -> None:
-    judged, _ = inference.judge(TASK, [HIT, ALARM, CLEAN], Limits({"f1": 0.5, "false_alarm_rate": 0.5}))
+    judged = object_of(inference.judge(TASK, [HIT, ALARM, CLEAN], Limits({"f1": 0.5, "false_alarm_rate": 0.5}))[0])
 
     assert judged["reasons"] == ["inference test: 1.000 false alarms per clean image are more than 0.500"]
     assert json.loads(json.dumps(judged, allow_nan=False)) == judged

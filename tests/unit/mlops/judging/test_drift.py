@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from benchmarks import drift as measured
+from mlops.codec import plain, read
 from mlops.judging import drift
 from mlops.judging.appearance import Statistics
 from mlops.judging.drift import Reference
@@ -70,7 +71,7 @@ def test_chi_squared_is_right_to_a_few_percent(degrees: int, chance: float, valu
 
 def test_a_reference_is_kept_as_json() -> None:
     for reference in (Reference.of(map(float, range(100))), Reference.of(["ok", "defect"])):
-        assert Reference.read(json.loads(json.dumps(reference.as_dict()))) == reference
+        assert read(Reference, json.loads(json.dumps(plain(reference)))) == reference
 
 
 def test_a_picture_unlike_all_that_trained_is_named_by_what_is_unlike() -> None:

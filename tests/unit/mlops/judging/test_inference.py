@@ -1,17 +1,26 @@
 """The verdict on a version by what it said of images that it has not seen."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from mlops.codec import object_of, plain, read
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.images import Image
 from mlops.judging import inference
-from mlops.judging.answers import Call, Said
+from mlops.judging.answers import Answer, Call, CallLine, Said
 from mlops.judging.classification import Classification
 from mlops.judging.detection import Detection
+from mlops.judging.evaluation import Evaluation
 from mlops.judging.inference import Limits, Points
+
+
+def judge(*given: Any, **named: Any) -> tuple[dict[str, Any], Sequence[Answer]]:
+    """The document that is written of a judgement, and the answers."""
+    judged, answers = inference.judge(*given, **named)
+    return object_of(judged), answers
 
 
 def image(name: str, label: str, boxes: tuple[LabeledBox, ...] = (), group: str = "") -> Image:
@@ -34,7 +43,7 @@ def test_images_that_are_gone_count_for_nothing_up_to_a_share(gone: int, reasons
     calls = [said(image(str(number), "normal"), normal=9.0) for number in range(20)]
     for number in range(gone):
         calls[number] = Call(calls[number].image, error="InvalidS3ObjectException: gone")
-    judged, _ = inference.judge(CLASSIFICATION, calls, limits)
+    judged, _ = judge(CLASSIFICATION, calls, limits)
 
     assert len(judged["reasons"]) == reasons
     assert judged["gone"] == [call.image.key for call in calls[:gone]]
@@ -43,7 +52,7 @@ def test_images_that_are_gone_count_for_nothing_up_to_a_share(gone: int, reasons
 
 def test_without_clean_images_it_is_said_that_false_alarms_were_not_judged() -> None:
     limits = Limits({"f1": 0, "accuracy": 0, "false_alarm_rate": 0})
-    judged, _ = inference.judge(CLASSIFICATION, [said(image("0", "cut"), cut=9)], limits)
+    judged, _ = judge(CLASSIFICATION, [said(image("0", "cut"), cut=9)], limits)
 
     assert (judged["false_alarm_rate"], judged["reasons"]) == (None, [])
     assert "false alarms were not judged" in judged["remarks"][0]
@@ -56,7 +65,7 @@ def test_a_classifier_is_judged_at_its_operating_points_and_beside_them_by_the_s
         said(image("2", "normal"), cut=10, normal=90),
         said(image("3", "normal"), cut=25, normal=55),
     ]
-    judged, answers = inference.judge(CLASSIFICATION, calls, LENIENT, POINTS)
+    judged, answers = judge(CLASSIFICATION, calls, LENIENT, POINTS)
 
     # A defect that counts goes before what is surer to be normal; where nothing counts, the surest label stands.
     assert [answer.labels for answer in answers] == [("cut",), ("cut",), ("normal",), ("normal",)]
@@ -71,7 +80,7 @@ def test_a_detector_is_judged_at_its_operating_points_and_a_step_counts_clean_im
     box = Box(10, 10, 20, 20)
     marked, clean = image("0", "cut", (LabeledBox("cut", box),)), image("1", "normal")
     calls = [Call(marked, (Said("cut", 40.0, box),)), Call(clean, (Said("cut", 25.0, box),))]
-    judged, answers = inference.judge(DETECTION, calls, Limits({"f1": 0, "false_alarm_rate": 9}), POINTS)
+    judged, answers = judge(DETECTION, calls, Limits({"f1": 0, "false_alarm_rate": 9}), POINTS)
 
     assert (judged["f1"], judged["false_alarm_rate"], judged["by_service"]["f1"]) == (1, 0, 0)
     assert [len(answer.drawn) for answer in answers] == [2, 0]
@@ -89,8 +98,8 @@ def test_a_call_is_read_as_it_was_written() -> None:
         Call(marked, error="InvalidS3ObjectException: gone"),
     ]
 
-    assert [Call.of(json.loads(json.dumps(call.as_row())), marked) for call in calls] == calls
-    assert calls[0].as_row() == {
+    assert [Call.of(read(CallLine, json.loads(json.dumps(plain(call.line)))), marked) for call in calls] == calls
+    assert plain(calls[0].line) == {
         "key": marked.key,
         "digest": "d",
         "said": [["cut", 40, 10, 10.25, 20, 20]],
@@ -104,7 +113,7 @@ def test_pictures_of_one_part_make_one_part() -> None:
         said(image("1", "cut", group="k1"), normal=90),
         said(image("2", "normal", group="k2"), normal=90),
     ]
-    judged, _ = inference.judge(CLASSIFICATION, calls, LENIENT)
+    judged, _ = judge(CLASSIFICATION, calls, LENIENT)
 
     assert [judged["parts"][name]["of"] for name in ("escapes", "overkill")] == [1, 1]
     assert judged["parts"]["escapes"]["count"] == 0
@@ -114,7 +123,7 @@ def test_pictures_of_one_part_make_one_part() -> None:
 def test_of_few_pictures_it_is_told_that_a_number_may_miss_its_limit(on_bound: bool, reasons: int) -> None:
     limits = Limits({"f1": 0.9, "accuracy": 0.9, "false_alarm_rate": 0.2}, on_bound)
     calls = [said(image(str(n), label), **{label: 90.0}) for n, label in enumerate(["cut", "normal"] * 4)]
-    judged, _ = inference.judge(CLASSIFICATION, calls, limits)
+    judged, _ = judge(CLASSIFICATION, calls, limits)
 
     assert len(judged["reasons"]) == reasons
     assert sum("on so few images" in remark for remark in judged["remarks"]) == 3
@@ -126,9 +135,7 @@ def test_a_detector_s_false_alarms_are_judged_at_the_lower_bound_too() -> None:
     calls += [Call(image(f"clean{n}", "normal")) for n in range(4)]
     numbers = {"f1": 0.5, "false_alarm_rate": 0.5}
 
-    reasons = {
-        bound: inference.judge(DETECTION, calls, Limits(numbers, bound))[0]["reasons"] for bound in (False, True)
-    }
+    reasons = {bound: judge(DETECTION, calls, Limits(numbers, bound))[0]["reasons"] for bound in (False, True)}
     assert reasons[False] == []
     assert ["may be as many as" in reason for reason in reasons[True]] == [True]
 
@@ -140,9 +147,7 @@ def test_alike_pictures_of_few_parts_are_as_unsure_as_their_parts() -> None:
         for n in range(50)
     ]
 
-    few, many, ten = (
-        inference.judge(CLASSIFICATION, calls, LENIENT)[0]["intervals"] for calls in (alike, apart, apart[:10])
-    )
+    few, many, ten = (judge(CLASSIFICATION, calls, LENIENT)[0]["intervals"] for calls in (alike, apart, apart[:10]))
     for name in ("accuracy", "false_alarm_rate"):
         assert few[name] == pytest.approx(ten[name]) and many[name][1] - many[name][0] < few[name][1] - few[name][0]
 
@@ -177,7 +182,7 @@ def test_everything_is_asked_for_once_points_are_known(
     ],
 )
 def test_what_an_earlier_release_trained_is_tested_as_it_was_then(evaluation: dict[str, Any], points: Points) -> None:
-    assert Points.of(evaluation) == points
+    assert Points.of(read(Evaluation, evaluation)) == points
 
 
 STRICT = Limits({"f1": 0.7, "accuracy": 0.75, "false_alarm_rate": 0.4})
@@ -193,7 +198,7 @@ def answers(*pairs: tuple[str, str]) -> list[Call]:
 
 
 def judged_of(calls: list[Call]) -> dict[str, Any]:
-    return inference.judge(CLASSIFICATION, calls, STRICT)[0]
+    return judge(CLASSIFICATION, calls, STRICT)[0]
 
 
 def test_good_answers_pass_with_all_numbers() -> None:

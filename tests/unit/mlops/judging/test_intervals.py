@@ -30,7 +30,7 @@ def test_the_interval_of_a_share_is_that_of_scipy(share: tuple[int, int], confid
     ours = wilson(count, total, confidence)
 
     theirs = binomtest(count, total).proportion_ci(confidence, method="wilson")
-    assert ours.as_list() == pytest.approx([theirs.low, theirs.high], abs=1e-9)
+    assert ours.as_plain() == pytest.approx([theirs.low, theirs.high], abs=1e-9)
 
 
 @given(shares)
@@ -129,7 +129,7 @@ def test_thousands_of_kinds_of_parts_are_weighed_fewer_times(monkeypatch: pytest
 def test_the_mean_of_events_is_that_of_poisson(counts: list[int], low: float, high: float) -> None:
     found = mean_count(counts)
 
-    assert found is not None and found.as_list() == pytest.approx([low, high], abs=0.01)
+    assert found is not None and found.as_plain() == pytest.approx([low, high], abs=0.01)
 
 
 def test_events_that_come_together_say_less() -> None:

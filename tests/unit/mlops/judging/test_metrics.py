@@ -1,11 +1,12 @@
 import warnings
+from dataclasses import astuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
-from mlops.judging.metrics import Score, confusion_matrix, macro, one_against_rest, percentile, score
+from mlops.judging.metrics import Means, Score, confusion_matrix, macro, one_against_rest, percentile, score
 
 LABELS = ["bent", "cut", "normal"]
 pairs_of = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1, max_size=60)
@@ -35,7 +36,7 @@ def test_macro_is_the_mean_over_labels_of_the_truth(pairs: list[tuple[str, str]]
 
     ours = one_against_rest([({truth}, {said}) for truth, said in pairs])
 
-    assert tuple(macro(ours).values()) == pytest.approx(tuple(map(float, expected[:3])))
+    assert astuple(macro(ours)) == pytest.approx(tuple(map(float, expected[:3])))
 
 
 @given(pairs_of)
@@ -55,7 +56,7 @@ def test_no_answer_is_a_miss_and_no_label() -> None:
 
 def test_undefined_ratios_are_zero() -> None:
     assert score(0, 0, 0) == Score(0.0, 0.0, 0.0, 0)
-    assert macro({}) == {"precision": 0.0, "recall": 0.0, "f1": 0.0}
+    assert macro({}) == Means(0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(

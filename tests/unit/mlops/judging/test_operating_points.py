@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops.codec import object_of, read
 from mlops.dataset.boxes import Box, LabeledBox, match
 from mlops.judging import operating_points
+from mlops.judging.evaluation import Evaluation
 from mlops.judging.operating_points import Answered, Cost, Costs, answered_boxes, answered_images, choose, counts_at
 
 EVEN = Cost(1, 1)
@@ -121,24 +123,24 @@ def test_who_wrongly_calls_a_part_normal_lets_it_go() -> None:
 def test_every_label_that_the_service_knows_has_a_point() -> None:
     chosen = operating_points.choose_all({"cut": answered((80, 90), (20,))}, {"cut": 50, "new": 70}, Costs(EVEN))
 
-    assert operating_points.points_in({"operating_points": chosen}) == {
-        "cut": chosen["cut"]["min_confidence"],
+    assert Evaluation(operating_points=chosen).points == {
+        "cut": chosen["cut"].min_confidence,
         "new": 70,
     }
-    assert chosen["cut"]["test"] == {"found": 2, "missed": 0, "false": 0}
+    assert object_of(chosen["cut"].test) == {"found": 2, "missed": 0, "false": 0}
 
 
 def test_a_version_of_an_earlier_release_has_the_points_that_the_service_assumed() -> None:
-    assert operating_points.points_in({"service": {"assumed_thresholds": {"cut": 0.123, "a": 0.5}}}) == {
+    assert read(Evaluation, {"service": {"assumed_thresholds": {"cut": 0.123, "a": 0.5}}}).points == {
         "a": 50.0,
         "cut": 12.3,
     }
-    assert operating_points.points_in({}) == {}
+    assert read(Evaluation, {}).points == {}
 
 
 def test_it_is_told_what_a_step_to_either_side_would_change() -> None:
     known = {"cut": answered((45, 55, 65), (42, 57), missed=1)}
-    told = operating_points.told(known, {"cut": 50}, {"cut": 60})["cut"]
+    told = object_of(operating_points.confirmed(known, {"cut": 50}, {"cut": 60})["cut"])
 
     assert told["at"] == {"from": 50, "found": 2, "missed": 2, "false": 1}
     assert told["lower"] == {"from": 40, "found": 3, "missed": 1, "false": 2}
@@ -148,8 +150,8 @@ def test_it_is_told_what_a_step_to_either_side_would_change() -> None:
 
 def test_without_clean_pictures_no_point_lies_below_the_services_own() -> None:
     seen = {"cut": answered((40, 55, 90, 95), missed=0)}
-    lenient = operating_points.choose_all(seen, {"cut": 80.0}, Costs(Cost(9, 1)))["cut"]["min_confidence"]
+    lenient = operating_points.choose_all(seen, {"cut": 80.0}, Costs(Cost(9, 1)))["cut"].min_confidence
     bound = operating_points.choose_all(seen, {"cut": 80.0}, Costs(Cost(9, 1)), shows_clean=False)["cut"]
 
     assert lenient < 80
-    assert bound["min_confidence"] == 80
+    assert bound.min_confidence == 80

@@ -1,11 +1,13 @@
 """What a picture looks like from afar."""
 
 import io
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from mlops.codec import read
 from mlops.judging.appearance import Statistics
 from mlops.pictures.statistics import measure, statistics_of
 
@@ -48,5 +50,5 @@ def test_odd_sizes_are_measured(size: tuple[int, int]) -> None:
 def test_it_is_read_back_from_numbers_of_any_kind() -> None:
     found = statistics_of(NOISE)
 
-    assert Statistics.of({name: str(value) for name, value in found.as_dict().items()}) == found
-    assert not Statistics.of({}).is_known
+    assert read(Statistics, {name: str(value) for name, value in asdict(found).items()}) == found
+    assert not read(Statistics, {}).is_known

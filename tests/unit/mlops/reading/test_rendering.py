@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
+from mlops.codec import plain, read
 from mlops.events import ModelReleased
 from mlops.judging import operating_points
 from mlops.judging.intervals import wilson
 from mlops.judging.operating_points import Answered, Cost, Costs
 from mlops.reading import evidence, mails
-from mlops.reading.evidence import Picture
+from mlops.reading.evidence import Confusion, Evidence, Picture
 from mlops.reading.points import points_of
 from mlops.reading.rendering import render
 from mlops.records import runs
+from mlops.records.costs import Estimate
+from mlops.records.documents import EvalMetric, GroundTruth, InferenceTest
 from mlops.records.releases import Release
 from mlops.records.runs import Stage
 from mlops.stage import StageRef
@@ -49,11 +52,11 @@ def known_of(label: str, task: str = "classification") -> dict[str, Any]:
         "manifests": {"train": f"runs/{RUN}/manifests/train.manifest"},
         "overlays": {},
     }
-    gate = {"thresholds": {"f1": 0.7}, "service": {"f1": 0.8}, "recomputed": {"f1": 0.79}}
+    place = {"run_id": RUN, "dataset": "transistor", "task": task, "stage": "x", "environment": "development"}
+    gate = {**place, "thresholds": {"f1": 0.7}, "service": {"f1": 0.8}, "recomputed": {"f1": 0.79}}
     f1 = {"candidate": 0.8, "production": 0.9, "difference": -0.1}
     test = {
-        "task": task,
-        "environment": "development",
+        **place,
         "thresholds": {"f1": 0.7, "false_alarm_rate": 0.2} | ({"accuracy": 0.9} if task == "classification" else {}),
         "images": 10,
         "images_from": "holdout",
@@ -70,26 +73,43 @@ def known_of(label: str, task: str = "classification") -> dict[str, Any]:
     }
     if task == "classification":
         test["confusion_matrix"] = {label: {label: 4, "": 1}, "normal": {"normal": 5}}
-    cost = {"usd": 0.4, "training": 900.0, "running": 120.0, "usd_an_hour": 4.0}
-    measures = list(evidence.measures_of(gate, test))
-    facts = {"warnings": [f"few images of {label}"], "bucket": "artifacts", "cost": cost, "mistakes": 2}
-    confusion = evidence.confusion_of(truth, test)
-    return {"truth": truth, "gate": gate, "test": test, "measures": measures, "confusion": confusion, **facts}
+    cost = Estimate(0.4, training=900.0, running=120.0, usd_an_hour=4.0)
+    facts = {"warnings": [f"few images of {label}"], "cost": cost, "mistakes": 2}
+    return {"truth": truth, "gate": gate, "test": test, **facts}
 
 
-def shared(label: str, task: str = "classification") -> dict[str, Any]:
-    known = known_of(label, task)
+def evidence_of(known: dict[str, Any]) -> Evidence:
+    """What the documents of a run tell people, as they are read."""
+    truth, gate = read(GroundTruth, known["truth"]), read(EvalMetric, known["gate"]).evaluation
+    test = read(InferenceTest, known["test"])
+    return Evidence(
+        truth,
+        read(EvalMetric, known["gate"]),
+        test,
+        known["warnings"],
+        "artifacts",
+        known["cost"],
+        list(evidence.measures_of(gate, test)),
+        evidence.confusion_of(truth, test),
+        points_of(gate, test),
+        evidence.sureness_of(gate, test),
+        known["mistakes"],
+    )
+
+
+def shared(label: str, task: str = "classification", known: dict[str, Any] | None = None) -> dict[str, Any]:
+    told = evidence_of(known or known_of(label, task))
     release = Release(RUN, "arn", "2026-02-01T00:00:00", approver=label, comment=label, environment="staging")
     picture = Picture("https://bucket.example/a.jpg?X-Amz-Expires=900&b=c", f"{label}: a.png", is_wrong=True)
     return {
-        **known,
+        **told.by_name(),
         "run_id": RUN,
         "dataset": "transistor",
         "task": task,
         "target": "staging",
         "stays_running": True,
         "pictures": {"gallery": [picture], "overlays": [picture]},
-        "lineage": evidence.lineage_of(known),
+        "lineage": evidence.lineage_of(told),
         "releases": [release],
     }
 
@@ -122,7 +142,9 @@ def test_hostile_names_are_shown_as_text(written: Callable[..., str], task: str,
 def test_mails_hold_no_characters_that_change_what_is_read(label: str) -> None:
     ref = StageRef(RUN, "transistor", "classification", "approve2staging", "staging")
     terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
-    subject, text = mails.approval_mail(ref, known_of(label), **terms, expires="tomorrow", stays_running=False)
+    subject, text = mails.approval_mail(
+        ref, evidence_of(known_of(label)), **terms, expires="tomorrow", stays_running=False
+    )
 
     assert "\u202e" not in text
     assert len(subject) < 100
@@ -135,8 +157,8 @@ def sure_of(label: str, task: str) -> dict[str, Any]:
     shapes = {label: Answered((20.0, 55.0, 70.0, 80.0), (10.0, 47.0), 5), "normal": Answered((90.0,), (), 5)}
     counts = {name: {"found": 4, "of": 5, "false": 1} for name in shapes}
     whole = {
-        "escapes": {"count": 1, "of": 48, "interval": wilson(1, 48).as_list()},
-        "overkill": {"count": 3, "of": 200, "interval": wilson(3, 200).as_list()},
+        "escapes": {"count": 1, "of": 48, "interval": wilson(1, 48).as_plain()},
+        "overkill": {"count": 3, "of": 200, "interval": wilson(3, 200).as_plain()},
     }
     pair = {"better": 5, "worse": 1, "same": 4, "chance": 0.2, "verdict": "cannot tell"}
     known["test"] |= {
@@ -147,32 +169,31 @@ def sure_of(label: str, task: str) -> dict[str, Any]:
         "by_service": {"f1": 0.7, "parts": whole},
         "gate_on": "value",
         "false_alarms_on_clean_images": 0,
-        "operating_points": operating_points.told(shapes, {label: 50.0, "normal": 60.0}, {label: 61.0, "normal": 50.0}),
+        "operating_points": plain(
+            operating_points.confirmed(shapes, {label: 50.0, "normal": 60.0}, {label: 61.0, "normal": 50.0})
+        ),
         "comparison": {**known["test"]["comparison"], "paired": pair},
     }
     chosen = operating_points.choose_all(shapes, {label: 61.0}, Costs(Cost(2, 1)))
     known["gate"] |= {
-        "operating_points": chosen,
+        "operating_points": plain(chosen),
         "at_points": {"f1": 0.85, "f1_interval": [0.7, 0.95]},
         "service": {**known["gate"]["service"], "f1": 0.93},
         "recomputed": {**known["gate"]["recomputed"], "f1": 0.91},
         "agrees": False,
     }
-    known["measures"] = list(evidence.measures_of(known["gate"], known["test"]))
-    return known | {
-        "points": points_of(known["gate"], known["test"]),
-        "sureness": evidence.sureness_of(known["gate"], known["test"]),
-    }
+    return known
 
 
 @pytest.mark.parametrize("task", ["classification", "detection"])
 @pytest.mark.parametrize("label", ["cut lead", *HOSTILE])
 def test_page_and_mail_say_how_sure_the_numbers_are_and_what_a_step_would_change(label: str, task: str) -> None:
-    known = {**shared(label, task), **sure_of(label, task)}
+    sure = sure_of(label, task)
+    known = shared(label, task, sure)
     form = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
     ref = StageRef(RUN, "transistor", task, "approve2staging", "staging")
     terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
-    _, mail = mails.approval_mail(ref, sure_of(label, task), **terms, expires="tomorrow", stays_running=False)
+    _, mail = mails.approval_mail(ref, evidence_of(sure), **terms, expires="tomorrow", stays_running=False)
     shown = render("approval.html", **{**known, **form})
 
     for text in (html.unescape(shown), mail):
@@ -261,14 +282,17 @@ def test_a_failed_stage_says_how_a_run_stands_and_otherwise_the_last() -> None:
 
 
 def test_confusion_has_a_column_for_no_answer_only_where_there_was_none() -> None:
-    truth = {"labels": ["a", "b"]}
+    truth, test = GroundTruth(labels=("a", "b")), known_of("x")["test"]
 
-    silent = evidence.confusion_of(truth, {"confusion_matrix": {"a": {"a": 1, "": 1}, "b": {"b": 2}}})
-    full = evidence.confusion_of(truth, {"confusion_matrix": {"a": {"a": 1, "b": 3}}})
+    def confusion(counts: dict[str, dict[str, int]]) -> Confusion | None:
+        return evidence.confusion_of(truth, read(InferenceTest, {**test, "confusion_matrix": counts}))
 
-    assert silent and silent["columns"] == ["a", "b", ""]
-    assert full and full["columns"] == ["a", "b"]
-    assert full["rows"] == [("a", [(1, 0.25), (3, 0.75)]), ("b", [(0, 0.0), (0, 0.0)])]
+    silent = confusion({"a": {"a": 1, "": 1}, "b": {"b": 2}})
+    full = confusion({"a": {"a": 1, "b": 3}})
+
+    assert silent and silent.columns == ["a", "b", ""]
+    assert full and full.columns == ["a", "b"]
+    assert full.rows == [("a", [(1, 0.25), (3, 0.75)]), ("b", [(0, 0.0), (0, 0.0)])]
 
 
 def test_page_and_mail_say_what_is_true_in_production_beside_the_numbers_of_the_test() -> None:
@@ -276,7 +300,9 @@ def test_page_and_mail_say_what_is_true_in_production_beside_the_numbers_of_the_
     ref = StageRef(RUN, "transistor", "classification", "approve2staging", "staging")
     terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
     rates = {"production": ["Escapes (defective parts called good): 1 of 3: too few to say"]}
-    _, mail = mails.approval_mail(ref, known_of("cut"), **terms, **rates, expires="tomorrow", stays_running=False)
+    _, mail = mails.approval_mail(
+        ref, evidence_of(known_of("cut")), **terms, **rates, expires="tomorrow", stays_running=False
+    )
     shown = render("approval.html", **{**shared("cut", "classification"), **form, **rates})
 
     for text in (shown, mail):

@@ -4,8 +4,13 @@ import re
 
 import pytest
 
+from mlops.codec import read
+from mlops.models.projects import Version
+from mlops.reading.evidence import Sentences
 from mlops.reading.rendering import render
 from mlops.records import costs
+from mlops.records.costs import Estimate
+from mlops.records.documents import GroundTruth, InferenceTest
 from mlops.records.leases import Lease
 from mlops.stage import StageRef
 from tests.unit.mlops.reading.test_rendering import shared
@@ -25,36 +30,35 @@ def lease(number: int, seconds: int) -> Lease:
 
 
 def test_training_and_every_test_are_priced_by_the_hour() -> None:
-    costs.note_training(REF, {"BillableTrainingTimeInSeconds": 5400})
+    costs.note_training(REF, 5400)
     costs.note_test(REF, lease(1, 900))
     costs.note_test(REF, lease(2, 450))
 
-    assert costs.estimate(RUN) == {"usd": 3.0, "training": 5400, "running": 1350, "usd_an_hour": 4.0}
+    assert costs.estimate(RUN) == Estimate(3.0, training=5400, running=1350, usd_an_hour=4.0)
 
 
 def test_a_second_delivery_costs_nothing_more() -> None:
     for _ in range(2):
-        costs.note_training(REF, {"BillableTrainingTimeInSeconds": 3600})
+        costs.note_training(REF, 3600)
         costs.note_test(REF, lease(1, 900))
 
-    assert costs.estimate(RUN)["usd"] == 2.0
+    assert costs.estimate(RUN).usd == 2.0
 
 
 def test_a_run_that_has_done_nothing_costs_nothing() -> None:
-    assert costs.estimate(RUN)["usd"] == 0
+    assert costs.estimate(RUN).usd == 0
 
 
 def test_a_version_without_a_time_cost_nothing_to_train() -> None:
-    costs.note_training(REF, {"Status": "COPYING_COMPLETED"})
+    version = Version.of({"ProjectVersionArn": "arn", "Status": "COPYING_COMPLETED"})
+    costs.note_training(REF, version.training_seconds)
 
-    assert costs.estimate(RUN)["training"] == 0
+    assert costs.estimate(RUN).training == 0
 
 
 @pytest.mark.parametrize("stays", [True, False])
 def test_the_mail_says_what_an_hour_costs_only_where_the_model_stays(stays: bool) -> None:
     cost = {"usd": 0.4, "training": 90.0, "running": 0.0, "usd_an_hour": 4.0}
-    counts = {side: {} for side in ("train", "test", "holdout")}
-    truth = {"labels": [], "counts": counts, "refused": {}, "overlays": {}}
     text = render(
         "approval.txt",
         ref=REF,
@@ -62,8 +66,10 @@ def test_the_mail_says_what_an_hour_costs_only_where_the_model_stays(stays: bool
         stays_running=stays,
         measures=[],
         warnings=[],
-        truth=truth,
-        test={"per_label": {}, "comparison": {"note": "first"}},
+        truth=GroundTruth(),
+        test=read(InferenceTest, {**REF.as_detail(), "comparison": {"note": "first"}}),
+        points=[],
+        sureness=Sentences(),
         **dict.fromkeys(("link", "source", "target", "confirmation", "expires", "bucket"), "x"),
     )
 

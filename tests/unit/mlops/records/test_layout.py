@@ -116,7 +116,7 @@ def test_a_decision(world: World) -> None:
 
 
 def test_costs(world: World) -> None:
-    costs.note_training(REF, {"BillableTrainingTimeInSeconds": 3600})
+    costs.note_training(REF, 3600)
     costs.note_test(REF, Lease("l", ARN, REF, NOW - 900, NOW))
     key = {"pk": f"RUN#{RUN}", "environment": "staging"}
 

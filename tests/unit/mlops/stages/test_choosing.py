@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mlops.codec import plain
 from mlops.dataset.boxes import Box
 from mlops.events import PartInspected
 from mlops.judging import drift
@@ -71,8 +72,10 @@ def test_a_clear_verdict_is_not_asked_about_but_by_chance(world: World, monkeypa
 
 def test_a_picture_unlike_all_that_trained_is_asked_about(world: World) -> None:
     usual = [Statistics(100 + number, 40, 0.5, 100, 100, 100, 80, 72) for number in range(30)]
-    references = {"brightness": drift.Reference.of(drift.looks_of(one)["brightness"] for one in usual).as_dict()}
-    world.s3.put_object(Bucket="artifacts", Key="datasets/parts/looks.json", Body=json.dumps({"looks": references}))
+    references = {"brightness": drift.Reference.of(drift.looks_of(one)["brightness"] for one in usual)}
+    world.s3.put_object(
+        Bucket="artifacts", Key="datasets/parts/looks.json", Body=json.dumps(plain({"looks": references}))
+    )
 
     assert choosing.choose(inspected(world, verdict=OK, statistics=usual[3])) is None
     dark = choosing.choose(

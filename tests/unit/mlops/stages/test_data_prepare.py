@@ -20,7 +20,7 @@ def put_run(images: int) -> None:
     store = buckets.artifacts_bucket()
     manifests = {side: run_key(RUN, f"manifests/{side}.manifest") for side in ("train", "test")}
     inventory = run_key(RUN, "images.jsonl")
-    shape = {"etag": "e", "width": 99, "height": 99, "size": 99, "format": "PNG"}
+    shape = {"etag": "e", "width": 99, "height": 99, "size": 99, "format": "PNG", "side": "train", "labels": ["bent"]}
     rows = [{"key": f"datasets/{DATASET}/train/bent/{number:05}.png", **shape} for number in range(images)]
     for key in manifests.values():
         store.write(key, "")

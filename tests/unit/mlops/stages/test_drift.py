@@ -3,9 +3,8 @@
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from PIL import Image
 
 from benchmarks import drift as measured
 from mlops.dataset.keys import parse_upload
+from mlops.dataset.records import ACCEPTED, record_for
 from mlops.events import DriftFound
 from mlops.judging.appearance import Statistics
 from mlops.judging.verdicts import Found
@@ -53,9 +53,9 @@ def release(world: World, run_id: str, pictures: Mapping[str, Statistics], side:
     """A run that trained on these pictures is released to production."""
     rows = []
     for name, statistics in pictures.items():
-        told = {measure: Decimal(str(value)) for measure, value in statistics.as_dict().items()}
         upload = parse_upload(f"datasets/parts/{name}")
-        images.write_record(upload, {"state": "ACCEPTED", "statistics": told, "digest": name}, "1")
+        record = replace(record_for(upload), state=ACCEPTED, statistics=asdict(statistics), digest=name)
+        images.write_record(record, "1")
         rows.append({"key": upload.key, "digest": name, "side": side})
     body = "".join(f"{json.dumps(row)}\n" for row in rows)
     world.s3.put_object(Bucket="artifacts", Key=f"runs/{run_id}/images.jsonl", Body=body)

@@ -5,11 +5,18 @@ from typing import Any
 
 import pytest
 
+from mlops.codec import object_of
 from mlops.judging.classification import Classification
 from mlops.judging.gate import Thresholds
 from mlops.judging.operating_points import Cost, Costs
 from mlops.judging.snapshots import label_outcomes
 from mlops.stages import eval_metric
+
+
+def judge(*given: Any, **named: Any) -> dict[str, Any]:
+    """The document that is written of a judgement."""
+    return object_of(eval_metric.judge(*given, **named))
+
 
 TASK = Classification()
 TRUTH = "rekognition-custom-labels-training-0"
@@ -62,7 +69,7 @@ def _gate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_aggregates_are_read_flat_and_nested(nested: bool) -> None:
-    judged = eval_metric.judge(TASK, summary(nested), SNAPSHOT, LENIENT)
+    judged = judge(TASK, summary(nested), SNAPSHOT, LENIENT)
 
     assert {name: judged["service"][name] for name in ("precision", "recall", "f1")} == {
         "precision": 0.75,
@@ -74,7 +81,7 @@ def test_aggregates_are_read_flat_and_nested(nested: bool) -> None:
 
 
 def test_snapshot_is_judged_by_the_assumed_threshold_of_each_label() -> None:
-    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, LENIENT)
+    judged = judge(TASK, summary(), SNAPSHOT, LENIENT)
 
     assert judged["test_images"] == 4
     assert judged["recomputed"]["per_label"] == {
@@ -90,7 +97,7 @@ def test_a_classifier_s_snapshot_is_read_alike_with_all_that_aws_adds_and_withou
         entry |= {"rekognition-custom-labels-object-id": place, "line-idx": place}
     full = "".join(f"{json.dumps(entry)}\n" for entry in entries)
 
-    assert eval_metric.judge(TASK, summary(), full, LENIENT) == eval_metric.judge(TASK, summary(), SNAPSHOT, LENIENT)
+    assert judge(TASK, summary(), full, LENIENT) == judge(TASK, summary(), SNAPSHOT, LENIENT)
 
 
 @pytest.mark.parametrize(("confidence", "is_found"), [(0.41238, True), (0.41237, False), (0.412377, True)])
@@ -105,24 +112,24 @@ def test_a_confidence_of_five_digits_is_compared_with_as_many_of_its_threshold(
 def test_numbers_that_agree_are_said_to_agree() -> None:
     numbers = {"Precision": 5 / 6, "Recall": 0.75, "F1Score": 11 / 15}
 
-    judged = eval_metric.judge(TASK, summary() | {"AggregatedEvaluationResults": numbers}, SNAPSHOT, LENIENT)
+    judged = judge(TASK, summary() | {"AggregatedEvaluationResults": numbers}, SNAPSHOT, LENIENT)
 
     assert judged["agrees"]
     assert judged["differences"] == {name: pytest.approx(0, abs=1e-9) for name in ("precision", "recall", "f1")}
-    assert not eval_metric.judge(TASK, summary(), SNAPSHOT, LENIENT)["agrees"]
+    assert not judge(TASK, summary(), SNAPSHOT, LENIENT)["agrees"]
 
 
 def test_a_version_is_judged_at_its_operating_points_whatever_the_service_s_thresholds_give() -> None:
-    judged = eval_metric.judge(TASK, summary(f1=0.6), SNAPSHOT, Thresholds(0.7, 0.5))
+    judged = judge(TASK, summary(f1=0.6), SNAPSHOT, Thresholds(0.7, 0.5))
 
     assert (judged["service"]["f1"], judged["recomputed"]["f1"]) == (0.6, pytest.approx(0.733, abs=0.001))
     assert judged["at_points"]["f1"] >= 0.7 and judged["reasons"] == []
-    judged = eval_metric.judge(TASK, summary(f1=0.99), SNAPSHOT, Thresholds(0.95, 0.5))
+    judged = judge(TASK, summary(f1=0.99), SNAPSHOT, Thresholds(0.95, 0.5))
     assert judged["reasons"] == [f"at its operating points: F1 {judged['at_points']['f1']:.3f} is below 0.950"]
 
 
 def test_a_label_below_its_own_threshold_is_named() -> None:
-    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0.5, {"ok": 0.9}))
+    judged = judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0.5, {"ok": 0.9}))
 
     f1 = judged["at_points"]["per_label"]["ok"]["f1"]
     assert judged["reasons"] == [f"at its operating points: F1 of ok is {f1:.3f} on 2 images, below 0.900"]
@@ -130,7 +137,7 @@ def test_a_label_below_its_own_threshold_is_named() -> None:
 
 def test_by_its_lower_bound_a_number_on_few_images_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATE_ON", "lower bound")
-    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.7, 0.5))
+    judged = judge(TASK, summary(), SNAPSHOT, Thresholds(0.7, 0.5))
 
     assert judged["at_points"]["f1"] >= 0.7 > judged["at_points"]["f1_interval"][0]
     assert [reason.split(" may")[0] for reason in judged["reasons"]] == ["at its operating points: F1"]
@@ -141,17 +148,15 @@ def test_alike_pictures_of_few_parts_say_less_than_those_of_many() -> None:
     lines = [snapshot_line(truth, **confidences) for truth, confidences in said]
     rows = ({**json.loads(line), "source-ref": f"s3://b/{n}"} for n, line in enumerate(lines))
     text = "".join(f"{json.dumps(row)}\n" for row in rows)
-    apart = eval_metric.judge(TASK, summary(), text, LENIENT)["at_points"]["f1_interval"]
+    apart = judge(TASK, summary(), text, LENIENT)["at_points"]["f1_interval"]
     parts = {str(n): f"group {n // 16}" for n in range(80)}
-    together = eval_metric.judge(TASK, summary(), text, LENIENT, parts=parts)["at_points"]["f1_interval"]
+    together = judge(TASK, summary(), text, LENIENT, parts=parts)["at_points"]["f1_interval"]
 
     assert together[1] - together[0] > apart[1] - apart[0]
 
 
 def test_an_empty_snapshot_does_not_pass() -> None:
-    assert eval_metric.judge(TASK, summary(), "", LENIENT)["reasons"] == [
-        "at its operating points: F1 0.000 is below 0.500"
-    ]
+    assert judge(TASK, summary(), "", LENIENT)["reasons"] == ["at its operating points: F1 0.000 is below 0.500"]
 
 
 def test_thresholds_come_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +174,7 @@ def test_every_label_gets_an_operating_point_by_what_mistakes_cost() -> None:
     chosen = {}
     for escape in (1, 50):
         costs = Costs(Cost(escape, 1))
-        judged = eval_metric.judge(TASK, summary(), SNAPSHOT, LENIENT, costs)
+        judged = judge(TASK, summary(), SNAPSHOT, LENIENT, costs)
         chosen[escape] = {label: facts["min_confidence"] for label, facts in judged["operating_points"].items()}
 
     assert chosen[1].keys() == {"ok", "scratch"}

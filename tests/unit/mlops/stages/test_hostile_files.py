@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mlops.dataset.records import ACCEPTED, REFUSED
 from mlops.records.images import records_of
 from tests.unit.mlops.settling import Uploads, bucket_with_events, mask, picture
 
@@ -107,15 +108,15 @@ def test_every_broken_picture_and_mask_is_taken_or_refused_and_its_neighbours_go
     tracemalloc.stop()
     uploads.settle()
 
-    recorded = {row["sk"].split("/", 2)[2]: row for row in records_of("parts")}
+    recorded = {record.key.split("/", 2)[2]: record for record in records_of("parts")}
     assert names.keys() <= recorded.keys()
-    assert all(row["state"] == "ACCEPTED" or row["reason"] for row in recorded.values())
-    assert sum(recorded[name]["state"] == "REFUSED" for name in names) > len(names) // 3
+    assert all(record.state == ACCEPTED or record.reason for record in recorded.values())
+    assert sum(recorded[name].state == REFUSED for name in names) > len(names) // 3
     (run,) = uploads.runs()
     accepted = {
         f"datasets/parts/{name}"
-        for name, row in recorded.items()
-        if (row["kind"], row["state"]) == ("image", "ACCEPTED")
+        for name, record in recorded.items()
+        if (record.kind, record.state) == ("image", ACCEPTED)
     }
     assert run["images"] + len(accepted & run["refused"].keys()) == len(accepted)
     assert (

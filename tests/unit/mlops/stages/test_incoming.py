@@ -16,7 +16,7 @@ from mlops.dataset.mapping import PictureMapping
 from mlops.reading import evidence, mails
 from mlops.reading.rendering import render
 from mlops.stage import StageRef
-from tests.unit.mlops.reading.test_rendering import known_of, shared
+from tests.unit.mlops.reading.test_rendering import evidence_of, known_of, shared
 from tests.unit.mlops.settling import Uploads, bucket_with_events, mask, picture
 
 SIZE = (80, 72)
@@ -307,12 +307,12 @@ def test_look_alikes_on_different_sides_and_with_different_labels_are_named_wher
         "with_different_labels": [[f"{PREFIX}train/cut/other.jpg", f"{PREFIX}train/good/one.png"]],
     }
     uploads.prepared(run)
-    known = {**known_of("cut"), "warnings": evidence.load(run["run_id"], "development")["warnings"]}
+    known = {**known_of("cut"), "warnings": evidence.load(run["run_id"], "development").warnings}
     ref = StageRef(run["run_id"], "parts", "classification", "approve2staging", "staging")
     terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
-    _, mail = mails.approval_mail(ref, known, **terms, expires="tomorrow", stays_running=False)
+    _, mail = mails.approval_mail(ref, evidence_of(known), **terms, expires="tomorrow", stays_running=False)
     form = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
-    page = render("approval.html", **{**shared("cut"), **known, **form})
+    page = render("approval.html", **{**shared("cut", known=known), **form})
     for text in (" ".join(mail.split()), html.unescape(page)):
         for kind, one, other in (
             ("on different sides", "test/cut/there.jpg", "train/cut/here.png"),

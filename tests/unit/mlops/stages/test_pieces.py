@@ -121,7 +121,7 @@ def test_what_was_sent_again_is_compared_with_its_record_and_not_read(
     for number in range(6):
         uploads.put_in_parts(f"train/cut/{number}.png", picture(100 + number))
     known = record_of("datasets/parts/train/cut/0.png")
-    assert known and known["etag"].endswith("-1")
+    assert known and known.etag.endswith("-1")
     monkeypatch.setattr(buckets.Bucket, "get", lambda *_: pytest.fail("a picture was read"))
 
     assert uploads.prepared(run) == ([], uploads.prepared(run)[1])

@@ -9,7 +9,7 @@ import pytest
 from mlops.aws import buckets
 from mlops.reading import evidence
 from mlops.reading.rendering import encoded
-from tests.unit.mlops.reading.test_rendering import RUN, known_of, shared
+from tests.unit.mlops.reading.test_rendering import RUN, evidence_of, known_of, shared
 from tests.unit.mlops.world import World
 
 SHEET, SHOT = 3_000_000, 350_000
@@ -39,8 +39,8 @@ def known_with(labels: int, wrong: int = 18, shots: int = 24) -> dict[str, Any]:
     known = known_of("label_0", "detection")
     overlays = {f"label_{number}": f"runs/{RUN}/overlays/label_{number}.jpg" for number in range(labels)}
     gallery = [
-        {"key": f"runs/{RUN}/gallery/{number:02}.jpg", "caption": f"shot {number}", "is_wrong": number < wrong}
-        for number in range(shots)
+        {"key": f"runs/{RUN}/gallery/{n:02}.jpg", "image": "", "caption": f"shot {n}", "is_wrong": n < wrong}
+        for n in range(shots)
     ]
     test, truth = known["test"] | {"gallery": gallery}, known["truth"] | {"overlays": overlays}
     return known | {"test": test, "truth": truth}
@@ -59,7 +59,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Pictures:
 
 def written(known: dict[str, Any], pictures: dict[str, Any]) -> bytes:
     told = {"headline": "x", "reasons": [], "next_step": "x", "written_at": "2026-03-02T09:16", "stages": []}
-    return encoded("report.html", **shared("label_0", "detection") | known | {"pictures": pictures}, **told)
+    return encoded("report.html", **shared("label_0", "detection", known) | {"pictures": pictures}, **told)
 
 
 @pytest.mark.parametrize("labels", [2, 20, 250])
@@ -67,7 +67,7 @@ def test_a_report_of_any_number_of_labels_is_bounded_in_size_and_memory(bucket: 
     known = known_with(labels)
     written(known_with(0), {"gallery": [], "overlays": []})
     tracemalloc.start()
-    text = written(known, evidence.embedded(known))
+    text = written(known, evidence.embedded(evidence_of(known)))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -80,7 +80,7 @@ def test_a_report_of_any_number_of_labels_is_bounded_in_size_and_memory(bucket: 
 def test_every_picture_is_in_the_report_or_named_in_it(bucket: Pictures, sheet: int, shot: int) -> None:
     known = known_with(250)
     bucket.sizes = {key: sheet if "overlays" in key else shot for key in bucket.sizes}
-    pictures = evidence.embedded(known)
+    pictures = evidence.embedded(evidence_of(known))
     text = written(known, pictures).decode()
 
     assert sum(map(len, pictures.values())) == len(bucket.sizes)
@@ -90,7 +90,7 @@ def test_every_picture_is_in_the_report_or_named_in_it(bucket: Pictures, sheet: 
 
 
 def test_mistakes_come_first_then_overlays_then_what_is_right(bucket: Pictures) -> None:
-    evidence.embedded(known_with(1))
+    evidence.embedded(evidence_of(known_with(1)))
 
     assert bucket.read[:19] == [f"runs/{RUN}/gallery/{n:02}.jpg" for n in range(18)] + [
         f"runs/{RUN}/overlays/label_0.jpg"
@@ -100,7 +100,7 @@ def test_mistakes_come_first_then_overlays_then_what_is_right(bucket: Pictures) 
 def test_few_pictures_are_all_in_the_report_and_nothing_is_said_of_more(bucket: Pictures) -> None:
     bucket.sizes = dict.fromkeys(bucket.sizes, 1000)
     known = known_with(8)
-    pictures = evidence.embedded(known)
+    pictures = evidence.embedded(evidence_of(known))
 
     assert [len(pictures[kind]) for kind in ("gallery", "overlays", "left_out")] == [24, 8, 0]
     assert b"in the bucket</h2>" not in written(known, pictures)
@@ -108,17 +108,17 @@ def test_few_pictures_are_all_in_the_report_and_nothing_is_said_of_more(bucket: 
 
 def test_a_report_that_is_written_again_reads_only_what_is_new(bucket: Pictures) -> None:
     bucket.sizes = dict.fromkeys(bucket.sizes, 1000)
-    evidence.embedded(known_with(2))
+    evidence.embedded(evidence_of(known_with(2)))
     bucket.read.clear()
     bucket.etags[f"runs/{RUN}/gallery/03.jpg"] = "replaced"
-    evidence.embedded(known_with(3))
+    evidence.embedded(evidence_of(known_with(3)))
 
     assert sorted(bucket.read) == [f"runs/{RUN}/gallery/03.jpg", f"runs/{RUN}/overlays/label_2.jpg"]
 
 
 def test_pictures_of_the_run_before_are_not_kept(bucket: Pictures) -> None:
-    evidence.embedded(known_with(250))
-    evidence.embedded(known_with(0, shots=1))
+    evidence.embedded(evidence_of(known_with(250)))
+    evidence.embedded(evidence_of(known_with(0, shots=1)))
 
     assert len(evidence._kept) == 1
 
@@ -158,10 +158,13 @@ def test_mistakes_are_counted_whatever_labels_are_called(
     put_result(answers, names, task)
     known = evidence.load(RUN, "development")
 
-    assert known["mistakes"] == mistakes
-    assert list(known["test"]["per_label"]) == sorted(names)
-    assert known["test"]["per_label"]["outcome"]["f1"] == 0.8
-    assert sorted(known["truth"]["overlays"]) == sorted(names)
+    assert known.test and known.truth
+    per_label = known.test.judged.measured.per_label
+
+    assert known.mistakes == mistakes
+    assert list(per_label) == sorted(names)
+    assert per_label["outcome"].f1 == 0.8
+    assert sorted(known.truth.overlays) == sorted(names)
 
 
 def test_answers_of_a_test_are_not_read_however_many_there_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,5 +175,5 @@ def test_answers_of_a_test_are_not_read_however_many_there_are(world: World, mon
     store.write_json(f"runs/{RUN}/development/inference_test.json", {**result, "mistakes": 7})
     monkeypatch.setattr(buckets.Bucket, "lines", lambda _, key: read.append(key))
 
-    assert evidence.load(RUN, "development")["mistakes"] == 7
+    assert evidence.load(RUN, "development").mistakes == 7
     assert read == []

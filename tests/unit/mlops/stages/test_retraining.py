@@ -3,8 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
-from decimal import Decimal
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from functions.retraining.app import handler
 from mlops.dataset.keys import parse_upload
+from mlops.dataset.records import ACCEPTED, record_for
 from mlops.events import DriftFound, Event, PartInspected, RetrainingRequested, ReviewAnswered
 from mlops.judging.appearance import Statistics
 from mlops.judging.choosing import RANDOM, Candidate
@@ -170,10 +170,9 @@ LOOKS = Statistics(100.5, 40.25, 0.5, 100, 101, 102, 80, 72)
 
 def in_the_dataset(reference: str, digest: str, looks: Statistics = LOOKS) -> None:
     """A picture that somebody uploaded and `ingest` has recorded."""
-    statistics = {name: Decimal(str(value)) for name, value in looks.as_dict().items()}
     upload = parse_upload(f"datasets/parts/{reference}")
-    facts = {"state": "ACCEPTED", "digest": digest, "looks": "0f" * 8, "statistics": statistics}
-    images.write_record(upload, facts, "1")
+    seen = {"digest": digest, "looks": "0f" * 8, "statistics": asdict(looks)}
+    images.write_record(replace(record_for(upload), state=ACCEPTED, **seen), "1")
 
 
 @pytest.mark.parametrize(
