@@ -23,7 +23,8 @@ from mlops.judging.classification import LabelAnswer
 from mlops.judging.comparison import Comparison, Difference
 from mlops.judging.gate import Thresholds, reasons_against
 from mlops.judging.inference import Limits
-from mlops.judging.metrics import Score, macro
+from mlops.judging.metrics import Means, Measured, Score, macro
+from mlops.judging.sureness import Sureness
 from mlops.reading import evidence, mails
 from mlops.reading.evidence import Measure
 from mlops.reading.rendering import render
@@ -49,17 +50,21 @@ def score(f1: float) -> Score:
     return Score(f1, f1, f1, 5)
 
 
+def measured(value: float, rate: float) -> Measured:
+    return Measured(Means(value, value, value), accuracy=value, false_alarm_rate=rate)
+
+
 class TestLimits:
     @pytest.mark.parametrize(("values", "limit"), MEANS)
     def test_a_mean_of_exactly_the_limit_passes_everywhere(self, values: list[float], limit: float) -> None:
         mean = sum(values) / len(values)
-        macro_mean = macro({str(i): score(value) for i, value in enumerate(values)})["f1"]
+        macro_mean = macro({str(i): score(value) for i, value in enumerate(values)}).f1
         for value in (mean, macro_mean, limit - 1e-16, limit + 1e-16):
             assert reasons_against("service", value, {"x": score(value)}, Thresholds(limit, limit)) == []
             assert Measure("F1", value, "at least", limit).is_good
             assert Measure("rate", value, "at most", limit).is_good
-            numbers = {"f1": value, "accuracy": value, "false_alarm_rate": value}
-            assert inference._reasons(numbers, Limits(dict.fromkeys(numbers, limit))) == []
+            limits = Limits(dict.fromkeys(("f1", "accuracy", "false_alarm_rate"), limit))
+            assert inference._reasons(measured(value, value), Sureness(), limits) == []
 
     @pytest.mark.parametrize(("candidate", "production"), [(0.85, 0.9), (0.75, 0.8), (0.1 + 0.2, 0.35)])
     def test_a_loss_of_exactly_what_is_tolerated_passes(self, candidate: float, production: float) -> None:
@@ -97,11 +102,10 @@ def report_terms() -> dict[str, Any]:
 class TestNumbers:
     @pytest.mark.parametrize(("value", "limit"), JUST_BELOW)
     def test_a_reason_shows_the_difference_that_it_is_about(self, value: float, limit: float) -> None:
-        numbers = {"f1": value, "accuracy": value, "false_alarm_rate": limit}
         bounds = {"f1": limit, "accuracy": limit, "false_alarm_rate": value}
         reasons = [
             *reasons_against("service", value, {"x": score(value)}, Thresholds(limit, limit)),
-            *inference._reasons(numbers, Limits(bounds)),
+            *inference._reasons(measured(value, limit), Sureness(), Limits(bounds)),
         ]
 
         assert len(reasons) == 5
@@ -115,9 +119,9 @@ class TestNumbers:
         assert Measure("F1", 0.5, "at least", limit).texts[1] == str(limit)
 
     def test_a_loss_reads_as_more_than_what_is_tolerated(self) -> None:
-        f1 = {"candidate": 0.8496, "production": 0.9, "difference": 0.8496 - 0.9}
+        f1 = Difference(0.8496, 0.9, 0.8496 - 0.9)
 
-        assert comparison.reasons_against({"images": 3, "f1": f1}, 0.05) == [
+        assert comparison.reasons_against(Comparison(images=3, f1=f1), 0.05) == [
             "worse than production: F1 0.8496 beside 0.9000 on the same 3 images; 0.0500 less is tolerated"
         ]
 

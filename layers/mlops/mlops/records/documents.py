@@ -135,6 +135,8 @@ NAMES: Mapping[type, str] = {
     TrainingInput: "training_input.json",
     Refusal: "data_prepare.json",
     EvalMetric: "eval_metric.json",
+    # What of it only judging needs.
+    Evaluation: "eval_metric.json",
 }
 
 

@@ -8,8 +8,9 @@ from mlops.aws import buckets
 from mlops.codec import Json
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.keys import run_key
+from mlops.judging.evaluation import Evaluation
 from mlops.records import documents, runs
-from mlops.records.documents import EvalMetric, GroundTruth, InferenceTest
+from mlops.records.documents import GroundTruth, InferenceTest
 from mlops.stage import StageRef
 
 
@@ -47,8 +48,8 @@ def operating_points(run_id: str) -> dict[str, float]:
 
 @lru_cache(maxsize=64)
 def _points(run_id: str) -> tuple[tuple[str, float], ...]:
-    known = documents.find(EvalMetric, run_id)
-    return tuple(known.evaluation.points.items()) if known else ()
+    known = documents.find(Evaluation, run_id)
+    return tuple(known.points.items()) if known else ()
 
 
 def ground_truth(run_id: str) -> GroundTruth:

@@ -222,8 +222,9 @@ def _finish(ref: StageRef, state: str, reasons: Sequence[str], artifact: str) ->
         return
     ended = PipelineStageCompleted if state == COMPLETED else PipelineStageFailed
     messages.put_event(ended(**ref.as_detail(), reasons=tuple(told), artifact=artifact))
-    ended_at = datetime.fromtimestamp(stack.here().clock.time(), UTC)
-    end, start = _text(ended_at), known.started_at if known else ended_at
+    end = now()
+    ended_at = datetime.fromisoformat(end)
+    start = known.started_at if known else ended_at
     changes = {"state": state, "reasons": told, "artifact": artifact, "finished_at": end, "waiting_for": None}
     cause = (known.cause if known else "") or "-"
     OWN.update(*_key(ref), {**_names(ref), "started_at": _text(start), "cause": cause, **changes})

@@ -22,13 +22,14 @@ from mlops.judging import comparison, inference, mistakes, tasks
 from mlops.judging.answers import Answer, Call, CallLine, said_in
 from mlops.judging.classification import takes_all
 from mlops.judging.comparison import Comparison
+from mlops.judging.evaluation import Evaluation
 from mlops.judging.inference import Limits, Points
 from mlops.judging.tasks import Task
 from mlops.models import asking, projects, serving
 from mlops.models.asking import NotRunning
 from mlops.reading import gallery
 from mlops.records import costs, documents, images, leases, releases, results, runs
-from mlops.records.documents import EvalMetric, InferenceTest
+from mlops.records.documents import InferenceTest
 from mlops.records.leases import Lease
 from mlops.stage import StageRef
 from mlops.words import counted
@@ -152,8 +153,7 @@ class _Test:
 
     @cached_property
     def points(self) -> Points:
-        known = documents.find(EvalMetric, self.ref.run_id)
-        return Points.of(known.evaluation if known else None)
+        return Points.of(documents.find(Evaluation, self.ref.run_id))
 
     def asked_pieces(self) -> set[int]:
         """Which pieces were asked about under this lease."""

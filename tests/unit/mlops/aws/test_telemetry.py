@@ -51,7 +51,7 @@ def test_a_stage_that_ends_again_is_counted_once(world: World, capsys: pytest.Ca
 
 def test_what_a_training_cost_is_told_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
-        costs.note_training(REF, {"BillableTrainingTimeInSeconds": 5400})
+        costs.note_training(REF, 5400)
 
     (line,) = told(capsys, "CostUSD")
     assert dimensions_of(line) == {"Stack": "s", "Kind": "training"}
