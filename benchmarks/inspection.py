@@ -1,7 +1,14 @@
-"""What judging 1 000 new pictures costs, by how many come a day and by how the stack serves, with its default prices.
+"""How many new pictures a second are judged beside bare calls, and what 1 000 of them cost.
 
-    python benchmarks/inspection.py [--tasks 2] [--tiles 1] [--shift 8] [--rate 2.0] [--start 900] [--volumes 10 100]
+    python benchmarks/inspection.py [--turns 3] [--pictures 60] [--calls-a-second 5]
+        [--tasks 2] [--tiles 1] [--shift 8] [--rate 2.0] [--start 900] [--volumes 10 100 1000 10000]
 
+First, unless `--turns` is 0, the stack is deployed to a local cloud of its own, and inspections take turns with calls
+of DetectCustomLabels about as many pictures (`inspection_rate.py`): medians of the turns, with a unit that answers so
+many calls a second. 5 are fewer than this machine answers, as on AWS the service is what takes longest; of 50 the
+models and everything around them share this machine's processors.
+
+Then the cost, by how many pictures come a day and by how the stack serves, with its default prices.
 `together`: on demand, all pictures of a day put at once. `spread`: on demand, evenly over a shift, so that models are
 started for every `EnoughPictures` or `MostWaitMinutes`, and stay where the next ones come before they have stopped.
 `--tiles` is how many a picture is cut into: a detector is asked about each, and all models run for as long.
@@ -14,11 +21,14 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "layers" / "mlops"))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "mlops"), str(ROOT / "benchmarks")]
 
-from mlops.records.servings import CALLS_A_SECOND, START_SECONDS
+import inspection_rate  # noqa: E402
 
-TEMPLATE = Path(__file__).resolve().parents[1] / "template.yaml"
+from mlops.records.servings import CALLS_A_SECOND, START_SECONDS  # noqa: E402
+
+TEMPLATE = ROOT / "template.yaml"
 HOUR = 3600.0
 
 
@@ -58,6 +68,9 @@ def per_thousand(volume: int, options: argparse.Namespace) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--pictures", type=int, default=60, help="in each turn")
+    parser.add_argument("--calls-a-second", type=float, nargs="+", default=[5], help="of one unit")
     parser.add_argument("--tasks", type=int, default=2)
     parser.add_argument("--shift", type=float, default=8, help="hours")
     parser.add_argument("--rate", type=float, default=CALLS_A_SECOND, help="calls a second of one unit")
@@ -65,7 +78,12 @@ def main() -> None:
     parser.add_argument("--start", type=float, default=START_SECONDS, help="seconds that a start takes")
     parser.add_argument("--volumes", type=int, nargs="+", default=[10, 100, 1000, 10_000, 50_000])
     options = parser.parse_args()
-    print(f"{'pictures a day':>15} {'together':>10} {'spread':>10} {'hours':>10} {'always':>10}   US dollars for 1 000")
+    for calls in options.calls_a_second if options.turns else ():
+        bare, inspected = map(inspection_rate.median, inspection_rate.measure(options.pictures, options.turns, calls))
+        print(f"\nAt most {calls:g} calls a second of each model:", *inspection_rate.told(bare, inspected), sep="\n  ")
+    print(
+        f"\n{'pictures a day':>15} {'together':>10} {'spread':>10} {'hours':>10} {'always':>10}   US dollars for 1 000"
+    )
     for volume in options.volumes:
         costs = per_thousand(volume, options)
         print(f"{volume:>15} " + " ".join(f"{usd:>10.2f}" for usd in costs.values()))

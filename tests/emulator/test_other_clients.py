@@ -1,6 +1,7 @@
 """Clients other than boto3, from pictures to an answer: the AWS CLI, and the AWS SDK for JavaScript."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mlops.dataset.keys import result_key
 from tests.emulator.clients import new_name
 from tests.emulator.datasets import picture, put_pictures, training_request
 from tests.emulator.processes import REGION, ROOT, RunningService, wait_for, with_clients
@@ -93,3 +95,17 @@ def test_the_aws_cli_trains_and_detects(s3: Any, run: Callable[..., str], tmp_pa
     assert [label["Name"] for label in sent["CustomLabels"]] == ["scratch"]
     assert read["CustomLabels"][0]["Name"] == "ok"
     assert stopped == {"Status": "STOPPING"}
+
+
+def test_the_commands_that_the_document_prints_send_a_picture_and_show_its_answer(
+    s3: Any, run: Callable[..., str], tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "inspection.md").read_text(encoding="utf-8")
+    (commands,) = [block for block in re.findall(r"(?ms)^```sh\n(.*?)^```", text) if "aws s3 cp" in block]
+    (tmp_path / "part.png").write_bytes(b"a picture")
+    key = "inspect/transistor/0001.png"
+    s3.put_object(Bucket=BUCKET, Key=result_key(key), Body=b'{"verdict": "ok"}')
+    shown = run("sh", "-ec", f"cd {tmp_path}\noutput() {{ echo {BUCKET}; }}\n{commands}")
+
+    assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"a picture"
+    assert shown.endswith('{"verdict": "ok"}')

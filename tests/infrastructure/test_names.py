@@ -134,7 +134,7 @@ def test_no_policy_of_the_template_goes_by_a_name_that_may_be_cut() -> None:
 
     # The name of a parameter is ours.
     models = f"arn:aws:ssm:eu-west-1:111122223333:parameter/{stack}/models/*"
-    assert found == {models, f"{models}/production"}
+    assert found == {models, f"{models}/staging", f"{models}/production"}
 
 
 # The shortest name that delivery/pipeline.yaml takes, its default and the longest.

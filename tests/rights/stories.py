@@ -135,6 +135,15 @@ def _by_the_clock(play: Play) -> Iterator[None]:
 
 
 @contextmanager
+def _for_a_while(play: Play) -> Iterator[None]:
+    """Whoever runs the stack wants what is released in staging to run always, and some hours later no more."""
+    for at, wanted in ((2 * HOUR, "true"), (4 * HOUR, "false")):
+        always = {"ALWAYS_ON": json.dumps({"staging": wanted, "production": "false"})}
+        play.later(at, lambda always=always: play.variables.update(always))
+    yield
+
+
+@contextmanager
 def _untested(play: Play) -> Iterator[None]:
     """An event asks for the test of a model that has not passed the gate."""
 
@@ -229,6 +238,12 @@ STORIES = (
     _story("pictures that are gone", (_FIRST, new_pictures("parts", 2 * HOUR, 6)), _ON_DEMAND, around=_gone),
     _story("pictures that look otherwise", (_FIRST, new_pictures("parts", 2 * HOUR, 4)), around=_drifted),
     _story("hours of serving", (_FIRST,), _ON_DEMAND, around=_by_the_clock),
+    _story(
+        "staging that always runs, for a while",
+        (_FIRST, Action(5 * HOUR, "delete", "parts", ("none.png",))),
+        _ON_DEMAND,
+        around=_for_a_while,
+    ),
     _story(
         "a budget that is used up",
         (_FIRST, new_pictures("parts", 2 * HOUR, 1), new_pictures("parts", 4 * HOUR, 1, contents=101)),

@@ -181,13 +181,13 @@ class Objects(Backend):
         return {}
 
     def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
-        version = self.present(Bucket).get(Key)
+        version = self._newest(Bucket, Key)
         if version is None:
             raise refused("404", 404)
         return {"ETag": f'"{version.etag}"', "Metadata": dict(version.metadata)}
 
     def _require(self, bucket: str, key: str, match: str = "", none_match: str = "") -> None:
-        present = self.present(bucket).get(key)
+        present = self._newest(bucket, key)
         if match and present is None:
             raise refused("NoSuchKey", 404)
         if present and (none_match or (match and match.strip('"') != present.etag)):
@@ -235,8 +235,13 @@ class Objects(Backend):
         return {key: version for key, version in newest.items() if version.data is not None}
 
     def text(self, bucket: str, key: str) -> str | None:
-        found = self.present(bucket).get(key)
+        found = self._newest(bucket, key)
         return (found.data or b"").decode() if found else None
+
+    def _newest(self, bucket: str, key: str) -> Version | None:
+        """The newest version of an object; None where there is none, or it was deleted."""
+        versions = self.buckets.get(bucket, {}).get(key)
+        return versions[-1] if versions and versions[-1].data is not None else None
 
     def _write(
         self, bucket: str, key: str, data: bytes | None, metadata: Mapping[str, str] = MappingProxyType({})

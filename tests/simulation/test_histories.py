@@ -1,11 +1,12 @@
 """A sample of the histories that `python -m tests.simulation` plays, and proof that they go as they are told."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from tests.simulation import histories, mutations, rules
-from tests.simulation.plans import BOTH, HOUR, Account, Action, Answer, Fault, Plan, calm, first_upload
+from tests.simulation.plans import BOTH, HOUR, Account, Action, Answer, Fault, Plan, calm, first_upload, new_pictures
 from tests.simulation.play import Play
 from tests.simulation.rules import outcome
 from tests.simulation.shrinking import shrunk, story
@@ -38,6 +39,21 @@ def test_both_tasks_and_what_people_say_of_new_pictures_go_through() -> None:
     }
     assert len(play.inspected) == 7
     assert len(play.people.kept) == 4
+
+
+def test_a_budget_that_is_used_up_reaches_people_once_in_words() -> None:
+    """From the function that refuses to start, by the rule of the template, to the mail."""
+    actions = first_upload("parts", 60), *(new_pictures("parts", at * HOUR, 1, contents=at) for at in (2, 4))
+    play = Play(Plan("budget", actions, account=Account(production_stays=False, budget=0.01)))
+    play.run()
+    mails = [(subject, text) for subject, text in play.mails if subject.startswith("NOT STARTED")]
+
+    ((subject, text),) = mails
+    assert subject == "NOT STARTED: 1 picture of parts wait"
+    assert re.search(r"the budget of 2027-01 is used up: \d+\.\d\d of 0\.01 US dollars were spent on models", text)
+    assert "Raise MonthlyBudget, or wait for the next month: the pictures keep their place" in text
+    # Somebody raised it in the end.
+    assert len(play.inspected) == 2
 
 
 def test_two_functions_in_turns_are_one_history() -> None:

@@ -10,7 +10,7 @@ from mlops.dataset.images import Content, Image
 from mlops.dataset.labels import NORMAL
 from mlops.judging import operating_points, snapshots
 from mlops.judging.answers import Call, Drawn, Said
-from mlops.judging.intervals import Interval, wilson
+from mlops.judging.intervals import Interval, share_of_parts
 from mlops.judging.metrics import Measured, Outcome, Score, confusion_matrix, macro, one_against_rest
 from mlops.judging.operating_points import Answered, counts
 from mlops.words import percent, quoted
@@ -145,8 +145,8 @@ class Classification:
         """How sure accuracy and false alarms are. Pictures of one part stand and fall together."""
         clean = [answer for answer in answers if not answer.is_defective]
         return {
-            "accuracy": _of_parts([(one.about.part, not one.is_wrong) for one in answers]),
-            "false_alarm_rate": _of_parts([(one.about.part, one.is_called_defective) for one in clean]),
+            "accuracy": share_of_parts((one.about.part, not one.is_wrong) for one in answers),
+            "false_alarm_rate": share_of_parts((one.about.part, one.is_called_defective) for one in clean),
         }
 
     def scores(self, answers: Sequence[LabelAnswer], truths: Sequence[LabelAnswer]) -> dict[str, Score]:
@@ -179,14 +179,6 @@ def takes_all(images: Iterable[Image]) -> bool:
 def confidences(said: Iterable[Said]) -> dict[str, float]:
     """The confidence of every label."""
     return {one.label: one.confidence for one in said}
-
-
-def _of_parts(answers: Sequence[tuple[str, bool]]) -> Interval | None:
-    """Where the true share lies; of pictures of the same parts, what so many parts say, and not so many pictures."""
-    if not answers:
-        return None
-    parts, share = len({part for part, _ in answers}), sum(is_so for _, is_so in answers) / len(answers)
-    return wilson(share * parts, parts)
 
 
 def _confused(answer: LabelAnswer) -> Iterator[tuple[str, str]]:

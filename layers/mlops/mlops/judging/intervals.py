@@ -19,6 +19,10 @@ _LEAST_DRAWS, _MOST_WEIGHTS = 80, 200_000
 # Half of a part that is answered right and half of one that is answered wrong are added to every label: a few answers
 # that are all right do not say that the next one is (Jeffreys).
 _PRIOR = 0.5
+# What is assumed beside what was seen: so many parts whose pictures are all alike, and so many pictures on which events
+# come so many at once. `benchmarks/intervals.py` says how often the truth is held with them.
+_ALIKE = 5
+_TOGETHER, _AT_ONCE = 4, 1.5
 # Hits, and misses and false alarms together, of one label: F1 depends on nothing else.
 Tally = tuple[int, int]
 
@@ -40,7 +44,7 @@ class Interval:
         return cls(float(told[0]), float(told[1]))
 
 
-def wilson(count: float, total: int, confidence: float = CONFIDENCE) -> Interval:
+def wilson(count: float, total: float, confidence: float = CONFIDENCE) -> Interval:
     """Where the true share lies of which `count` of `total` were seen (Wilson's score interval); anywhere of none."""
     if not total:
         return Interval(0.0, 1.0)
@@ -51,20 +55,45 @@ def wilson(count: float, total: int, confidence: float = CONFIDENCE) -> Interval
     return Interval(0.0 if count == 0 else max(centre - half, 0.0), 1.0 if count == total else min(centre + half, 1.0))
 
 
+def share_of_parts(answers: Iterable[tuple[str, bool]], confidence: float = CONFIDENCE) -> Interval | None:
+    """Where the true share of pictures lies of which something is so, from (part, whether it is so); None without any.
+
+    Pictures of one part say the less together the more alike they are: as much as so many independent pictures, by how
+    much parts differ beyond chance (Kish's design effect), which is at least one a part.
+    """
+    parts: dict[str, tuple[int, int]] = {}
+    for part, is_so in answers:
+        seen, of = parts.get(part, (0, 0))
+        parts[part] = seen + is_so, of + 1
+    if not parts:
+        return None
+    count, total = (sum(column) for column in zip(*parts.values(), strict=True))
+    share = count / total
+    # All that is said of a part is the same: then as much as this.
+    most = sum(of * of for _, of in parts.values()) / total
+    apart = share * (1 - share) * total
+    squares = sum((seen - share * of) ** 2 for seen, of in parts.values())
+    effect = squares * len(parts) / (len(parts) - 1) / apart if apart and len(parts) > 1 else most
+    # A few parts do not say how alike their pictures are.
+    effect = (len(parts) * min(max(effect, 1.0), most) + _ALIKE * most) / (len(parts) + _ALIKE)
+    return wilson(count / effect, total / effect, confidence)
+
+
 def mean_count(counts: Sequence[int], confidence: float = CONFIDENCE) -> Interval | None:
     """Where the true mean lies of numbers of events a picture, which may come several at once; None without pictures.
 
-    A Poisson interval (Byar's approximation), wider where events come together.
+    An interval of Poisson's distribution by Jeffreys' prior (in the approximation of Wilson and Hilferty), wider where
+    events come together.
     """
     if not counts:
         return None
-    total, mean = sum(counts), fmean(counts)
+    total, mean, free = sum(counts), fmean(counts), len(counts) - 1
     squares = sum((count - mean) ** 2 for count in counts)
-    together = max(squares / max(len(counts) - 1, 1) / mean, 1.0) if mean else 1.0
-    z, seen = NormalDist().inv_cdf((1 + confidence) / 2), total / together
-    low = seen * (1 - 1 / (9 * seen) - z / (3 * math.sqrt(seen))) ** 3 if seen else 0.0
-    high = (seen + 1) * (1 - 1 / (9 * (seen + 1)) + z / (3 * math.sqrt(seen + 1))) ** 3
-    return Interval(max(low, 0.0) * together / len(counts), high * together / len(counts))
+    # A few pictures do not say how many come at once.
+    together = max((squares / mean + _TOGETHER * _AT_ONCE) / (free + _TOGETHER) if mean else _AT_ONCE, 1.0)
+    z, seen = NormalDist().inv_cdf((1 + confidence) / 2), total / together + _PRIOR
+    low, high = (seen * (1 - 1 / (9 * seen) + side * z / (3 * math.sqrt(seen))) ** 3 for side in (-1, 1))
+    return Interval(max(low, 0.0) * together / len(counts) if total else 0.0, high * together / len(counts))
 
 
 def tallied(outcomes: Iterable[Outcome]) -> dict[str, Tally]:

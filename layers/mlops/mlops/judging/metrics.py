@@ -69,21 +69,22 @@ def score(true_positives: int, false_positives: int, false_negatives: int) -> Sc
     return Score(precision, recall, f1, support)
 
 
-def label_scores(outcomes: Iterable[Outcome]) -> dict[str, Score]:
-    """Scores from (label, is true, is predicted) for every image and label, or for every box."""
-    counts: dict[str, Counter[tuple[bool, bool]]] = {}
-    for label, is_true, is_predicted in outcomes:
-        counts.setdefault(label, Counter())[is_true, is_predicted] += 1
+def label_scores(outcomes: Iterable[Outcome], labels: Iterable[str] = ()) -> dict[str, Score]:
+    """Scores from (label, is true, is predicted) for every label of an image, or every box, of which one of both holds.
+
+    `labels` have a score in any case: of nothing where nothing is true of them and nobody said them.
+    """
+    counts = Counter(outcomes)
+    known = sorted({*labels, *(label for label, _, _ in counts)})
     return {
-        label: score(count[True, True], count[False, True], count[True, False])
-        for label, count in sorted(counts.items())
+        label: score(counts[label, True, True], counts[label, False, True], counts[label, True, False])
+        for label in known
     }
 
 
 def one_against_rest(pairs: Sequence[tuple[Collection[str], Collection[str]]]) -> dict[str, Score]:
     """Scores of every label by itself, from the true and the predicted labels of every image."""
-    labels = sorted({label for pair in pairs for side in pair for label in side})
-    return label_scores((label, label in true, label in said) for true, said in pairs for label in labels)
+    return label_scores((label, label in true, label in said) for true, said in pairs for label in {*true, *said})
 
 
 def macro(scores: Mapping[str, Score]) -> Means:

@@ -71,10 +71,15 @@ def current(dataset: str, task: str, environment: str, table: Table = OWN) -> Re
     return _read(row) if row else None
 
 
+def in_force(dataset: str, environment: str, table: Table = OWN) -> dict[str, Release]:
+    """The releases that are in force in an environment, by task."""
+    found = ((task, current(dataset, task, environment, table)) for task in TASKS)
+    return {task: release for task, release in found if release}
+
+
 def in_production(dataset: str, table: Table = OWN) -> dict[str, Release]:
     """The releases that answer about new pictures, by task."""
-    found = ((task, current(dataset, task, ENVIRONMENTS[-1], table)) for task in TASKS)
-    return {task: release for task, release in found if release}
+    return in_force(dataset, ENVIRONMENTS[-1], table)
 
 
 def history(dataset: str, task: str, environment: str = "", table: Table = OWN) -> list[Release]:

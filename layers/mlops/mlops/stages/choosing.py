@@ -1,7 +1,7 @@
 """A picture was inspected: is a person to look at it, too? Needs the imaging layer."""
 
 import hashlib
-import json
+from contextlib import closing
 from dataclasses import dataclass
 
 from PIL import Image
@@ -54,7 +54,7 @@ def choose(inspected: PartInspected) -> Review | None:
     )
     if not reasons or reviews.find(inspection.dataset, inspection.digest):
         return None
-    shown = _shown(inspection)
+    shown = _shown(inspection, inspected.version_id)
     if shown is None:
         return None
     new = candidate(inspection.digest, inspection.digest, reasons)
@@ -94,17 +94,15 @@ def references_of(dataset: str) -> References:
 
 def _inspection_of(inspected: PartInspected) -> Inspection:
     """The record that an event tells of."""
-    text = buckets.artifacts_bucket().read_if_exists(inspected.result) if inspected.result else None
-    digest = str(json.loads(text).get("digest", "")) if text else ""
-    found = inspections.find(inspected.dataset, inspected.key, digest) if digest else None
+    found = inspections.find(inspected.dataset, inspected.key, inspected.digest)
     if found is None:
         raise PermissionError(f"nothing is known of an inspection of {inspected.key}, which an event tells of")
     return found
 
 
-def _shown(inspection: Inspection) -> _Shown | None:
-    """The picture as it was inspected; None when it is gone, or another one has taken its name since."""
-    found = buckets.data_bucket().find(inspection.key)
+def _shown(inspection: Inspection, version_id: str) -> _Shown | None:
+    """The picture as it was inspected, whatever lies under its name now; None when that version is gone."""
+    found = _bytes_of(inspection, version_id)
     if found is None or hashlib.sha256(found).hexdigest() != inspection.digest:
         return None
     prepared = prepare(found)
@@ -119,6 +117,18 @@ def _shown(inspection: Inspection) -> _Shown | None:
     shown = prepared.data or found
     small = _small(shown)
     return _Shown(shown, small, prepared.extension, prepared.width, prepared.height, tuple(boxes))
+
+
+def _bytes_of(inspection: Inspection, version_id: str) -> bytes | None:
+    """The bytes of a version; None when S3 has it no more, or does not hand it out."""
+    try:
+        found = buckets.data_bucket().get(inspection.key, version_id or inspection.version_id)
+    except buckets.ObjectUnreadable:
+        return None
+    if found is None:
+        return None
+    with closing(found["Body"]) as body:
+        return bytes(body.read())
 
 
 def _small(data: bytes) -> bytes:

@@ -107,7 +107,7 @@ def judge(
     """
     service = by_service(summary)
     assumed = service.assumed_thresholds
-    ours = label_scores(task.outcomes_in(snapshot, assumed))
+    ours = label_scores(task.outcomes_in(snapshot, assumed), assumed)
     snapshot = pictures or snapshot
     own = macro(ours)
     differences = {
@@ -122,7 +122,7 @@ def judge(
         shows_clean=task.shows_clean,
     )
     at = {label: chosen.min_confidence / 100 for label, chosen in points.items()}
-    scores = label_scores(task.outcomes_in(snapshot, at))
+    scores = label_scores(task.outcomes_in(snapshot, at), at)
     found, lies = macro(scores), _f1_interval(task, snapshot, at, scores, parts)
     reasons = reasons_against("at its operating points", found.f1, scores, limits, task.unit)
     if stack.here().gates_on_bound and reaches(found.f1, limits.f1) and not reaches(lies.low, limits.f1):

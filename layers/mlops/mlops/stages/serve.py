@@ -35,7 +35,7 @@ from mlops.records.servings import LOOKING, READY, STARTING, STOPPING, Round, Se
 from mlops.stage import ENVIRONMENTS, StageRef
 from mlops.words import counted, dollars
 
-_PRODUCTION = ENVIRONMENTS[-1]
+_RELEASED_IN, _PRODUCTION = ENVIRONMENTS[1:], ENVIRONMENTS[-1]
 # So long a drain is measured at a time: in a shorter time chance decides.
 _MEASURED_SECONDS = 30
 # Sent in one round; those that are under way need not be sent again.
@@ -103,23 +103,24 @@ def _end_yesterday() -> None:
 
 
 def _keep_what_is_wanted() -> None:
-    """What is released in production always runs, or not any more, as the stack is set now, not only at a release."""
-    if stack.here().is_wanted(_PRODUCTION):
-        for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
-            for release in releases.in_production(dataset).values():
-                _let_run(release)
-    else:
-        for dataset, task, arn in kept_models.kept_for(_PRODUCTION):
-            _let_stop(dataset, task, arn)
+    """What is released always runs, or not any more, as the stack is set now, not only at a release."""
+    for environment in _RELEASED_IN:
+        if stack.here().is_wanted(environment):
+            for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
+                for release in releases.in_force(dataset, environment).values():
+                    _let_run(release)
+        else:
+            for dataset, task, arn in kept_models.kept_for(environment):
+                _let_stop(StageRef("", dataset, task, "release", environment), arn)
 
 
 def _let_run(release: Release) -> None:
     """Keep a version running, if there is room; one that was stopped is started."""
-    place = StageRef(release.run_id, release.dataset, release.task, "release", _PRODUCTION)
+    place = StageRef(release.run_id, release.dataset, release.task, "release", release.environment)
     is_new = release.version_arn not in kept_models.kept()
     if is_new and not kept_models.keep(place, release.version_arn):
         return
-    current = releases.current(release.dataset, release.task, _PRODUCTION)
+    current = releases.current(release.dataset, release.task, release.environment)
     if current and current.version_arn != release.version_arn:
         # Something else was released in between, and whoever did so had its place.
         kept_models.keep(place, current.version_arn)
@@ -132,7 +133,7 @@ def _let_run(release: Release) -> None:
         releases.publish(release, is_running=False)
 
 
-def _let_stop(dataset: str, task: str, version_arn: str) -> None:
+def _let_stop(place: StageRef, version_arn: str) -> None:
     """Keep a version running no longer; whoever uses it under a lease stops it."""
     if not leases.is_held(version_arn):
         try:
@@ -142,8 +143,8 @@ def _let_stop(dataset: str, task: str, version_arn: str) -> None:
                 raise
             # It is starting; the next time it can be stopped.
             return
-    kept_models.drop(StageRef("", dataset, task, "release", _PRODUCTION))
-    if (current := releases.current(dataset, task, _PRODUCTION)) is not None:
+    kept_models.drop(place)
+    if (current := releases.current(place.dataset, place.task, place.environment)) is not None:
         releases.publish(current, is_running=False)
 
 

@@ -6,11 +6,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops import codec
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.images import Image
 from mlops.dataset.limits import least_box_side
 from mlops.dataset.tiles import (
     MOST_TILES,
+    WHOLE,
     Tile,
     Tiling,
     cut,
@@ -22,6 +24,7 @@ from mlops.dataset.tiles import (
     too_many,
     trained_tiles,
 )
+from mlops.records.documents import GroundTruth
 
 lengths = st.integers(64, 4096)
 sides = st.integers(64, 2048)
@@ -229,6 +232,6 @@ def test_who_asks_for_too_many_tiles_is_told_the_least_side() -> None:
 
 
 def test_a_document_without_tiles_was_about_whole_pictures() -> None:
-    assert Tiling.of({}) == Tiling.of({"tiles": None}) == Tiling()
-    assert Tiling().as_dict() is None
-    assert Tiling.of({"tiles": Tiling(640, 24).as_dict()}) == Tiling(640, 24)
+    assert codec.read(GroundTruth, {}).tiles == codec.read(GroundTruth, {"tiles": None}).tiles == WHOLE
+    assert "tiles" not in codec.plain(GroundTruth())
+    assert codec.read(GroundTruth, codec.plain(GroundTruth(tiles=Tiling(640, 24)))).tiles == Tiling(640, 24)

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from mlops.judging import intervals
-from mlops.judging.intervals import BETTER, CANNOT_TELL, WORSE, Interval, f1_intervals, mean_count, paired, wilson
+from mlops.judging.intervals import (
+    BETTER,
+    CANNOT_TELL,
+    WORSE,
+    Interval,
+    f1_intervals,
+    mean_count,
+    paired,
+    share_of_parts,
+    wilson,
+)
 
 shares = st.integers(0, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 
@@ -111,9 +121,9 @@ def test_thousands_of_kinds_of_parts_are_weighed_fewer_times(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("counts", "low", "high"),
     [
-        # Poisson: 0 events 0 to 3.69, 10 events 4.80 to 18.39.
+        # Poisson: 0 events 0 to 3.69 (exact), 10 events 5.14 to 17.74 (by Jeffreys' prior).
         ([0] * 10, 0.0, 0.369),
-        ([1] * 10, 0.480, 1.839),
+        ([1] * 10, 0.514, 1.774),
     ],
 )
 def test_the_mean_of_events_is_that_of_poisson(counts: list[int], low: float, high: float) -> None:
@@ -127,6 +137,30 @@ def test_events_that_come_together_say_less() -> None:
 
     assert apart and together and together.high > apart.high
     assert mean_count([]) is None
+
+
+def test_pictures_of_one_part_say_the_less_the_more_alike_they_are() -> None:
+    alike = [(str(part), part % 2 == 0) for part in range(40) for _ in range(3)]
+    mixed = [(str(part), number % 2 == 0) for part in range(40) for number in range(part % 2, part % 2 + 3)]
+    whole, most, least = share_of_parts(alike), share_of_parts(mixed), share_of_parts(alike[::3])
+
+    assert whole and most and least and whole == least
+    assert wilson(60, 120).low > most.low > whole.low
+    assert share_of_parts([]) is None
+
+
+def test_a_share_of_parts_is_in_its_interval_in_95_of_100_tests() -> None:
+    chance = random.Random(1)
+    inside = 0
+    for _ in range(500):
+        pictures = []
+        for part in range(30):
+            rate = 0.3 if chance.random() < 0.5 else 0.7
+            pictures += [(str(part), chance.random() < rate) for _ in range(4)]
+        interval = share_of_parts(pictures)
+        assert interval
+        inside += interval.low <= 0.5 <= interval.high
+    assert 0.93 <= inside / 500 <= 0.97
 
 
 def test_a_mean_is_in_its_interval_in_95_of_100_tests() -> None:

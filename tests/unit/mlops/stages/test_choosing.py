@@ -37,12 +37,11 @@ def inspected(world: World, data: bytes = DATA, key: str = KEY, **facts: object)
     """An inspection as it is recorded, and the event that tells of it."""
     digest = hashlib.sha256(data).hexdigest()
     told = {"verdict": UNSURE, "reasons": ("it is near",), "boxes": (Found("bent", 60, Box(1, 2, 30, 40)),), **facts}
-    inspection = Inspection("parts", key, digest, inspected_at="2026-03-02T09:15:00.000+00:00", **told)  # type: ignore[arg-type]
+    version = world.s3.put_object(Bucket="data", Key=key, Body=data)["VersionId"]
+    at = "2026-03-02T09:15:00.000+00:00"
+    inspection = Inspection("parts", key, digest, inspected_at=at, version_id=version, **told)  # type: ignore[arg-type]
     inspections.record(inspection)
-    world.s3.put_object(Bucket="data", Key=key, Body=data)
-    result = f"results/{key.removeprefix('inspect/')}.json"
-    world.s3.put_object(Bucket="artifacts", Key=result, Body=json.dumps(inspection.as_document()))
-    return PartInspected("parts", key, inspection.verdict, result=result)
+    return PartInspected("parts", key, inspection.verdict, version_id=version, digest=digest)
 
 
 def test_what_the_models_are_unsure_of_is_put_before_a_person(world: World) -> None:
@@ -90,17 +89,38 @@ def test_an_event_of_which_nothing_is_recorded_is_refused(world: World) -> None:
 
     for forged in (
         replace(event, dataset="others"),
-        replace(event, result=""),
-        replace(event, result="results/x.json"),
+        replace(event, key="inspect/parts/other.png"),
+        replace(event, digest=""),
+        replace(event, digest="0" * 64),
     ):
         with pytest.raises(PermissionError):
             choosing.choose(forged)
 
 
-def test_what_was_refused_or_has_been_overwritten_is_not_asked_about(world: World) -> None:
+def test_the_version_that_was_inspected_is_asked_about_whatever_lies_under_its_name_now(world: World) -> None:
     event = inspected(world)
     world.s3.put_object(Bucket="data", Key=KEY, Body=picture(2))
+    world.s3.delete_object(Bucket="data", Key=KEY)
+    review = choosing.choose(event)
 
+    assert review and review.digest == event.digest
+    assert world.s3.get_object(Bucket="artifacts", Key=review.picture)["Body"].read() == DATA
+
+
+def test_the_same_bytes_that_came_again_are_read_where_the_first_version_is_gone(world: World) -> None:
+    event = inspected(world)
+    again = world.s3.put_object(Bucket="data", Key=KEY, Body=DATA)["VersionId"]
+    world.s3.delete_object(Bucket="data", Key=KEY, VersionId=event.version_id)
+
+    assert choosing.choose(replace(event, version_id=again))
+
+
+def test_what_was_refused_or_is_gone_for_good_is_not_asked_about(world: World) -> None:
+    event = inspected(world)
+    other = world.s3.put_object(Bucket="data", Key=KEY, Body=picture(2))["VersionId"]
+    assert choosing.choose(replace(event, version_id=other)) is None
+
+    world.s3.delete_object(Bucket="data", Key=KEY, VersionId=event.version_id)
     assert choosing.choose(event) is None
     assert choosing.choose(inspected(world, picture(3), f"{KEY}3", refused=True)) is None
 

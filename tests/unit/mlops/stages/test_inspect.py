@@ -656,6 +656,25 @@ def test_always_and_not_any_more_come_true_without_a_release(released: World, mo
     assert not told_running(released)
 
 
+def test_staging_always_and_not_any_more_come_true_without_a_release(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+    arn = version_arn(PROJECTS[TASK]["staging"], RUN)
+    ready(released, RUN, arn)
+    at = "2026-01-01T00:00:00Z"
+    releases.record(Release(RUN, arn, at, dataset=DATASET, task=TASK, environment="staging", tested_at=at))
+    for wanted in ("true", "false"):
+        monkeypatch.setenv("ALWAYS_ON", json.dumps({"staging": wanted, "production": "false"}))
+        serve.tick()
+        # What is starting is stopped at a later look.
+        serve.tick()
+        told = json.loads(released.parameters[f"/s/models/{DATASET}/{TASK}/staging"])
+
+        assert released.models.running == kept_models.kept() == ({arn} if wanted == "true" else set())
+        assert told["is_running"] == (wanted == "true")
+
+
 def test_what_always_runs_and_was_stopped_is_started_again(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
     released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
     always(monkeypatch, "true")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops.records import arrivals, inspections, releases, servings
+from mlops.records import arrivals, inspections, releases, results, servings
 from mlops.records.table import Table
 from mlops.stages import serve
 from tests.unit.mlops.memory_s3 import MemoryS3
@@ -163,3 +163,45 @@ def test_ending_at_any_call_loses_neither_a_picture_nor_a_release_nor_a_rollback
             break
     assert draining.is_asked_back
     assert call > 400
+
+
+def test_going_back_to_a_release_from_before_there_were_points_judges_by_the_thresholds_of_the_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {**SETTINGS, "ALWAYS_ON": json.dumps({"staging": "false", "production": "false"})}.items():
+        monkeypatch.setenv(name, value)
+    world = World(s3=MemoryS3())
+    install(world, monkeypatch)
+    results._points.cache_clear()
+    service = {"assumed_thresholds": {"bent": 0.7, "normal": 0.5}}
+    chosen = {"operating_points": {"bent": {"min_confidence": 30.0}, "normal": {"min_confidence": 80.0}}}
+    for run_id, evaluation in ((OLD, {"service": service}), (NEW, {"service": service, **chosen})):
+        prepare_run(world, run_id, "staging")
+        prepare_run(world, run_id, "production")
+        key = f"runs/{run_id}/eval_metric.json"
+        world.s3.put_object(Bucket="artifacts", Key=key, Body=json.dumps(evaluation).encode())
+    before = {"run_id": OLD, "version_arn": OLD_ARN, "dataset": DATASET, "task": TASK, "environment": "production"}
+    before |= {"stage": "inference_test", "released_at": "2026-01-01T00:00:00.000+00:00", "approver": "Ada"}
+    before |= {"tested_at": "2026-01-01T00:00:00.000+00:00", "lease_id": "l", "is_rollback": False, "comment": ""}
+    for sort_key in ("CURRENT", f"HISTORY#{before['tested_at']}#l"):
+        world.table.put_item({"pk": f"RELEASE#{DATASET}#{TASK}#production", "sk": sort_key, **before})
+    world.models.said = lambda arn: [{"Name": "bent", "Confidence": 60.0}, {"Name": "normal", "Confidence": 65.0}]
+
+    def judged(name: str, shade: int) -> dict[str, Any]:
+        drop(world, name, picture(shade, 64))
+        world.run(HANDLERS, deliveries=4000)
+        return result(world, name)
+
+    first = judged("1.png", 1)
+    approve_for_production(world, NEW)
+    world.run(HANDLERS, deliveries=4000)
+    second = judged("2.png", 2)
+    roll_back(world, OLD)
+    world.run(HANDLERS, deliveries=4000)
+    third = judged("3.png", 3)
+
+    assert [one["run_ids"][TASK] for one in (first, second, third)] == [OLD, NEW, OLD]
+    assert [one["verdict"] for one in (first, second, third)] == ["ok", "defect", "ok"]
+    assert [one["min_confidence"][TASK]["bent"] for one in (first, second, third)] == [70.0, 30.0, 70.0]
+    assert current().is_rollback and current().min_confidence == {}
+    assert "min_confidence" not in json.loads(world.parameters[f"/s/models/{DATASET}/{TASK}/production"])
