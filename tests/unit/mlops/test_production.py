@@ -12,6 +12,7 @@ import pytest
 from mlops import stack, stage
 from mlops.judging import comparison
 from mlops.judging.classification import Classification
+from mlops.judging.comparison import Comparison, Difference
 from mlops.judging.detection import Detection
 from mlops.models import serving
 from mlops.records import kept_models, leases, runs, waiting_line
@@ -303,14 +304,14 @@ class TestComparison:
 
         compared = comparison.compare(CLASSIFICATION, list(map(CLASSIFICATION.read, ours)), theirs)
 
-        assert compared["images"] == 2
-        assert compared["per_label"]["bent"] == {"candidate": 1.0, "production": 0.0, "difference": 1.0}
+        assert compared.images == 2
+        assert compared.per_label and compared.per_label["bent"] == Difference(1.0, 0.0, 1.0)
 
     def test_an_image_that_was_replaced_is_another_image(self) -> None:
         ours = CLASSIFICATION.read(answer("a", "bent", "bent"))
         compared = comparison.compare(CLASSIFICATION, [ours], [answer("a", "bent", "bent", "old")])
 
-        assert compared["images"] == 0
+        assert compared.images == 0
 
     def test_boxes_are_judged_against_the_truth_of_the_candidate(self) -> None:
         def boxes(truth: float, found: float) -> dict[str, Any]:
@@ -322,10 +323,10 @@ class TestComparison:
 
         compared = comparison.compare(DETECTION, [DETECTION.read(boxes(0, 0))], [boxes(50, 50)])
 
-        assert compared["per_label"]["bent"] == {"candidate": 1.0, "production": 0.0, "difference": 1.0}
+        assert compared.per_label and compared.per_label["bent"] == Difference(1.0, 0.0, 1.0)
 
     def test_a_loss_up_to_what_is_tolerated_passes_and_more_is_a_reason(self) -> None:
-        compared = {"images": 8, "f1": {"candidate": 0.85, "production": 0.9, "difference": -0.05}}
+        compared = Comparison(images=8, f1=Difference(0.85, 0.9, -0.05))
 
         assert comparison.reasons_against(compared, 0.05) == []
         assert comparison.reasons_against(compared, 0.04) == [
@@ -333,4 +334,4 @@ class TestComparison:
         ]
 
     def test_nothing_in_common_is_no_reason(self) -> None:
-        assert comparison.reasons_against({"images": 0}, 0) == []
+        assert comparison.reasons_against(Comparison(), 0) == []

@@ -382,6 +382,6 @@ def test_a_version_that_was_tested_on_tiles_is_judged_by_its_pictures() -> None:
     pictures = line([("bent", 1, AT)], [("bent", 0.9, AT)]) + line([("cut", 1, FAR)], [("cut", 0.7, FAR)])
     judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0), pictures=pictures)
 
-    assert (judged["at_points"]["f1"], judged["test_images"]) == (1.0, 2)
+    assert (judged.at_points.means.f1, judged.test_images) == (1.0, 2)
     # What the service says of tiles is compared with our own count of tiles.
-    assert judged["recomputed"] == eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0))["recomputed"]
+    assert judged.recomputed == eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0)).recomputed

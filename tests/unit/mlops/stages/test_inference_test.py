@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from mlops.dataset.images import Image
+from mlops.dataset.records import Record
 from mlops.judging.answers import Call, Said
 from mlops.stages import inference_test
 from tests.unit.mlops.world import set_clock
@@ -101,17 +102,15 @@ def test_the_recorded_version_is_asked_about() -> None:
 
 
 def test_the_same_bytes_in_another_version_do_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlops.records.images.record_of", lambda key: {"digest": "same", "version_id": "v2"})
+    monkeypatch.setattr("mlops.records.images.record_of", lambda key: Record(key, digest="same", version_id="v2"))
     call, requests = ask([refused("InvalidS3ObjectException"), LABEL])
 
     assert call.said == SAID
     assert requests[1]["Image"]["S3Object"]["Version"] == "v2"
 
 
-@pytest.mark.parametrize("now", [None, {"digest": "other", "version_id": "v2"}], ids=["deleted", "replaced"])
-def test_bytes_that_are_gone_are_told_from_a_failed_call(
-    monkeypatch: pytest.MonkeyPatch, now: dict[str, str] | None
-) -> None:
+@pytest.mark.parametrize("now", [None, Record(KEY, digest="other", version_id="v2")], ids=["deleted", "replaced"])
+def test_bytes_that_are_gone_are_told_from_a_failed_call(monkeypatch: pytest.MonkeyPatch, now: Record | None) -> None:
     monkeypatch.setattr("mlops.records.images.record_of", lambda key: now)
     call, requests = ask([refused("InvalidS3ObjectException")])
 
