@@ -4,9 +4,11 @@ LAMBDA_RUNTIME ?= python3.14
 LAMBDA_ARCHITECTURE ?= arm64
 # Not every python3 has pip; the environment that `make setup` filled has it.
 own_python := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))..)/.venvs/uv/bin/python
-PIP ?= $(if $(wildcard $(own_python)),$(own_python),python3) -m pip
-# uv does in a second what takes pip five; where there is none, or it cannot work, pip does it.
+# uv does in a second what takes pip five; where there is none, or it cannot work, or somebody names a pip, pip does it.
+ifeq ($(origin PIP),undefined)
 UV ?= $(wildcard $(dir $(own_python))uv)
+endif
+PIP ?= $(if $(wildcard $(own_python)),$(own_python),python3) -m pip
 
 version := $(LAMBDA_RUNTIME:python%=%)
 machine := $(if $(filter arm64,$(LAMBDA_ARCHITECTURE)),aarch64,x86_64)

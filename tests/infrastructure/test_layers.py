@@ -26,8 +26,15 @@ def commands(tmp_path: Path, **environment: str) -> str:
 def test_layers_are_built_with_the_pip_of_the_setup_although_python3_has_none(tmp_path: Path) -> None:
     pip = LAYERS.parent / ".venvs/uv/bin/python"
 
-    assert commands(tmp_path).startswith(f"{pip} -m pip install")
+    assert commands(tmp_path, UV="").startswith(f"{pip} -m pip install")
     assert subprocess.run([pip, "-m", "pip", "--version"], env=os.environ, check=True, capture_output=True)
+
+
+def test_uv_of_the_setup_comes_first_and_pip_where_it_cannot_work(tmp_path: Path) -> None:
+    first, _, then = commands(tmp_path).partition("|| ")
+
+    assert first.startswith(f"{LAYERS.parent / '.venvs/uv/bin/uv'} pip install")
+    assert "-m pip install" in then
 
 
 @pytest.mark.parametrize("pip", ["pip3.14", "/opt/python -m pip"])

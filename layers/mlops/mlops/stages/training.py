@@ -49,9 +49,13 @@ def version_request(project: str, training_input: TrainingInput) -> dict[str, ob
 
 def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
     code = clients.code_of(error)
-    # The same code says that the name is taken, which is success, and that the project is busy.
-    if code == "ResourceInUseException":
-        _find(ref, project, cause)
+    taken = ("ResourceInUseException", "LimitExceededException")
+    # Another delivery has created it: that the name is taken is success, and nobody waits for the slot that it has.
+    if code in taken and (existing := projects.describe_version(project, ref.run_id)):
+        _watch(ref, existing.arn, cause)
+    elif code == "ResourceInUseException":
+        runs.wait(ref, "the project: another operation is under way")
+        watch.retry_later(ref, artifact_key=run_key(ref.run_id, "training_input.json"))
     # A project that is full will not empty itself: waiting would be for ever.
     elif code == "LimitExceededException" and (full := projects.fullness(project)):
         waiting_line.leave(waiting_line.TRAINING, ref)
@@ -70,16 +74,6 @@ def _wait(ref: StageRef) -> None:
     waiting_line.line_up(waiting_line.TRAINING, ref)
     runs.wait(ref, "a free slot: the account trains as many models as it may")
     watch.retry_later(ref, artifact_key=run_key(ref.run_id, "training_input.json"))
-
-
-def _find(ref: StageRef, project: str, cause: str) -> None:
-    """The name is taken: by this run's own version, or the project is busy with something else."""
-    existing = projects.describe_version(project, ref.run_id)
-    if existing:
-        _watch(ref, existing.arn, cause)
-    else:
-        runs.wait(ref, "the project: another operation is under way")
-        watch.retry_later(ref, artifact_key=run_key(ref.run_id, "training_input.json"))
 
 
 def _watch(ref: StageRef, version_arn: str, cause: str) -> None:

@@ -43,6 +43,18 @@ def test_a_training_fails_where_a_project_is_full_and_waits_for_a_slot_otherwise
         assert waiting_line.is_next(waiting_line.TRAINING, ref("another", "training", "development"))
 
 
+@pytest.mark.parametrize("code", ["ResourceInUseException", "LimitExceededException"])
+def test_what_another_delivery_has_created_is_watched_and_not_waited_for(world: World, code: str) -> None:
+    world.models.status[at(NEW, "development")] = "TRAINING_IN_PROGRESS"
+    runs.create(NEW, "parts", TASK)
+    place = ref(NEW, "training", "development")
+    runs.begin(place, "c")
+    training._bear(place, PROJECTS[TASK]["development"], refused(code), "c")
+
+    assert stage(place).state == runs.IN_PROGRESS
+    assert waiting_line.is_next(waiting_line.TRAINING, ref("another", "training", "development"))
+
+
 @pytest.mark.parametrize(("models", "state"), [(100, runs.FAILED), (3, runs.WAITING)])
 def test_a_copy_fails_where_a_project_is_full_and_waits_for_a_slot_otherwise(
     world: World, monkeypatch: pytest.MonkeyPatch, models: int, state: str
