@@ -96,9 +96,10 @@ def result(system: System, key: str) -> dict[str, Any] | None:
 
 
 def inspected(system: System) -> Counter[str]:
-    """How often the stack has put the event that a picture was inspected, by its key."""
+    """How often the stack has put the event that a picture of the dataset was inspected, by its key."""
     system.observe()
     told = [event for event in system.events if event["detail-type"] == "Part Inspected"]
+    told = [event for event in told if event["detail"]["dataset"] == DATASET]
     return sum((Counter({event["detail"]["key"]: system.times_put(event)}) for event in told), Counter())
 
 
