@@ -112,7 +112,8 @@ def ask_whether_settled(dataset: str, delay: int, known: Activity | None = None)
 def ask_again(asked: Question, known: Activity) -> None:
     """What follows from a message that found more batches than it knew: it waits on, unless another does that."""
     now = stack.here().clock.time()
-    is_waited_for = known.asked != asked.generation and known.asked_for > now
+    # What is due may be a moment behind this one. Whoever reads it asks again, should it have found more, too.
+    is_waited_for = known.asked != asked.generation and known.asked_for + _CLOCKS_DIFFER > now
     if not is_waited_for and known.generation != known.settled_generation:
         _ask(asked.dataset, known.generation, max(0, math.ceil(known.settle_at / 1000 - now)))
 
