@@ -515,7 +515,8 @@ ROWS = (
         2,
         "CreateProjectVersion and CopyProjectVersion answer `ResourceInUseException` to a name that exists",
         "the error is, its timing is not",
-        "looks for the version by name. Found: it is ours, watch it. Not found: the project is busy, wait and retry",
+        "looks for the version by name, also where a quota is named in place of the name. Found: it is ours, watch it. "
+        "Not found: the project is busy, wait and retry",
         "the stage fails with the service's words, and nothing is trained or copied twice",
     ),
     _row(

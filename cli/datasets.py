@@ -18,6 +18,7 @@ from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.images import Image, image_of
 from mlops.dataset.keys import SPLITS, dataset_prefix, run_key
 from mlops.dataset.manifests import parse_lines
+from mlops.records import documents
 from mlops.records.documents import GroundTruth
 from mlops.words import counted, some
 
@@ -59,7 +60,8 @@ def seen(stack: Stack, dataset: str) -> list[Seen]:
     found = []
     for task in TASKS:
         if run := newest.get(task):
-            truth, rows = (stack.artifact(run_key(run.run_id, name)) for name in ("ground_truth.json", "images.jsonl"))
+            truth = stack.artifact(documents.key_of(GroundTruth, run.run_id))
+            rows = stack.artifact(run_key(run.run_id, "images.jsonl"))
             if truth and rows is not None:
                 images = tuple(map(image_of, parse_lines(rows.decode())))
                 found.append(Seen(task, codec.read(GroundTruth, json.loads(truth)), images))

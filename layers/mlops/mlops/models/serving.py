@@ -41,16 +41,18 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
     try:
         client.start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=lease.units)
     except ClientError as error:
-        if clients.code_of(error) == "LimitExceededException":
-            # A lease without a model would keep inspections, and other tests of this version, waiting.
-            leases.give_back(version_arn, lease.lease_id)
-            _wait(ref, version_arn, decision)
-            return
-        if clients.code_of(error) != "ResourceInUseException":
+        code = clients.code_of(error)
+        if code not in ("LimitExceededException", "ResourceInUseException"):
             raise
-        # In use may also mean that it is stopping after the test before: then it has to be started once more.
-        if status_of(version_arn) not in ("STARTING", "RUNNING"):
-            watch.retry_later(ref, version_arn=version_arn, decision=decision)
+        # Another delivery may have started it, whichever of the two the service says then.
+        if not is_running(version_arn):
+            if code == "LimitExceededException":
+                # A lease without a model would keep inspections, and other tests of this version, waiting.
+                leases.give_back(version_arn, lease.lease_id)
+                _wait(ref, version_arn, decision)
+            else:
+                # In use means that it is stopping after the test before: it has to be started once more.
+                watch.retry_later(ref, version_arn=version_arn, decision=decision)
             return
     # Only now: the slot is taken, and whoever is next may ask for another.
     waiting_line.leave(waiting_line.running_in(version_arn), ref)
@@ -80,12 +82,12 @@ def start_leased(version_arn: str, units: int) -> str:
     try:
         rekognition.start_project_version(ProjectVersionArn=version_arn, MinInferenceUnits=units)
     except ClientError as error:
-        if clients.code_of(error) == "LimitExceededException":
-            return ""
-        # Another round, or another task of the dataset, has started it: what counts is what it does now.
-        if clients.code_of(error) not in ("ResourceInUseException", "ResourceNotFoundException"):
+        code = clients.code_of(error)
+        if code not in ("LimitExceededException", "ResourceInUseException", "ResourceNotFoundException"):
             raise
-        return status_of(version_arn)
+        # Another round, or another task of the dataset, may have started it: what counts is what it does now.
+        status = status_of(version_arn)
+        return "" if code == "LimitExceededException" and status not in ("STARTING", "RUNNING") else status
     return "STARTING"
 
 

@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from mlops import stack
 from mlops.aws import buckets
 from mlops.dataset.keys import DATASETS_PREFIX, run_key
-from mlops.records import activity, approvals, runs
+from mlops.records import activity, approvals, documents, runs
 from mlops.records.contents import Contents
+from mlops.records.documents import GroundTruth, TrainingInput
 from mlops.records.runs import Run, Stage
 from mlops.stage import ENVIRONMENTS, StageRef
 
@@ -20,7 +21,10 @@ from mlops.stage import ENVIRONMENTS, StageRef
 _PATIENCE, _OLDEST = timedelta(minutes=10), timedelta(days=1)
 _SUPERSEDED = "the dataset changed before all of this run was written: what is there now has a run of its own"
 # The artifact of the first stage begins the second.
-_STEPS = (("ground_truth", "ground_truth.json", "data_prepare"), ("data_prepare", "training_input.json", "training"))
+_STEPS = (
+    ("ground_truth", documents.NAMES[GroundTruth], "data_prepare"),
+    ("data_prepare", documents.NAMES[TrainingInput], "training"),
+)
 
 
 def sweep(now: datetime | None = None) -> list[str]:

@@ -10,8 +10,8 @@ from mlops import codec, stack
 from mlops.aws import clients
 from mlops.codec import SOMETIMES
 from mlops.dataset.dataset_json import TASKS
-from mlops.dataset.keys import run_key
 from mlops.dataset.tiles import WHOLE, Tiling
+from mlops.records import documents
 from mlops.records.table import OWN, Item, Table
 from mlops.stage import ENVIRONMENTS, StageRef
 
@@ -131,7 +131,7 @@ def publish(release: Release, is_running: bool) -> None:
     value = Published(*told, points, tiles=release.tiles.side)
     if len(value.as_json().encode()) > _MOST_PARAMETER:
         # Of some hundred labels, the points are too long for a parameter: it names the file that has them.
-        key = run_key(release.run_id, f"{release.environment}/inference_test.json")
+        key = documents.key_of_test(release.run_id, release.environment)
         place = f"s3://{stack.here().artifacts_bucket}/{key}"
         value = replace(value, min_confidence={}, operating_points=place)
     clients.client_in(release.environment, "ssm").put_parameter(

@@ -92,7 +92,7 @@ def _bear(ref: StageRef, destination: str, error: ClientError, decision: str) ->
     code = clients.code_of(error)
     # The version has the name of its run, so a copy that an earlier delivery began is found by it.
     existing = projects.describe_version(destination, ref.run_id)
-    if code == "ResourceInUseException" and existing:
+    if existing and code in ("ResourceInUseException", "LimitExceededException"):
         return existing.arn
     if code == "LimitExceededException" and (full := projects.fullness(destination)):
         runs.fail(ref, [f"{full}. Then approve again, or roll back again"])

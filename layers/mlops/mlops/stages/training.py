@@ -4,7 +4,6 @@ from botocore.exceptions import ClientError
 
 from mlops import arns, stack
 from mlops.aws import clients
-from mlops.dataset.keys import run_key
 from mlops.models import projects, watch
 from mlops.records import documents, runs, waiting_line
 from mlops.records.documents import TrainingInput
@@ -55,7 +54,7 @@ def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
         _watch(ref, existing.arn, cause)
     elif code == "ResourceInUseException":
         runs.wait(ref, "the project: another operation is under way")
-        watch.retry_later(ref, artifact_key=run_key(ref.run_id, "training_input.json"))
+        watch.retry_later(ref, artifact_key=documents.key_of(TrainingInput, ref.run_id))
     # A project that is full will not empty itself: waiting would be for ever.
     elif code == "LimitExceededException" and (full := projects.fullness(project)):
         waiting_line.leave(waiting_line.TRAINING, ref)
@@ -73,7 +72,7 @@ def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
 def _wait(ref: StageRef) -> None:
     waiting_line.line_up(waiting_line.TRAINING, ref)
     runs.wait(ref, "a free slot: the account trains as many models as it may")
-    watch.retry_later(ref, artifact_key=run_key(ref.run_id, "training_input.json"))
+    watch.retry_later(ref, artifact_key=documents.key_of(TrainingInput, ref.run_id))
 
 
 def _watch(ref: StageRef, version_arn: str, cause: str) -> None:

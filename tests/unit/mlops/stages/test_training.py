@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from mlops.records import decisions, runs, waiting_line
+from mlops.models import serving
+from mlops.records import decisions, leases, runs, waiting_line
 from mlops.records.runs import Stage
 from mlops.stage import StageRef
 from mlops.stages import promotion, training
@@ -69,3 +70,31 @@ def test_a_copy_fails_where_a_project_is_full_and_waits_for_a_slot_otherwise(
     promotion.copy(place, "APPROVAL#x")
 
     assert stage(place).state == state
+
+
+@pytest.mark.parametrize("code", ["ResourceInUseException", "LimitExceededException"])
+def test_a_copy_that_another_delivery_has_begun_is_taken_whichever_error_tells_of_it(world: World, code: str) -> None:
+    world.models.status[at(NEW, "production")] = "COPYING_IN_PROGRESS"
+    place = ref(NEW, "approve2production", "production")
+
+    found = promotion._bear(place, PROJECTS[TASK]["production"], refused(code), "APPROVAL#x")
+
+    assert found == at(NEW, "production")
+
+
+@pytest.mark.parametrize("code", ["ResourceInUseException", "LimitExceededException"])
+def test_a_model_that_another_delivery_has_started_keeps_its_lease_and_its_place(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise refused(code)
+
+    arn, place = at(NEW, "development"), ref(NEW, "inference_test", "development")
+    runs.create(NEW, "parts", TASK)
+    world.models.status[arn] = "RUNNING"
+    monkeypatch.setattr(world.models, "start_project_version", refuse)
+    serving.start(place, arn)
+
+    assert leases.of(arn) is not None
+    assert waiting_line.is_next(waiting_line.running_in(arn), ref("another", "inference_test", "development"))
+    assert serving.start_leased(arn, 1) == "RUNNING"
