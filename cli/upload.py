@@ -16,7 +16,7 @@ from cli.stack import CommandRefused
 from mlops.dataset import datasets
 from mlops.dataset.annotations import annotate
 from mlops.dataset.keys import KeyRefused, annotations_key, dataset_of, dataset_prefix, parse_upload, settings_key
-from mlops.dataset.records import ACCEPTED, REFUSED, Record, record_for
+from mlops.dataset.object_record import ACCEPTED, REFUSED, Record, record_for
 from mlops.pictures.looking import MOST_BYTES_OF_A_FILE, MaskRules, look
 from mlops.words import counted, some
 

@@ -33,8 +33,8 @@ STACK = "rekognition-mlops"
 OUTPUT = ROOT / "build" / "demo"
 NEW = ROOT / "build" / "pictures" / "new"
 SAMPLE = ROOT / "build" / "pictures" / "transistor"
-POLL_SECONDS = 0.1
-LOOK_SECONDS = 0.5
+# How often the mailbox is looked at, and the runs, which takes more of the machine.
+POLL_SECONDS, LOOK_SECONDS = 0.1, 0.5
 STALLED_SECONDS = 900.0
 MAIL_SECONDS = 10.0
 SETTLED_SECONDS = 30.0
@@ -169,7 +169,6 @@ class Journey:
         started = moved = time.monotonic()
         before, due = "", started
         while (now := time.monotonic()) - moved < STALLED_SECONDS:
-            # A person looks at the mailbox, which costs nothing; the runs are read for what there is to read there.
             if now < due and not self._unread():
                 time.sleep(POLL_SECONDS)
                 continue

@@ -19,7 +19,7 @@ WITHOUT_AWS = ("dataset", "judging", "pictures")
 # What a key of the table looks like, and its kinds.
 KEY = re.compile(r"(pk|sk|ACTIVITY|CURRENT|KEPT|LEASE|WATCH|[A-Z]+#.*)$", re.DOTALL)
 # The sort key of an image record is the object's key.
-KEYS_OF_IMAGES = {"layers/mlops/mlops/dataset/records.py": {"sk"}}
+KEYS_OF_IMAGES = {"layers/mlops/mlops/dataset/object_record.py": {"sk"}}
 # JSON of which nobody knows what it holds: `Json` where it comes in, a dataclass wherever it is written and read again.
 LOOSE = re.compile(r"(Mapping|dict)\[str, Any\]")
 MOST_LOOSE, LEAST_TOLD = 20, 0.95

@@ -15,7 +15,7 @@ from mlops.dataset.images import Image
 from mlops.dataset.keys import KeyRefused, annotations_key, dataset_prefix, folder_of, parse_upload
 from mlops.dataset.labels import NORMAL, label_of, likeness, looks_like_no_defect, unified
 from mlops.dataset.mapping import PictureMapping
-from mlops.dataset.records import ACCEPTED, REFUSED, Record
+from mlops.dataset.object_record import ACCEPTED, REFUSED, Record
 from mlops.dataset.splits import find_duplicates
 from mlops.words import counted, some
 

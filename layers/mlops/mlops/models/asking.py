@@ -53,7 +53,7 @@ class Whole:
     """A picture that a version is shown in one call: the parameter `Image`, `{"Bytes": ...}` or `{"S3Object": ...}`,
     and its size in pixels."""
 
-    shown: Mapping[str, Any]
+    shown: Json
     width: int
     height: int
 
@@ -79,7 +79,7 @@ def look(
     client: Any,
     version_arn: str,
     picture: Whole | InTiles,
-    least: Mapping[str, Any],
+    least: Mapping[str, float],
     deadline: float,
     *,
     just_started: bool = False,

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mlops.dataset.boxes import Box
 from mlops.dataset.keys import Upload, prepared_key
-from mlops.dataset.records import ACCEPTED, REFUSED, Edges, Record, record_for
+from mlops.dataset.object_record import ACCEPTED, REFUSED, Edges, Record, record_for
 from mlops.pictures.masks import read_mask, regions_by_colour
 from mlops.pictures.perceptual import perceptual_hash, thumbnail
 from mlops.pictures.png import SIGNATURE, PictureRefused

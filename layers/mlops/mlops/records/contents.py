@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from mlops.aws import buckets
 from mlops.dataset.keys import dataset_of, dataset_prefix
-from mlops.dataset.records import Record
+from mlops.dataset.object_record import Record
 from mlops.records.images import records_of
 
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -10,7 +10,7 @@ from boto3.dynamodb.conditions import Attr
 
 from mlops import codec
 from mlops.dataset.keys import dataset_of
-from mlops.dataset.records import ACCEPTED, DELETED, Record
+from mlops.dataset.object_record import ACCEPTED, DELETED, Record
 from mlops.judging.appearance import Statistics
 from mlops.records.table import OWN, Item, Table
 

@@ -199,7 +199,7 @@ def _write_tiles(asked: Question, waiting: Sequence[tuple[Image, list[Tile]]]) -
     activity.note_progress(dataset, f"cutting tiles of {counted(count, 'picture')}")
     cutting.write_some(waiting, _PIECE_SECONDS)
     activity.note_progress(dataset, "")
-    again = replace(asked, attempt=asked.attempt + is_stuck, untiled=count)
+    again = replace(asked, attempt=asked.attempt + 1 if is_stuck else asked.attempt, untiled=count)
     messages.send_message(stack.here().settle_queue, again, 0)
 
 

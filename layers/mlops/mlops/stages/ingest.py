@@ -11,7 +11,7 @@ from mlops.aws import buckets
 from mlops.codec import Json
 from mlops.dataset.dataset_json import SettingsInvalid, parse_settings
 from mlops.dataset.keys import KeyRefused, Upload, dataset_of, parse_upload, settings_key
-from mlops.dataset.records import ACCEPTED, DELETED, REFUSED, Record, record_for
+from mlops.dataset.object_record import ACCEPTED, DELETED, REFUSED, Record, record_for
 from mlops.pictures.looking import MOST_BYTES_OF_A_FILE, MaskRules, look
 from mlops.records import activity, runs
 from mlops.records.images import correct_record, record_of, write_record

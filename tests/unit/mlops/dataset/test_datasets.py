@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from mlops.dataset import datasets
-from mlops.dataset.records import ACCEPTED, Record
+from mlops.dataset.object_record import ACCEPTED, Record
 from tests.unit.mlops.settling import Uploads, bucket_with_events, mask, picture
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks import drift as measured
 from mlops.dataset.keys import parse_upload
-from mlops.dataset.records import ACCEPTED, record_for
+from mlops.dataset.object_record import ACCEPTED, record_for
 from mlops.events import DriftFound
 from mlops.judging.appearance import Statistics
 from mlops.judging.verdicts import Found

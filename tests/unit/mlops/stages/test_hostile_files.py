@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlops.dataset.records import ACCEPTED, REFUSED
+from mlops.dataset.object_record import ACCEPTED, REFUSED
 from mlops.records.images import records_of
 from tests.unit.mlops.settling import Uploads, bucket_with_events, mask, picture
 

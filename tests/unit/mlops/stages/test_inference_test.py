@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from mlops.dataset.images import Image
-from mlops.dataset.records import Record
+from mlops.dataset.object_record import Record
 from mlops.judging.answers import Call, Said
 from mlops.stages import inference_test
 from tests.unit.mlops.world import set_clock

@@ -11,7 +11,7 @@ import pytest
 
 from functions.retraining.app import handler
 from mlops.dataset.keys import parse_upload
-from mlops.dataset.records import ACCEPTED, record_for
+from mlops.dataset.object_record import ACCEPTED, record_for
 from mlops.events import DriftFound, Event, PartInspected, RetrainingRequested, ReviewAnswered
 from mlops.judging.appearance import Statistics
 from mlops.judging.choosing import RANDOM, Candidate
