@@ -30,8 +30,10 @@ from mlops.records import (
     spending,
     waiting_line,
 )
+from mlops.records.leases import Lease
 from mlops.records.releases import Release
 from mlops.records.servings import LOOKING, READY, STARTING, STOPPING, Round, Serving, Wish
+from mlops.records.waiting_line import NoSlot
 from mlops.stage import ENVIRONMENTS, StageRef
 from mlops.words import counted, dollars
 
@@ -129,8 +131,12 @@ def _let_run(release: Release) -> None:
     # Told before the start: who dies right after it would never come back to tell.
     if is_new or not runs:
         releases.publish(release, is_running=True)
-    if not runs and not models.start_leased(release.version_arn, units=1):
-        releases.publish(release, is_running=False)
+    if not runs:
+        try:
+            # No lease and no line: it is to run for good, and a slot is counted for it (`kept_models`).
+            models.start_at_once(release.version_arn, units=1)
+        except NoSlot:
+            releases.publish(release, is_running=False)
 
 
 def _let_stop(place: StageRef, version_arn: str) -> None:
@@ -311,20 +317,23 @@ def _started(release: Release, serving: Serving) -> str:
         return "FAILED" if status == "DELETED" else status
     # First in line until all of its models have begun: so two datasets never hold one slot each, and wait for another.
     waiting_line.line_up(line, place)
-    if not waiting_line.is_next(line, place):
+    try:
+        begun = models.start_in_turn(arn, place, lambda: _lease(release, serving))
+    except NoSlot:
         return ""
-    ref = StageRef(release.run_id, serving.dataset, release.task, leases.INSPECTION, _PRODUCTION)
-    # Before the start, as ever: a model without a lease is stopped by the sweeper.
-    lease = leases.take_for_inspection(ref, arn, _lease_minutes())
-    if lease is None:
-        return ""
-    begun = models.start_leased(arn, serving.units)
-    if not begun:
-        leases.give_back(arn, lease.lease_id)
-    elif servings.is_closed():
+    if servings.is_closed():
         # The stack is being deleted, and whoever stops its models may have looked already.
         _stop_one(arn, serving.units)
-    return begun
+    return begun.status
+
+
+def _lease(release: Release, serving: Serving) -> Lease:
+    ref = StageRef(release.run_id, serving.dataset, release.task, leases.INSPECTION, _PRODUCTION)
+    lease = leases.take_for_inspection(ref, release.version_arn, _lease_minutes(), serving.units)
+    if lease is None:
+        # A test has it, which ends: its slot is waited for as any other.
+        raise NoSlot(release.version_arn)
+    return lease
 
 
 def _place(dataset: str) -> StageRef:
@@ -398,7 +407,7 @@ def _go_on(version_arn: str, units: int) -> None:
         return
     telemetry.inspection_cost(lease.ref.dataset, spending.note(lease, stack.here().clock.time(), units))
     if lease.expires_at - stack.here().clock.time() < 30 * _lease_minutes():
-        leases.take_for_inspection(lease.ref, version_arn, _lease_minutes())
+        leases.take_for_inspection(lease.ref, version_arn, _lease_minutes(), units)
 
 
 def _stopping(serving: Serving) -> Serving:
