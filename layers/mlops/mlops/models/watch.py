@@ -45,17 +45,9 @@ def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> 
 
 def retry_later(ref: StageRef, *, version_arn: str = "", artifact_key: str = "", decision: str = "") -> None:
     """Ask for a stage again after the poll interval: it met a quota. It is about a version, an artifact or the run."""
-    about = PipelineStageRetry(
-        run_id=ref.run_id,
-        dataset=ref.dataset,
-        task=ref.task,
-        stage=ref.stage,
-        environment=ref.environment,
-        version_arn=version_arn,
-        artifact_key=artifact_key,
-        decision=decision,
-    )
-    _send(_Retry(about))
+    stage = ref.as_detail()
+    asked = PipelineStageRetry(**stage, version_arn=version_arn, artifact_key=artifact_key, decision=decision)
+    _send(_Retry(asked))
 
 
 def look_later(look: Look) -> None:

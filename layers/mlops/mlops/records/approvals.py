@@ -74,11 +74,7 @@ def begin(ref: StageRef, artifact: str, digest: str, token: str) -> Approval:
     """Write a pending approval of `ref.environment` for a result."""
     approval = Approval(
         name_of(token),
-        run_id=ref.run_id,
-        dataset=ref.dataset,
-        task=ref.task,
-        stage=ref.stage,
-        environment=ref.environment,
+        **ref.as_detail(),
         target=ref.environment,
         artifact=artifact,
         artifact_digest=digest,

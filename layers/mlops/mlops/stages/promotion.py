@@ -162,11 +162,7 @@ def release(completed: PipelineStageCompleted) -> None:
         raise PermissionError(f"no decision lets {ref.run_id} into {ref.environment}, whatever an event says")
     release = releases.record(
         Release(
-            run_id=ref.run_id,
-            dataset=ref.dataset,
-            task=ref.task,
-            stage=ref.stage,
-            environment=ref.environment,
+            **ref.as_detail(),
             version_arn=result.version_arn,
             tested_at=result.tested_at,
             lease_id=result.lease_id,

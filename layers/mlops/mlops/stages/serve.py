@@ -307,7 +307,7 @@ def _start(serving: Serving) -> tuple[Serving | None, int]:
 
 def _started(release: Release, serving: Serving) -> str:
     """The status of a version that is to run; empty while it has to wait for a slot or for the end of its test."""
-    arn, line, place = release.version_arn, waiting_line.running_in(release.version_arn), _place(serving.dataset)
+    arn, place = release.version_arn, _place(serving.dataset)
     status = models.status_of(arn)
     held = leases.of(arn)
     mine = held is not None and not held.is_over and held.is_for_inspection
@@ -316,7 +316,7 @@ def _started(release: Release, serving: Serving) -> str:
     if mine and status in ("STARTING", "FAILED", "DELETED"):
         return "FAILED" if status == "DELETED" else status
     # First in line until all of its models have begun: so two datasets never hold one slot each, and wait for another.
-    waiting_line.line_up(line, place)
+    waiting_line.line_up(waiting_line.running_in(arn), place)
     try:
         begun = models.start_in_turn(arn, place, lambda: _lease(release, serving))
     except NoSlot:
