@@ -95,12 +95,6 @@ class Image(_File):
         """Whether it shows no defect."""
         return self.labels == (NORMAL,)
 
-    def labels_in(self, task: str) -> tuple[str, ...]:
-        """The labels that a task learns from it: for detection those of its boxes, or "no defect"."""
-        if task == "detection" and self.boxes:
-            return tuple(sorted({labeled.label for labeled in self.boxes}))
-        return self.labels
-
     @property
     def shown(self) -> tuple[str, str]:
         """Key and version of what the service gets; a copy is named after its content and has one version."""

@@ -9,9 +9,6 @@ from mlops.judging.metrics import Score
 from mlops.rounding import reaches
 from mlops.words import beside, quoted
 
-# The parameters with the least F1 of single labels.
-PARAMETERS = {"classification": "LabelThresholds", "detection": "DetectionLabelThresholds"}
-
 
 @dataclass(frozen=True)
 class Thresholds:

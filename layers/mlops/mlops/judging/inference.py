@@ -175,9 +175,9 @@ def choose(task: Task[Any], inventory: Iterable[Json], most: int) -> tuple[list[
     for row in inventory:
         image = image_of(row)
         if task.is_asked_anyway(image):
-            anyway.add(image, image.labels_in(task.name))
+            anyway.add(image, task.learning.labels_of(image))
         elif image.side in sides:
-            sides[image.side].add(image, image.labels_in(task.name))
+            sides[image.side].add(image, task.learning.labels_of(image))
     side = "holdout" if sides["holdout"].by_label else "test"
     for label, own in anyway.by_label.items():
         for _, _, image in own:

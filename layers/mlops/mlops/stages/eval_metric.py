@@ -14,7 +14,7 @@ from mlops.dataset.manifests import parse_lines
 from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.judging import inference, operating_points, snapshots
 from mlops.judging.evaluation import ByService, Counted, Evaluation
-from mlops.judging.gate import PARAMETERS, Thresholds, parse_label_thresholds, reasons_against
+from mlops.judging.gate import Thresholds, parse_label_thresholds, reasons_against
 from mlops.judging.intervals import Interval, f1_intervals, tallied
 from mlops.judging.metrics import Means, Outcome, Score, label_scores, macro
 from mlops.judging.operating_points import Cost, Costs
@@ -87,7 +87,8 @@ def gate_of(task: str, label_names: Mapping[str, str] | None = None) -> Threshol
     Raises ValueError that names the parameter and the part that cannot be read.
     """
     given = stack.here().gate_of(task)
-    return Thresholds(given.f1, given.label_f1, parse_label_thresholds(given.labels, label_names, PARAMETERS[task]))
+    by_label = parse_label_thresholds(given.labels, label_names, task_of(task).parameter)
+    return Thresholds(given.f1, given.label_f1, by_label)
 
 
 def judge(

@@ -5,7 +5,7 @@ Where no released version runs, the picture waits in line, and `serve` is asked 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ from mlops.dataset.keys import KeyRefused, inspected_dataset, result_key
 from mlops.dataset.tiles import MOST_TILES, count_of
 from mlops.events import PartInspected
 from mlops.judging import verdicts
-from mlops.judging.answers import Said
-from mlops.judging.verdicts import Answer, Found
+from mlops.judging.tasks import task_of
+from mlops.judging.verdicts import Answer
 from mlops.models import asking, projects
 from mlops.models.asking import EVERYTHING, InTiles, NotRunning, Whole
 from mlops.pictures.drawing import FOUND, Mark, as_jpeg, draw
@@ -237,9 +237,9 @@ def _asked(
     if not running.issuperset(versions.values()):
         raise NotRunning(arrival.dataset)
     with ThreadPoolExecutor(len(released)) as pool:
-        answers = list(pool.map(lambda item: _ask(item[0], item[1], picture, deadline), released.items()))
+        answers = list(pool.map(lambda item: _ask(*item, picture, deadline), released.items()))
     verdict = verdicts.decide([answer for answer, _ in answers])
-    counted = {answer.task: answer.counted for answer, _ in answers}
+    counted = [one for answer, _ in answers for one in answer.counted]
     price = stack.here().price_of("running") * (serving.units if serving else 1)
     return Inspection(
         dataset=arrival.dataset,
@@ -249,11 +249,11 @@ def _asked(
         verdict=verdict.verdict,
         reasons=verdict.reasons,
         inspected_at=at,
-        labels=counted.get("classification", ()),
-        boxes=counted.get("detection", ()),
+        labels=tuple(one for one in counted if not one.box),
+        boxes=tuple(one for one in counted if one.box),
         run_ids={task: release.run_id for task, release in released.items()},
         version_arns=versions,
-        min_confidence={answer.task: _points_of(answer) for answer, _ in answers},
+        min_confidence={answer.task.name: _points_of(answer) for answer, _ in answers},
         not_asked=tuple(task for task in TASKS if stack.here().trains(task) and task not in released),
         seconds=round(stack.here().clock.monotonic() - began, 3),
         usd=round(sum(seconds for _, seconds in answers) / 3600 * price, 8),
@@ -284,21 +284,8 @@ def _ask(task: str, release: Release, picture: _Picture, deadline: float) -> tup
         raise _Refused(reason, picture.digest) from error
     # Of tiles everything was asked for.
     said = [one for one in heard.said if not in_tiles or reaches(one.confidence, least or 0.0)]
-    found = _boxes(said, prepared) if task == "detection" else _labels(said)
-    return Answer(task, tuple(found), points), heard.milliseconds / 1000
-
-
-def _labels(said: Sequence[Said]) -> Iterator[Found]:
-    for one in said:
-        yield Found(one.label, round(one.confidence, 4))
-
-
-def _boxes(said: Sequence[Said], prepared: Prepared) -> Iterator[Found]:
-    """Boxes in whole pixels of the original."""
-    for one in said:
-        if drawn := one.box:
-            box = prepared.mapping.back(replace(drawn, width=max(drawn.width, 0.01), height=max(drawn.height, 0.01)))
-            yield Found(one.label, round(one.confidence, 4), box)
+    speaker = task_of(task)
+    return Answer(speaker, tuple(speaker.found(said, prepared.mapping)), points), heard.milliseconds / 1000
 
 
 def _wait(arrival: Arrival) -> None:
