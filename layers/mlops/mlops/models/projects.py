@@ -81,6 +81,7 @@ def all_projects() -> Iterator[tuple[str, str]]:
 def place_of(arn: str) -> tuple[str, str]:
     """The environment and the project of a project or version. Raises LookupError when it is none of the stack's."""
     for environment, project in all_projects():
+        # No further: a version's ARN does not have the time that ends the project's.
         if project.split("/")[:2] == arn.split("/")[:2]:
             return environment, project
     raise LookupError(f"{arn} is in no project of this stack")
@@ -90,6 +91,7 @@ def rekognition(arn: str) -> Any:
     """The client for a project or version: with its environment's role when it is in that role's account."""
     environment, _ = place_of(arn)
     role = stack.here().role_of(environment)
+    # Where another account took over, the stack's own project may still hold models that run.
     is_there = bool(role) and account_of(role) == account_of(arn)
     return client_in(environment, "rekognition") if is_there else clients.client("rekognition")
 
@@ -114,6 +116,7 @@ def describe_version(project: str, version_name: str) -> Version | None:
     try:
         found = rekognition(project).describe_project_versions(ProjectArn=project, VersionNames=[version_name])
     except ClientError as error:
+        # It is the project that is gone; where only the version is, the answer is empty.
         if code_of(error) == "ResourceNotFoundException":
             return None
         raise

@@ -54,6 +54,7 @@ def _principal(destination: str) -> str:
     """Who copies: the role of the destination's environment, or else this account."""
     environment, project = projects.place_of(destination)
     partition = project.split(":")[1]
+    # `root` stands for all of an account: which of its roles may copy, its own policies say.
     return stack.here().role_of(environment) or f"arn:{partition}:iam::{arns.account_of(project)}:root"
 
 

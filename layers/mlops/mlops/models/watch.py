@@ -39,7 +39,9 @@ class _Retry:
 
 def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> None:
     """Watch a version until it has one of the statuses `until`. Watching the same `cause` again changes nothing new."""
+    # Carried along from here: no later look has to find out when the first one was.
     deadline = int(stack.here().clock.time()) + 3600 * stack.here().deadline_hours
+    # Always the first look: where this cause is being watched already, it was taken (`records.watches`).
     look_later(Look(ref, version_arn, cause, tuple(until), deadline))
 
 

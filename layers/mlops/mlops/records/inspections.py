@@ -19,6 +19,7 @@ from mlops.records.table import OWN, Item, Table
 
 # So long an inspection is remembered; the result in the bucket stays.
 DAYS = 400
+# The index of runs holds these, too: one more would make every write dearer.
 _INDEX, _INDEXED, _ORDER = "runs-of-dataset", "dataset_key", "created_at"
 _NESTED = ("reasons", "labels", "boxes", "run_ids", "version_arns", "min_confidence", "not_asked", "statistics")
 

@@ -102,6 +102,7 @@ def give_back(version_arn: str, lease_id: str) -> None:
 
 def end(version_arn: str) -> None:
     """End whatever lease a version has."""
+    # Whoever's it is: its model has been stopped, so there is nothing left to lease.
     OWN.delete(_pk(version_arn), _SK)
 
 

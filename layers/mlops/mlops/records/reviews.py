@@ -29,6 +29,7 @@ LOCK_SECONDS = 600
 DAYS = 400
 _INDEX, _INDEXED, _ORDER = "runs-of-dataset", "dataset_key", "created_at"
 _SK, _EARLIER = "REVIEW", "ANSWER#"
+# So often others may change the day before this one gives up, beside once for each of its places.
 _PATIENCE = 20
 
 
@@ -173,6 +174,7 @@ def _write_day(dataset: str, day: str, places: list[Candidate], revision: int) -
     pk, sk = _day_key(dataset, day)
     told = json.dumps([[one.rank, one.name, one.reasons] for one in places])
     expires = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) + DAYS * 86400
+    # Of two who give places away at once, the slower one looks again.
     same = Attr("revision").eq(revision) if revision else Attr("pk").not_exists()
     item = {"pk": pk, "sk": sk, "places": told, "revision": revision + 1, "expires_at": expires}
     return OWN.put(item, same)
@@ -217,6 +219,7 @@ def take(review: Review, session: str) -> bool:
 
 def put_off(review: Review, session: str) -> bool:
     """Let a review wait behind all others."""
+    # Who reads goes by the index, and the index by this time: now is behind all others.
     changes = {"session": "", "locked_until": 0, _ORDER: now()}
     mine = Attr("state").eq(WAITING) & Attr("session").eq(session)
     return OWN.update(_pk(review.dataset, review.digest), _SK, changes, mine)
@@ -242,6 +245,7 @@ def answer(review: Review, session: str, given: Answer, reviewer: str) -> bool:
         "answer": _told_answer(given),
         "revision": review.revision + 1,
         _INDEXED: _of_state(review.dataset, state),
+        # Only what nobody answers is forgotten.
         "expires_at": None,
     }
     changes[_ORDER] = changes["answered_at"]
@@ -272,6 +276,7 @@ def settle(review: Review, side: str, same_as: str = "") -> Review:
     changes = {"side": side, "same_as": same_as}
     OWN.update(_pk(review.dataset, review.digest), _SK, changes, nothing_yet)
     found = find(review.dataset, review.digest) or review
+    # Nothing else of it: the answer that was read is the one that is being filed.
     return replace(review, side=found.side, same_as=found.same_as)
 
 

@@ -211,6 +211,7 @@ def timed(ref: StageRef, what: str) -> Iterator[None]:
 
 def note_version(ref: StageRef, version_arn: str) -> None:
     """Remember the version that a stage made or found."""
+    # Only where there is a row: one with nothing else in it could not be read as a stage, or as a run.
     OWN.update(*_key(ref), {"version_arn": version_arn}, Attr("pk").exists())
     names = {f"{ref.environment}_version_arn": version_arn}
     OWN.update(partition(ref.run_id), _SK, names, Attr("pk").exists())

@@ -32,6 +32,7 @@ class Table:
 
     def get(self, pk: str, sk: str) -> Item | None:
         """The item of a key, read consistently; None when there is none."""
+        # Consistently: nearly all that is read decides about a write, and half a price is no reason to decide wrongly.
         item = self._rows.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
         return dict(item) if item else None
 
@@ -41,6 +42,7 @@ class Table:
 
     def update(self, pk: str, sk: str, changes: Json, condition: ConditionBase | None = None) -> bool:
         """Set attributes (None removes); False when the condition does not hold."""
+        # By placeholders, for names of ours such as `state` and `comment` are words of its language.
         sets = [name for name, value in changes.items() if value is not None]
         removes = [name for name, value in changes.items() if value is None]
         expression = (f"SET {', '.join(f'#{n} = :{n}' for n in sets)} " if sets else "") + (
@@ -59,6 +61,7 @@ class Table:
     def increment(self, pk: str, sk: str, name: str, changes: Json = MappingProxyType({})) -> int:
         """Add one to a counter and return it; set attributes with it."""
         sets = f"SET {', '.join(f'#{change} = :{change}' for change in changes)} " if changes else ""
+        # Added by the table itself: of two that count at once, none is lost.
         answer = self._rows.update_item(
             Key={"pk": pk, "sk": sk},
             UpdateExpression=f"{sets}ADD #n :one",
@@ -85,6 +88,7 @@ class Table:
         """The items that an index has under a value of its key, as far as it has them yet, in the order of when they
         were made, or from a time on."""
         where = Key(name).eq(value) & Key("created_at").gte(since) if since else Key(name).eq(value)
+        # DynamoDB reads no such index consistently: whoever asks has to bear that the newest is missing.
         return self._pages(KeyConditionExpression=where, IndexName=index)
 
     def _pages(self, **request: Any) -> Iterator[Item]:

@@ -14,6 +14,7 @@ from mlops.stage import StageRef
 TRAINING = "trainings"
 # A stage in line asks again every poll interval; one that has not for so many of them has died.
 _PATIENCE, _LEAST_PATIENCE = 5, 120
+# How long the row of one that never came back is kept; it stopped counting long before.
 _DAY = 86400
 
 
@@ -21,6 +22,7 @@ class NoSlot(Exception):  # noqa: N818  - it passes: no fault
     """Every slot is taken, or others have waited longer for one."""
 
 
+# In the order of these fields: of two that came in the same millisecond, all see the same one first.
 @dataclass(frozen=True, order=True)
 class Place:
     """Since when a stage waits, what it is called in the line, and when it asked last; times in milliseconds."""

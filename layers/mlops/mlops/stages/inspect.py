@@ -237,7 +237,7 @@ def _asked(
     if not running.issuperset(versions.values()):
         raise NotRunning(arrival.dataset)
     with ThreadPoolExecutor(len(released)) as pool:
-        answers = list(pool.map(lambda item: _ask(*item, picture, deadline), released.items()))
+        answers = list(pool.map(lambda item: _ask(item[0], item[1], picture, deadline), released.items()))
     verdict = verdicts.decide([answer for answer, _ in answers])
     counted = [one for answer, _ in answers for one in answer.counted]
     price = stack.here().price_of("running") * (serving.units if serving else 1)
