@@ -225,6 +225,7 @@ class _Labels:
         self._normal = settings.normal
         names = unified(map(label_of, written), settings.normal or ())
         self._labels = {name: names[label_of(name)] for name in sorted(written)}
+        # One tuple for all pictures of a folder, of which there may be a hundred thousand.
         self._alone = {name: (label,) for name, label in self._labels.items()}
 
     def only(self, name: str) -> tuple[str, ...]:

@@ -116,6 +116,7 @@ class Image(_File):
         What has the size of the pixels as they are stored counts as drawn on them; upright is tried second.
         """
         mapping = self.mapping or PictureMapping(self.width, self.height, self.width, self.height)
+        # As stored comes first: tools that pass over EXIF draw so, and a square picture does not tell.
         if (width, height) == (mapping.stored_width, mapping.stored_height):
             return mapping
         if (width, height) == mapping.upright:
@@ -125,6 +126,7 @@ class Image(_File):
     def as_row(self, side: str) -> Json:
         """The line of the inventory of a run in which it stands on `side`."""
         mapping = self.mapping
+        # Without thumbnail and origin: what they decide is decided before the run is written.
         line = InventoryLine(
             **{**_of_file(self), "side": side},
             boxes=tuple(InventoryBox(labeled.box, labeled.label) for labeled in self.boxes),

@@ -185,6 +185,7 @@ class Classification:
     def mistakes(self, answer: LabelAnswer, truth: LabelAnswer) -> int:
         """How many labels of an image are missed or wrong; one that stands in the place of another is one mistake."""
         true, said = set(truth.truths), set(answer.labels)
+        # Their sum would count one confusion twice: what is missed was called something else.
         return max(len(true - said), len(said - true))
 
     def said(self, calls: Iterable[Call]) -> dict[str, Answered]:

@@ -172,6 +172,7 @@ class Detection:
         for answer in answers:
             if not answer.is_defective:
                 parts.setdefault(answer.about.part, []).append(len(answer.found))
+        # Counted by the part, for its pictures stand and fall together; told by the picture.
         pictures = sum(map(len, parts.values())) / len(parts) if parts else 1.0
         lies = mean_count([sum(found) for found in parts.values()])
         return {"false_alarm_rate": Interval(lies.low / pictures, lies.high / pictures) if lies else None}

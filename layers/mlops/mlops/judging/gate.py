@@ -34,6 +34,7 @@ def parse_label_thresholds(
     thresholds: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = part.rpartition("=")
+        # A text that is no number is NaN here, which lies between no two numbers.
         if not name.strip() or ";" in name or not 0 <= _number(value) <= 1:
             raise ValueError(
                 f"{parameter} is {text!r}: {part!r} is not <label>=<number from 0 to 1, with a point>; "

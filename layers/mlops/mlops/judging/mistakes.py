@@ -7,6 +7,7 @@ from mlops.dataset.keys import run_key
 from mlops.judging.answers import Answer
 from mlops.stage import StageRef
 
+# As many as fit on a page; some places stay for right ones, which show what the model goes by.
 _MOST, _MOST_WRONG = 24, 18
 
 

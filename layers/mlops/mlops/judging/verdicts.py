@@ -99,6 +99,7 @@ def decide(answers: Sequence[Answer], margin: float = MARGIN) -> Verdict:
         return Verdict(UNSURE, ("no model was asked",))
     accusing = [opinion for opinion in opinions if opinion.says == DEFECT]
     if accusing:
+        # Who was never taught a defect does not deny it by finding nothing.
         known = {answer.task.name: answer for answer in answers}
         denying = [
             opinion

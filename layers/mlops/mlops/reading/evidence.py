@@ -343,5 +343,6 @@ def _by_kind(drawn: Sequence[_Drawn], source: Callable[[_Drawn], str | None]) ->
 def outcome_of(stages: Sequence[Stage]) -> Stage | None:
     """The stage that says how a run stands: one that failed, or else the last; None before the first."""
     failed = [stage for stage in stages if stage.state == FAILED]
+    # A later stage may have been begun by a repetition: that one failed is still what a person must know.
     candidates = failed or stages
     return candidates[-1] if candidates else None

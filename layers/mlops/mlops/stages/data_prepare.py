@@ -115,6 +115,7 @@ class _Inventory:
     def _etags(self, images: Sequence[Image]) -> dict[str, str]:
         """The etags of the objects of images, which are in the order of their keys, as S3 lists."""
         found: dict[str, str] = {}
+        # S3 lists what is behind a key: the first one is behind itself without its last letter.
         behind, last = images[0].key[:-1], images[-1].key
         while behind < last and (page := buckets.data_bucket().page(self._prefix, behind)):
             found |= page

@@ -189,6 +189,7 @@ def _looks(dataset: str) -> Looks:
     known, released = drifts.looks_of(dataset), _released(dataset)
     if known is None or known.run_ids != released:
         known = replace(_looks_of(dataset, _trained(released.values())), run_ids=released)
+        # Kept, for it takes reading all records of a dataset, and is asked for at every picture and every hour.
         drifts.write_looks(dataset, known)
     return known
 

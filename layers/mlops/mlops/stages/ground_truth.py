@@ -75,6 +75,7 @@ def settle(message: Json) -> None:
             _write_tiles(asked, waiting)
             return
         start_runs(settled)
+    # Last: whoever dies before it is asked again, and finds the runs that were begun.
     activity.note_settled(dataset, contents, known.generation)
 
 
@@ -123,6 +124,7 @@ def _look_again(asked: Question, compared: _Compared) -> None:
     Raises TimeoutError when looking changes nothing.
     """
     attempt, before = asked.attempt, asked.differing or 0
+    # As long as fewer differ each time, looking helps: only attempts in vain are counted.
     if attempt >= _PATIENCE and compared.differing < before:
         attempt = _PATIENCE
     if attempt >= _MAX_RECHECKS:
@@ -161,6 +163,7 @@ def _mend(asked: Question, mending: Mending) -> None:
         done += 1
         if clock.monotonic() > until:
             activity.note_progress(dataset, f"looked again at {done} of {counted(mending.of, 'file')}")
+            # A function ends after some minutes, however many pictures there are: a message goes on.
             further = replace(asked, mending=replace(mending, after=entry.key, done=done))
             messages.send_message(stack.here().settle_queue, further, 0)
             return

@@ -233,9 +233,11 @@ def _asked(
 ) -> Inspection:
     versions = {task: release.version_arn for task, release in released.items()}
     serving = servings.of(arrival.dataset)
+    # By the table: asking the service would be a call for each picture, and a model that has stopped says so itself.
     running = {*(serving.ready if serving else ()), *kept_models.kept()}
     if not running.issuperset(versions.values()):
         raise NotRunning(arrival.dataset)
+    # All at once: a line of machines waits for the slowest, and not for one after the other.
     with ThreadPoolExecutor(len(released)) as pool:
         answers = list(pool.map(lambda item: _ask(item[0], item[1], picture, deadline), released.items()))
     verdict = verdicts.decide([answer for answer, _ in answers])
@@ -299,6 +301,7 @@ def _wait(arrival: Arrival) -> None:
 
 def _write_result(arrival: Arrival, inspection: Inspection, picture: _Picture | None) -> None:
     """The files of a key tell of the newest version that was answered, in whatever order the versions are."""
+    # A redelivery of what has been told: the files say it already.
     if inspection.announced and picture is None and not inspection.refused:
         return
     artifacts, key = buckets.artifacts_bucket(), result_key(inspection.key)

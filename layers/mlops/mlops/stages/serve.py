@@ -91,6 +91,7 @@ def tick() -> list[str]:
     telemetry.oldest_picture(max(map(_longest_wait, looked_after), default=0.0))
     lost = [serving for serving in looked_after if not serving.is_alive]
     for serving in lost:
+        # With the number of the lost round: should it not be lost, only one of the two goes on.
         _send(serving.dataset, serving.hop, 0)
     return [serving.dataset for serving in lost]
 
@@ -301,6 +302,7 @@ def _start(serving: Serving) -> tuple[Serving | None, int]:
         return serving, _poll()
     now = int(stack.here().clock.time())
     begun = [lease.started_at for arn in wanted if (lease := leases.of(arn))]
+    # From the first start to the last model: as long as a dataset waits when it has to be started.
     took = now - min(begun, default=now)
     return replace(serving, state=READY, ready=wanted, since=now, took=took, sent="", problem=""), 0
 
