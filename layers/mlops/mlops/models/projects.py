@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from mlops import stack
-from mlops.arns import account_of, project_name
+from mlops.arns import account_of, project_name, version_name
 from mlops.aws import clients
 from mlops.aws.clients import client_in, code_of
 from mlops.codec import Json
@@ -40,7 +40,7 @@ class Version:
     @property
     def name(self) -> str:
         """The name, which is that of its run where it is ours."""
-        return self.arn.split("/")[3]
+        return version_name(self.arn)
 
     @classmethod
     def of(cls, described: Json) -> "Version":
@@ -137,4 +137,4 @@ def fullness(project: str) -> str:
 
 def names_of(version_arn: str) -> tuple[str, str]:
     """The project's ARN and the version's name of a version ARN, in which the project's creation time is not."""
-    return place_of(version_arn)[1], version_arn.split("/")[3]
+    return place_of(version_arn)[1], version_name(version_arn)

@@ -17,7 +17,7 @@ def grant(version_arn: str, destination: str) -> None:
     _, source = projects.place_of(version_arn)
     if _is_one_account(source, destination):
         return
-    name = _name(version_arn)
+    name = arns.version_name(version_arn)
     rekognition = projects.rekognition(source)
     # A policy that is there already, of a copy that was begun before, can only be replaced by its revision.
     held = rekognition.list_project_policies(ProjectArn=source)["ProjectPolicies"]
@@ -60,7 +60,3 @@ def _principal(destination: str) -> str:
 
 def _is_one_account(source: str, destination: str) -> bool:
     return arns.account_of(source) == arns.account_of(destination)
-
-
-def _name(version_arn: str) -> str:
-    return version_arn.split("/")[3]

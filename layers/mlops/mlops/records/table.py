@@ -12,6 +12,9 @@ from mlops.aws import ahead, clients
 from mlops.aws.clients import code_of
 from mlops.codec import Json
 
+# The one index, named after what was first in it: another one would make every write dearer. What a row has as these
+# two attributes puts it there: under what it is found, and in which order.
+_INDEX, INDEXED, ORDER = "runs-of-dataset", "dataset_key", "created_at"
 # A row as DynamoDB takes it and hands it over: the module of its kind makes a dataclass of it.
 Item = dict[str, Any]
 
@@ -84,12 +87,12 @@ class Table:
         only = {"ProjectionExpression": ", ".join(named), "ExpressionAttributeNames": named} if facts else {}
         return self._pages(KeyConditionExpression=where, ConsistentRead=True, **only)
 
-    def indexed(self, index: str, name: str, value: str, since: str = "") -> Iterator[Item]:
-        """The items that an index has under a value of its key, as far as it has them yet, in the order of when they
-        were made, or from a time on."""
-        where = Key(name).eq(value) & Key("created_at").gte(since) if since else Key(name).eq(value)
+    def indexed(self, value: str, since: str = "") -> Iterator[Item]:
+        """The items that the index has under a value of `INDEXED`, as far as it has them yet, in the order of `ORDER`,
+        or from a time on."""
+        where = Key(INDEXED).eq(value) & Key(ORDER).gte(since) if since else Key(INDEXED).eq(value)
         # DynamoDB reads no such index consistently: whoever asks has to bear that the newest is missing.
-        return self._pages(KeyConditionExpression=where, IndexName=index)
+        return self._pages(KeyConditionExpression=where, IndexName=_INDEX)
 
     def _pages(self, **request: Any) -> Iterator[Item]:
         def following(page: ahead.Page) -> ahead.Page:

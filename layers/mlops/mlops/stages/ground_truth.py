@@ -357,8 +357,8 @@ def _remarks_on_sides(images: Sequence[Image], sides: Mapping[str, str]) -> list
 def _account(
     ref: StageRef, dataset: Dataset, selection: Selection, sides: Mapping[str, str], tiling: Tiling
 ) -> GroundTruth:
-    images, alike = selection.images, look_alikes(selection.images, sides)
-    counts = Counter((sides[image.key], label) for image in images for label in learning_of(ref.task).labels_of(image))
+    images, alike, labels_of = selection.images, look_alikes(selection.images, sides), learning_of(ref.task).labels_of
+    counts = Counter((sides[image.key], label) for image in images for label in labels_of(image))
     labels = sorted({label for _, label in counts})
     return GroundTruth(
         run_id=ref.run_id,

@@ -31,7 +31,7 @@ from mlops.pictures.pixels import open_picture
 from mlops.pictures.png import PictureRefused
 from mlops.pictures.preparing import MOST_BYTES_IN_A_CALL, Prepared, Window, prepare
 from mlops.pictures.statistics import looks_of, statistics_of
-from mlops.records import arrivals, inspections, kept_models, releases, results, servings
+from mlops.records import arrivals, inspections, kept_models, releases, results, runs, servings
 from mlops.records.arrivals import Arrival
 from mlops.records.inspections import Inspection
 from mlops.records.releases import Release
@@ -120,7 +120,7 @@ def _refusal(arrival: Arrival, refusal: _Refused) -> Inspection:
         digest=refusal.digest or _unread(arrival),
         verdict=verdicts.UNSURE,
         reasons=(str(refusal),),
-        inspected_at=inspections.now(),
+        inspected_at=runs.now(),
         refused=True,
         final=refusal.final,
     )
@@ -140,7 +140,7 @@ def _was_answered(arrival: Arrival) -> bool:
 
 def _answered(arrival: Arrival, deadline: float) -> tuple[Inspection, _Picture | None]:
     """The inspection that counts, and the picture that the models saw. Raises _Refused and NotRunning."""
-    began, at = stack.here().clock.monotonic(), inspections.now()
+    began, at = stack.here().clock.monotonic(), runs.now()
     data = _read(arrival)
     digest = hashlib.sha256(data).hexdigest()
     known = inspections.find(arrival.dataset, arrival.key, digest)
@@ -193,8 +193,8 @@ def _prepared(data: bytes, digest: str, released: Mapping[str, Release]) -> _Pic
     """A new picture as the pictures were prepared that the released models learned from. Raises _Refused."""
     try:
         prepared, window = prepare(data, most_bytes=MOST_BYTES_IN_A_CALL), None
-        runs = {task: release.run_id for task, release in released.items()}
-        if prepared.bits > 8 and (named := results.window_of(runs)):
+        run_ids = {task: release.run_id for task, release in released.items()}
+        if prepared.bits > 8 and (named := results.window_of(run_ids)):
             window = Window(*named)
             prepared = prepare(data, window=window, most_bytes=MOST_BYTES_IN_A_CALL)
         shown, cut = prepared.data or data, prepared

@@ -296,7 +296,7 @@ def _start(serving: Serving) -> tuple[Serving | None, int]:
         waiting_line.leave(line, place)
     if failed := [arn for arn, status in statuses.items() if status == "FAILED"]:
         waiting_line.leave(line, place)
-        problem = f"{', '.join(arn.split('/')[3] for arn in failed)} did not start: Rekognition says FAILED"
+        problem = f"{', '.join(arns.version_name(arn) for arn in failed)} did not start: Rekognition says FAILED"
         return replace(_refuse(serving, problem), state=STOPPING), _poll()
     if set(statuses.values()) != {"RUNNING"}:
         return serving, _poll()
