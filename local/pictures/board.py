@@ -76,7 +76,7 @@ def draw_stains(image: Array, grid: Grid, rng: np.random.Generator) -> None:
         x, y = anywhere(grid, rng)
         radius = np.float32(rng.uniform(0.04, 0.16))
         squeezed, strength = rng.uniform(0.7, 1.4), rng.uniform(0.15, 0.7)
-        window = grid.around(np.array([(x, y)], np.float32), (radius + _SOFT) / min(1, squeezed))
+        window = grid.around(np.array([(x, y)], np.float32), float(radius + _SOFT) / min(1, squeezed))
         spot = grid[window]
         distance = np.hypot(spot.x - x, (spot.y - y) * squeezed) - radius
         blend(image[window], OXIDE, strength * smoothstep(_SOFT, -0.03, distance))
