@@ -979,8 +979,8 @@ ROWS = (
     ),
     _row(
         57,
-        "A message of a batch that failed, or whose function died, comes again after the visibility timeout of its queue, "
-        "not before",
+        "A message of a batch that failed, or whose function died, comes again after the visibility timeout of its "
+        "queue, not before",
         "yes",
         "whoever dies or fails after it has recorded what was said of a picture leaves it to the next delivery to tell "
         "of it, which by then finds that nobody sees to that any more",
