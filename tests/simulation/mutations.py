@@ -130,9 +130,9 @@ def _take_another(ref: Any, version_arn: str, is_rollback: bool, decision: str =
     return lease
 
 
-def _take_from_test(ref: Any, version_arn: str, minutes: int) -> leases.Lease:
+def _take_from_test(ref: Any, version_arn: str, minutes: int, units: int = 1) -> leases.Lease:
     now = int(leases.stack.here().clock.time())
-    lease = leases.Lease(leases.id_of(""), version_arn, ref.at(leases.INSPECTION), now, now + 60 * minutes)
+    lease = leases.Lease(leases.id_of(""), version_arn, ref.at(leases.INSPECTION), now, now + 60 * minutes, units=units)
     leases.write(lease)
     return lease
 
@@ -174,7 +174,7 @@ MUTATIONS = (
     Mutation("reviews.take: two people get one picture (condition)", _without_condition(reviews, "take")),
     Mutation("reviews.answer: the last answer wins (condition)", _without_condition(reviews, "answer")),
     Mutation("reviews.begin: a picture is asked about anew (condition)", _without_condition(reviews, "begin")),
-    Mutation("reviews.settle_side: a picture changes sides (condition)", _without_condition(reviews, "settle_side")),
+    Mutation("reviews.settle: a picture changes sides (condition)", _without_condition(reviews, "settle")),
     Mutation("reviews.note_filed: an answer that came meanwhile is taken for filed (condition)", _without_condition(reviews, "note_filed")),
     Mutation("review_links.claim_mail: more than one mail a day (condition)", _without_condition(review_links, "claim_mail")),
     Mutation("Bucket.write_over: the annotation manifest of another comes under this one (condition)", _replaced(Bucket, "write_over", _write_anyway)),

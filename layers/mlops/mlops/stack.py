@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mlops import codec
+from mlops import codec, hours
+from mlops.hours import Hours
 
 SOURCE = "rekognition-mlops"
+# 256 bits: nobody guesses a link while it is good.
 _TOKEN_BYTES = 32
 
 
@@ -48,6 +50,7 @@ class Stack:
     """The variables of a function's environment, each read where it is asked for and spelled here only."""
 
     variables: Mapping[str, str]
+    # Handed in, so that a test lets days pass in no time, and knows which names come.
     clock: Clock = time
     new_id: Callable[[], str] = _new_id
     new_token: Callable[[], str] = new_token
@@ -156,6 +159,7 @@ class Stack:
 
     def is_wanted(self, environment: str) -> bool:
         """Whether the released version of an environment is to stay running."""
+        # CloudFormation hands its parameters over as text.
         return bool(self._json("ALWAYS_ON").get(environment) == "true")
 
     @property
@@ -224,6 +228,11 @@ class Stack:
         return self.variables["SERVING_MODE"] == "hours"
 
     @property
+    def serving_hours(self) -> Hours:
+        """At which. Raises ValueError where a parameter is wrong."""
+        return hours.read(self.variables["SERVING_HOURS"], self.variables["SERVING_TIME_ZONE"])
+
+    @property
     def enough_pictures(self) -> int:
         """Models are started when so many new pictures of a dataset wait."""
         return int(self.variables["ENOUGH_PICTURES"])
@@ -286,4 +295,5 @@ class Stack:
 
 def here() -> Stack:
     """The stack of the function that this is."""
+    # Made anew for each question: only so do tests that set a variable meet no stack of before.
     return Stack.from_env()

@@ -84,6 +84,7 @@ def _of_picture(image: Image, said: Mapping[str, list[LabeledBox]], side: int) -
     if not tested:
         return {}
     boxes = {f"{_TRUTH}0": image.boxes, f"{_PREDICTION}-0": merged(tested)}
+    # Whoever reads it wants the key; of the bucket nothing is known here.
     line: dict[str, Any] = {"source-ref": f"s3://-/{image.shown[0]}"}
     for name, own in boxes.items():
         labels = sorted({one.label for one in own})

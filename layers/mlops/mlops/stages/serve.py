@@ -30,8 +30,10 @@ from mlops.records import (
     spending,
     waiting_line,
 )
+from mlops.records.leases import Lease
 from mlops.records.releases import Release
 from mlops.records.servings import LOOKING, READY, STARTING, STOPPING, Round, Serving, Wish
+from mlops.records.waiting_line import NoSlot
 from mlops.stage import ENVIRONMENTS, StageRef
 from mlops.words import counted, dollars
 
@@ -42,8 +44,6 @@ _MEASURED_SECONDS = 30
 _SENT_AT_ONCE = 1000
 # A drained line, pictures that are being answered: rounds in between come quickly.
 _QUICK_SECONDS = 10
-# Models that were started by the clock stop by themselves where the end of their hours is never told.
-_LONGEST_SHIFT_SECONDS = 24 * 3600
 # Pictures that were sent so often, and none answered in between, have no answer.
 _TRIES = 5
 # When pictures wait and nothing may be started, it is looked at again so late.
@@ -78,8 +78,8 @@ def look(message: Json) -> None:
 
 
 def tick() -> list[str]:
-    """Every few minutes: let run what always runs, go on where a round was lost, write the files of days. Returns the
-    datasets whose rounds go on."""
+    """Every few minutes: let run what always runs, go on where a round was lost, write the files of days, see whether
+    it is within the hours of serving. Returns the datasets whose rounds go on."""
     if not servings.is_closed():
         _keep_what_is_wanted()
     for dataset in servings.unwritten():
@@ -89,7 +89,11 @@ def tick() -> list[str]:
     telemetry.oldest_picture(max(map(_longest_wait, looked_after), default=0.0))
     lost = [serving for serving in looked_after if not serving.is_alive]
     for serving in lost:
+        # With the number of the lost round: should it not be lost, only one of the two goes on.
         _send(serving.dataset, serving.hop, 0)
+    # Last: what the parameters say of hours may be wrong, and all else goes on.
+    if stack.here().serves_by_the_clock and not servings.is_closed():
+        _follow_the_clock()
     return [serving.dataset for serving in lost]
 
 
@@ -129,8 +133,12 @@ def _let_run(release: Release) -> None:
     # Told before the start: who dies right after it would never come back to tell.
     if is_new or not runs:
         releases.publish(release, is_running=True)
-    if not runs and not models.start_leased(release.version_arn, units=1):
-        releases.publish(release, is_running=False)
+    if not runs:
+        try:
+            # No lease and no line: it is to run for good, and a slot is counted for it (`kept_models`).
+            models.start_at_once(release.version_arn, units=1)
+        except NoSlot:
+            releases.publish(release, is_running=False)
 
 
 def _let_stop(place: StageRef, version_arn: str) -> None:
@@ -154,20 +162,24 @@ def _longest_wait(serving: Serving) -> float:
     return stack.here().clock.time() - datetime.fromisoformat(first[0].since).timestamp() if first else 0.0
 
 
-def by_the_clock(begins: bool) -> list[str]:
-    """The hours of serving begin, or end, for every dataset with a release; returns those that nobody paused. What a
+def _follow_the_clock() -> None:
+    """Let the models of every dataset with a release run in the hours of serving, unless somebody paused them. What a
     person asked for goes on beyond their end."""
-    until = int(stack.here().clock.time()) + _LONGEST_SHIFT_SECONDS if begins else 0
-    served = []
+    now, hours = stack.here().clock.time(), stack.here().serving_hours
+    # Begun so early that they run when their hours begin.
+    until = hours.end_at(now) or hours.end_at(now + servings.START_SECONDS)
     for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
-        if not releases.in_production(dataset):
+        wish = servings.wish_for(dataset)
+        is_news = wish.hours_until != until and max(until, wish.hours_until) > now
+        if is_news:
+            # Ended by whoever looks after the dataset, when that time has come.
+            servings.wish_by_the_clock(dataset, until)
+        if not until or wish.paused or not releases.in_production(dataset):
             continue
-        servings.wish_by_the_clock(dataset, until)
-        if not servings.wish_for(dataset).paused:
-            serving = servings.of(dataset)
+        serving = servings.of(dataset)
+        # Not only when the hours begin: something may be released, or the first message lost.
+        if is_news or serving is None:
             _send(dataset, serving.hop if serving else 0, 0)
-            served.append(dataset)
-    return served
 
 
 def _send(dataset: str, hop: int, delay: int) -> None:
@@ -289,19 +301,20 @@ def _start(serving: Serving) -> tuple[Serving | None, int]:
         waiting_line.leave(line, place)
     if failed := [arn for arn, status in statuses.items() if status == "FAILED"]:
         waiting_line.leave(line, place)
-        problem = f"{', '.join(arn.split('/')[3] for arn in failed)} did not start: Rekognition says FAILED"
+        problem = f"{', '.join(arns.version_name(arn) for arn in failed)} did not start: Rekognition says FAILED"
         return replace(_refuse(serving, problem), state=STOPPING), _poll()
     if set(statuses.values()) != {"RUNNING"}:
         return serving, _poll()
     now = int(stack.here().clock.time())
     begun = [lease.started_at for arn in wanted if (lease := leases.of(arn))]
+    # From the first start to the last model: as long as a dataset waits when it has to be started.
     took = now - min(begun, default=now)
     return replace(serving, state=READY, ready=wanted, since=now, took=took, sent="", problem=""), 0
 
 
 def _started(release: Release, serving: Serving) -> str:
     """The status of a version that is to run; empty while it has to wait for a slot or for the end of its test."""
-    arn, line, place = release.version_arn, waiting_line.running_in(release.version_arn), _place(serving.dataset)
+    arn, place = release.version_arn, _place(serving.dataset)
     status = models.status_of(arn)
     held = leases.of(arn)
     mine = held is not None and not held.is_over and held.is_for_inspection
@@ -310,21 +323,24 @@ def _started(release: Release, serving: Serving) -> str:
     if mine and status in ("STARTING", "FAILED", "DELETED"):
         return "FAILED" if status == "DELETED" else status
     # First in line until all of its models have begun: so two datasets never hold one slot each, and wait for another.
-    waiting_line.line_up(line, place)
-    if not waiting_line.is_next(line, place):
+    waiting_line.line_up(waiting_line.running_in(arn), place)
+    try:
+        begun = models.start_in_turn(arn, place, lambda: _lease(release, serving))
+    except NoSlot:
         return ""
-    ref = StageRef(release.run_id, serving.dataset, release.task, leases.INSPECTION, _PRODUCTION)
-    # Before the start, as ever: a model without a lease is stopped by the sweeper.
-    lease = leases.take_for_inspection(ref, arn, _lease_minutes())
-    if lease is None:
-        return ""
-    begun = models.start_leased(arn, serving.units)
-    if not begun:
-        leases.give_back(arn, lease.lease_id)
-    elif servings.is_closed():
+    if servings.is_closed():
         # The stack is being deleted, and whoever stops its models may have looked already.
         _stop_one(arn, serving.units)
-    return begun
+    return begun.status
+
+
+def _lease(release: Release, serving: Serving) -> Lease:
+    ref = StageRef(release.run_id, serving.dataset, release.task, leases.INSPECTION, _PRODUCTION)
+    lease = leases.take_for_inspection(ref, release.version_arn, _lease_minutes(), serving.units)
+    if lease is None:
+        # A test has it, which ends: its slot is waited for as any other.
+        raise NoSlot(release.version_arn)
+    return lease
 
 
 def _place(dataset: str) -> StageRef:
@@ -398,7 +414,7 @@ def _go_on(version_arn: str, units: int) -> None:
         return
     telemetry.inspection_cost(lease.ref.dataset, spending.note(lease, stack.here().clock.time(), units))
     if lease.expires_at - stack.here().clock.time() < 30 * _lease_minutes():
-        leases.take_for_inspection(lease.ref, version_arn, _lease_minutes())
+        leases.take_for_inspection(lease.ref, version_arn, _lease_minutes(), units)
 
 
 def _stopping(serving: Serving) -> Serving:
