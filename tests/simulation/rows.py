@@ -1,20 +1,33 @@
-"""What must be true of every row that is written over another, whenever that is."""
+"""What must be true of every row that is written over another, or taken away, whenever that is."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mlops.records import runs
+from mlops.records.leases import INSPECTION
 from mlops.records.reviews import LOCK_SECONDS, WAITING
 
 Row = Mapping[str, Any]
 
 
-def wrong_with(before: Row, after: Row) -> Iterator[tuple[str, str]]:
-    """(rule, what is wrong) of a row that took the place of another one; either may be empty."""
-    kind = str(after.get("pk", "")).split("#")[0]
-    check = _CHECKS.get("STAGE" if str(after.get("sk", "")).startswith("STAGE#") else kind)
-    if check and before:
+@dataclass(frozen=True)
+class Writer:
+    """Who writes a row, at work on which message, and when (seconds)."""
+
+    function: str
+    message: Any
+    now: float
+
+
+def wrong_with(before: Row, after: Row, writer: Writer) -> Iterator[tuple[str, str]]:
+    """(rule, what is wrong) of a row that took the place of another one, or of none; without `after` it was deleted."""
+    pk, sk = str(before.get("pk", "")), str(before.get("sk", ""))
+    kind = "STAGE" if sk.startswith("STAGE#") else "SERVING" if pk == "SERVING" else pk.split("#")[0]
+    if check := _CHECKS.get(kind) if after else None:
         yield from check(before, after)
+    if check_owner := _OWNED.get(kind):
+        yield from check_owner(before, after, writer)
 
 
 def _image(before: Row, after: Row) -> Iterator[tuple[str, str]]:
@@ -40,6 +53,8 @@ def _stage(before: Row, after: Row) -> Iterator[tuple[str, str]]:
 def _review(before: Row, after: Row) -> Iterator[tuple[str, str]]:
     if before["revision"] and before["answer"] != after["answer"] and before["session"] != after["session"]:
         yield "a review is answered once", f"{after['reviewer']} came over {before['reviewer']}"
+    if before["state"] != WAITING and after["state"] == WAITING:
+        yield "a picture is asked about once", f"{after['pk']} was {before['state']}, and waits again"
     if before["side"] and after["side"] != before["side"]:
         yield "a picture is filed once", f"{after['pk']} moved from {before['side']} to {after['side']}"
     # Whoever takes a picture has it for some minutes: until then it is nobody else's.
@@ -53,6 +68,24 @@ def _inspection(before: Row, after: Row) -> Iterator[tuple[str, str]]:
         yield "an inspection is made once", f"{before['key']} was {before['verdict']} before"
 
 
+def _serving(before: Row, after: Row, writer: Writer) -> Iterator[tuple[str, str]]:
+    if after and after["hop"] < before["hop"]:
+        yield _ROUNDS, f"round {after['hop']} of {after['sk']} came over round {before['hop']}"
+    if not after and writer.function == "serve" and writer.message["hop"] < before["hop"]:
+        yield _ROUNDS, f"round {writer.message['hop']} of {before['sk']} ended round {before['hop']}"
+
+
+def _lease(before: Row, after: Row, writer: Writer) -> Iterator[tuple[str, str]]:
+    if after and after["lease_id"] != before["lease_id"] and before["expires_at"] > writer.now:
+        yield _LEASES, f"{before['lease_id']} of {before['pk']} gave way to {after['lease_id']}"
+    # The sweeper ends what it stops, whatever that is.
+    is_of_serve = before.get("stage") == INSPECTION
+    if not after and writer.function != "model_sweeper" and is_of_serve != (writer.function == "serve"):
+        yield _LEASES, f"{writer.function} ended {before['lease_id']} of {before['pk']}, which is for {before['stage']}"
+
+
+_ROUNDS, _LEASES = "a later round goes on", "a lease is of whoever took it"
+_OWNED = {"SERVING": _serving, "LEASE": _lease}
 _CHECKS = {
     "IMAGES": _image,
     "APPROVAL": _approval,
