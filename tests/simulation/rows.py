@@ -23,7 +23,8 @@ class Writer:
 def wrong_with(before: Row, after: Row, writer: Writer) -> Iterator[tuple[str, str]]:
     """(rule, what is wrong) of a row that took the place of another one, or of none; without `after` it was deleted."""
     pk, sk = str(before.get("pk", "")), str(before.get("sk", ""))
-    kind = "STAGE" if sk.startswith("STAGE#") else "SERVING" if pk == "SERVING" else pk.split("#")[0]
+    # Of datasets that are served other rows say what people wish, and what was answered.
+    kind = "STAGE" if sk.startswith("STAGE#") else pk if pk.startswith("SERVING") else pk.split("#")[0]
     if check := _CHECKS.get(kind) if after else None:
         yield from check(before, after)
     if check_owner := _OWNED.get(kind):
