@@ -176,7 +176,7 @@ class Play:
         self._heap: list[tuple[float, int, Delivery]] = []
         self._order, self._ids = 0, 0
         self._faults = {(f.function, f.call, f.number): f for f in plan.faults if f.kind not in SPELLS}
-        self._spells = [f for f in plan.faults if f.kind in SPELLS]
+        self._spells = {kind: [f for f in plan.faults if f.kind == kind] for kind in SPELLS}
         self._chance = random.Random(f"{plan.seed} spells")
         # Deliveries of which every attempt ends after a certain call: their request, and that call.
         self._doomed: set[tuple[str, str]] = set()
@@ -511,13 +511,14 @@ class Play:
 
     def _is_the_end(self, fault: Fault | None, process: Process, call: Call) -> bool:
         """Whether a process ends after a call."""
-        doomed = (process.delivery.request, call.label)
-        if fault and fault.kind == "doom":
-            self._doomed.add(doomed)
+        if fault and fault.kind == "doom" and process.delivery.request:
+            self._doomed.add((process.delivery.request, call.label))
         if self._has_spell("deaths", process.function) and self._chance.random() < _DEATHS:
             self.tell(f"~~ the process of {process.function} ends right after {call.label!r}")
             return True
-        return bool(fault and fault.kind == "kill") or doomed in self._doomed
+        if self._doomed and (process.delivery.request, call.label) in self._doomed:
+            return True
+        return fault is not None and fault.kind == "kill"
 
     def _signed(self, bucket: str, key: str) -> None:
         """A link was made: whoever opens it has the rights of the function."""
@@ -586,12 +587,11 @@ class Play:
             raise Killed
 
     def _has_spell(self, kind: str, function: str) -> bool:
-        if not self._spells:
+        # There are tens of thousands of calls in a history, and few have any.
+        if not (spells := self._spells.get(kind)):
             return False
         since = self.now - BEGIN
-        return any(
-            f.kind == kind and f.function in ("", function) and 0 <= since - f.number < f.seconds for f in self._spells
-        )
+        return any(f.function in ("", function) and 0 <= since - f.number < f.seconds for f in spells)
 
     # ------------------------------------------------------------ what leaves functions
     def put_on_bus(self, event: dict[str, Any]) -> None:

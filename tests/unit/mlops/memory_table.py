@@ -148,7 +148,11 @@ def _key_of(condition: ConditionBase) -> tuple[str, Any]:
 
 def _again(item: Mapping[str, Any]) -> Item:
     """What is in the table, once more: only what is nested could be changed."""
-    return {name: _copy(value) if type(value) in (dict, list) else value for name, value in item.items()}
+    again = dict(item)
+    for name, value in item.items():
+        if type(value) is list or type(value) is dict:
+            again[name] = _copy(value)
+    return again
 
 
 def _copied(item: Mapping[str, Any]) -> Item:
