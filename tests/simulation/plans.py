@@ -249,7 +249,7 @@ MATTERS = {
     "tests": ("training", "eval_metric", "model_status", "inference_test"),
     "releases": ("promotion", "inference_test", "model_status"),
     "approvals": ("approval", "promotion", "notification"),
-    "inspections": ("inspect", "serve"),
+    "inspections": ("inspect", "serve", "promotion"),
     "reviews": ("review", "retraining", "choosing"),
 }
 
@@ -260,16 +260,33 @@ def _about(plan: Plan, chance: random.Random, vocabulary: Mapping[Address, int])
     functions = [name for name in MATTERS[matter] if any(name == call[0] for call in vocabulary)]
     more = _MORE_OF[matter](chance, sorted({action.dataset for action in plan.actions})) if matter in _MORE_OF else ()
     actions = sorted((*plan.actions, *more), key=lambda action: action.at)
-    faults = [
-        _fault(chance, _by_function(vocabulary, functions), vocabulary) for _ in range(chance.choice([0, 1, 3, 6]))
-    ]
+    faults = [_at_a_write(chance, functions, vocabulary) for _ in range(chance.choice([0, 1, 3, 6]))]
     faults += [_spell(chance, functions, actions) for _ in range(chance.choice([0, 1, 1, 2, 3]))]
+    if matter == "uploads" and chance.random() < 0.4:
+        # What is looked at without an event while the event is on its way.
+        begins = chance.choice(actions).at
+        faults += [
+            Fault(kind, whom, "", int(begins), 1200.0) for kind, whom in (("lag", "ingest"), ("crowd", "ground_truth"))
+        ]
     answers = plan.answers
     if matter == "approvals":
-        answers = tuple(
-            replace(answer, is_disputed=chance.random() < 0.4, is_patient=chance.random() < 0.5) for answer in answers
-        )
+        answers = tuple(_odd(chance, answer) for answer in answers)
     return replace(plan, actions=tuple(actions), answers=answers, faults=(*plan.faults, *faults))
+
+
+def _odd(chance: random.Random, answer: Answer) -> Answer:
+    """People who answer at once, against each other, and do not try again."""
+    quick = {"verdict": chance.choice(["approve", "reject"]), "after": 5.0} if chance.random() < 0.3 else {}
+    return replace(answer, is_disputed=chance.random() < 0.3, is_patient=chance.random() < 0.5, **quick)
+
+
+def _at_a_write(chance: random.Random, functions: Sequence[str], counts: Mapping[Address, int]) -> Fault:
+    """What goes wrong where something is changed: who ends after having read ends as after the last write."""
+    calls = [call for call in sorted(counts) if call[0] in functions and not call[1].startswith(_READS)]
+    call = chance.choice(calls)
+    kind = chance.choices(list(_WRITE_FAULTS), list(_WRITE_FAULTS.values()))[0]
+    number = chance.randint(1, min(max(2, counts[call]), _OFTEN))
+    return Fault(kind, *call, number, chance.choice((5.0, 30.0, 50.0, 100.0, 600.0)))
 
 
 def _spell(chance: random.Random, functions: Sequence[str], actions: Sequence[Action]) -> Fault:
@@ -409,6 +426,8 @@ def _answer(chance: random.Random) -> Answer:
 
 
 _CALL_FAULTS = {"kill": 24, "doom": 6, "refuse": 15, "repeat": 10, "pause": 20, "twin": 10, "sweep": 10, "weave": 25}
+_WRITE_FAULTS = {"kill": 25, "doom": 25, "twin": 15, "pause": 15, "weave": 20}
+_READS = ("get_", "query", "head_", "list_", "describe_")
 _DELIVERY_FAULTS = {"duplicate": 60, "delay": 30, "lose": 10}
 _SECONDS = (1.0, 20.0, 90.0, 400.0, 1000.0, 4000.0, 9000.0)
 # What a function does for minutes on end, such as looking, it does oftener than anything happens.

@@ -80,7 +80,7 @@ _LONGEST_RUN = 1000.0
 _DEPTH, _MOST_DELIVERIES, _MOST_SECONDS = 3, 9000, 72 * HOUR
 # In a spell: how much later a delivery comes again, or comes at all; how many calls let another function in, that is
 # due within so many seconds; and after how many calls a process ends.
-_ECHOES = (0.0, 0.0, 1.0, 30.0, 90.0, 400.0, 2000.0)
+_ECHOES, _MOST_ECHOES = (0.0, 0.0, 1.0, 30.0, 90.0, 400.0, 2000.0), 40
 _LAGS = (0.0, 0.0, 5.0, 30.0, 90.0, 400.0)
 _CROWDED, _CROWD_SECONDS, _DEATHS = 0.15, 50.0, 0.02
 _THROTTLED = {
@@ -177,7 +177,7 @@ class Play:
         self._order, self._ids = 0, 0
         self._faults = {(f.function, f.call, f.number): f for f in plan.faults if f.kind not in SPELLS}
         self._spells = {kind: [f for f in plan.faults if f.kind == kind] for kind in SPELLS}
-        self._chance = random.Random(f"{plan.seed} spells")
+        self._chance, self._echoes = random.Random(f"{plan.seed} spells"), 0
         # Deliveries of which every attempt ends after a certain call: their request, and that call.
         self._doomed: set[tuple[str, str]] = set()
         self._ticks = {name: BEGIN + seconds for name, seconds in schedules().items()}
@@ -297,7 +297,8 @@ class Play:
         if fault and fault.kind == "duplicate":
             self.tell(f"~~ {fault}")
             self._at(when + fault.seconds, replace(delivery))
-        if self._has_spell("echo", delivery.function):
+        if self._has_spell("echo", delivery.function) and self._echoes < _MOST_ECHOES:
+            self._echoes += 1
             self._at(when + self._chance.choice(_ECHOES), replace(delivery))
         if self._has_spell("lag", delivery.function):
             when += self._chance.choice(_LAGS)
@@ -534,8 +535,16 @@ class Play:
             self._note_start(process)
             version_arn = str(call.request["ProjectVersionArn"])
             self._require_turn(process, waiting_line.running_in(version_arn), version_arn.split("/")[3])
+        if call.operation == "stop_project_version" and process.function == "model_sweeper":
+            self._require_no_lease(process, str(call.request["ProjectVersionArn"]))
         if call.operation == "create_project_version":
             self._require_turn(process, waiting_line.TRAINING, str(call.request["VersionName"]))
+
+    def _require_no_lease(self, process: Process, version_arn: str) -> None:
+        """The sweeper stops nothing that somebody may use; but for what was leased while it was at it."""
+        lease = self.table.row(f"LEASE#{version_arn}", "LEASE")
+        if lease and lease["started_at"] < process.began and lease["expires_at"] > self.now:
+            self.blame("nothing is stopped that has a lease", f"{version_arn} has one for {lease['stage']}")
 
     def _require_turn(self, process: Process, kind: str, run_id: str) -> None:
         """Whoever takes a slot was first in line. What always runs does not line up."""
@@ -553,6 +562,9 @@ class Play:
     def _note_start(self, process: Process) -> None:
         if process.function != "serve":
             self.tested_starts.append(self.labels.started[-1])
+            return
+        # What always runs is not for single pictures: the budget is not for it.
+        if not process.delivery.event:
             return
         budget = float(self.variables["MONTHLY_BUDGET"])
         with patch.object(table, "_table", lambda: self.table.memory):

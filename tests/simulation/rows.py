@@ -51,6 +51,12 @@ def _stage(before: Row, after: Row) -> Iterator[tuple[str, str]]:
         yield "what has ended does not wait", f"{after['sk']} of {after['pk']} waits for {after['waiting_for']}"
 
 
+def _release(before: Row, after: Row) -> Iterator[tuple[str, str]]:
+    told = {name: after.get(name) for name in before if name != "announced"}
+    if str(after["sk"]).startswith("HISTORY#") and any(told[name] != before[name] for name in told):
+        yield "the history of releases is only added to", f"{after['sk']} of {after['pk']} was written anew"
+
+
 def _review(before: Row, after: Row) -> Iterator[tuple[str, str]]:
     if before["revision"] and before["answer"] != after["answer"] and before["session"] != after["session"]:
         yield "a review is answered once", f"{after['reviewer']} came over {before['reviewer']}"
@@ -77,10 +83,13 @@ def _serving(before: Row, after: Row, writer: Writer) -> Iterator[tuple[str, str
 
 
 def _lease(before: Row, after: Row, writer: Writer) -> Iterator[tuple[str, str]]:
-    if after and after["lease_id"] != before["lease_id"] and before["expires_at"] > writer.now:
+    is_of_serve = before.get("stage") == INSPECTION
+    # Two rounds at the same moment lease it for the same.
+    is_for_the_same = is_of_serve and after.get("stage") == INSPECTION
+    is_another = after and after["lease_id"] != before["lease_id"] and not is_for_the_same
+    if is_another and before["expires_at"] > writer.now:
         yield _LEASES, f"{before['lease_id']} of {before['pk']} gave way to {after['lease_id']}"
     # The sweeper ends what it stops, whatever that is.
-    is_of_serve = before.get("stage") == INSPECTION
     if not after and writer.function != "model_sweeper" and is_of_serve != (writer.function == "serve"):
         yield _LEASES, f"{writer.function} ended {before['lease_id']} of {before['pk']}, which is for {before['stage']}"
 
@@ -91,6 +100,7 @@ _CHECKS = {
     "IMAGES": _image,
     "APPROVAL": _approval,
     "STAGE": _stage,
+    "RELEASE": _release,
     "REVIEW": _review,
     "INSPECTION": _inspection,
 }
