@@ -450,7 +450,12 @@ def _faults(
     drawn_ones = (_fault(chance, by_function, vocabulary, _GUARDED) for _ in range(count))
     if not is_gentle:
         return tuple(drawn_ones)
-    return tuple(replace(one, seconds=min(one.seconds, 50.0)) for one in drawn_ones if one.kind != "lose")
+    kinds = {"doom": "kill"}
+    return tuple(
+        replace(one, kind=kinds.get(one.kind, one.kind), seconds=min(one.seconds, 50.0))
+        for one in drawn_ones
+        if one.kind != "lose"
+    )
 
 
 def _by_function(vocabulary: Mapping[Address, int], functions: Sequence[str]) -> dict[str, list[Address]]:
