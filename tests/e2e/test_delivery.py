@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
-from samtranslator.yaml_helper import yaml_parse
 
 from local.cloud.sam import PACKAGES_BUCKET, ROOT, VENVS, Sam, local_parameters, runtime_parameters
 from tests.e2e.system import STACK, System
 from tests.infrastructure.delivery import GIVEN, delivery
+from tests.infrastructure.language_extensions import parsed
 
 pytestmark = pytest.mark.e2e
 
@@ -118,7 +118,7 @@ def test_build_and_deploy_leave_the_stack_that_make_up_leaves(machine: Machine, 
 def test_what_this_cloud_knows_of_delivery_is_made_by_cloudformation(
     template: str, left_out: set[str], system: System
 ) -> None:
-    source = yaml_parse((ROOT / "delivery" / f"{template}.yaml").read_text())
+    source = parsed(ROOT / "delivery" / f"{template}.yaml")
     source["Resources"] = {name: entry for name, entry in source["Resources"].items() if name not in left_out}
     del source["Outputs"]
     client, stack = system.cloud.client("cloudformation"), f"delivery-{template}"

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse
-
+from tests.infrastructure.language_extensions import parsed
 from tests.infrastructure.template import OPTIONS, PSEUDO, ROOT, Resource, listed, resolve, with_options
 
 GIVEN: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -30,7 +29,7 @@ GIVEN: Mapping[str, Mapping[str, str]] = MappingProxyType(
 
 def delivery(name: str, **given: str) -> dict[str, Resource]:
     """Every resource of delivery/<name>.yaml by its logical id, `Ref X` as "X", `GetAtt X.Arn` as "X.Arn"."""
-    source = yaml_parse((ROOT / "delivery" / f"{name}.yaml").read_text(encoding="utf-8"))
+    source = parsed(ROOT / "delivery" / f"{name}.yaml")
     defaults = {key: parameter.get("Default") for key, parameter in source["Parameters"].items()}
     resources = {
         key: resource
@@ -42,7 +41,7 @@ def delivery(name: str, **given: str) -> dict[str, Resource]:
 
 def delivery_with_options(name: str) -> dict[str, Resource]:
     """The same as if every optional parameter were given."""
-    source = yaml_parse((ROOT / "delivery" / f"{name}.yaml").read_text(encoding="utf-8"))
+    source = parsed(ROOT / "delivery" / f"{name}.yaml")
     defaults = {key: parameter.get("Default") for key, parameter in source["Parameters"].items()}
     return dict(resolve(with_options(source["Resources"]), {**defaults, **GIVEN[name], **OPTIONS, **PSEUDO}))
 

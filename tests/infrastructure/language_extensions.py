@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
@@ -32,12 +34,22 @@ sys.stdout.write(yaml_dump(yaml_parse(sys.stdin.read())))
 _PROGRAMS = {"cloud": _MINISTACK, "sam": _CFN_LINT}
 
 
+@cache
+def _json_of(text: str) -> str:
+    return json.dumps(yaml_parse(text))
+
+
+def parsed(path: Path) -> Template:
+    """A template as somebody wrote it. Every text is parsed once, and everybody gets a copy."""
+    return dict(json.loads(_json_of(path.read_text(encoding="utf-8"))))
+
+
 def expanded(environment: str = "cloud", text: str = "") -> Template:
     """The template, or that of `text`, without loops: as the local cloud (ministack) reads it, or the linter in `sam`.
 
     What sam itself makes of loops is for its own use: it takes ${AWS::StackName} for text, and deploys the original.
     """
-    source = json.dumps(yaml_parse(text or TEMPLATE.read_text(encoding="utf-8")))
+    source = _json_of(text or TEMPLATE.read_text(encoding="utf-8"))
     return dict(json.loads(_run(environment, _PROGRAMS[environment], source)))
 
 

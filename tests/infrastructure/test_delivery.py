@@ -8,9 +8,9 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 from moto import mock_aws
-from samtranslator.yaml_helper import yaml_parse
 
 from tests.infrastructure.delivery import delivery, of_kind, rights
+from tests.infrastructure.language_extensions import parsed
 from tests.infrastructure.template import ROOT, as_list, resources
 
 TEMPLATES = ("environment", "github", "pipeline", "product")
@@ -84,7 +84,7 @@ def test_a_red_stage_stops_everything() -> None:
 
 def test_unit_tests_are_the_command_of_the_readme() -> None:
     project = PIPELINE["UnitTests"]["Properties"]
-    phases = yaml_parse((ROOT / project["Source"]["BuildSpec"]).read_text())["phases"]
+    phases = parsed(ROOT / project["Source"]["BuildSpec"])["phases"]
 
     assert [command for phase in phases.values() for command in phase.get("commands", ())] == ["make test"]
     assert "\nmake test " in (ROOT / "README.md").read_text(encoding="utf-8")
@@ -128,7 +128,7 @@ def test_each_step_has_a_role_of_its_own() -> None:
 
 
 def test_the_parameters_of_the_stacks_are_parameters_of_the_template() -> None:
-    known = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
+    known = parsed(ROOT / "template.yaml")["Parameters"]
     for _, action in ACTIONS:
         if overrides := action["Configuration"].get("ParameterOverrides"):
             given = json.loads(overrides)
@@ -173,7 +173,7 @@ def test_the_launch_role_attaches_no_policy_of_others() -> None:
 
 @pytest.mark.parametrize("template", ["pipeline", "product"])
 def test_roles_are_made_within_the_boundary_where_there_is_one(template: str) -> None:
-    source = yaml_parse((ROOT / "delivery" / f"{template}.yaml").read_text())
+    source = parsed(ROOT / "delivery" / f"{template}.yaml")
     role = "CloudFormationRole" if template == "pipeline" else "LaunchRole"
     statements = source["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
     (creates,) = [s for s in statements if "iam:CreateRole" in s["Action"]]
@@ -205,7 +205,7 @@ def test_a_workflow_takes_on_its_role_for_one_repository_and_its_environments_on
 
 
 def test_the_workflow_deploys_after_its_tests_and_one_environment_after_the_other() -> None:
-    jobs = yaml_parse((ROOT / ".github/workflows/deliver.yaml").read_text())["jobs"]
+    jobs = parsed(ROOT / ".github/workflows/deliver.yaml")["jobs"]
 
     assert [step["run"] for step in jobs["unit_tests"]["steps"] if "run" in step] == ["make test"]
     assert {name: job.get("needs") for name, job in jobs.items()} == {
@@ -318,7 +318,7 @@ def test_the_rules_of_a_launch_are_json_that_names_parameters_of_the_product() -
     rules = json.loads(delivery("product")["LaunchSensibly"]["Properties"]["Rules"])
     named = {part["Ref"] for part in _parts(rules) if "Ref" in part}
 
-    assert named <= yaml_parse((ROOT / "delivery/pipeline.yaml").read_text())["Parameters"].keys()
+    assert named <= parsed(ROOT / "delivery/pipeline.yaml")["Parameters"].keys()
 
 
 def _parts(value: Any) -> list[dict[str, Any]]:

@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
+from tests.infrastructure.language_extensions import parsed
 from tests.infrastructure.template import ROOT, of_type
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = {path: path.read_text(encoding="utf-8") for path in DOCUMENTS}
-PARAMETERS = yaml_parse((ROOT / "template.yaml").read_text())["Parameters"]
+PARAMETERS = parsed(ROOT / "template.yaml")["Parameters"]
 TABLE = TEXTS[ROOT / "docs/reference.md"].split("## Parameters")[1].split("\n## ")[0]
 ROWS = {
     name: default

@@ -8,10 +8,10 @@ import yaml
 from samtranslator.yaml_helper import yaml_parse
 
 from tests.infrastructure.delivery import delivery, rights
-from tests.infrastructure.language_extensions import as_sam_hands_it_on, expanded
+from tests.infrastructure.language_extensions import as_sam_hands_it_on, expanded, parsed
 from tests.infrastructure.template import ROOT, Resource, resources, resources_of
 
-SOURCE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+SOURCE: dict[str, Any] = parsed(ROOT / "template.yaml")
 # A resource of another logical id is another resource: what people put in would stay behind, or be lost.
 STATEFUL = {
     "AWS::DynamoDB::Table": {"ApplicationTable", "IdempotencyTable"},

@@ -7,9 +7,9 @@ from itertools import product
 from typing import Any
 
 import pytest
-from samtranslator.yaml_helper import yaml_parse
 
 from tests.infrastructure.delivery import delivery, rights
+from tests.infrastructure.language_extensions import parsed
 from tests.infrastructure.policies import Statement, statements_of
 from tests.infrastructure.template import ROOT, Resource, resources
 
@@ -238,7 +238,7 @@ def test_every_name_of_ours_has_a_known_limit() -> None:
     ("template", "parameter"), [("pipeline", "StackName"), ("github", "StackName"), ("environment", "PipelineStack")]
 )
 def test_a_name_that_no_parameter_of_ssm_may_have_is_refused(template: str, parameter: str, name: str) -> None:
-    asked = yaml_parse((ROOT / f"delivery/{template}.yaml").read_text(encoding="utf-8"))["Parameters"][parameter]
+    asked = parsed(ROOT / f"delivery/{template}.yaml")["Parameters"][parameter]
 
     assert re.fullmatch(asked["AllowedPattern"], "rekognition-mlops")
     assert not re.fullmatch(asked["AllowedPattern"], name)
