@@ -60,7 +60,10 @@ class Gate:
 
 @dataclass(frozen=True)
 class Guard:
-    """A guard of the code. `put_under` lets a gate see what it does, or takes it out; `seed` is a history that misses it."""
+    """A guard of the code. `put_under` lets a gate see what it does, or takes it out.
+
+    `seed` is the first history that misses it of those that the command plays by itself; empty where none does yet.
+    """
 
     name: str
     put_under: Callable[[Gate], AbstractContextManager[Any]]
@@ -365,9 +368,9 @@ def _tried(pool: ProcessPoolExecutor, number: int, seeds: Sequence[str], most: i
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutations", description=__doc__)
-    parser.add_argument("--histories", type=int, default=400, help="so many are played with all guards in place")
+    parser.add_argument("--histories", type=int, default=240, help="so many are played with all guards in place")
     parser.add_argument("--tries", type=int, default=60, help="so many at most are played without each guard")
-    parser.add_argument("--seed", default="1")
+    parser.add_argument("--seed", default="g")
     parser.add_argument("--processes", type=int, default=0, help="as many as there are processors")
     parser.add_argument("--only", default="", help="guards with this in their name")
     return parser.parse_args()
