@@ -438,8 +438,8 @@ class Play:
     def _pass_lanes(self, process: Process) -> None:
         if self._lanes is None and self._has_spell("crowd", process.function) and self._chance.random() < _CROWDED:
             # Two rounds of one dataset at the same moment both tell why nothing is started: that is known.
-            is_alone = process.function == "serve" and (not self._heap or self._heap[0][2].function == "serve")
-            if not is_alone:
+            due = self._heap[0] if self._heap and self._heap[0][0] <= self.now + _CROWD_SECONDS else None
+            if process.function != "serve" or (due and due[2].function != "serve"):
                 self._begin_lanes(process, _CROWD_SECONDS)
         if self._lanes:
             mine = self.stack
