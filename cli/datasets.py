@@ -17,6 +17,7 @@ from mlops import codec
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.images import Image, image_of
 from mlops.dataset.keys import SPLITS, dataset_prefix, run_key
+from mlops.dataset.learning import learning_of
 from mlops.dataset.manifests import parse_lines
 from mlops.records import documents
 from mlops.records.documents import GroundTruth
@@ -37,7 +38,8 @@ class Seen:
         """Images by label and side, and how many of them the run names as look-alikes of others."""
         pairs = self.truth.look_alikes
         alike = {key for pair in (*pairs.on_different_sides, *pairs.with_different_labels) for key in pair}
-        twins = Counter(label for image in self.images if image.key in alike for label in image.labels_in(self.task))
+        labels_of = learning_of(self.task).labels_of
+        twins = Counter(label for image in self.images if image.key in alike for label in labels_of(image))
         for label in self.truth.labels:
             counts = {side: self.truth.counts[side][label] for side in SPLITS}
             yield {"task": self.task, "label": label, **counts, "look_alikes": twins[label]}

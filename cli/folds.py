@@ -17,6 +17,7 @@ from cli.datasets import Seen
 from cli.stack import CommandRefused, Stack
 from mlops.dataset.images import Image
 from mlops.dataset.keys import run_key
+from mlops.dataset.learning import learning_of
 from mlops.dataset.manifests import manifest_of
 from mlops.records import costs
 from mlops.words import counted, some
@@ -82,11 +83,13 @@ def deal(task: str, images: Sequence[Image], count: int) -> list[Fold]:
     Raises CommandRefused when a label would be tested without having been learned.
     """
     parts: dict[str, list[Image]] = defaultdict(list)
+    learning = learning_of(task)
     for image in images:
-        # No detector learns from pictures without boxes; what is held out stays unseen.
-        if image.side != "holdout" and (task == "classification" or image.boxes):
+        # What is held out stays unseen.
+        if image.side != "holdout" and learning.lists(image, image.side):
             parts[image.content.part].append(image)
-    few = Counter(label for own in parts.values() for label in {name for i in own for name in i.labels_in(task)})
+    labels_of = {name: {label for i in own for label in learning.labels_of(i)} for name, own in parts.items()}
+    few = Counter(label for name in parts for label in labels_of[name])
     if rare := sorted(label for label, number in few.items() if number < 2):
         raise CommandRefused(f"There is only one part of {some(rare)}: it cannot be learned from and tested on.")
     if len(parts) < count:
@@ -94,7 +97,6 @@ def deal(task: str, images: Sequence[Image], count: int) -> list[Fold]:
     sides: list[list[Image]] = [[] for _ in range(count)]
     loads: list[Counter[str]] = [Counter() for _ in range(count)]
     # What is rare is dealt first: there is least choice where it goes.
-    labels_of = {name: {label for image in own for label in image.labels_in(task)} for name, own in parts.items()}
     for name in sorted(parts, key=lambda name: (min(few[label] for label in labels_of[name]), _hash(name))):
         labels = labels_of[name]
         place = min(range(count), key=lambda n: (sum(loads[n][label] for label in labels), len(sides[n]), n))

@@ -13,6 +13,7 @@ from local.launcher.access import (
     install_batches_of_messages,
     install_callers_of_foreign_buckets,
     install_condition_keys,
+    install_parsed_policies,
 )
 from local.launcher.buckets import install_silent_buckets, install_versions_in_events
 from local.launcher.contract import require_contract
@@ -74,6 +75,7 @@ def start(options: argparse.Namespace) -> None:
     install_silent_buckets(options.silent_seconds)
     install_versions_in_events()
     install_condition_keys()
+    install_parsed_policies()
     install_callers_of_foreign_buckets()
     install_batches_of_messages()
     install_outbox(options.outbox, options.port)

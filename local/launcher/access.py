@@ -1,6 +1,7 @@
 """Who may do what, where policies of ministack see it otherwise than those of AWS."""
 
 import dataclasses
+from functools import lru_cache
 from typing import Any
 
 
@@ -35,6 +36,19 @@ def install_callers_of_foreign_buckets() -> None:
         return evaluate(document, context, *rest, **options)
 
     iam_evaluator.evaluate_resource_policy = evaluated
+
+
+def install_parsed_policies() -> None:
+    """A policy is parsed once as long as it says the same: every call asks twice what its caller may do."""
+    from ministack.core import iam_evaluator
+
+    parse = iam_evaluator.parse_policy_document
+    known = lru_cache(maxsize=1000)(parse)
+
+    def parsed(document: Any) -> Any:
+        return known(document) if isinstance(document, str) else parse(document)
+
+    iam_evaluator.parse_policy_document = parsed
 
 
 def install_batches_of_messages() -> None:

@@ -15,6 +15,7 @@ CONTRACT: Mapping[str, str] = {
     "ministack.core.iam_evaluator:caller_arn": "8dc478d34f4697cf",
     "ministack.core.iam_evaluator:enforce": "cf64b1ee5b099c8f",
     "ministack.core.iam_evaluator:evaluate_resource_policy": "e49ce7161ad63e35",
+    "ministack.core.iam_evaluator:parse_policy_document": "622a4f98a3ecd766",
     "ministack.core.iam_evaluator:resolve_credential": "32276bd395ef6a6a",
     "ministack.core.lambda_runtime:Worker._drain_stderr_bounded": "3fd7cc742872e604",
     "ministack.core.lambda_runtime:Worker._spawn": "c55febf956565c5e",

@@ -17,6 +17,9 @@ SUBSTRATE = (0.155, 0.115, 0.095)
 CAVITY = (0.085, 0.075, 0.075)
 DUST = (0.74, 0.68, 0.63)
 
+_SOFT = 0.06
+"""How far the rim of a stain reaches, mm."""
+
 
 def draw_board(grid: Grid, rng: np.random.Generator) -> Array:
     """Return the picture of an empty board (height x width x 3, from 0 to 1)."""
@@ -72,8 +75,11 @@ def draw_stains(image: Array, grid: Grid, rng: np.random.Generator) -> None:
     for _ in range(rng.poisson(5)):
         x, y = anywhere(grid, rng)
         radius = np.float32(rng.uniform(0.04, 0.16))
-        distance = np.hypot(grid.x - x, (grid.y - y) * rng.uniform(0.7, 1.4)) - radius
-        blend(image, OXIDE, rng.uniform(0.15, 0.7) * smoothstep(0.06, -0.03, distance))
+        squeezed, strength = rng.uniform(0.7, 1.4), rng.uniform(0.15, 0.7)
+        window = grid.around(np.array([(x, y)], np.float32), float(radius + _SOFT) / min(1, squeezed))
+        spot = grid[window]
+        distance = np.hypot(spot.x - x, (spot.y - y) * squeezed) - radius
+        blend(image[window], OXIDE, strength * smoothstep(_SOFT, -0.03, distance))
 
 
 def draw_scratches(image: Array, grid: Grid, rng: np.random.Generator) -> None:

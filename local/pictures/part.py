@@ -40,15 +40,11 @@ class Lead:
 
     def body(self, grid: Grid) -> Array:
         """Signed distance to the lead, mm."""
-        reach = LEAD_WIDTH
-        far = np.full(grid.shape, reach, np.float32)
-        window = grid.around(self.path, reach)
-        far[window] = self.measure(grid[window])[0]
-        return far
+        return self.measure(grid)[0]
 
     def measure(self, grid: Grid) -> tuple[Array, Array, Array]:
         """Signed distance, mm along the lead, and the place across it from -1 to 1."""
-        line = trace(grid, self.path)
+        line = trace(grid, self.path, LEAD_WIDTH)
         start, end = self.joint
         swell = JOINT_SWELL * np.clip(np.minimum(line.along - start, end - line.along) / 0.06, 0, 1)
         half = np.float32(LEAD_WIDTH / 2) + swell - np.float32(TAIL_TAPER) * (line.along > end)

@@ -7,6 +7,7 @@ covers, so edges come out smooth at any size without drawing large and shrinking
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,14 @@ Array = npt.NDArray[np.floating]
 Window = tuple[slice, slice]
 Colour = tuple[float, float, float]
 Point = tuple[float, float]
+Number = np.floating[Any]
+
+_FAR = 1000.0
+"""Farther than anything is from anything in a picture, mm."""
+_BESIDE = 0.25
+"""How far beside a line distances are measured, mm: more than anything that is drawn along its edge."""
+_SEGMENTS = 8
+"""Of a path that are measured together."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +93,21 @@ class Trace:
     distance: Array
 
 
-def trace(grid: Grid, path: Array) -> Trace:
-    """Measure every pixel against the nearest segment of a path (points x 2, mm)."""
-    nearest = np.full(grid.shape, np.inf, np.float32)
+def trace(grid: Grid, path: Array, reach: float) -> Trace:
+    """Measure every pixel within `reach` mm of a path (points x 2, mm) against its nearest segment; others are far."""
+    nearest = np.full(grid.shape, _FAR * _FAR, np.float32)
     along, across = np.zeros_like(nearest), np.zeros_like(nearest)
     start = np.float32(0)
+    # A few segments at a time, on the pixels around them: most of the grid is far from most of a long path.
+    for first in range(0, len(path) - 1, _SEGMENTS):
+        piece = path[first : first + _SEGMENTS + 1]
+        window = grid.around(piece, reach)
+        start = _measure(grid[window], piece, start, nearest[window], along[window], across[window])
+    return Trace(along, across, np.sqrt(nearest))
+
+
+def _measure(grid: Grid, path: Array, start: Number, nearest: Array, along: Array, across: Array) -> Number:
+    """Note in the last three arrays what lies nearer to this path, which begins `start` mm along; returns its end."""
     for (x, y), (end_x, end_y) in pairwise(path):
         length = np.hypot(end_x - x, end_y - y)
         right, down = (end_x - x) / length, (end_y - y) / length
@@ -101,7 +120,7 @@ def trace(grid: Grid, path: Array) -> Trace:
         np.copyto(along, start + forward, where=closer)
         np.copyto(across, aside, where=closer)
         start += length
-    return Trace(along, across, np.sqrt(nearest))
+    return start
 
 
 def disc(centre: Point, radius: float) -> Region:
@@ -113,10 +132,7 @@ def stroke(path: Array, width: float) -> Region:
     """A line with round ends."""
 
     def distance(grid: Grid) -> Array:
-        far = np.full(grid.shape, width + 1, np.float32)
-        window = grid.around(path, width + 1)
-        far[window] = trace(grid[window], path).distance - np.float32(width / 2)
-        return far
+        return trace(grid, path, width / 2 + _BESIDE).distance - np.float32(width / 2)
 
     return distance
 
@@ -144,7 +160,9 @@ def blend(image: Array, colour: Colour | Array, weight: Array) -> None:
 
 def tint(brightness: Array, colour: Colour) -> Array:
     """One brightness per pixel (height x width) as a picture in shades of a colour (height x width x 3)."""
-    return np.multiply(brightness[..., None], np.asarray(colour, np.float32))
+    # One plane after the other in memory: what is computed for all pixels then runs over long rows, not over threes.
+    planes = np.multiply(np.asarray(colour, np.float32)[:, None, None], brightness)
+    return np.moveaxis(planes, 0, -1)
 
 
 def texture(rng: np.random.Generator, grid: Grid, grain: float, stretch: float = 1.0) -> Array:

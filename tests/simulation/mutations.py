@@ -249,8 +249,9 @@ def _take_another(ref: Any, version_arn: str, is_rollback: bool, decision: str =
     return lease
 
 
-def _take_from_test(ref: Any, version_arn: str, minutes: int) -> leases.Lease:
-    lease = leases.Lease(leases.id_of(""), version_arn, ref.at(leases.INSPECTION), _now(), _now() + 60 * minutes)
+def _take_from_test(ref: Any, version_arn: str, minutes: int, units: int = 1) -> leases.Lease:
+    end = _now() + 60 * minutes
+    lease = leases.Lease(leases.id_of(""), version_arn, ref.at(leases.INSPECTION), _now(), end, units=units)
     leases.write(lease)
     return lease
 

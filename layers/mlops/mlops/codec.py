@@ -94,6 +94,7 @@ def item_of(value: Any) -> dict[str, Any]:
 
 def _exact(value: Any) -> Any:
     if isinstance(value, float):
+        # By its text: as a binary number it has more digits than the table takes.
         return Decimal(str(value))
     if isinstance(value, dict):
         return {name: _exact(one) for name, one in value.items()}
@@ -163,6 +164,7 @@ def _reader_of_many(each: _Read) -> _Read:
 def _reader_of_union(kinds: list[Any]) -> _Read:
     others = [one for one in kinds if one is not str]
     if len(others) > 1 or not kinds:
+        # A text is told from anything else by itself; two other kinds look alike in JSON.
         raise TypeError(f"nobody can tell apart {kinds}")
     other = _reader_of(others[0]) if others else str
     if str in kinds:
@@ -186,6 +188,7 @@ def _reader_of_class(kind: Any) -> _Read:
                 found[field] = read(told)
             elif (value := told.get(name)) is not None:
                 found[field] = value if read is str and type(value) is str else read(value)
+            # None that somebody wrote is kept; where nobody wrote anything, the default says what that meant.
             elif one.may_be_none and name in told:
                 found[field] = read(value)
             elif one.is_needed:

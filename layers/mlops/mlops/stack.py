@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from mlops import codec
 
 SOURCE = "rekognition-mlops"
+# 256 bits: nobody guesses a link while it is good.
 _TOKEN_BYTES = 32
 
 
@@ -48,6 +49,7 @@ class Stack:
     """The variables of a function's environment, each read where it is asked for and spelled here only."""
 
     variables: Mapping[str, str]
+    # Handed in, so that a test lets days pass in no time, and knows which names come.
     clock: Clock = time
     new_id: Callable[[], str] = _new_id
     new_token: Callable[[], str] = new_token
@@ -156,6 +158,7 @@ class Stack:
 
     def is_wanted(self, environment: str) -> bool:
         """Whether the released version of an environment is to stay running."""
+        # CloudFormation hands its parameters over as text.
         return bool(self._json("ALWAYS_ON").get(environment) == "true")
 
     @property
@@ -286,4 +289,5 @@ class Stack:
 
 def here() -> Stack:
     """The stack of the function that this is."""
+    # Made anew for each question: only so do tests that set a variable meet no stack of before.
     return Stack.from_env()

@@ -1,8 +1,9 @@
 """The stages of a run, and the way of its version through the environments."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from mlops.codec import Json, object_of, read
+from mlops.codec import object_of
 
 ENVIRONMENTS = ("development", "staging", "production")
 # The stages that every run comes to, in their order, and where.
@@ -51,11 +52,6 @@ class StageRef:
         """Another stage of the same run, in the same environment unless another is named."""
         return StageRef(self.run_id, self.dataset, self.task, stage, environment or self.environment)
 
-    def as_detail(self) -> dict[str, str]:
+    def as_detail(self) -> dict[str, Any]:
         """The fields by which events and messages name a stage."""
         return object_of(self)
-
-
-def ref_of(detail: Json) -> StageRef:
-    """The stage that a message is about."""
-    return read(StageRef, detail)

@@ -10,6 +10,7 @@ MAX_APPROVER, MAX_COMMENT = 100, 1000
 # Far below what an event, an item of the table, a line of a log and an e-mail may hold: 256, 400, 256 and 256 kB.
 MOST_REASONS, MOST_BYTES, MOST_REASON_BYTES = 50, 32_000, 4_000
 MOST_MAIL_BYTES = 200_000
+# SNS takes fewer than a hundred characters.
 MOST_SUBJECT = 99
 _LEAST_PLACES = 3
 _NAMED = 5
@@ -65,6 +66,7 @@ def rough(share: float) -> str:
     value = 100 * share
     if value in (0, 100):
         return f"{value:.0f} %"
+    # From 9.95 on a decimal would say 10.0, which is no more than 10 says.
     return f"{value:.1f} %" if value < 9.95 or value > 99 else f"{value:.0f} %"
 
 
@@ -97,6 +99,7 @@ def _told(values: Sequence[float], holds: Callable[..., bool], least: int = _LEA
     for places in range(least, PLACES + 1):
         if holds(*(round(value, places) for value in values)):
             break
+    # + 0.0: what was rounded to nothing from below would read -0.000.
     return [f"{round(value, PLACES) + 0.0:.{places}f}" for value in values]
 
 
@@ -147,6 +150,7 @@ def within(reasons: Sequence[str], where: str = "") -> list[str]:
 
 
 def _size(text: str) -> int:
+    # As JSON, which is how it travels: a letter beyond ASCII takes six bytes there, and an emoji twelve.
     return len(json.dumps(text))
 
 
@@ -167,6 +171,7 @@ def subject(*texts: str) -> str:
     fits = next((text for text in texts if len(text) <= MOST_SUBJECT), None)
     if fits is not None:
         return fits
+    # The beginning says what it is about, and the end of a run tells it from others of its dataset.
     half = (MOST_SUBJECT - 3) // 2
     return f"{texts[-1][:half]}...{texts[-1][-half:]}"
 

@@ -1,8 +1,11 @@
 """A running model: what is in memory, its thresholds, and the calls it takes."""
 
 import asyncio
+import hashlib
 import importlib
-from collections.abc import Mapping, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field
 from functools import partial
@@ -25,6 +28,32 @@ from local.rekognition.manifests.images import (
 from local.rekognition.use_case import UseCase
 
 
+class Answers:
+    """What models found in the last pictures. A copy of a model says of the same bytes what the original said.
+
+    A version goes through three environments, and each tests it with the same pictures.
+    """
+
+    def __init__(self, most: int = 5000) -> None:
+        self._most = most
+        self._known: OrderedDict[tuple[str, bytes], list[Found]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, model: str, image: bytes, look: Callable[[], list[Found]]) -> list[Found]:
+        """What a model, named by the digest of its files, found in a picture; it is asked to `look` at a new one."""
+        key = model, hashlib.sha256(image).digest()
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+                return self._known[key]
+        found = look()
+        with self._lock:
+            self._known[key] = found
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return found
+
+
 @dataclass(frozen=True)
 class RunningModel:
     """A model that answers.
@@ -38,13 +67,17 @@ class RunningModel:
     thresholds: Mapping[str, float]
     capacity: TokenBucket
     decode: Any
+    digest: str
+    answers: Answers
     thread: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, max_workers=1))
 
     async def find(self, image: bytes) -> list[Found]:
         """Return all that the model finds in a picture. Raises ServiceError for one that the service refuses."""
-        return await asyncio.get_running_loop().run_in_executor(self.thread, self._find, image)
+        look = partial(self._look, image)
+        find = partial(self.answers.find, self.digest, image, look)
+        return await asyncio.get_running_loop().run_in_executor(self.thread, find)
 
-    def _find(self, image: bytes) -> list[Found]:
+    def _look(self, image: bytes) -> list[Found]:
         try:
             check_image(image)
             self.decode(image)
@@ -64,12 +97,28 @@ def _invalid_format(detail: str) -> ServiceError:
 
 
 def load_model(
-    engine_name: str, use_case: UseCase, path: Path, thresholds: Mapping[str, float], capacity: TokenBucket
+    engine_name: str,
+    use_case: UseCase,
+    path: Path,
+    thresholds: Mapping[str, float],
+    capacity: TokenBucket,
+    answers: Answers,
 ) -> RunningModel:
-    """Load a trained model into memory."""
+    """Load a trained model into memory; what it finds is remembered in `answers`."""
     engine: Any = importlib.import_module(engine_name)
     kind = KINDS[use_case]
-    return RunningModel(kind, kind.load(engine, path), thresholds, capacity, engine.decode_image)
+    model = kind.load(engine, path)
+    return RunningModel(kind, model, thresholds, capacity, engine.decode_image, _digest(path), answers)
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file, or of all files of a folder and their names."""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    told = hashlib.sha256()
+    for file in files:
+        told.update(f"{file.relative_to(path)}\0{file.stat().st_size}\0".encode())
+        told.update(file.read_bytes())
+    return told.hexdigest()
 
 
 def custom_labels(

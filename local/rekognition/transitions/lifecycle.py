@@ -23,7 +23,7 @@ from local.prepared import Prepared
 from local.rekognition.access.identity import Credentials, scope_of_arn
 from local.rekognition.access.settings import Settings
 from local.rekognition.access.throttle import TokenBucket
-from local.rekognition.learning.inference import RunningModel, load_model
+from local.rekognition.learning.inference import Answers, RunningModel, load_model
 from local.rekognition.learning.training import (
     READY,
     TrainingJob,
@@ -60,6 +60,7 @@ class Lifecycle:
         self._settings = settings
         self._tasks: set[asyncio.Task[Any]] = set()
         self._running: dict[str, RunningModel] = {}
+        self._answers = Answers()
         self._starting: dict[str, asyncio.Task[Any]] = {}
         self.storage: Callable[[str, Credentials | None], ObjectStorage] = lru_cache(_STORAGES)(
             lambda region, credentials: ObjectStorage(region, settings.s3_endpoint, credentials)
@@ -210,7 +211,7 @@ class Lifecycle:
         capacity = TokenBucket((version.min_units or 1) * self._settings.tps_per_unit)
         try:
             use_case = UseCase(version.use_case)
-            parts = (self._settings.engine, use_case, path, version.thresholds, capacity)
+            parts = (self._settings.engine, use_case, path, version.thresholds, capacity, self._answers)
             model = await asyncio.to_thread(load_model, *parts)
         except Exception:
             _log.exception("%s: the model does not load", version.arn)

@@ -135,6 +135,22 @@ class TestSweeper:
         assert model_sweeper.sweep() == [stray]
         assert world.models.running == {leased, kept}
 
+    def test_a_model_that_is_released_while_leases_are_looked_at_is_left(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tested = model(world, 1, "production", "RUNNING")
+        lease = leases.take(stage_of(1, "production"), tested, is_rollback=False)
+        is_held = leases.is_held
+
+        def released_just_before(version_arn: str) -> bool:
+            kept_models.keep(product_line(DATASET), tested)
+            leases.give_back(tested, lease.lease_id)
+            return is_held(version_arn)
+
+        monkeypatch.setattr(leases, "is_held", released_just_before)
+
+        assert model_sweeper.sweep() == []
+
     def test_a_model_that_is_only_starting_is_left_to_the_next_sweep(self, world: World) -> None:
         stray = model(world, 1, "staging", "STARTING")
         passing = world.models._described

@@ -58,6 +58,7 @@ def _took_its_place(write: Callable[[], object]) -> bool:
     try:
         write()
     except ClientError as error:
+        # Of an object that was deleted since it was read, S3 says that there is none.
         if code_of(error) in (*_ABSENT, *_OVERTAKEN):
             return False
         raise
@@ -114,6 +115,7 @@ class Bucket:
         rest = b""
         with closing(body):
             for chunk in body.iter_chunks(_PIECE):
+                # Divided as bytes: a chunk may end in the middle of a letter.
                 *ended, rest = (rest + chunk).split(b"\n")
                 yield from (line.decode() for line in ended)
         if rest:
@@ -144,6 +146,7 @@ class Bucket:
         except ClientError as error:
             if code_of(error) in _ABSENT:
                 return None
+            # Recorded as unreadable, what is refused for a moment would stay out of the dataset.
             if _is_passing(error):
                 raise
             raise ObjectUnreadable(code_of(error), message_of(error)) from error
@@ -161,6 +164,7 @@ class Bucket:
 
     def etag(self, key: str) -> str:
         """The etag of an object that may not be readable, as a listing tells it; empty when there is none."""
+        # A listing tells it without a right to the object, or to the key that encrypts it.
         return dict(self.list(key)).get(key, "")
 
     def write(self, key: str, content: str | bytes) -> None:
@@ -175,6 +179,7 @@ class Bucket:
         """
         parts = _parts(lines)
         first, second = next(parts, b""), next(parts, None)
+        # Most fit into one part, and that is one request in place of three.
         if second is None:
             self.write(key, first)
             return
@@ -216,6 +221,7 @@ class Bucket:
         S3 appends nothing. What is large is copied within S3, so what is read and written here has a bound, however
         large the object gets. False when it is another object by now.
         """
+        # A first part may not be smaller: until then all of it passes through here.
         if keep < LEAST_PART:
             kept = self.read_bytes(key)[:keep] if keep else b""
             return self.write_over(key, kept + tail, etag, metadata)
@@ -225,6 +231,7 @@ class Bucket:
         part = {**named, "UploadId": upload}
 
         def put() -> None:
+            # Two conditions: that what is copied is what was read, and that nothing else has taken its place since.
             copied = s3.upload_part_copy(**part, **source, PartNumber=1)["CopyPartResult"]["ETag"]
             added = s3.upload_part(**part, Body=tail, PartNumber=2)["ETag"]
             parts = [{"PartNumber": 1, "ETag": copied}, {"PartNumber": 2, "ETag": added}]
@@ -238,6 +245,7 @@ class Bucket:
         `order` is an ASCII text that is kept with the object; one that was written without any is the earliest.
         """
         etag = ""
+        # At first as if nothing were there, which is usual and takes one request.
         while not self.write_over(key, content, etag, {_ORDER: order}):
             etag, there = self.head(key)
             if there.get(_ORDER, "") > order:

@@ -91,6 +91,7 @@ def client_in(environment: str, service: str) -> Any:
     return _client_with(role, service, int(stack.here().clock.time() // _ROLE_CLIENT_SECONDS))
 
 
+# The number counts half hours: with the next one a client is made anew, before its credentials end.
 @lru_cache(maxsize=8)
 def _client_with(role: str, service: str, _: int) -> Any:
     name = f"{stack.SOURCE}-{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', 'test')}"[:64]

@@ -44,6 +44,7 @@ def subscribers() -> int:
     """How many addresses have confirmed their subscription to the mails."""
     pages = clients.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=stack.here().topic)
     found = [entry["SubscriptionArn"] for page in pages for entry in page["Subscriptions"]]
+    # Who has not confirmed has the word PendingConfirmation there.
     return sum(arn.startswith("arn:") for arn in found)
 
 

@@ -32,8 +32,10 @@ def once(work: Callable[[], None], *, cause: str, context: Any) -> None:
     """
     config = IdempotencyConfig(
         event_key_jmespath="cause",
+        # Lambda tries again under the same request id: so a retry is told from a second delivery.
         payload_validation_jmespath="request",
         expires_after_seconds=_EXPIRES,
+        # Else work without a cause would only be warned of, and run unguarded.
         raise_on_no_idempotency_key=True,
     )
     config.register_lambda_context(context)
@@ -50,6 +52,7 @@ def once(work: Callable[[], None], *, cause: str, context: Any) -> None:
         logger.info("dropped a second delivery: the first has done it, or is still at work", cause=cause)
     except IdempotencyAlreadyInProgressError:
         logger.info("an earlier attempt at this delivery has died: this one takes over", cause=cause)
+        # The dead one left a note that it is at work, which would hold until its time had run out.
         _store().delete_record(data=delivery, exception=InterruptedError())
         alone(delivery=delivery)
 

@@ -105,6 +105,7 @@ def read(chunks: Iterable[bytes], base: str = "") -> Iterator[Line | Refused]:
             return
         try:
             line = _line(number, text, base)
+            # Digests of one length: a quarter of a million keys would take several times the memory.
             seen = hashlib.blake2b(line.source_ref.encode(), digest_size=16).digest()
             if seen in known:
                 raise _Wrong(f"names {_said(line.source_ref)} again: line {known[seen]} counts; delete one of them")
@@ -128,6 +129,7 @@ def _line(number: int, text: bytes | Overlong, base: str) -> Line:
     for name in [key.removesuffix(_METADATA) for key in entry if key.endswith(_METADATA) and key != _METADATA]:
         said.take(name, entry)
     said.take_plain(entry)
+    # What cannot be used costs the line only where it has nothing else to say.
     if said.wrong and not said.is_anything:
         raise _Wrong("; ".join(said.wrong))
     return Line(
@@ -163,6 +165,7 @@ def _parsed(text: bytes) -> Json:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> Json:
+    # JSON leaves open which of two fields of a name counts: nobody would notice what was lost.
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -208,6 +211,7 @@ class _Said:
             if name not in entry and "type" not in metadata:
                 # Notes of a service, such as cl-metadata of Custom Labels, belong to no attribute.
                 return
+            # Lookout for Vision gives its masks no type.
             kind = metadata.get("type", "groundtruth/semantic-segmentation" if name == _LOOKOUT_MASK else None)
             reader = readers.get(kind) if isinstance(kind, str) else None
             if reader is None:
@@ -364,6 +368,7 @@ def _reference(where: str, value: Any, base: str) -> str:
             raise _Wrong(f"{where} {_said(value)} names no bucket; write s3://<bucket>/<key>")
     elif _SCHEME.match(path) or path.startswith("/") or "\\" in path:
         raise _Wrong(f"{where} {_said(value)} must be relative to the dataset, with /, or begin with s3://")
+    # A path is put behind the prefix of a dataset: none may lead out of it.
     if any(part in ("", ".", "..") for part in key.split("/")):
         raise _Wrong(f"{where} {_said(value)} must go straight to a file: no .., no . and no empty names")
     return f"s3://{bucket}/{key}" if bucket else key

@@ -169,6 +169,7 @@ def _checked(settings: DatasetSettings) -> DatasetSettings:
         raise SettingsInvalid(f"dataset.json: split is {settings.split!r}; it must be auto, folders or pool")
     for name in ("test_fraction", "holdout_fraction"):
         value = getattr(settings, name)
+        # JSON's true is a number to Python.
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
             raise SettingsInvalid(f"dataset.json: {name} is {value!r}; it must be a number from 0 to below 1")
     if settings.test_fraction <= 0:

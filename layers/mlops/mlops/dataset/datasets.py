@@ -12,7 +12,7 @@ from mlops.dataset.annotations import MaskRecord, enlarged, masks_among
 from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.dataset_json import TASKS, DatasetSettings, SettingsInvalid, parse_settings
 from mlops.dataset.images import Image
-from mlops.dataset.keys import KeyRefused, annotations_key, dataset_prefix, folder_of, parse_upload
+from mlops.dataset.keys import KeyRefused, annotations_key, dataset_prefix, folder_of, parse_upload, path_of
 from mlops.dataset.labels import NORMAL, label_of, likeness, looks_like_no_defect, unified
 from mlops.dataset.mapping import PictureMapping
 from mlops.dataset.object_record import ACCEPTED, REFUSED, Record
@@ -225,6 +225,7 @@ class _Labels:
         self._normal = settings.normal
         names = unified(map(label_of, written), settings.normal or ())
         self._labels = {name: names[label_of(name)] for name in sorted(written)}
+        # One tuple for all pictures of a folder, of which there may be a hundred thousand.
         self._alone = {name: (label,) for name, label in self._labels.items()}
 
     def only(self, name: str) -> tuple[str, ...]:
@@ -396,7 +397,7 @@ def _image(record: Record) -> Image:
 
 def _labelled(image: Image, recorded: Recorded, labels: _Labels, line: Line | None, settings: DatasetSettings) -> Image:
     """The image with what its folder or its line says of it."""
-    group = (line and line.group) or settings.group_of(image.key.split("/", 2)[2])
+    group = (line and line.group) or settings.group_of(path_of(image.key))
     if line:
         image = replace(image, side=line.side or image.side, is_in_manifest=True, group=group)
         return _annotated(image, line, labels)

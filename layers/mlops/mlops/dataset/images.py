@@ -1,6 +1,7 @@
 """The accepted images of a dataset, and the lines of a run's inventory that tell of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from mlops import codec
 from mlops.codec import INLINE, SOMETIMES, Json, object_of
@@ -37,15 +38,13 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
-    """An accepted image.
+class _File:
+    """What an image and its line in the inventory of a run say alike.
 
-    `labels` are sorted, one at least. `side` is the one that its folder or its line of the manifest names, empty where
-    neither does. `digest` is the SHA-256 of the file. `picture` is the key of the prepared copy that the service gets
-    in place of the file, empty where it takes the file itself; `width`, `height`, `size` (bytes) and `format` are those
-    of what the service gets, and so are the `boxes`. `mapping` leads from the file's pixels to the copy's. `group` is
-    the physical part that it shows, where that is known. `is_in_manifest`: a line of the annotation manifest names it.
-    `looks` and `thumbnail` are what it looks like from afar (`perceptual`), `done` says what the copy differs in.
+    `labels` are sorted, one at least. `digest` is the SHA-256 of the file. `picture` is the key of the prepared copy
+    that the service gets in place of the file, empty where it takes the file itself; `width`, `height`, `size` (bytes)
+    and `format` are those of what the service gets. `group` is the physical part that it shows, where that is known.
+    `looks` is what it looks like from afar (`perceptual`), `done` says what the copy differs in.
     """
 
     key: str
@@ -59,14 +58,32 @@ class Image:
     format: str = ""
     uploaded_at: str = ""
     version_id: str = ""
-    boxes: tuple[LabeledBox, ...] = ()
     group: str = ""
     picture: str = ""
+    looks: str = ""
+    done: tuple[str, ...] = ()
+
+
+_OF_FILE = tuple(one.name for one in fields(_File))
+
+
+def _of_file(one: _File) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in _OF_FILE}
+
+
+@dataclass(frozen=True, slots=True)
+class Image(_File):
+    """An accepted image.
+
+    `side` is the one that its folder or its line of the manifest names, empty where neither does. The `boxes` are in
+    pixels of what the service gets. `mapping` leads from the file's pixels to the copy's. `is_in_manifest`: a line of
+    the annotation manifest names it. `thumbnail` is what it looks like, in more than 64 bits.
+    """
+
+    boxes: tuple[LabeledBox, ...] = ()
     mapping: PictureMapping | None = None
     is_in_manifest: bool = False
-    looks: str = ""
     thumbnail: str = ""
-    done: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -77,12 +94,6 @@ class Image:
     def is_clean(self) -> bool:
         """Whether it shows no defect."""
         return self.labels == (NORMAL,)
-
-    def labels_in(self, task: str) -> tuple[str, ...]:
-        """The labels that a task learns from it: for detection those of its boxes, or "no defect"."""
-        if task == "detection" and self.boxes:
-            return tuple(sorted({labeled.label for labeled in self.boxes}))
-        return self.labels
 
     @property
     def shown(self) -> tuple[str, str]:
@@ -105,6 +116,7 @@ class Image:
         What has the size of the pixels as they are stored counts as drawn on them; upright is tried second.
         """
         mapping = self.mapping or PictureMapping(self.width, self.height, self.width, self.height)
+        # As stored comes first: tools that pass over EXIF draw so, and a square picture does not tell.
         if (width, height) == (mapping.stored_width, mapping.stored_height):
             return mapping
         if (width, height) == mapping.upright:
@@ -114,23 +126,10 @@ class Image:
     def as_row(self, side: str) -> Json:
         """The line of the inventory of a run in which it stands on `side`."""
         mapping = self.mapping
+        # Without thumbnail and origin: what they decide is decided before the run is written.
         line = InventoryLine(
-            key=self.key,
-            etag=self.etag,
-            digest=self.digest,
-            width=self.width,
-            height=self.height,
-            size=self.size,
-            format=self.format,
-            uploaded_at=self.uploaded_at,
-            version_id=self.version_id,
-            group=self.group,
-            picture=self.picture,
-            looks=self.looks,
-            labels=self.labels,
-            side=side,
+            **{**_of_file(self), "side": side},
             boxes=tuple(InventoryBox(labeled.box, labeled.label) for labeled in self.boxes),
-            done=self.done,
             stored=(mapping.stored_width, mapping.stored_height, mapping.orientation) if mapping else None,
         )
         return object_of(line)
@@ -145,34 +144,20 @@ class InventoryBox:
 
 
 @dataclass(frozen=True, slots=True)
-class InventoryLine:
+class InventoryLine(_File):
     """A line of `images.jsonl`: an image as a run has it, with the side that it has there.
 
     `stored` has width, height and EXIF's orientation of the file, where the service gets something else.
     """
 
-    key: str
-    side: str
-    etag: str = ""
-    digest: str = ""
-    width: int = 0
-    height: int = 0
-    size: int = 0
-    format: str = ""
-    uploaded_at: str = ""
-    version_id: str = ""
-    group: str = ""
-    picture: str = ""
-    looks: str = ""
-    labels: tuple[str, ...] = ()
     boxes: tuple[InventoryBox, ...] = ()
-    done: tuple[str, ...] = ()
     stored: tuple[int, int, int] | None = field(default=None, metadata=SOMETIMES)
 
     @classmethod
     def earlier(cls, row: Json) -> Json:
         """A rollback reads what releases of years ago have written: one label, which is that of all boxes."""
-        return row if "labels" in row else {**row, "labels": [row["label"]]}
+        labels = {} if "labels" in row else {"labels": [row["label"]]}
+        return {"etag": "", "digest": "", **row, **labels}
 
     @property
     def image(self) -> Image:
@@ -182,25 +167,7 @@ class InventoryLine:
         if self.stored:
             width, height, orientation = self.stored
             mapping = PictureMapping(width, height, self.width, self.height, orientation)
-        return Image(
-            self.key,
-            self.etag,
-            labels=self.labels,
-            side=self.side,
-            digest=self.digest,
-            width=self.width,
-            height=self.height,
-            size=self.size,
-            format=self.format,
-            uploaded_at=self.uploaded_at,
-            version_id=self.version_id,
-            boxes=tuple(boxes),
-            group=self.group,
-            picture=self.picture,
-            mapping=mapping,
-            looks=self.looks,
-            done=self.done,
-        )
+        return Image(**_of_file(self), boxes=tuple(boxes), mapping=mapping)
 
 
 def image_of(row: Json) -> Image:

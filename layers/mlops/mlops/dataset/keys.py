@@ -140,6 +140,11 @@ def mask_key(image_key: str, name: str) -> str:
     return f"{dataset_prefix(image_key.split('/')[1])}ground_truth/{name}{MASK_ENDING}"
 
 
+def path_of(key: str) -> str:
+    """The name of a file below its dataset, or of a new picture below `inspect/<dataset>/`."""
+    return key.split("/", 2)[-1]
+
+
 def dataset_prefix(dataset: str) -> str:
     """Where everything of a dataset lies in the data bucket."""
     return f"{_DATASETS}/{dataset}/"

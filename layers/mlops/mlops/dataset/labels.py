@@ -17,6 +17,7 @@ _FAULTS = frozenset(
     {*("anomaly", "anomalies", "crack", "damage", "damaged", "defect", "defective", "error", "fault", "faulty", "flaw")}
     | {*("broken", "issue", "problem", "scratch")}
 )
+# Zero-width letters, byte order marks and soft hyphens, which copying leaves in names and nobody sees.
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 
 
@@ -28,6 +29,7 @@ def as_written(name: str) -> str:
 def likeness(name: str) -> str:
     """What a person sees in a name: the same for any Unicode form, case and blanks around or in a row."""
     folded = unicodedata.normalize("NFKC", name).translate(_INVISIBLE).casefold()
+    # Once more: folding the case of a letter may leave a form that has another one.
     return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 

@@ -55,6 +55,7 @@ def image_faults(width: int, height: int, size: int, format: str) -> list[str]:
 
 def least_box_side(width: int, height: int) -> int:
     """The least side in pixels of a box that is still larger than one pixel once its image was made smaller."""
+    # One more than the whole part: a box of exactly one pixel is not larger than one.
     return int(max(width, height, TRAINED_SIDE) / TRAINED_SIDE) + 1
 
 

@@ -67,6 +67,7 @@ def _as_utf8(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield first.removeprefix(codecs.BOM_UTF8)
         yield from pieces
         return
+    # What is no letter spoils its own line, and not all that come after it.
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     yield decoder.decode(first).removeprefix("\ufeff").encode()
     for piece in pieces:

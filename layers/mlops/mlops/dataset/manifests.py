@@ -39,6 +39,7 @@ def classification_line(image: Image, bucket: str, class_ids: Mapping[str, int])
 
 def detection_line(image: Image, bucket: str, class_ids: Mapping[str, int]) -> str:
     """The boxes of one image; an image without boxes is legal, and ignored by the service."""
+    # Ground Truth writes whole pixels, and so are boxes since they were mapped.
     annotations = [
         {"class_id": class_ids[labeled.label], **{name: int(getattr(labeled.box, name)) for name in _SIDES}}
         for labeled in image.boxes

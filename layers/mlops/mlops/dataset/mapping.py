@@ -96,6 +96,7 @@ def fitted(width: int, height: int, most: int, least: int, most_aspect: int) -> 
 
 
 def _rounded(numerator: int, denominator: int) -> int:
+    # Whole numbers, halves up: the same size on every machine, for an inspection as for a training.
     return (2 * numerator + denominator) // (2 * denominator)
 
 

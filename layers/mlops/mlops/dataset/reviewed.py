@@ -17,6 +17,7 @@ from mlops.dataset.keys import reviewed_reference
 from mlops.dataset.labels import likeness
 from mlops.dataset.manifest_lines import pieces_of
 
+# Looked for before a line is read as JSON: nearly all lines of a large manifest are not ours.
 _MARK = b'"images/reviewed/'
 # The inference test asks about at most so many pictures of a label, unless the stack says otherwise.
 ENOUGH = 50

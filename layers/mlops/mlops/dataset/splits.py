@@ -167,6 +167,7 @@ def _quota(count: int, settings: DatasetSettings) -> dict[str, int]:
 
     The test of the service takes so many images of a label, whatever the fraction.
     """
+    # One at least, so that something is known of the label; and one less than all, so that it can be learned.
     test = min(max(round(count * settings.test_fraction), 1), count - 1, MAX_TEST_IMAGES_PER_LABEL)
     least = 1 if settings.holdout_fraction and count > 3 else 0
     holdout = min(max(round(count * settings.holdout_fraction), least), max(count - test - 1, 0))
@@ -174,6 +175,7 @@ def _quota(count: int, settings: DatasetSettings) -> dict[str, int]:
 
 
 def _hash(key: str) -> str:
+    # Neither chance nor Python's own hash: the same keys are dealt alike wherever and whenever.
     return hashlib.sha256(key.encode()).hexdigest()
 
 

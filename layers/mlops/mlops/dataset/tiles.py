@@ -202,6 +202,7 @@ def _things(seen: Sequence[_Seen]) -> Iterator[LabeledBox]:
             number = first[number]
         return number
 
+    # A second look at a thing is not a second thing, however unsure it is.
     fainter = set()
     for surer, other in _agreeing(seen):
         if seen[other].labeled.confidence >= _COMPARABLE * seen[surer].labeled.confidence:

@@ -33,5 +33,6 @@ class Statistics:
         """
         if not (self.is_known and looks):
             return ""
+        # As many decimals as records keep: read from one, it has the same fingerprint.
         told = " ".join([looks, *(f"{number:.3f}" for number in astuple(self))])
         return hashlib.sha256(told.encode()).hexdigest()[:32]

@@ -44,6 +44,7 @@ class Place:
 
 def lot(digest: str, purpose: str) -> float:
     """A number from 0 to below 1 that the bytes of a picture draw, another for every purpose."""
+    # The purpose is part of it: who has a low lot for one would else be first for all.
     drawn = hashlib.sha256(f"{purpose} {digest}".encode()).digest()
     return int.from_bytes(drawn[:8], "big") / _STEPS
 

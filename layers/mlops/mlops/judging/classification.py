@@ -8,13 +8,18 @@ from mlops import codec
 from mlops.codec import INLINE, Json
 from mlops.dataset.images import Content, Image
 from mlops.dataset.labels import NORMAL
-from mlops.judging import operating_points, snapshots
+from mlops.dataset.learning import Learning, OfPictures
+from mlops.dataset.mapping import PictureMapping
+from mlops.judging import operating_points, snapshots, verdicts
 from mlops.judging.answers import Call, Drawn, Said
 from mlops.judging.intervals import Interval, share_of_parts
 from mlops.judging.metrics import Measured, Outcome, Score, confusion_matrix, macro, one_against_rest
 from mlops.judging.operating_points import Answered, counts
 from mlops.judging.snapshots import Snapshot
+from mlops.judging.verdicts import UNSURE, Found, Opinion, surest, told, weighed
 from mlops.words import percent, quoted
+
+_SPEAKER = "the classifier"
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,9 @@ class Classification:
     name: str = "classification"
     unit: str = "images"
     shows_clean: bool = True
+    parameter: str = "LabelThresholds"
+    alarm: str = "Clean images called a defect"
+    learning: Learning = field(default_factory=OfPictures)
 
     def is_asked_anyway(self, image: Image) -> bool:
         """No image is, of a side that the test is not made on."""
@@ -116,9 +124,30 @@ class Classification:
         labels = tuple(sorted(one.label for one in called))
         return LabelAnswer(call.image.content, call.image.labels, labels, confidence, call.milliseconds)
 
+    def found(self, said: Iterable[Said], mapping: PictureMapping) -> Iterator[Found]:
+        """Every label."""
+        return (Found(one.label, round(one.confidence, 4)) for one in said)
+
+    def opinion(self, answer: verdicts.Answer, margin: float) -> Opinion:
+        """By its labels: a part has to be called something, and not good and defective at once."""
+        defects = [one for one in answer.counted if one.label != NORMAL]
+        normal = [one for one in answer.counted if one.label == NORMAL]
+        if defects and normal:
+            said = f"{_SPEAKER} says at once {told(answer, [*normal, *defects])}"
+            return Opinion(self.name, UNSURE, (), said)
+        if not defects and not normal:
+            nearest = sorted(answer.found, key=surest)[:1]
+            beside = f"; the nearest is {told(answer, nearest)}" if nearest else ""
+            return Opinion(self.name, UNSURE, (), f"{_SPEAKER} is sure of no label{beside}")
+        return weighed(answer, defects, f"{_SPEAKER} says {told(answer, defects or normal)}", margin)
+
     def read(self, row: Json) -> LabelAnswer:
         """A recorded answer."""
         return codec.read(LabelAnswer, row)
+
+    def alarms(self, measured: Measured) -> str:
+        """Clean images, of all of them."""
+        return f"{round((measured.false_alarm_rate or 0) * measured.clean_images)} of {measured.clean_images}"
 
     def judged(self, answers: Sequence[LabelAnswer]) -> Sequence[LabelAnswer]:
         """The answers that scores are of: all."""
@@ -157,6 +186,7 @@ class Classification:
     def mistakes(self, answer: LabelAnswer, truth: LabelAnswer) -> int:
         """How many labels of an image are missed or wrong; one that stands in the place of another is one mistake."""
         true, said = set(truth.truths), set(answer.labels)
+        # Their sum would count one confusion twice: what is missed was called something else.
         return max(len(true - said), len(said - true))
 
     def said(self, calls: Iterable[Call]) -> dict[str, Answered]:

@@ -47,6 +47,7 @@ def compare(task: Task[Any], candidate: Sequence[Answer], production: Iterable[J
     needed is kept.
     """
     asked = {answer.about.key: answer for answer in candidate}
+    # By key before they are read: of ten thousand lines few may be about images of this test.
     read = (task.read(row) for row in production if row["key"] in asked)
     known = {theirs.about.key: theirs for theirs in read if theirs.about.is_same(asked[theirs.about.key].about)}
     common = [answer for answer in candidate if answer.about.key in known]

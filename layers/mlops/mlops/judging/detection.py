@@ -7,14 +7,19 @@ from mlops import codec
 from mlops.codec import INLINE, Json
 from mlops.dataset.boxes import LabeledBox, match
 from mlops.dataset.images import Content, Image
+from mlops.dataset.learning import Learning, OfBoxes
 from mlops.dataset.limits import MAX_BOXES
-from mlops.judging import operating_points, snapshots
+from mlops.dataset.mapping import PictureMapping
+from mlops.judging import operating_points, snapshots, verdicts
 from mlops.judging.answers import FALSE_ALARM, HIT, MISSED, RIGHT, Call, Drawn, Said
 from mlops.judging.intervals import Interval, mean_count
 from mlops.judging.metrics import Measured, Outcome, Score, label_scores, macro
 from mlops.judging.operating_points import Answered, counts
 from mlops.judging.snapshots import Snapshot
+from mlops.judging.verdicts import MOST_NAMED, Found, Opinion, told, weighed
 from mlops.words import counted as counted_of
+
+_SPEAKER = "the detector"
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,9 @@ class Detection:
     unit: str = "boxes"
     # The service leaves pictures without boxes out of the test of a detector.
     shows_clean: bool = False
+    parameter: str = "DetectionLabelThresholds"
+    alarm: str = "False alarms per clean image"
+    learning: Learning = field(default_factory=OfBoxes)
 
     def is_asked_anyway(self, image: Image) -> bool:
         """No detector learns from clean images: all of a run's are asked about."""
@@ -112,9 +120,30 @@ class Detection:
         truth, marked = self._matched(call.image.boxes, found)
         return BoxAnswer(call.image.content, truth, marked, call.milliseconds)
 
+    def found(self, said: Iterable[Said], mapping: PictureMapping) -> Iterator[Found]:
+        """Every box."""
+        for one in said:
+            if drawn := one.box:
+                # A box of no width or height lies nowhere; a hundredth of a pixel of it does.
+                box = replace(drawn, width=max(drawn.width, 0.01), height=max(drawn.height, 0.01))
+                yield Found(one.label, round(one.confidence, 4), mapping.back(box))
+
+    def opinion(self, answer: verdicts.Answer, margin: float) -> Opinion:
+        """By its boxes, each of which is a defect."""
+        boxes = answer.counted
+        if not boxes:
+            return weighed(answer, boxes, f"{_SPEAKER} finds nothing", margin)
+        more = f" and {len(boxes) - MOST_NAMED} more" if len(boxes) > MOST_NAMED else ""
+        said = f"{_SPEAKER} finds {counted_of(len(boxes), 'box', 'boxes')}: {told(answer, boxes[:MOST_NAMED])}{more}"
+        return weighed(answer, boxes, said, margin)
+
     def read(self, row: Json) -> BoxAnswer:
         """A recorded answer."""
         return codec.read(BoxAnswer, row)
+
+    def alarms(self, measured: Measured) -> str:
+        """Boxes, on so many clean images."""
+        return f"{measured.false_alarms_on_clean_images} on {measured.clean_images}"
 
     def judged(self, answers: Sequence[BoxAnswer]) -> Sequence[BoxAnswer]:
         """The answers that scores are of: those about images with boxes.
@@ -144,6 +173,7 @@ class Detection:
         for answer in answers:
             if not answer.is_defective:
                 parts.setdefault(answer.about.part, []).append(len(answer.found))
+        # Counted by the part, for its pictures stand and fall together; told by the picture.
         pictures = sum(map(len, parts.values())) / len(parts) if parts else 1.0
         lies = mean_count([sum(found) for found in parts.values()])
         return {"false_alarm_rate": Interval(lies.low / pictures, lies.high / pictures) if lies else None}

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Self
 
 from mlops.judging.appearance import Statistics
@@ -130,6 +131,7 @@ def compare(name: str, reference: Reference, window: Sequence[float | str], meas
     filled = reference.fill(window)
     numbers = sorted(float(one) for one in window if not isinstance(one, str))
     psi = psi_of(reference.counts, filled)
+    # Shared among all measures: one window is one look, however many numbers are taken of it.
     limit = limit_of(reference.size, len(window), len(filled), FALSE_ALARMS / measures)
     now = _quantile(numbers, 0.5) if numbers else None
     return Measured(name, psi, limit, _middle(reference), now, reference.size, len(window), has_drifted=psi > limit)
@@ -153,17 +155,8 @@ def limit_of(reference: int, window: int, bins: int, chance: float) -> float:
 
 def chi_squared(degrees: int, chance: float) -> float:
     """What a chi-squared number is above with this probability (Wilson and Hilferty, 1931: right to a few percent)."""
-    part = 2 / (9 * degrees)
-    return float(degrees * (1 - part + _normal(chance) * math.sqrt(part)) ** 3)
-
-
-def _normal(chance: float) -> float:
-    """What a standard normal number is above with this probability."""
-    low, high = -10.0, 10.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if math.erfc(middle / math.sqrt(2)) / 2 > chance else (low, middle)
-    return high
+    part, normal = 2 / (9 * degrees), -NormalDist().inv_cdf(chance)
+    return float(degrees * (1 - part + normal * math.sqrt(part)) ** 3)
 
 
 def compared(

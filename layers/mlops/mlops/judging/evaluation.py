@@ -68,4 +68,5 @@ class Evaluation:
     def service_points(self) -> dict[str, float]:
         """The thresholds that the service assumed when it evaluated the version, 0 to 100."""
         assumed = sorted(self.service.assumed_thresholds.items())
+        # 100 * 0.55 is a little more than 55, and an answer of exactly 55 has to count.
         return {label: round(100 * value, 6) for label, value in assumed}

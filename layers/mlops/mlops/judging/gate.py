@@ -9,9 +9,6 @@ from mlops.judging.metrics import Score
 from mlops.rounding import reaches
 from mlops.words import beside, quoted
 
-# The parameters with the least F1 of single labels.
-PARAMETERS = {"classification": "LabelThresholds", "detection": "DetectionLabelThresholds"}
-
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -37,6 +34,7 @@ def parse_label_thresholds(
     thresholds: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = part.rpartition("=")
+        # A text that is no number is NaN here, which lies between no two numbers.
         if not name.strip() or ";" in name or not 0 <= _number(value) <= 1:
             raise ValueError(
                 f"{parameter} is {text!r}: {part!r} is not <label>=<number from 0 to 1, with a point>; "

@@ -175,9 +175,10 @@ def choose(task: Task[Any], inventory: Iterable[Json], most: int) -> tuple[list[
     for row in inventory:
         image = image_of(row)
         if task.is_asked_anyway(image):
-            anyway.add(image, image.labels_in(task.name))
+            anyway.add(image, task.learning.labels_of(image))
         elif image.side in sides:
-            sides[image.side].add(image, image.labels_in(task.name))
+            sides[image.side].add(image, task.learning.labels_of(image))
+    # The test has shown which points are good: only what was held out is new to both version and points.
     side = "holdout" if sides["holdout"].by_label else "test"
     for label, own in anyway.by_label.items():
         for _, _, image in own:
@@ -228,7 +229,8 @@ def _failures(calls: Calls, tolerated: float) -> list[str]:
     """What went wrong with the calls. Images that are gone are left out of the numbers, up to a share of all."""
     if not calls.asked:
         return ["there is no image to test on: neither holdout nor test has any"]
-    failed = [(key, error) for key, error in calls.errors.items() if key not in set(calls.gone)]
+    lost = set(calls.gone)
+    failed = [(key, error) for key, error in calls.errors.items() if key not in lost]
     reasons = [f"{len(failed)} of {calls.asked} calls failed; first: {key}: {error}" for key, error in failed[:1]]
     gone = calls.gone
     if len(gone) == calls.asked or len(gone) > tolerated * calls.asked:

@@ -129,8 +129,10 @@ def f1_intervals(
     if not labels:
         return F1Intervals(Interval(0.0, 1.0), {})
     kinds = Counter(tuple(sorted((label, tally) for label, tally in group.items() if any(tally))) for group in groups)
+    # Parts without hits and faults change no F1.
     kinds.pop((), None)
     ordered = sorted(kinds.items())
+    # A seed of its own: the same answers have the same interval, whoever asks and how often.
     chance = random.Random(seed)
     draws = min(draws, max(_MOST_WEIGHTS // max(len(kinds), 1), _LEAST_DRAWS))
     found: dict[str, list[float]] = {label: [] for label in labels}

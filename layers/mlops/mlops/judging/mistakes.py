@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlops.dataset.keys import run_key
+from mlops.dataset.keys import path_of, run_key
 from mlops.judging.answers import Answer
 from mlops.stage import StageRef
 
+# As many as fit on a page; some places stay for right ones, which show what the model goes by.
 _MOST, _MOST_WRONG = 24, 18
 
 
@@ -39,4 +40,4 @@ def plan(ref: StageRef, answers: Sequence[Answer]) -> list[Shown]:
 
 def caption(answer: Answer) -> str:
     """What a picture shows, in words: 2 missed, 1 false alarm: bent_lead/003.png."""
-    return f"{answer.caption}: {answer.about.key.split('/', 2)[2]}"
+    return f"{answer.caption}: {path_of(answer.about.key)}"

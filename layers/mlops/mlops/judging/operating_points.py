@@ -17,6 +17,7 @@ from mlops.rounding import reaches
 
 # How far to either side of its point a person is told what would change.
 STEP = 10.0
+# At 0 and 100 log-odds are infinite.
 LEAST, MOST = 0.01, 99.99
 _PLACES = 2
 _MOST_CURVE = 60
@@ -265,6 +266,7 @@ def _blurred(confidences: Sequence[float]) -> _Blurred:
     odds = sorted(map(_odds, confidences))
     spread = stdev(odds) if len(odds) > 1 else 0.0
     if len(odds) > 3:
+        # The middle half of a normal distribution is 1.34 of its deviations wide; far answers do not move it.
         quarter, _, three_quarters = quantiles(odds, n=4)
         spread = min(spread, (three_quarters - quarter) / 1.34) or spread
     # Silverman's rule.
@@ -279,6 +281,7 @@ def _odds(confidence: float) -> float:
 
 def _within(point: float) -> float:
     """Rounded down, so that what had the point's confidence still counts."""
+    # Rounded before it is cut off: 0.29 * 100 is 28.999..., which would lose a step.
     scale = 10.0**_PLACES
     return min(max(math.floor(round(point * scale, 6)) / scale, LEAST), MOST)
 
@@ -295,6 +298,7 @@ def choose_all(
     for label in sorted({*service, *answered}):
         known, cost, own = answered.get(label, Answered((), (), 0)), costs.of(label), service.get(label, UNKNOWN)
         point = choose(known, cost, own)
+        # Higher is safe where no clean part was seen, for it finds less on those, too; lower is not.
         point = point if shows_clean else max(point, _within(own))
         found = (counts_at(known, place).told() for place in (point, own))
         chosen[label] = Chosen(point, own, cost.escape, cost.overkill, *found)

@@ -49,6 +49,7 @@ def estimated(judged: Iterable[Judged]) -> Production:
     def share(of: list[Judged], verdict: str) -> Share:
         return Share(sum(one.verdict == verdict for one in of), len(of))
 
+    # What was left to a person is among these, and neither an escape nor an overkill: the person has the last word.
     defective = [one for one in every if one.is_defective]
     good = [one for one in every if not one.is_defective]
     accused = [one for one in every if one.verdict == DEFECT]

@@ -80,6 +80,7 @@ def parts(answers: Iterable[Answer]) -> Parts:
     known: dict[str, list[bool]] = {}
     for answer in answers:
         facts = known.setdefault(answer.about.part, [False, False])
+        # One picture is enough: a part has its defect in some light and from some side only.
         facts[0] |= answer.is_defective
         facts[1] |= answer.is_called_defective
     defective = [is_called for is_defective, is_called in known.values() if is_defective]

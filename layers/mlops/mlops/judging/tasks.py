@@ -1,25 +1,32 @@
 """The two tasks: what judging a version depends on, in one place each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from mlops.codec import Json
 from mlops.dataset.images import Image
-from mlops.judging.answers import Answer, Call
+from mlops.dataset.learning import Learning
+from mlops.dataset.mapping import PictureMapping
+from mlops.judging import verdicts
+from mlops.judging.answers import Answer, Call, Said
 from mlops.judging.classification import Classification
 from mlops.judging.detection import Detection
 from mlops.judging.intervals import Interval
 from mlops.judging.metrics import Measured, Score
 from mlops.judging.operating_points import Answered
 from mlops.judging.snapshots import Snapshot
+from mlops.judging.verdicts import Found, Opinion
 
+# As COCO and Pascal VOC count, and as stacks are set that say nothing.
+USUAL_IOU = 0.5
 A = TypeVar("A", bound=Answer)
 
 
 class Task(Protocol[A]):
-    """How versions of a task are asked and judged. A further task is a further class, and a line in `task_of`.
+    """How versions of a task are asked and judged. A further task is a further class, and one more in `task_of`.
 
     `unit` is what its scores count; `shows_clean` says whether the service tests on pictures without defects, too.
+    `parameter` is the one of the stack with the least F1 of single labels, `alarm` what a false alarm is, in words.
     """
 
     @property
@@ -30,6 +37,17 @@ class Task(Protocol[A]):
 
     @property
     def shows_clean(self) -> bool: ...
+
+    @property
+    def parameter(self) -> str: ...
+
+    @property
+    def alarm(self) -> str: ...
+
+    @property
+    def learning(self) -> Learning:
+        """What its versions learn from."""
+        ...
 
     def is_asked_anyway(self, image: Image) -> bool:
         """Whether an image is asked about whatever its side is."""
@@ -43,6 +61,14 @@ class Task(Protocol[A]):
         """What an answer of the service says at operating points."""
         ...
 
+    def found(self, said: Iterable[Said], mapping: PictureMapping) -> Iterator[Found]:
+        """What is told of an inspected picture that `mapping` has prepared; boxes in whole pixels of the original."""
+        ...
+
+    def opinion(self, answer: verdicts.Answer, margin: float) -> Opinion:
+        """What an answer about an inspected picture says of the part by itself."""
+        ...
+
     def read(self, row: Json) -> A:
         """A recorded answer."""
         ...
@@ -53,6 +79,10 @@ class Task(Protocol[A]):
 
     def measure(self, answers: Sequence[A]) -> Measured:
         """The numbers of a test."""
+        ...
+
+    def alarms(self, measured: Measured) -> str:
+        """How many false alarms there were, of how many, in words."""
         ...
 
     def intervals(self, answers: Sequence[A]) -> dict[str, Interval | None]:
@@ -76,6 +106,7 @@ class Task(Protocol[A]):
         ...
 
 
-def task_of(name: str, match_iou: float) -> Task[Any]:
-    """The task of a name; boxes are right from this overlap on."""
-    return Detection(match_iou) if name == "detection" else Classification()
+def task_of(name: str, match_iou: float = USUAL_IOU) -> Task[Any]:
+    """The task of a name; boxes are right from this overlap on, which matters only to who counts them."""
+    every: tuple[Task[Any], ...] = (Classification(), Detection(match_iou))
+    return next(task for task in every if task.name == name)

@@ -5,10 +5,10 @@ Confidences and operating points are the service's, 0 to 100. An answer counts f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mlops.codec import SOMETIMES
 from mlops.dataset.boxes import Box
-from mlops.dataset.labels import NORMAL
 from mlops.rounding import reaches
 from mlops.words import quoted
 
@@ -17,8 +17,7 @@ VERDICTS = (OK, DEFECT, UNSURE)
 # How far from its operating point an answer still says little, in points of confidence.
 MARGIN = 5.0
 THEY_DISAGREE = "they disagree"
-_NAMED = 5
-_SPEAKERS = {"classification": "the classifier", "detection": "the detector"}
+MOST_NAMED = 5
 
 
 @dataclass(frozen=True, order=True)
@@ -30,6 +29,17 @@ class Found:
     box: Box | None = field(default=None, metadata=SOMETIMES)
 
 
+class Speaker(Protocol):
+    """A task, as far as its versions have opinions about a part."""
+
+    @property
+    def name(self) -> str: ...
+
+    def opinion(self, answer: "Answer", margin: float) -> "Opinion":
+        """What an answer of a version says of a part by itself."""
+        ...
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the released version of a task says of a picture.
@@ -38,7 +48,7 @@ class Answer:
     its own counts, and the version may know any label.
     """
 
-    task: str
+    task: Speaker
     found: tuple[Found, ...] = ()
     points: Mapping[str, float] = field(default_factory=dict)
 
@@ -51,7 +61,7 @@ class Answer:
     @property
     def counted(self) -> tuple[Found, ...]:
         """What reaches its operating point, surest first."""
-        return tuple(sorted((one for one in self.found if reaches(one.confidence, self.point(one.label))), key=_surest))
+        return tuple(sorted((one for one in self.found if reaches(one.confidence, self.point(one.label))), key=surest))
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,11 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class _Opinion:
-    """What one task says: `ok`, `defect`, or `unsure`, which it may be on its own account alone."""
+class Opinion:
+    """What one task says: `ok`, `defect`, or `unsure`, which it may be on its own account alone.
+
+    `labels` are the defects that it says.
+    """
 
     task: str
     says: str
@@ -80,13 +93,14 @@ def decide(answers: Sequence[Answer], margin: float = MARGIN) -> Verdict:
     the margin changes nothing where another task is clear that the part is defective. A task that does not know a
     defect does not contradict who does. Never `ok` when an answer that means a defect reaches its point.
     """
-    opinions = [_classified(answer, margin) if _classifies(answer) else _detected(answer, margin) for answer in answers]
+    opinions = [answer.task.opinion(answer, margin) for answer in answers]
     reasons = tuple(opinion.reason for opinion in opinions)
     if not opinions:
         return Verdict(UNSURE, ("no model was asked",))
     accusing = [opinion for opinion in opinions if opinion.says == DEFECT]
     if accusing:
-        known = {answer.task: answer for answer in answers}
+        # Who was never taught a defect does not deny it by finding nothing.
+        known = {answer.task.name: answer for answer in answers}
         denying = [
             opinion
             for opinion in opinions
@@ -105,43 +119,16 @@ def least_confidence(points: Mapping[str, float], margin: float = MARGIN) -> flo
     return max(min(points.values()) - margin, 0.0) if points else None
 
 
-def _classifies(answer: Answer) -> bool:
-    return answer.task == "classification"
-
-
-def _classified(answer: Answer, margin: float) -> _Opinion:
-    speaker = _SPEAKERS[answer.task]
-    defects = [one for one in answer.counted if one.label != NORMAL]
-    normal = [one for one in answer.counted if one.label == NORMAL]
-    if defects and normal:
-        said = f"{speaker} says at once {_told(answer, [*normal, *defects])}"
-        return _Opinion(answer.task, UNSURE, (), said)
-    if not defects and not normal:
-        nearest = sorted(answer.found, key=_surest)[:1]
-        beside = f"; the nearest is {_told(answer, nearest)}" if nearest else ""
-        return _Opinion(answer.task, UNSURE, (), f"{speaker} is sure of no label{beside}")
-    return _weighed(answer, defects, f"{speaker} says {_told(answer, defects or normal)}", margin)
-
-
-def _detected(answer: Answer, margin: float) -> _Opinion:
-    speaker, boxes = _SPEAKERS[answer.task], answer.counted
-    if not boxes:
-        return _weighed(answer, boxes, f"{speaker} finds nothing", margin)
-    count = "1 box" if len(boxes) == 1 else f"{len(boxes)} boxes"
-    more = f" and {len(boxes) - _NAMED} more" if len(boxes) > _NAMED else ""
-    return _weighed(answer, boxes, f"{speaker} finds {count}: {_told(answer, boxes[:_NAMED])}{more}", margin)
-
-
-def _weighed(answer: Answer, defects: Sequence[Found], said: str, margin: float) -> _Opinion:
+def weighed(answer: Answer, defects: Sequence[Found], said: str, margin: float) -> Opinion:
     """What a task says whose `defects` reach their points, by how far they and the others are away from them."""
     labels = tuple(dict.fromkeys(one.label for one in defects))
     if any(not _is_near(answer, one, margin) for one in defects):
-        return _Opinion(answer.task, DEFECT, labels, said)
-    near = sorted((one for one in defects or answer.found if _is_near(answer, one, margin)), key=_surest)
+        return Opinion(answer.task.name, DEFECT, labels, said)
+    near = sorted((one for one in defects or answer.found if _is_near(answer, one, margin)), key=surest)
     if near:
-        what = f"within {margin:g} of its operating point: {_told(answer, near[:_NAMED])}"
-        return _Opinion(answer.task, UNSURE, labels, f"{said}; {what}")
-    return _Opinion(answer.task, OK, (), said)
+        what = f"within {margin:g} of its operating point: {told(answer, near[:MOST_NAMED])}"
+        return Opinion(answer.task.name, UNSURE, labels, f"{said}; {what}")
+    return Opinion(answer.task.name, OK, (), said)
 
 
 def _is_near(answer: Answer, one: Found, margin: float) -> bool:
@@ -150,7 +137,8 @@ def _is_near(answer: Answer, one: Found, margin: float) -> bool:
     return point > 0 and not reaches(abs(one.confidence - point), margin)
 
 
-def _told(answer: Answer, found: Sequence[Found]) -> str:
+def told(answer: Answer, found: Sequence[Found]) -> str:
+    """What was said, each with the confidence from which on it counts."""
     return ", ".join(
         f"{quoted(one.label)} {_written(one.confidence)} (counts from {_written(answer.point(one.label))})"
         for one in found
@@ -161,6 +149,7 @@ def _written(confidence: float) -> str:
     return f"{confidence:.1f}"
 
 
-def _surest(one: Found) -> tuple[float, str, tuple[float, ...]]:
+def surest(one: Found) -> tuple[float, str, tuple[float, ...]]:
+    """The order in which answers are told: the surest first."""
     box = one.box
     return -one.confidence, one.label, (box.left, box.top, box.width, box.height) if box else ()

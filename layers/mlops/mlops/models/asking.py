@@ -150,6 +150,7 @@ def ask(
 
 def _pause(attempt: int, deadline: float, error: Exception) -> None:
     """Wait before the next try, longer every time; no try begins behind the deadline."""
+    # Partly by chance: calls that were throttled together would else come back together.
     seconds = min(0.2 * 2**attempt, _MOST_PAUSE_SECONDS) * random.uniform(0.5, 1)
     if stack.here().clock.monotonic() + seconds > deadline:
         raise error

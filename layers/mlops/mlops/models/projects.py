@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from mlops import stack
-from mlops.arns import account_of, project_name
+from mlops.arns import account_of, project_name, version_name
 from mlops.aws import clients
 from mlops.aws.clients import client_in, code_of
 from mlops.codec import Json
@@ -40,7 +40,7 @@ class Version:
     @property
     def name(self) -> str:
         """The name, which is that of its run where it is ours."""
-        return self.arn.split("/")[3]
+        return version_name(self.arn)
 
     @classmethod
     def of(cls, described: Json) -> "Version":
@@ -81,6 +81,7 @@ def all_projects() -> Iterator[tuple[str, str]]:
 def place_of(arn: str) -> tuple[str, str]:
     """The environment and the project of a project or version. Raises LookupError when it is none of the stack's."""
     for environment, project in all_projects():
+        # No further: a version's ARN does not have the time that ends the project's.
         if project.split("/")[:2] == arn.split("/")[:2]:
             return environment, project
     raise LookupError(f"{arn} is in no project of this stack")
@@ -90,6 +91,7 @@ def rekognition(arn: str) -> Any:
     """The client for a project or version: with its environment's role when it is in that role's account."""
     environment, _ = place_of(arn)
     role = stack.here().role_of(environment)
+    # Where another account took over, the stack's own project may still hold models that run.
     is_there = bool(role) and account_of(role) == account_of(arn)
     return client_in(environment, "rekognition") if is_there else clients.client("rekognition")
 
@@ -114,6 +116,7 @@ def describe_version(project: str, version_name: str) -> Version | None:
     try:
         found = rekognition(project).describe_project_versions(ProjectArn=project, VersionNames=[version_name])
     except ClientError as error:
+        # It is the project that is gone; where only the version is, the answer is empty.
         if code_of(error) == "ResourceNotFoundException":
             return None
         raise
@@ -134,4 +137,4 @@ def fullness(project: str) -> str:
 
 def names_of(version_arn: str) -> tuple[str, str]:
     """The project's ARN and the version's name of a version ARN, in which the project's creation time is not."""
-    return place_of(version_arn)[1], version_arn.split("/")[3]
+    return place_of(version_arn)[1], version_name(version_arn)

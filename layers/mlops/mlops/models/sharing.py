@@ -17,7 +17,7 @@ def grant(version_arn: str, destination: str) -> None:
     _, source = projects.place_of(version_arn)
     if _is_one_account(source, destination):
         return
-    name = _name(version_arn)
+    name = arns.version_name(version_arn)
     rekognition = projects.rekognition(source)
     # A policy that is there already, of a copy that was begun before, can only be replaced by its revision.
     held = rekognition.list_project_policies(ProjectArn=source)["ProjectPolicies"]
@@ -54,12 +54,9 @@ def _principal(destination: str) -> str:
     """Who copies: the role of the destination's environment, or else this account."""
     environment, project = projects.place_of(destination)
     partition = project.split(":")[1]
+    # `root` stands for all of an account: which of its roles may copy, its own policies say.
     return stack.here().role_of(environment) or f"arn:{partition}:iam::{arns.account_of(project)}:root"
 
 
 def _is_one_account(source: str, destination: str) -> bool:
     return arns.account_of(source) == arns.account_of(destination)
-
-
-def _name(version_arn: str) -> str:
-    return version_arn.split("/")[3]

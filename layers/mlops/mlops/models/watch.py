@@ -39,23 +39,17 @@ class _Retry:
 
 def watch(ref: StageRef, version_arn: str, until: Sequence[str], cause: str) -> None:
     """Watch a version until it has one of the statuses `until`. Watching the same `cause` again changes nothing new."""
+    # Carried along from here: no later look has to find out when the first one was.
     deadline = int(stack.here().clock.time()) + 3600 * stack.here().deadline_hours
+    # Always the first look: where this cause is being watched already, it was taken (`records.watches`).
     look_later(Look(ref, version_arn, cause, tuple(until), deadline))
 
 
 def retry_later(ref: StageRef, *, version_arn: str = "", artifact_key: str = "", decision: str = "") -> None:
     """Ask for a stage again after the poll interval: it met a quota. It is about a version, an artifact or the run."""
-    about = PipelineStageRetry(
-        run_id=ref.run_id,
-        dataset=ref.dataset,
-        task=ref.task,
-        stage=ref.stage,
-        environment=ref.environment,
-        version_arn=version_arn,
-        artifact_key=artifact_key,
-        decision=decision,
-    )
-    _send(_Retry(about))
+    stage = ref.as_detail()
+    asked = PipelineStageRetry(**stage, version_arn=version_arn, artifact_key=artifact_key, decision=decision)
+    _send(_Retry(asked))
 
 
 def look_later(look: Look) -> None:

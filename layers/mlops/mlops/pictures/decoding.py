@@ -32,8 +32,6 @@ _BYTES_OF_FRAMES = 20
 _COPIES_OF_PNG = 3
 _FORMATS = ("JPEG", "TIFF", "BMP", "WEBP", "GIF")
 TAKEN = "PNG, JPEG, TIFF, BMP, WebP or GIF"
-# Start of frame of a JPEG, of every kind.
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG, _TIFF = b"\xff\xd8", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Markers of JPEG: the frame, of every kind; those whose scans refine each other; the first scan.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

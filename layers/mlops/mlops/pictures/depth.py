@@ -150,12 +150,11 @@ def _unfiltered(png: Png) -> Iterator[Strip]:
     A filter computes each byte from the bytes at the same place in neighbouring pixels, so upper and lower bytes are
     pictures of their own (`Png.halves`); and from the row above, so each strip begins with the last row before it.
     """
-    channels = {0: 1, 2: 3, 4: 2, 6: 4}[png.colour]
-    size = 1 + 2 * channels * png.width
+    size = 1 + 2 * png.channels * png.width
     above: npt.NDArray[np.uint8] | None = None
     for rows in _filtered_rows(png, size):
         given = rows if above is None else np.concatenate([above, rows])
-        strip = _joined(_half(png, given, 0), _half(png, given, 1), channels)
+        strip = _joined(_half(png, given, 0), _half(png, given, 1), png.channels)
         # Filter 0: the bytes are the pixels.
         above = np.concatenate([np.zeros((1, 1), np.uint8), strip[-1:].astype(">u2").view(np.uint8).reshape(1, -1)], 1)
         yield strip if given is rows else strip[1:]

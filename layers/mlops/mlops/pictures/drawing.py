@@ -84,6 +84,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 def _outline(canvas: ImageDraw.ImageDraw, mark: Mark, scale: float) -> None:
     left, top, right, bottom = _corners(mark.box, scale)
+    # Dark around bright: seen on parts of any shade.
     canvas.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=_DARK, width=_LINE + 2)
     canvas.rectangle((left, top, right, bottom), outline=mark.colour, width=_LINE)
 

@@ -45,7 +45,7 @@ class Png:
     @property
     def channels(self) -> int:
         """Numbers a pixel: a palette's number is one."""
-        return {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[self.colour]
+        return _CHANNELS[self.colour]
 
     def image(self) -> Image.Image:
         """The pixels, as Pillow decodes them: of 16 bits a channel only a gray picture keeps all."""
@@ -90,6 +90,7 @@ class Png:
     def _inflated(self) -> bytes:
         expected = sum(rows * (1 + self._row_bytes(columns)) for rows, columns in self._shapes())
         try:
+            # No more than the head has claimed and was checked for: a few bytes may unpack to gigabytes.
             raw = zlib.decompressobj().decompress(self.data, expected)
         except zlib.error as error:
             raise PictureRefused(f"is damaged: its pixels cannot be unpacked ({error})") from error

@@ -84,6 +84,7 @@ def prepare(
             f"is {width} x {height} px; each side must have at least {MIN_SIDE}: take it from nearer, or cut it larger"
         )
     mapping = _mapping(picture, _fitting(*picture.stored))
+    # Nothing that can stay is encoded anew: a copy would differ from what cameras write.
     if picture.is_plain and mapping.changes_nothing and len(data) <= most_bytes:
         return _told(picture, mapping, None, "jpg" if picture.is_lossy else "png", picture.done)
     return _smallest_change(picture, mapping, len(data), most_bytes)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlops.aws import buckets
-from mlops.dataset.keys import result_key
+from mlops.dataset.keys import path_of, result_key
 from mlops.judging.verdicts import DEFECT, UNSURE, VERDICTS
 from mlops.reading.evidence import MOST_EMBEDDED, Picture
 from mlops.records.inspections import Inspection
@@ -125,4 +125,4 @@ def named(day: Day, shown: Mapping[str, Sequence[Picture]]) -> dict[str, list[st
 
 
 def _name(told: Told) -> str:
-    return told.key.split("/", 2)[-1]
+    return path_of(told.key)

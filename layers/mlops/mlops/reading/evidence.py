@@ -10,7 +10,7 @@ from mlops.dataset.keys import run_key
 from mlops.judging.evaluation import Evaluation
 from mlops.judging.intervals import BETTER, CANNOT_TELL, WORSE, Interval, Paired
 from mlops.judging.sureness import Parts
-from mlops.judging.tasks import task_of
+from mlops.judging.tasks import USUAL_IOU, task_of
 from mlops.reading.points import Point, points_of
 from mlops.records import costs, documents
 from mlops.records.costs import Estimate
@@ -161,7 +161,7 @@ def _mistakes(test: InferenceTest) -> int:
     """Of how many images an answer was wrong. Results of earlier releases hold all answers, some ten thousand."""
     if test.judged.mistakes is not None:
         return test.judged.mistakes
-    task = task_of(test.ref.task, test.judged.measured.match_iou or 0.5)
+    task = task_of(test.ref.task, test.judged.measured.match_iou or USUAL_IOU)
     return sum(task.read(answer).is_wrong for answer in test.answers)
 
 
@@ -190,8 +190,8 @@ def _measures_of_test(test: InferenceTest) -> Iterator[Measure]:
         least, counts = limits["accuracy"], _right(test) if lies else ""
         lie = lies.get("accuracy")
         yield Measure("Accuracy of real inference", numbers.accuracy, "at least", least, None, counts, lie)
-    what = "False alarms per clean image" if test.ref.task == "detection" else "Clean images called a defect"
-    name, counts = f"{what} ({numbers.clean_images} images)", _alarms(test) if lies else ""
+    task = task_of(test.ref.task)
+    name, counts = f"{task.alarm} ({numbers.clean_images} images)", task.alarms(numbers) if lies else ""
     most, lie = limits["false_alarm_rate"], lies.get("false_alarm_rate")
     yield Measure(name, numbers.false_alarm_rate, "at most", most, None, counts, lie)
 
@@ -199,13 +199,6 @@ def _measures_of_test(test: InferenceTest) -> Iterator[Measure]:
 def _right(test: InferenceTest) -> str:
     answered = test.judged.images - len(test.judged.errors)
     return f"{round((test.judged.measured.accuracy or 0) * answered)} of {answered}"
-
-
-def _alarms(test: InferenceTest) -> str:
-    numbers = test.judged.measured
-    if test.ref.task == "detection":
-        return f"{numbers.false_alarms_on_clean_images} on {numbers.clean_images}"
-    return f"{round((numbers.false_alarm_rate or 0) * numbers.clean_images)} of {numbers.clean_images}"
 
 
 def sureness_of(gate: Evaluation | None, test: InferenceTest | None) -> Sentences:
@@ -350,5 +343,6 @@ def _by_kind(drawn: Sequence[_Drawn], source: Callable[[_Drawn], str | None]) ->
 def outcome_of(stages: Sequence[Stage]) -> Stage | None:
     """The stage that says how a run stands: one that failed, or else the last; None before the first."""
     failed = [stage for stage in stages if stage.state == FAILED]
+    # A later stage may have been begun by a repetition: that one failed is still what a person must know.
     candidates = failed or stages
     return candidates[-1] if candidates else None

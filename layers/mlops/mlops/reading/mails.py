@@ -13,6 +13,7 @@ from mlops.reading.rendering import render
 from mlops.records.releases import Release
 from mlops.stage import StageRef
 
+# A mail is all that many people see of the system: each says what to do.
 _NEXT_STEP = {
     "ground_truth": "Correct dataset.json, the folders or the masks; the next upload starts a new run.",
     "data_prepare": "Correct the named files in the data bucket; the next upload starts a new run.",

@@ -9,7 +9,7 @@ from PIL.Image import Image as Pixels
 from mlops.aws import ahead, buckets
 from mlops.dataset.boxes import Box
 from mlops.dataset.images import Image
-from mlops.dataset.keys import run_key
+from mlops.dataset.keys import path_of, run_key
 from mlops.pictures.drawing import TRUTH, Mark, as_jpeg, draw, sheet
 from mlops.pictures.pixels import open_picture
 from mlops.stage import StageRef
@@ -76,7 +76,7 @@ def _tile(image: Image, data: bytes) -> Pixels | None:
     pixels = open_picture(data, _TILE_SIDE)
     shrunk = pixels.width / image.width
     marks = [Mark(_scaled(labeled.box, shrunk), labeled.label, TRUTH) for labeled in image.boxes]
-    caption = f"{image.key.split('/', 2)[2]}: {len(marks)} {'boxes' if len(marks) > 1 else 'box'}"
+    caption = f"{path_of(image.key)}: {len(marks)} {'boxes' if len(marks) > 1 else 'box'}"
     caption = "; ".join((caption, *image.done))
     return draw(pixels, marks, caption, _TILE_SIDE)
 

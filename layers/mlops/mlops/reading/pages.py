@@ -10,6 +10,7 @@ from mlops.aws import buckets
 from mlops.codec import Json
 from mlops.reading.rendering import render
 
+# A link is for whoever has the mail: its page is kept by no cache, named to no other site, framed by none.
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-store",
@@ -22,6 +23,7 @@ _POLICY = (
     "default-src 'none'; {scripts}img-src {pictures} data:; style-src 'unsafe-inline'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+# Far more than any form of ours has: a request may not fill the function's time with fields.
 _MOST_FIELDS = 200
 
 

@@ -8,6 +8,7 @@ from mlops.judging.production import Judged, Production, estimated
 from mlops.records import releases, reviews
 from mlops.records.table import OWN, Table
 
+# Long enough for some dozens of answers, short enough to be true of now.
 DAYS = 30
 
 
@@ -19,6 +20,7 @@ def of(dataset: str, table: Table = OWN) -> Production:
     moment = datetime.fromtimestamp(stack.here().clock.time(), UTC)
     since = (moment - timedelta(days=DAYS)).isoformat(timespec="milliseconds")
     asked = {task: release.run_id for task, release in releases.in_production(dataset, table).items()}
+    # A day is one row, however many of its pictures were answered.
     drawn = cache(lambda day: reviews.drawn(dataset, day, table))
     answered = (
         review

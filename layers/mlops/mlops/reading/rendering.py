@@ -14,6 +14,7 @@ from mlops.rounding import reaches
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("mlops.reading"),
+        # Mails are plain text: escaped, an ampersand in a label would read &amp; there.
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -14,6 +14,7 @@ _SK = "ACTIVITY"
 
 # So far the clocks of two functions may differ, in seconds.
 _CLOCKS_DIFFER = 5
+# As long as SQS keeps a message back.
 _MOST_DELAY = 900
 
 

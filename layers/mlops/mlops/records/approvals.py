@@ -74,11 +74,7 @@ def begin(ref: StageRef, artifact: str, digest: str, token: str) -> Approval:
     """Write a pending approval of `ref.environment` for a result."""
     approval = Approval(
         name_of(token),
-        run_id=ref.run_id,
-        dataset=ref.dataset,
-        task=ref.task,
-        stage=ref.stage,
-        environment=ref.environment,
+        **ref.as_detail(),
         target=ref.environment,
         artifact=artifact,
         artifact_digest=digest,
@@ -98,6 +94,7 @@ def write(approval: Approval) -> None:
 
 def find(name: str) -> Approval | None:
     """The approval of this name, also when it has expired."""
+    # The name comes from an event: it must lead to no row of another kind.
     row = OWN.get(name, _SK) if name.startswith(PREFIX) else None
     return _read(name, row) if row else None
 
@@ -114,6 +111,7 @@ def decide(approval: Approval, state: str, approver: str, comment: str, source: 
     # The expiry is part of the condition: DynamoDB removes rows late, and a clock was read before.
     is_open = Attr("state").eq(PENDING) & Attr("expires_at").gt(int(stack.here().clock.time()))
     OWN.update(approval.name, _SK, decided, is_open)
+    # Of two who decide at once, the second is shown what the first decided.
     return find(approval.name) or approval
 
 
@@ -141,6 +139,7 @@ def untold() -> Iterator[Approval]:
     """Decisions that were made and of which nobody has been told yet."""
     for row in OWN.query(_UNTOLD):
         approval = find(str(row["sk"]))
+        # It was noted before the decision was: who died in between has decided nothing.
         if approval and approval.state != PENDING and not approval.passed_on:
             yield approval
 

@@ -75,5 +75,6 @@ def _note(ref: StageRef, kind: str, name: str, seconds: int, units: int = 1) -> 
     usd = units * seconds / 3600 * stack.here().price_of(kind)
     key = {"pk": runs.partition(ref.run_id), "sk": f"{_PREFIX}{name}"}
     facts = {"kind": kind, "seconds": seconds, "usd": f"{usd:.6f}", "environment": ref.environment}
+    # The key is the training or the lease: what is delivered again is not paid again.
     if OWN.put({**key, **facts}, Attr("pk").not_exists()):
         telemetry.run_cost(ref.run_id, kind, usd)

@@ -32,6 +32,7 @@ def note(
     ref: StageRef, name: str, approver: str, comment: str, *, is_rollback: bool = False, table: Table = OWN
 ) -> None:
     """Keep who decided with the run: the approval itself expires."""
+    # Without a condition: the same decision writes the same row, however often it is delivered.
     who = Decision(approver, comment, is_rollback, ref.environment)
     table.put({"pk": runs.partition(ref.run_id), "sk": name, **codec.item_of(who)})
 

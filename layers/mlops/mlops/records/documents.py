@@ -170,7 +170,7 @@ def key_of_test(run_id: str, environment: str) -> str:
 
 def find(kind: type[_Document], run_id: str) -> _Document | None:
     """The document of a run, None where there is none."""
-    return _read(kind, key_of(kind, run_id))
+    return read(kind, key_of(kind, run_id))
 
 
 def require(kind: type[_Document], run_id: str) -> _Document:
@@ -183,7 +183,7 @@ def require(kind: type[_Document], run_id: str) -> _Document:
 
 def find_test(run_id: str, environment: str) -> InferenceTest | None:
     """The result of a run's test in an environment, None where there is none."""
-    return _read(InferenceTest, key_of_test(run_id, environment))
+    return read(InferenceTest, key_of_test(run_id, environment))
 
 
 def write(document: GroundTruth | TrainingInput | Refusal | EvalMetric, run_id: str) -> str:
@@ -200,6 +200,7 @@ def write_test(test: InferenceTest) -> str:
     return key
 
 
-def _read(kind: type[_Document], key: str) -> _Document | None:
+def read(kind: type[_Document], key: str) -> _Document | None:
+    """The document under a key of the artifacts bucket, None where there is none."""
     text = buckets.artifacts_bucket().read_if_exists(key)
     return codec.read(kind, json.loads(text)) if text else None

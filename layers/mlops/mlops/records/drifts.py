@@ -1,17 +1,15 @@
 """How inspected pictures compare with those that trained: `looks.json` and `drift.json` of a dataset."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from mlops import codec
 from mlops.aws import buckets
 from mlops.codec import INLINE
 from mlops.dataset.keys import drift_key, looks_key
 from mlops.judging.drift import Measured, Reference
+from mlops.records import documents
 
-_Document = TypeVar("_Document")
 References = Mapping[str, Reference]
 
 
@@ -77,7 +75,7 @@ class Drift:
 
 def find(dataset: str) -> Drift | None:
     """The last look at a dataset, None before the first."""
-    return _read(Drift, drift_key(dataset))
+    return documents.read(Drift, drift_key(dataset))
 
 
 def write(drift: Drift) -> None:
@@ -87,14 +85,9 @@ def write(drift: Drift) -> None:
 
 def looks_of(dataset: str) -> Looks | None:
     """What the pictures of a dataset look like, None before that was measured."""
-    return _read(Looks, looks_key(dataset))
+    return documents.read(Looks, looks_key(dataset))
 
 
 def write_looks(dataset: str, looks: Looks) -> None:
     """Keep what they look like."""
     buckets.artifacts_bucket().write_json(looks_key(dataset), codec.plain(looks))
-
-
-def _read(kind: type[_Document], key: str) -> _Document | None:
-    text = buckets.artifacts_bucket().read_if_exists(key)
-    return codec.read(kind, json.loads(text)) if text else None

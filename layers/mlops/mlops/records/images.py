@@ -14,6 +14,7 @@ from mlops.dataset.object_record import ACCEPTED, DELETED, Record
 from mlops.judging.appearance import Statistics
 from mlops.records.table import OWN, Item, Table
 
+# Never to be changed: a record is looked for where the hash of its key has put it.
 _SHARDS = 8
 SEQUENCER_DIGITS = 64
 # What says which record it is, and whether there is anything.
@@ -83,6 +84,7 @@ def write_record(record: Record, sequencer: str) -> None:
 def correct_record(record: Record, seen: Record | None) -> None:
     """Write what was found without an event, unless the record is no longer what was `seen` before looking."""
     if seen is None:
+        # Nothing is before zeros: whatever event comes later counts as newer.
         OWN.put(_item(record, "0" * SEQUENCER_DIGITS), Attr("pk").not_exists())
         return
     same = Attr("sequencer").eq(seen.sequencer) & Attr("state").eq(seen.state)
@@ -93,6 +95,7 @@ def correct_record(record: Record, seen: Record | None) -> None:
 
 def _row(key: str) -> tuple[str, str]:
     # A partition of DynamoDB takes a thousand writes a second; an upload of thousands of pictures makes more.
+    # CRC-32 and not Python's own hash, which is another one in every process.
     return partitions_of(str(dataset_of(key)))[zlib.crc32(key.encode()) % _SHARDS], key
 
 

@@ -7,19 +7,19 @@ often. One that was refused gives way to one that was answered.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from boto3.dynamodb.conditions import Attr
 
-from mlops import codec, stack
+from mlops import codec
 from mlops.codec import Json
+from mlops.dataset.keys import path_of
 from mlops.judging.appearance import Statistics
 from mlops.judging.verdicts import Found
-from mlops.records.table import OWN, Item, Table
+from mlops.records.table import INDEXED, ORDER, OWN, Item, Table
 
 # So long an inspection is remembered; the result in the bucket stays.
 DAYS = 400
-_INDEX, _INDEXED, _ORDER = "runs-of-dataset", "dataset_key", "created_at"
 _NESTED = ("reasons", "labels", "boxes", "run_ids", "version_arns", "min_confidence", "not_asked", "statistics")
 
 
@@ -68,7 +68,7 @@ class Inspection:
     @property
     def path(self) -> str:
         """The name of the picture below `inspect/<dataset>/`."""
-        return self.key.split("/", 2)[-1]
+        return path_of(self.key)
 
     def as_document(self) -> Json:
         """What a result file says: everything, boxes as {left, top, width, height}."""
@@ -89,7 +89,7 @@ def of_bytes(dataset: str, digest: str, table: Table = OWN) -> Iterator[Inspecti
 def record(inspection: Inspection) -> Inspection:
     """Write an inspection once; returns the one that counts: this one, or the one that was there before."""
     key = {"pk": _pk(inspection.dataset, inspection.digest), "sk": _sk(inspection.key)}
-    index = {_INDEXED: _of_day(inspection.dataset, inspection.day), _ORDER: inspection.inspected_at}
+    index = {INDEXED: _of_day(inspection.dataset, inspection.day), ORDER: inspection.inspected_at}
     expires = int(datetime.fromisoformat(inspection.inspected_at).timestamp()) + DAYS * 86400
     # One answer to one picture, whoever asks at the same time; a refusal gives way, for it may have been of the moment.
     is_new = Attr("pk").not_exists()
@@ -107,11 +107,7 @@ def note_announced(inspection: Inspection, *, announced: bool = True) -> None:
 def of_day(dataset: str, day: str, since: str = "", table: Table = OWN) -> Iterator[Inspection]:
     """The inspections of a dataset on a day (UTC, YYYY-MM-DD), as far as the index has them yet, oldest first; `since`
     is a time in ISO 8601."""
-    return map(_read, table.indexed(_INDEX, _INDEXED, _of_day(dataset, day), since))
-
-
-def now() -> str:
-    return datetime.fromtimestamp(stack.here().clock.time(), UTC).isoformat(timespec="milliseconds")
+    return map(_read, table.indexed(_of_day(dataset, day), since))
 
 
 def _pk(dataset: str, digest: str) -> str:

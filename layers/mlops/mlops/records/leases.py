@@ -19,7 +19,7 @@ _SK = "LEASE"
 class Lease:
     """The right to use a version for the test of a stage, which a decision may have asked for; times in seconds.
 
-    `units` are the inference units that it is started with for a test.
+    `units` are the inference units that it is started with.
     """
 
     lease_id: str
@@ -66,7 +66,7 @@ def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "",
     return lease
 
 
-def take_for_inspection(ref: StageRef, version_arn: str, minutes: int) -> Lease | None:
+def take_for_inspection(ref: StageRef, version_arn: str, minutes: int, units: int = 1) -> Lease | None:
     """Lease a version for inspections, or make the lease that it has for them longer; None while a test has it.
 
     The id stays the same however often it is made longer: it stands for one start.
@@ -77,9 +77,9 @@ def take_for_inspection(ref: StageRef, version_arn: str, minutes: int) -> Lease 
         # A test comes first: it ends, and inspections wait for that.
         if not held.is_for_inspection:
             return None
-        lease = replace(held, expires_at=now + 60 * minutes)
+        lease = replace(held, expires_at=now + 60 * minutes, units=units)
     else:
-        lease = Lease(id_of(""), version_arn, ref.at(INSPECTION), now, now + 60 * minutes)
+        lease = Lease(id_of(""), version_arn, ref.at(INSPECTION), now, now + 60 * minutes, units=units)
     write(lease)
     return lease
 
@@ -102,6 +102,7 @@ def give_back(version_arn: str, lease_id: str) -> None:
 
 def end(version_arn: str) -> None:
     """End whatever lease a version has."""
+    # Whoever's it is: its model has been stopped, so there is nothing left to lease.
     OWN.delete(_pk(version_arn), _SK)
 
 

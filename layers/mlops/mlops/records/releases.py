@@ -15,6 +15,7 @@ from mlops.records import documents
 from mlops.records.table import OWN, Item, Table
 from mlops.stage import ENVIRONMENTS, StageRef
 
+# What is in force has a row of its own: one read finds it, and a condition keeps late releases out of it.
 _CURRENT, _HISTORY = "CURRENT", "HISTORY#"
 # Bytes of the value of a standard parameter, which costs nothing.
 _MOST_PARAMETER = 4096

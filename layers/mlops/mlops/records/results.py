@@ -46,6 +46,7 @@ def operating_points(run_id: str) -> dict[str, float]:
     return dict(_points(run_id))
 
 
+# Asked for at every picture, where an earlier release of the stack has published no points.
 @lru_cache(maxsize=64)
 def _points(run_id: str) -> tuple[tuple[str, float], ...]:
     known = documents.find(Evaluation, run_id)

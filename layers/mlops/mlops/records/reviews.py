@@ -15,11 +15,12 @@ from boto3.dynamodb.conditions import Attr
 
 from mlops import codec, stack
 from mlops.dataset.boxes import Box, LabeledBox
-from mlops.dataset.keys import reviewed_reference
+from mlops.dataset.keys import path_of, reviewed_reference
 from mlops.dataset.labels import NORMAL
 from mlops.judging.choosing import RANDOM, Candidate, place_of
 from mlops.judging.verdicts import Found
-from mlops.records.table import OWN, Item, Table
+from mlops.records import runs
+from mlops.records.table import INDEXED, ORDER, OWN, Item, Table
 
 # `ANSWERED` waits to become data; `CLOSED` has become data, or never does, because nobody can tell.
 WAITING, ANSWERED, CLOSED = "WAITING", "ANSWERED", "CLOSED"
@@ -27,8 +28,8 @@ WAITING, ANSWERED, CLOSED = "WAITING", "ANSWERED", "CLOSED"
 LOCK_SECONDS = 600
 # So long a picture waits for an answer.
 DAYS = 400
-_INDEX, _INDEXED, _ORDER = "runs-of-dataset", "dataset_key", "created_at"
 _SK, _EARLIER = "REVIEW", "ANSWER#"
+# So often others may change the day before this one gives up, beside once for each of its places.
 _PATIENCE = 20
 
 
@@ -124,7 +125,7 @@ class Review:
     @property
     def path(self) -> str:
         """The name of the picture below `inspect/<dataset>/`."""
-        return self.key.split("/", 2)[-1]
+        return path_of(self.key)
 
     def is_free(self, session: str = "") -> bool:
         """Whether nobody else works on it."""
@@ -173,6 +174,7 @@ def _write_day(dataset: str, day: str, places: list[Candidate], revision: int) -
     pk, sk = _day_key(dataset, day)
     told = json.dumps([[one.rank, one.name, one.reasons] for one in places])
     expires = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) + DAYS * 86400
+    # Of two who give places away at once, the slower one looks again.
     same = Attr("revision").eq(revision) if revision else Attr("pk").not_exists()
     item = {"pk": pk, "sk": sk, "places": told, "revision": revision + 1, "expires_at": expires}
     return OWN.put(item, same)
@@ -188,7 +190,7 @@ def begin(review: Review) -> bool:
     """Write a new review; False when there is one of this picture already."""
     expires = int(datetime.fromisoformat(review.inspected_at).timestamp()) + DAYS * 86400
     key = {"pk": _pk(review.dataset, review.digest), "sk": _SK, "expires_at": expires}
-    index = {_INDEXED: _of_state(review.dataset, WAITING), _ORDER: review.inspected_at}
+    index = {INDEXED: _of_state(review.dataset, WAITING), ORDER: review.inspected_at}
     return OWN.put({**key, **index, **_row(review)}, Attr("pk").not_exists())
 
 
@@ -201,7 +203,7 @@ def find(dataset: str, digest: str, table: Table = OWN) -> Review | None:
 def of_state(dataset: str, state: str, since: str = "", table: Table = OWN) -> Iterator[Review]:
     """The reviews of a dataset in a state, as far as the index has them yet: those that wait longest, or that were
     answered first; `since` is a time in ISO 8601."""
-    found = map(_read, table.indexed(_INDEX, _INDEXED, _of_state(dataset, state), since))
+    found = map(_read, table.indexed(_of_state(dataset, state), since))
     # The index lags behind the table.
     return (review for review in found if review.state == state)
 
@@ -217,7 +219,8 @@ def take(review: Review, session: str) -> bool:
 
 def put_off(review: Review, session: str) -> bool:
     """Let a review wait behind all others."""
-    changes = {"session": "", "locked_until": 0, _ORDER: now()}
+    # Who reads goes by the index, and the index by this time: now is behind all others.
+    changes = {"session": "", "locked_until": 0, ORDER: runs.now()}
     mine = Attr("state").eq(WAITING) & Attr("session").eq(session)
     return OWN.update(_pk(review.dataset, review.digest), _SK, changes, mine)
 
@@ -238,13 +241,14 @@ def answer(review: Review, session: str, given: Answer, reviewer: str) -> bool:
         "session": session,
         "locked_until": 0,
         "reviewer": reviewer,
-        "answered_at": now(),
+        "answered_at": runs.now(),
         "answer": _told_answer(given),
         "revision": review.revision + 1,
-        _INDEXED: _of_state(review.dataset, state),
+        INDEXED: _of_state(review.dataset, state),
+        # Only what nobody answers is forgotten.
         "expires_at": None,
     }
-    changes[_ORDER] = changes["answered_at"]
+    changes[ORDER] = changes["answered_at"]
     first = Attr("state").eq(WAITING) & _is_unlocked(session)
     again = Attr("state").is_in([ANSWERED, CLOSED]) & Attr("session").eq(session)
     may = Attr("revision").eq(review.revision) & (first | again)
@@ -272,6 +276,7 @@ def settle(review: Review, side: str, same_as: str = "") -> Review:
     changes = {"side": side, "same_as": same_as}
     OWN.update(_pk(review.dataset, review.digest), _SK, changes, nothing_yet)
     found = find(review.dataset, review.digest) or review
+    # Nothing else of it: the answer that was read is the one that is being filed.
     return replace(review, side=found.side, same_as=found.same_as)
 
 
@@ -296,14 +301,10 @@ def _first(dataset: str, sk: str, value: str) -> str:
 
 def note_filed(review: Review) -> bool:
     """Remember that an answer has become data, unless there is another one meanwhile."""
-    changes = {"state": CLOSED, _INDEXED: _of_state(review.dataset, CLOSED)}
+    changes = {"state": CLOSED, INDEXED: _of_state(review.dataset, CLOSED)}
     # Who mended the answer meanwhile has another one to be filed.
     same = Attr("revision").eq(review.revision) & Attr("state").eq(ANSWERED)
     return OWN.update(_pk(review.dataset, review.digest), _SK, changes, same)
-
-
-def now() -> str:
-    return datetime.fromtimestamp(stack.here().clock.time(), UTC).isoformat(timespec="milliseconds")
 
 
 def _is_same_as(reference: str) -> Any:

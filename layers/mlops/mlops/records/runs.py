@@ -13,12 +13,11 @@ from mlops.aws import messages, telemetry
 from mlops.codec import Json
 from mlops.events import PipelineStageCompleted, PipelineStageFailed
 from mlops.records import activity
-from mlops.records.table import OWN, Item, Table
+from mlops.records.table import INDEXED, OWN, Item, Table
 from mlops.stage import ENVIRONMENTS, PIPELINE, StageRef
 
 COMPLETED, FAILED, IN_PROGRESS, WAITING = "COMPLETED", "FAILED", "IN_PROGRESS", "WAITING"
 _SK, _STAGE = "RUN", "STAGE#"
-_INDEX, _INDEXED = "runs-of-dataset", "dataset_key"
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def partition(run_id: str) -> str:
 def create(run_id: str, dataset: str, task: str) -> None:
     """Write the run record; an existing one stays as it is."""
     facts = {"run_id": run_id, "dataset": dataset, "task": task, "created_at": now()}
-    index = {_INDEXED: activity.partition(dataset)}
+    index = {INDEXED: activity.partition(dataset)}
     # A second delivery must not make a run younger: the CLI and the index sort by when it was created.
     OWN.put({"pk": partition(run_id), "sk": _SK, **facts, **index}, Attr("pk").not_exists())
 
@@ -136,7 +135,7 @@ def read(run_id: str, table: Table = OWN) -> Run | None:
 
 def of_dataset(dataset: str, table: Table = OWN) -> Iterator[Run]:
     """The runs of a dataset without their stages, as far as the index has them yet, oldest first."""
-    return map(_run, table.indexed(_INDEX, _INDEXED, activity.partition(dataset)))
+    return map(_run, table.indexed(activity.partition(dataset)))
 
 
 def stage_of(ref: StageRef) -> Stage | None:
@@ -211,6 +210,7 @@ def timed(ref: StageRef, what: str) -> Iterator[None]:
 
 def note_version(ref: StageRef, version_arn: str) -> None:
     """Remember the version that a stage made or found."""
+    # Only where there is a row: one with nothing else in it could not be read as a stage, or as a run.
     OWN.update(*_key(ref), {"version_arn": version_arn}, Attr("pk").exists())
     names = {f"{ref.environment}_version_arn": version_arn}
     OWN.update(partition(ref.run_id), _SK, names, Attr("pk").exists())

@@ -89,6 +89,7 @@ def every(table: Table = OWN) -> Iterator[Serving]:
 def write(serving: Serving) -> None:
     """Remember how far it has come, unless a later round has."""
     noted = replace(serving, looked_at=int(stack.here().clock.time()))
+    # The same round may write again, for it may have died; an earlier one that comes late may not.
     OWN.put(
         {"pk": _PK, "sk": serving.dataset, **codec.item_of(noted)},
         Attr("hop").not_exists() | Attr("hop").lte(serving.hop),
@@ -172,6 +173,7 @@ def unwritten() -> list[str]:
 
 def close() -> None:
     """Nothing is to be started any more: the stack is being deleted."""
+    # Nobody takes it away: the table goes with the stack.
     OWN.put({"pk": _CLOSED[0], "sk": _CLOSED[1]})
 
 

@@ -11,6 +11,7 @@ from itertools import count, islice
 from mlops.aws import buckets
 from mlops.dataset.keys import sides_key, sides_piece_key
 
+# About a megabyte, which is read and written anew for every deal until it is full.
 _PIECE = 10_000
 
 

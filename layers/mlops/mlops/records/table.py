@@ -12,6 +12,9 @@ from mlops.aws import ahead, clients
 from mlops.aws.clients import code_of
 from mlops.codec import Json
 
+# The one index, named after what was first in it: another one would make every write dearer. What a row has as these
+# two attributes puts it there: under what it is found, and in which order.
+_INDEX, INDEXED, ORDER = "runs-of-dataset", "dataset_key", "created_at"
 # A row as DynamoDB takes it and hands it over: the module of its kind makes a dataclass of it.
 Item = dict[str, Any]
 
@@ -32,6 +35,7 @@ class Table:
 
     def get(self, pk: str, sk: str) -> Item | None:
         """The item of a key, read consistently; None when there is none."""
+        # Consistently: nearly all that is read decides about a write, and half a price is no reason to decide wrongly.
         item = self._rows.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
         return dict(item) if item else None
 
@@ -41,6 +45,7 @@ class Table:
 
     def update(self, pk: str, sk: str, changes: Json, condition: ConditionBase | None = None) -> bool:
         """Set attributes (None removes); False when the condition does not hold."""
+        # By placeholders, for names of ours such as `state` and `comment` are words of its language.
         sets = [name for name, value in changes.items() if value is not None]
         removes = [name for name, value in changes.items() if value is None]
         expression = (f"SET {', '.join(f'#{n} = :{n}' for n in sets)} " if sets else "") + (
@@ -59,6 +64,7 @@ class Table:
     def increment(self, pk: str, sk: str, name: str, changes: Json = MappingProxyType({})) -> int:
         """Add one to a counter and return it; set attributes with it."""
         sets = f"SET {', '.join(f'#{change} = :{change}' for change in changes)} " if changes else ""
+        # Added by the table itself: of two that count at once, none is lost.
         answer = self._rows.update_item(
             Key={"pk": pk, "sk": sk},
             UpdateExpression=f"{sets}ADD #n :one",
@@ -81,11 +87,12 @@ class Table:
         only = {"ProjectionExpression": ", ".join(named), "ExpressionAttributeNames": named} if facts else {}
         return self._pages(KeyConditionExpression=where, ConsistentRead=True, **only)
 
-    def indexed(self, index: str, name: str, value: str, since: str = "") -> Iterator[Item]:
-        """The items that an index has under a value of its key, as far as it has them yet, in the order of when they
-        were made, or from a time on."""
-        where = Key(name).eq(value) & Key("created_at").gte(since) if since else Key(name).eq(value)
-        return self._pages(KeyConditionExpression=where, IndexName=index)
+    def indexed(self, value: str, since: str = "") -> Iterator[Item]:
+        """The items that the index has under a value of `INDEXED`, as far as it has them yet, in the order of `ORDER`,
+        or from a time on."""
+        where = Key(INDEXED).eq(value) & Key(ORDER).gte(since) if since else Key(INDEXED).eq(value)
+        # DynamoDB reads no such index consistently: whoever asks has to bear that the newest is missing.
+        return self._pages(KeyConditionExpression=where, IndexName=_INDEX)
 
     def _pages(self, **request: Any) -> Iterator[Item]:
         def following(page: ahead.Page) -> ahead.Page:

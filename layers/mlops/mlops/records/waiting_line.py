@@ -3,6 +3,8 @@
 Without a line, a stage could be overtaken for ever by others that happen to ask when a slot is free.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mlops import arns, stack
@@ -12,9 +14,15 @@ from mlops.stage import StageRef
 TRAINING = "trainings"
 # A stage in line asks again every poll interval; one that has not for so many of them has died.
 _PATIENCE, _LEAST_PATIENCE = 5, 120
+# How long the row of one that never came back is kept; it stopped counting long before.
 _DAY = 86400
 
 
+class NoSlot(Exception):  # noqa: N818  - it passes: no fault
+    """Every slot is taken, or others have waited longer for one."""
+
+
+# In the order of these fields: of two that came in the same millisecond, all see the same one first.
 @dataclass(frozen=True, order=True)
 class Place:
     """Since when a stage waits, what it is called in the line, and when it asked last; times in milliseconds."""
@@ -33,6 +41,23 @@ class Place:
 def running_in(version_arn: str) -> str:
     """The kind of slot that a running version takes: quotas are those of its account."""
     return f"running models of {arns.account_of(version_arn)}"
+
+
+@contextmanager
+def in_turn(kind: str, ref: StageRef) -> Iterator[None]:
+    """Ask for a slot of this kind within, when it is the turn of a stage; who needs no other one leaves the line then.
+
+    Raises NoSlot where it is the turn of others, and hands on the one that is raised within; the stage is in line then.
+    """
+    try:
+        # Asking the service although others have waited longer would let a newcomer take their slot.
+        if not is_next(kind, ref):
+            raise NoSlot(kind)
+        yield
+    except NoSlot:
+        # Before anything else is noted: whoever dies before it asks for a retry has a place that its redelivery keeps.
+        line_up(kind, ref)
+        raise
 
 
 def is_next(kind: str, ref: StageRef) -> bool:

@@ -73,6 +73,7 @@ def digest_of(artifact: str) -> str:
 def find(token: str) -> Approval | None:
     """The approval behind a token; None for unknown and for expired ones alike."""
     approval = approvals.find(approvals.name_of(token)) if token else None
+    # Nobody learns from the answer whether a token was ever good.
     return None if approval and approval.has_expired else approval
 
 

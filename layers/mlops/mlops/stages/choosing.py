@@ -52,6 +52,7 @@ def choose(inspected: PartInspected) -> Review | None:
         is_unlike=bool(drift.unlike(references_of(inspection.dataset), inspection.statistics)),
         share=stack.here().review_share,
     )
+    # Before any picture is read: nearly all events end here.
     if not reasons or reviews.find(inspection.dataset, inspection.digest):
         return None
     shown = _shown(inspection, inspected.version_id)
@@ -66,6 +67,7 @@ def choose(inspected: PartInspected) -> Review | None:
     small = small_review_key(inspection.dataset, inspection.digest) if shown.small else ""
     if small:
         buckets.artifacts_bucket().write(small, shown.small)
+    # The row comes last: whoever is shown it finds its picture.
     review = Review(
         dataset=inspection.dataset,
         digest=inspection.digest,

@@ -20,6 +20,7 @@ _AT_ONCE = 4
 
 def missing(dataset: str, images: Iterable[Image], side: int) -> list[tuple[Image, list[Tile]]]:
     """The images that a detector is to learn from in tiles of `side` pixels, and their tiles that are not there yet."""
+    # What a listing names is whole, and its name is its content: it need not be looked at.
     known = {key for key, _ in buckets.data_bucket().list(tiles_prefix(dataset))}
     found = ((image, [tile for tile in _trained(image, side) if key_of(image, tile) not in known]) for image in images)
     return [(image, tiles) for image, tiles in found if tiles]

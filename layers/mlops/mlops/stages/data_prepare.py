@@ -11,7 +11,7 @@ from mlops import stack
 from mlops.aws import ahead, buckets
 from mlops.dataset.images import Image, image_of
 from mlops.dataset.keys import dataset_prefix, run_key
-from mlops.dataset.labels import NORMAL
+from mlops.dataset.learning import learning_of
 from mlops.dataset.limits import BoxSizes, Verdict, check_manifests, image_faults
 from mlops.dataset.tiles import trained_tiles
 from mlops.records import documents, runs
@@ -57,12 +57,10 @@ def _remarks(truth: GroundTruth, inventory: "_Inventory") -> list[str]:
     if truth.tiles.side:
         calls = f"about {truth.tiles.calls} calls of the service, in tests and for new pictures"
         remarks.append(f"it works on tiles of {truth.tiles.side} px: a picture takes {calls}")
-    if truth.task == "detection":
-        remarks += inventory.sizes.told()
-    if truth.task == "detection" and not inventory.has_clean:
-        remarks.append("no clean image is tested on: nothing will be known of false alarms on them")
-    if "detection" in truth.left_out_tasks and not truth.settings.tasks:
-        remarks.append("no detection: there are no masks below ground_truth/, and no boxes in annotations.manifest")
+    remarks += learning_of(truth.task).remarks(inventory.sizes, has_clean=inventory.has_clean)
+    # Where dataset.json names the tasks, somebody wants no other.
+    if not truth.settings.tasks:
+        remarks += filter(None, (learning_of(task).absence for task in truth.left_out_tasks))
     if truth.split.by == "pool" and truth.settings.split == "auto":
         remarks.append(f"the system deals the sides, not the folders: {truth.split.why}")
     return remarks
@@ -79,8 +77,8 @@ def label_thresholds(task: str, truth: GroundTruth) -> Verdict:
     except ValueError as error:
         verdict.violations.append(str(error))
         return verdict
-    # A detector never says that a part is normal.
-    labels = {label for label in truth.labels if task == "classification" or label != NORMAL}
+    # A threshold of what no model ever says could never be met.
+    labels = set(filter(learning_of(task).may_say, truth.labels))
     for label in sorted(given):
         if label not in labels:
             alike = difflib.get_close_matches(label, labels, 1)
@@ -117,6 +115,7 @@ class _Inventory:
     def _etags(self, images: Sequence[Image]) -> dict[str, str]:
         """The etags of the objects of images, which are in the order of their keys, as S3 lists."""
         found: dict[str, str] = {}
+        # S3 lists what is behind a key: the first one is behind itself without its last letter.
         behind, last = images[0].key[:-1], images[-1].key
         while behind < last and (page := buckets.data_bucket().page(self._prefix, behind)):
             found |= page

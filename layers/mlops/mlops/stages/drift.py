@@ -20,6 +20,7 @@ from mlops.dataset.keys import (
     drift_key,
     drift_picture_key,
     is_reviewed,
+    path_of,
     run_key,
 )
 from mlops.events import DriftFound
@@ -189,6 +190,7 @@ def _looks(dataset: str) -> Looks:
     known, released = drifts.looks_of(dataset), _released(dataset)
     if known is None or known.run_ids != released:
         known = replace(_looks_of(dataset, _trained(released.values())), run_ids=released)
+        # Kept, for it takes reading all records of a dataset, and is asked for at every picture and every hour.
         drifts.write_looks(dataset, known)
     return known
 
@@ -229,7 +231,7 @@ def _references(pictures: Sequence[tuple[str, Statistics]]) -> dict[str, Referen
 def _draw(dataset: str, farthest: Sequence[str], usual: Sequence[str]) -> None:
     """One picture for people: above, those that differ most; below, those that they should look like."""
     named = [(key, "inspected") for key in farthest] + [(key, "trained") for key in usual]
-    tiles = [tile for key, what in named if (tile := _tile(key, f"{what}: {key.split('/', 2)[-1]}"))]
+    tiles = [tile for key, what in named if (tile := _tile(key, f"{what}: {path_of(key)}"))]
     if tiles:
         buckets.artifacts_bucket().write(drift_picture_key(dataset), as_jpeg(sheet(tiles, _NAMED)))
 

@@ -13,7 +13,7 @@ from mlops.dataset.keys import run_key
 from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.judging import inference, operating_points, snapshots
 from mlops.judging.evaluation import ByService, Counted, Evaluation
-from mlops.judging.gate import PARAMETERS, Thresholds, parse_label_thresholds, reasons_against
+from mlops.judging.gate import Thresholds, parse_label_thresholds, reasons_against
 from mlops.judging.intervals import Interval, f1_intervals, tallied
 from mlops.judging.metrics import Means, Outcome, Score, macro
 from mlops.judging.operating_points import Cost, Costs
@@ -63,6 +63,7 @@ def evaluate(change: ModelStatusChange, cause: str) -> None:
     if result.reasons:
         runs.fail(ref, result.reasons, artifact)
         return
+    # Before the start: how many inference units that takes follows from it.
     images = inference.expected(truth.counts, stack.here().test_images_per_label)
     runs.note_test_calls(ref.run_id, images * tiling.calls)
     # The start before the end of this stage: whoever dies in between is called again, and finds it started.
@@ -90,7 +91,8 @@ def gate_of(task: str, label_names: Mapping[str, str] | None = None) -> Threshol
     Raises ValueError that names the parameter and the part that cannot be read.
     """
     given = stack.here().gate_of(task)
-    return Thresholds(given.f1, given.label_f1, parse_label_thresholds(given.labels, label_names, PARAMETERS[task]))
+    by_label = parse_label_thresholds(given.labels, label_names, task_of(task).parameter)
+    return Thresholds(given.f1, given.label_f1, by_label)
 
 
 def judge(
@@ -111,6 +113,7 @@ def judge(
     service = by_service(summary)
     assumed = service.assumed_thresholds
     ours = snapshot.scores(assumed)
+    # The service has counted tiles. Parts are judged by pictures, so from here on pictures are counted.
     own, shown = macro(ours), pictures or snapshot
     differences = {
         "precision": own.precision - service.means.precision,
@@ -126,6 +129,7 @@ def judge(
     at = {label: chosen.min_confidence / 100 for label, chosen in points.items()}
     scores = shown.scores(at)
     found, lies = macro(scores), _f1_interval(shown, at, scores, parts)
+    # Users ask at these points: that is what has to be good enough, not what the service assumed.
     reasons = reasons_against("at its operating points", found.f1, scores, limits, task.unit)
     if stack.here().gates_on_bound and reaches(found.f1, limits.f1) and not reaches(lies.low, limits.f1):
         low, least = beside(lies.low, limits.f1)

@@ -15,12 +15,11 @@ from mlops import codec, stack
 from mlops.aws import buckets, messages
 from mlops.codec import Json
 from mlops.dataset import datasets
-from mlops.dataset.annotations import annotate
-from mlops.dataset.boxes import Box
 from mlops.dataset.dataset_json import TASKS, SettingsInvalid, parse_settings
 from mlops.dataset.datasets import Annotations, Dataset, Recorded
 from mlops.dataset.images import Image
 from mlops.dataset.keys import SPLITS, annotations_key, run_key, settings_key
+from mlops.dataset.learning import Learning, Selection, learning_of
 from mlops.dataset.manifests import manifest_lines
 from mlops.dataset.splits import assign_sides, chosen_split, groups_apart, uses_folders
 from mlops.dataset.tiles import Tile, Tiling, count_of, too_many
@@ -49,14 +48,6 @@ _FACTS = (*datasets.FACTS, "bits", "is_unread")
 _REFUSED = "refused.jsonl"
 
 logger = Logger(child=True)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What one task makes of a dataset: its images, with boxes for detection, and the files it leaves out."""
-
-    images: tuple[Image, ...]
-    refused: Mapping[str, str]
 
 
 def settle(message: Json) -> None:
@@ -89,6 +80,7 @@ def settle(message: Json) -> None:
             _write_tiles(asked, waiting)
             return
         start_runs(settled)
+    # Last: whoever dies before it is asked again, and finds the runs that were begun.
     activity.note_settled(dataset, contents, known.generation)
 
 
@@ -137,6 +129,7 @@ def _look_again(asked: Question, compared: _Compared) -> None:
     Raises TimeoutError when looking changes nothing.
     """
     attempt, before = asked.attempt, asked.differing or 0
+    # As long as fewer differ each time, looking helps: only attempts in vain are counted.
     if attempt >= _PATIENCE and compared.differing < before:
         attempt = _PATIENCE
     if attempt >= _MAX_RECHECKS:
@@ -175,6 +168,7 @@ def _mend(asked: Question, mending: Mending) -> None:
         done += 1
         if clock.monotonic() > until:
             activity.note_progress(dataset, f"looked again at {done} of {counted(mending.of, 'file')}")
+            # A function ends after some minutes, however many pictures there are: a message goes on.
             further = replace(asked, mending=replace(mending, after=entry.key, done=done))
             messages.send_message(stack.here().settle_queue, further, 0)
             return
@@ -183,12 +177,19 @@ def _mend(asked: Question, mending: Mending) -> None:
 
 
 def _waiting_for_tiles(dataset: Dataset) -> list[tuple[Image, list[Tile]]]:
-    """The images that a detection run would train on in tiles which are not there yet, with these tiles."""
-    side = dataset.settings.tiles
-    if not side or dataset.problem or "detection" not in dataset.tasks or not stack.here().trains("detection"):
+    """The images that a run would train on in tiles which are not there yet, with these tiles."""
+    learned = [learning_of(task) for task in dataset.tasks if stack.here().trains(task)]
+    tiled = [learning for learning in learned if learning.tile_side(dataset.settings)]
+    if not tiled or dataset.problem:
         return []
     sides = _sides(dataset)
-    trained = [image for image in select(dataset, "detection", sides).images if sides[image.key] != "holdout"]
+    return [waiting for learning in tiled for waiting in _missing_tiles(learning, dataset, sides)]
+
+
+def _missing_tiles(learning: Learning, dataset: Dataset, sides: Mapping[str, str]) -> list[tuple[Image, list[Tile]]]:
+    side = learning.tile_side(dataset.settings)
+    trained = [image for image in learning.select(dataset, sides).images if sides[image.key] != "holdout"]
+    # Such a run fails with that reason: no tile is written for it.
     return [] if too_many(trained, side) else cutting.missing(dataset.name, trained, side)
 
 
@@ -251,9 +252,9 @@ def start_runs(dataset: Dataset) -> None:
 
 def start_run(dataset: Dataset, task: str) -> None:
     """Write the artifacts of the run that this exact set of images is; the same set again changes nothing."""
-    sides = _sides(dataset)
-    selection = select(dataset, task, sides)
-    digest = run_digest(task, dataset, selection, sides)
+    sides, learning = _sides(dataset), learning_of(task)
+    selection = learning.select(dataset, sides)
+    digest = run_digest(learning, dataset, selection, sides)
     run_id = f"{dataset.name}-{task}-{digest[:12]}"
     ref = StageRef(run_id, dataset.name, task, "ground_truth")
     # Before anything is written: whatever happens now can be found under the dataset.
@@ -261,8 +262,8 @@ def start_run(dataset: Dataset, task: str) -> None:
     # The digest is the cause: the same set of images again has nothing to do.
     if not runs.begin(ref, digest):
         return
-    reasons = _reasons(task, dataset, selection)
-    tiling = _tiling(task, dataset, selection)
+    reasons = _reasons(learning, dataset, selection)
+    tiling = _tiling(learning, dataset, selection)
     _write_manifests(ref, selection.images, sides, tiling.side)
     account = _account(ref, dataset, selection, sides, tiling, _write_refused(ref, selection.refused))
     with runs.timed(ref, "pictures"):
@@ -278,51 +279,30 @@ def start_run(dataset: Dataset, task: str) -> None:
         runs.complete(ref, artifact)
 
 
-def select(dataset: Dataset, task: str, sides: Mapping[str, str]) -> Selection:
-    """The images of a task. Detection trains on images with boxes, and keeps the clean ones that it is tested on."""
-    if task == "classification":
-        return Selection(dataset.images, dict(sorted(dataset.refused.items())))
-    found = annotate(dataset.images, dataset.masks, dataset.refused_masks)
-    clean = [image for image in found.images if image.is_clean]
-    held_out = [image for image in clean if sides[image.key] == "holdout"]
-    tested = held_out or [image for image in clean if sides[image.key] == "test"]
-    images = sorted([i for i in found.images if i.boxes] + tested, key=lambda image: image.key)
-    refused = {**dataset.refused, **dataset.refused_masks, **found.problems}
-    return Selection(tuple(images), dict(sorted(refused.items())))
-
-
-def run_digest(task: str, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> str:
+def run_digest(learning: Learning, dataset: Dataset, selection: Selection, sides: Mapping[str, str]) -> str:
     """SHA-256 over what decides a training: every image with its side, the settings, and what is wrong with them.
 
     It is that of the JSON document [images, settings, problem, refused], which is made piece by piece.
     """
     # What the others say is in the labels, the sides and the pictures; what mistakes cost is no matter of training.
     said = {"tasks", "normal", "groups", "window", "costs"}
-    if task == "classification":
-        # It learns from whole pictures.
+    if not learning.tile_side(dataset.settings):
         said.add("tiles")
     settings = {name: value for name, value in dataset.settings.as_dict().items() if name not in said}
     rest = json.dumps([settings, dataset.problem, sorted(selection.refused) if not selection.images else []])
     digest = hashlib.sha256(b"[[")
     for place, image in enumerate(selection.images):
-        what = json.dumps(_what_is_trained_on(task, image, sides[image.key]))
+        what = json.dumps(_what_is_trained_on(learning, image, sides[image.key]))
         digest.update(f"{', ' if place else ''}{what}".encode())
     digest.update(f"], {rest[1:]}".encode())
     return digest.hexdigest()
 
 
-def _what_is_trained_on(task: str, image: Image, side: str) -> tuple[Any, ...]:
+def _what_is_trained_on(learning: Learning, image: Image, side: str) -> tuple[Any, ...]:
     """What decides about one image. That of a usual one, a file with one label, is that of earlier releases."""
     one = image.labels[0] if len(image.labels) == 1 else ""
-    facts: tuple[Any, ...] = (image.key, image.digest, side, one or image.labels)
-    if task == "detection":
-        boxes = [(*(() if b.label == one else (b.label,)), *_edges(b.box)) for b in image.boxes]
-        facts = (*facts, boxes)
+    facts = (image.key, image.digest, side, one or image.labels, *learning.taught(image, one))
     return (*facts, image.picture) if image.picture else facts
-
-
-def _edges(box: Box) -> tuple[float, float, float, float]:
-    return box.left, box.top, box.width, box.height
 
 
 def _sides(dataset: Dataset) -> dict[str, str]:
@@ -340,7 +320,7 @@ def _sides(dataset: Dataset) -> dict[str, str]:
         return sides
 
 
-def _reasons(task: str, dataset: Dataset, selection: Selection) -> list[str]:
+def _reasons(learning: Learning, dataset: Dataset, selection: Selection) -> list[str]:
     if dataset.problem:
         return [dataset.problem]
     first = [f"{key}: {reason}" for key, reason in list(selection.refused.items())[:_NAMED]]
@@ -348,35 +328,23 @@ def _reasons(task: str, dataset: Dataset, selection: Selection) -> list[str]:
         first.append(f"and {counted(more, 'refused file')} more: {_REFUSED} names all")
     if not dataset.images:
         return ["no usable image: put pictures under train/<label>/ and test/<label>/", *first]
-    if task == "detection" and not any(image.boxes for image in selection.images):
-        unusable = len(selection.refused.keys() & {*dataset.refused_masks, *(mask.key for mask in dataset.masks)})
-        why = f"{counted(unusable, 'mask')} cannot be used" if unusable else "there is no mask"
-        return [
-            f"no image has boxes, for {why}: put masks at ground_truth/<label>/<name of the image>_mask.png, "
-            "or boxes into annotations.manifest",
-            *first,
-        ]
-    if task == "detection" and dataset.settings.tiles:
-        return too_many(selection.images, dataset.settings.tiles)
-    return []
+    objections = learning.objections(dataset, selection)
+    return [*objections, *first] if objections else []
 
 
-def _tiling(task: str, dataset: Dataset, selection: Selection) -> Tiling:
-    """How the pictures of a run are cut. Classification is of whole pictures: a folder's label does not say in which
-    tile the defect is."""
-    side, images = dataset.settings.tiles or 0, selection.images
-    if task == "classification" or not side or not images:
+def _tiling(learning: Learning, dataset: Dataset, selection: Selection) -> Tiling:
+    """How the pictures of a run are cut."""
+    side, images = learning.tile_side(dataset.settings), selection.images
+    if not side or not images:
         return Tiling()
     calls = sum(count_of(image.width, image.height, side) for image in images)
     return Tiling(side, -(-calls // len(images)))
 
 
 def _write_manifests(ref: StageRef, images: Sequence[Image], sides: Mapping[str, str], tiles: int) -> None:
-    store, bucket = buckets.artifacts_bucket(), stack.here().data_bucket
+    store, bucket, learning = buckets.artifacts_bucket(), stack.here().data_bucket, learning_of(ref.task)
     for side in SPLITS:
-        # The service ignores images without boxes, in training and in testing; the inference test asks about them.
-        clean_too = ref.task == "classification" or side == "holdout"
-        listed = [image for image in images if sides[image.key] == side and (clean_too or image.boxes)]
+        listed = [image for image in images if sides[image.key] == side and learning.lists(image, side)]
         # Nothing is trained on the holdout: no tile of it is written.
         lines = manifest_lines(ref.task, listed, bucket, 0 if side == "holdout" else tiles)
         store.write_lines(run_key(ref.run_id, f"manifests/{side}.manifest"), lines)
@@ -409,8 +377,8 @@ def _account(
     tiling: Tiling,
     refused_list: str,
 ) -> GroundTruth:
-    images, alike = selection.images, look_alikes(selection.images, sides)
-    counts = Counter((sides[image.key], label) for image in images for label in image.labels_in(ref.task))
+    images, alike, labels_of = selection.images, look_alikes(selection.images, sides), learning_of(ref.task).labels_of
+    counts = Counter((sides[image.key], label) for image in images for label in labels_of(image))
     labels = sorted({label for _, label in counts})
     return GroundTruth(
         run_id=ref.run_id,

@@ -69,6 +69,7 @@ def test(version_arn: str, has_time: Callable[[], bool] = lambda: True) -> None:
         gallery.write(result.gallery, _recorded(ref))
     _end(ref, result)
     if not stays:
+        # Last: until then a redelivery finds what the start was for.
         leases.give_back(version_arn, lease.lease_id)
 
 
@@ -193,6 +194,7 @@ class _Test:
         ref, version_arn = self.ref, self.lease.version_arn
         progress = f"{asked} of {len(self.images)} images are answered"
         runs.wait(ref, progress)
+        # Another cause each time: a function that hears of one twice drops the second.
         status, cause = {"status": "RUNNING", "previous_status": "RUNNING"}, f"{self.lease.lease_id}+{asked}"
         told = {**status, "cause": cause, "message": progress}
         messages.put_event(ModelStatusChange(**ref.as_detail(), version_arn=version_arn, **told))
@@ -204,6 +206,7 @@ class _Test:
         judged, answers = inference.judge(
             self.task, self._calls(pieces), limits, self.points, several=takes_all(self.images)
         )
+        # Asked of the record and not of the model in production, which would have to run for it.
         beside = _beside_production(ref, self.task, answers)
         reasons = [*judged.reasons, *self._cut_short(judged.images)]
         # Somebody who goes back to an earlier version knows that it is not the best one.
@@ -273,6 +276,7 @@ class _Asked:
         if not call.is_gone or not version_id:
             return call
         now = images.record_of(key)
+        # Only the same bytes will do: of others nobody knows what is true.
         if now is None or now.digest != image.digest or now.version_id == version_id:
             return call
         return self._about(image, now.version_id)

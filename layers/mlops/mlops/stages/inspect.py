@@ -5,7 +5,7 @@ Where no released version runs, the picture waits in line, and `serve` is asked 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ from mlops.dataset.keys import KeyRefused, inspected_dataset, result_key
 from mlops.dataset.tiles import MOST_TILES, count_of
 from mlops.events import PartInspected
 from mlops.judging import verdicts
-from mlops.judging.answers import Said
-from mlops.judging.verdicts import Answer, Found
+from mlops.judging.tasks import task_of
+from mlops.judging.verdicts import Answer
 from mlops.models import asking, projects
 from mlops.models.asking import EVERYTHING, InTiles, NotRunning, Whole
 from mlops.pictures.drawing import FOUND, Mark, as_jpeg, draw
@@ -31,7 +31,7 @@ from mlops.pictures.pixels import open_picture
 from mlops.pictures.png import PictureRefused
 from mlops.pictures.preparing import MOST_BYTES_IN_A_CALL, Prepared, Window, prepare
 from mlops.pictures.statistics import looks_of, statistics_of
-from mlops.records import arrivals, inspections, kept_models, releases, results, servings
+from mlops.records import arrivals, inspections, kept_models, releases, results, runs, servings
 from mlops.records.arrivals import Arrival
 from mlops.records.inspections import Inspection
 from mlops.records.releases import Release
@@ -120,7 +120,7 @@ def _refusal(arrival: Arrival, refusal: _Refused) -> Inspection:
         digest=refusal.digest or _unread(arrival),
         verdict=verdicts.UNSURE,
         reasons=(str(refusal),),
-        inspected_at=inspections.now(),
+        inspected_at=runs.now(),
         refused=True,
         final=refusal.final,
     )
@@ -140,7 +140,7 @@ def _was_answered(arrival: Arrival) -> bool:
 
 def _answered(arrival: Arrival, deadline: float) -> tuple[Inspection, _Picture | None]:
     """The inspection that counts, and the picture that the models saw. Raises _Refused and NotRunning."""
-    began, at = stack.here().clock.monotonic(), inspections.now()
+    began, at = stack.here().clock.monotonic(), runs.now()
     data = _read(arrival)
     digest = hashlib.sha256(data).hexdigest()
     known = inspections.find(arrival.dataset, arrival.key, digest)
@@ -193,8 +193,8 @@ def _prepared(data: bytes, digest: str, released: Mapping[str, Release]) -> _Pic
     """A new picture as the pictures were prepared that the released models learned from. Raises _Refused."""
     try:
         prepared, window = prepare(data, most_bytes=MOST_BYTES_IN_A_CALL), None
-        runs = {task: release.run_id for task, release in released.items()}
-        if prepared.bits > 8 and (named := results.window_of(runs)):
+        run_ids = {task: release.run_id for task, release in released.items()}
+        if prepared.bits > 8 and (named := results.window_of(run_ids)):
             window = Window(*named)
             prepared = prepare(data, window=window, most_bytes=MOST_BYTES_IN_A_CALL)
         shown, cut = prepared.data or data, prepared
@@ -233,13 +233,15 @@ def _asked(
 ) -> Inspection:
     versions = {task: release.version_arn for task, release in released.items()}
     serving = servings.of(arrival.dataset)
+    # By the table: asking the service would be a call for each picture, and a model that has stopped says so itself.
     running = {*(serving.ready if serving else ()), *kept_models.kept()}
     if not running.issuperset(versions.values()):
         raise NotRunning(arrival.dataset)
+    # All at once: a line of machines waits for the slowest, and not for one after the other.
     with ThreadPoolExecutor(len(released)) as pool:
         answers = list(pool.map(lambda item: _ask(item[0], item[1], picture, deadline), released.items()))
     verdict = verdicts.decide([answer for answer, _ in answers])
-    counted = {answer.task: answer.counted for answer, _ in answers}
+    counted = [one for answer, _ in answers for one in answer.counted]
     price = stack.here().price_of("running") * (serving.units if serving else 1)
     return Inspection(
         dataset=arrival.dataset,
@@ -249,11 +251,11 @@ def _asked(
         verdict=verdict.verdict,
         reasons=verdict.reasons,
         inspected_at=at,
-        labels=counted.get("classification", ()),
-        boxes=counted.get("detection", ()),
+        labels=tuple(one for one in counted if not one.box),
+        boxes=tuple(one for one in counted if one.box),
         run_ids={task: release.run_id for task, release in released.items()},
         version_arns=versions,
-        min_confidence={answer.task: _points_of(answer) for answer, _ in answers},
+        min_confidence={answer.task.name: _points_of(answer) for answer, _ in answers},
         not_asked=tuple(task for task in TASKS if stack.here().trains(task) and task not in released),
         seconds=round(stack.here().clock.monotonic() - began, 3),
         usd=round(sum(seconds for _, seconds in answers) / 3600 * price, 8),
@@ -284,21 +286,8 @@ def _ask(task: str, release: Release, picture: _Picture, deadline: float) -> tup
         raise _Refused(reason, picture.digest) from error
     # Of tiles everything was asked for.
     said = [one for one in heard.said if not in_tiles or reaches(one.confidence, least or 0.0)]
-    found = _boxes(said, prepared) if task == "detection" else _labels(said)
-    return Answer(task, tuple(found), points), heard.milliseconds / 1000
-
-
-def _labels(said: Sequence[Said]) -> Iterator[Found]:
-    for one in said:
-        yield Found(one.label, round(one.confidence, 4))
-
-
-def _boxes(said: Sequence[Said], prepared: Prepared) -> Iterator[Found]:
-    """Boxes in whole pixels of the original."""
-    for one in said:
-        if drawn := one.box:
-            box = prepared.mapping.back(replace(drawn, width=max(drawn.width, 0.01), height=max(drawn.height, 0.01)))
-            yield Found(one.label, round(one.confidence, 4), box)
+    speaker = task_of(task)
+    return Answer(speaker, tuple(speaker.found(said, prepared.mapping)), points), heard.milliseconds / 1000
 
 
 def _wait(arrival: Arrival) -> None:
@@ -312,6 +301,7 @@ def _wait(arrival: Arrival) -> None:
 
 def _write_result(arrival: Arrival, inspection: Inspection, picture: _Picture | None) -> None:
     """The files of a key tell of the newest version that was answered, in whatever order the versions are."""
+    # A redelivery of what has been told: the files say it already.
     if inspection.announced and picture is None and not inspection.refused:
         return
     artifacts, key = buckets.artifacts_bucket(), result_key(inspection.key)

@@ -19,8 +19,11 @@ def sweep() -> list[str]:
 
     The service is asked what runs, not our table. A version that is starting cannot be stopped: the next sweep does it.
     """
-    kept, found = kept_models.kept(), list(running())
-    idle = [arn for arn in found if arn not in kept and not leases.is_held(arn)]
+    found = list(running())
+    unleased = [arn for arn in found if not leases.is_held(arn)]
+    # After the leases: a release is kept before it gives its lease back, so one of the two looks finds it.
+    kept = kept_models.kept()
+    idle = [arn for arn in unleased if arn not in kept]
     stopped = [arn for arn in idle if _stop(arn)]
     if stopped:
         messages.put_event(ModelsSwept(tuple(stopped), runs.now()))

@@ -68,4 +68,5 @@ def _drift(found: DriftFound) -> tuple[str, str]:
 
 def cause_of(event: Json) -> str:
     """One e-mail for one outcome, however often its event comes."""
+    # By its content and not by its id: a stage that died puts the same event again, with another id.
     return f"{event['detail-type']}@{json.dumps(event['detail'], sort_keys=True)}"

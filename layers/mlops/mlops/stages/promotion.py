@@ -160,13 +160,9 @@ def release(completed: PipelineStageCompleted) -> None:
     decision = _decision_of(ref, result)
     if decision is None or decision.approver is None:
         raise PermissionError(f"no decision lets {ref.run_id} into {ref.environment}, whatever an event says")
-    release = releases.record(
+    noted = releases.record(
         Release(
-            run_id=ref.run_id,
-            dataset=ref.dataset,
-            task=ref.task,
-            stage=ref.stage,
-            environment=ref.environment,
+            **ref.as_detail(),
             version_arn=result.version_arn,
             tested_at=result.tested_at,
             lease_id=result.lease_id,
@@ -179,26 +175,26 @@ def release(completed: PipelineStageCompleted) -> None:
         )
     )
     # Everything below was done before: a redelivery must not stop a version that was released since.
-    if release.announced:
+    if noted.announced:
         return
-    is_running = _is_current(release) and _keep_running(ref, release)
-    if not _is_current(release):
-        _make_way(ref, release)
+    is_running = _is_current(noted) and _keep_running(ref, noted)
+    if not _is_current(noted):
+        _make_way(ref, noted)
         is_running = False
     # Consumers first, people after them; the note that all is done comes last.
     _publish(ref)
     messages.put_event(
         ModelReleased(
-            run_id=release.run_id,
-            dataset=release.dataset,
-            task=release.task,
-            environment=release.environment,
-            version_arn=release.version_arn,
-            previous_version_arn=release.previous_version_arn,
+            run_id=noted.run_id,
+            dataset=noted.dataset,
+            task=noted.task,
+            environment=noted.environment,
+            version_arn=noted.version_arn,
+            previous_version_arn=noted.previous_version_arn,
             is_running=is_running,
         )
     )
-    releases.note_announced(release)
+    releases.note_announced(noted)
 
 
 def _is_current(release: Release) -> bool:

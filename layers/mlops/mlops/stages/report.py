@@ -26,6 +26,7 @@ def write(run_id: str) -> None:
     written, it is written again. Raises LookupError when there is no such run.
     """
     while True:
+        # Read before the page is written: what comes meanwhile differs from it afterwards.
         stages = runs.stages_of(run_id)
         buckets.artifacts_bucket().write(run_key(run_id, FILE), _page(run_id, stages))
         if runs.stages_of(run_id) == stages:

@@ -158,6 +158,7 @@ def file_answers(dataset: str) -> list[str]:
     answered = [*reviews.of_state(dataset, ANSWERED)]
     for _ in range(_PATIENCE):
         with SpooledTemporaryFile(_IN_MEMORY) as manifest, SpooledTemporaryFile(_IN_MEMORY) as changed:
+            # Somebody else may write it at any time: this is written over what was read, or all is read anew.
             etag = buckets.data_bucket().fetch(annotations_key(dataset), manifest)
             filed = Filed.of(_pieces(manifest))
             lines = _lines(dataset, manifest, filed, answered)
@@ -197,6 +198,7 @@ def _lines(dataset: str, manifest: IO[bytes], filed: Filed, answered: Sequence[R
         return lines
     place = _place(dataset, manifest, answered)
     pictures = {key for key, _ in buckets.data_bucket().list(f"{dataset_prefix(dataset)}images/reviewed/")}
+    # In the order of the answers: which side one gets depends on those that were filed before.
     for review in sorted((*answered, *taken_out), key=lambda review: (review.answered_at, review.digest)):
         entry = _entry(review, filed, place)
         if entry is None:

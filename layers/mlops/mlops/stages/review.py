@@ -106,6 +106,7 @@ def _answered(turn: Turn, form: Form, seen: Review, given: Answer) -> Turn:
     """Keep an answer where it is this visit's to give."""
     kept = f"Kept: {told(given)}."
     if form.revision == seen.revision and reviews.answer(seen, turn.session, given, turn.reviewer):
+        # After the answer, which it tells of. One that is lost costs an hour: then all answers are looked at.
         messages.put_event(ReviewAnswered(turn.link.dataset, seen.digest))
         trail = (*(name for name in turn.trail if name != seen.digest), seen.digest)[-_TRAIL:]
         return _on(replace(turn, trail=trail, notice=kept), besides=seen.digest)
@@ -125,6 +126,7 @@ def _next(dataset: str, session: str, besides: str = "") -> Review | None:
     waiting = [review for review in reviews.of_state(dataset, reviews.WAITING) if review.is_free(session)]
     # What was put off comes again when nothing else is left.
     for review in sorted(waiting, key=lambda review: review.digest == besides):
+        # The index lags behind: what it says waits may have been answered.
         current = reviews.find(dataset, review.digest)
         if current and reviews.take(current, session):
             return current

@@ -121,6 +121,7 @@ def _page(status: int, template: str, values: Mapping[str, object]) -> Page:
 
 
 def _number(text: str) -> int:
+    # Anybody may send a form: int() takes other digits, too, and ages for a million of them.
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 

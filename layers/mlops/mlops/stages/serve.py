@@ -30,8 +30,10 @@ from mlops.records import (
     spending,
     waiting_line,
 )
+from mlops.records.leases import Lease
 from mlops.records.releases import Release
 from mlops.records.servings import LOOKING, READY, STARTING, STOPPING, Round, Serving, Wish
+from mlops.records.waiting_line import NoSlot
 from mlops.stage import ENVIRONMENTS, StageRef
 from mlops.words import counted, dollars
 
@@ -91,6 +93,7 @@ def tick() -> list[str]:
     telemetry.oldest_picture(max(map(_longest_wait, looked_after), default=0.0))
     lost = [serving for serving in looked_after if not serving.is_alive]
     for serving in lost:
+        # With the number of the lost round: should it not be lost, only one of the two goes on.
         _send(serving.dataset, serving.hop, 0)
     return [serving.dataset for serving in lost]
 
@@ -131,8 +134,12 @@ def _let_run(release: Release) -> None:
     # Told before the start: who dies right after it would never come back to tell.
     if is_new or not runs:
         releases.publish(release, is_running=True)
-    if not runs and not models.start_leased(release.version_arn, units=1):
-        releases.publish(release, is_running=False)
+    if not runs:
+        try:
+            # No lease and no line: it is to run for good, and a slot is counted for it (`kept_models`).
+            models.start_at_once(release.version_arn, units=1)
+        except NoSlot:
+            releases.publish(release, is_running=False)
 
 
 def _let_stop(place: StageRef, version_arn: str) -> None:
@@ -293,7 +300,7 @@ def _start(serving: Serving) -> tuple[Serving | None, int]:
         waiting_line.leave(line, place)
     if failed := [arn for arn, status in statuses.items() if status == "FAILED"]:
         waiting_line.leave(line, place)
-        problem = f"{', '.join(arn.split('/')[3] for arn in failed)} did not start: Rekognition says FAILED"
+        problem = f"{', '.join(arns.version_name(arn) for arn in failed)} did not start: Rekognition says FAILED"
         return replace(_refuse(serving, problem), state=STOPPING), _poll()
     if _REFUSED in statuses.values():
         waiting_line.leave(line, place)
@@ -302,6 +309,7 @@ def _start(serving: Serving) -> tuple[Serving | None, int]:
         return serving, _poll()
     now = int(stack.here().clock.time())
     begun = [lease.started_at for arn in wanted if (lease := leases.of(arn))]
+    # From the first start to the last model: as long as a dataset waits when it has to be started.
     took = now - min(begun, default=now)
     return replace(serving, state=READY, ready=wanted, since=now, took=took, sent="", problem=""), 0
 
@@ -311,7 +319,7 @@ def _started(release: Release, serving: Serving, problem: str) -> str:
 
     With a `problem` none is started that does not run yet.
     """
-    arn, line, place = release.version_arn, waiting_line.running_in(release.version_arn), _place(serving.dataset)
+    arn, place = release.version_arn, _place(serving.dataset)
     status = models.status_of(arn)
     held = leases.of(arn)
     mine = held is not None and not held.is_over and held.is_for_inspection
@@ -322,21 +330,24 @@ def _started(release: Release, serving: Serving, problem: str) -> str:
     if problem:
         return _REFUSED
     # First in line until all of its models have begun: so two datasets never hold one slot each, and wait for another.
-    waiting_line.line_up(line, place)
-    if not waiting_line.is_next(line, place):
+    waiting_line.line_up(waiting_line.running_in(arn), place)
+    try:
+        begun = models.start_in_turn(arn, place, lambda: _lease(release, serving))
+    except NoSlot:
         return ""
-    ref = StageRef(release.run_id, serving.dataset, release.task, leases.INSPECTION, _PRODUCTION)
-    # Before the start, as ever: a model without a lease is stopped by the sweeper.
-    lease = leases.take_for_inspection(ref, arn, _lease_minutes())
-    if lease is None:
-        return ""
-    begun = models.start_leased(arn, serving.units)
-    if not begun:
-        leases.give_back(arn, lease.lease_id)
-    elif servings.is_closed():
+    if servings.is_closed():
         # The stack is being deleted, and whoever stops its models may have looked already.
         _stop_one(arn, serving.units)
-    return begun
+    return begun.status
+
+
+def _lease(release: Release, serving: Serving) -> Lease:
+    ref = StageRef(release.run_id, serving.dataset, release.task, leases.INSPECTION, _PRODUCTION)
+    lease = leases.take_for_inspection(ref, release.version_arn, _lease_minutes(), serving.units)
+    if lease is None:
+        # A test has it, which ends: its slot is waited for as any other.
+        raise NoSlot(release.version_arn)
+    return lease
 
 
 def _place(dataset: str) -> StageRef:
@@ -410,7 +421,7 @@ def _go_on(version_arn: str, units: int) -> None:
         return
     telemetry.inspection_cost(lease.ref.dataset, spending.note(lease, stack.here().clock.time(), units))
     if lease.expires_at - stack.here().clock.time() < 30 * _lease_minutes():
-        leases.take_for_inspection(lease.ref, version_arn, _lease_minutes())
+        leases.take_for_inspection(lease.ref, version_arn, _lease_minutes(), units)
 
 
 def _stopping(serving: Serving) -> Serving:

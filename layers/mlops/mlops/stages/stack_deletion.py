@@ -51,10 +51,12 @@ def _respond(event: Json, reason: str) -> None:
     body = {
         "Status": "FAILED" if reason else "SUCCESS",
         "Reason": reason or "no model runs",
+        # Another one would be a replacement to CloudFormation, which then deletes the first.
         "PhysicalResourceId": event.get("PhysicalResourceId", _PHYSICAL_ID),
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
     data = json.dumps(body).encode()
+    # The link is signed without a type: with one, S3 would refuse the answer.
     request = Request(event["ResponseURL"], data, {"Content-Type": ""}, method="PUT")
     with urlopen(request, timeout=30):
         pass

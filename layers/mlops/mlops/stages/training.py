@@ -7,6 +7,7 @@ from mlops.aws import clients
 from mlops.models import projects, watch
 from mlops.records import documents, runs, waiting_line
 from mlops.records.documents import TrainingInput
+from mlops.records.waiting_line import NoSlot
 from mlops.stage import StageRef
 
 
@@ -18,15 +19,22 @@ def train(run_id: str, cause: str) -> None:
     if not runs.begin(ref, cause):
         return
     project = projects.projects()[ref.task]["development"]
-    # Asking the service although others have waited longer would let a newcomer take their slot.
-    if not waiting_line.is_next(waiting_line.TRAINING, ref):
-        _wait(ref)
-        return
     try:
-        version_arn = projects.rekognition(project).create_project_version(**version_request(project, training_input))
-        _watch(ref, version_arn["ProjectVersionArn"], cause)
-    except ClientError as error:
-        _bear(ref, project, error, cause)
+        with waiting_line.in_turn(waiting_line.TRAINING, ref):
+            version_arn = _created(ref, project, training_input)
+    except NoSlot:
+        _wait(ref, "a free slot: the account trains as many models as it may")
+    except _Busy:
+        _wait(ref, "the project: another operation is under way")
+    except _Refused as refused:
+        # Who has failed would keep others waiting until its place counts as dead.
+        waiting_line.leave(waiting_line.TRAINING, ref)
+        runs.fail(ref, refused.reasons)
+    else:
+        # The slot is taken: whoever is next in line may ask.
+        waiting_line.leave(waiting_line.TRAINING, ref)
+        runs.note_version(ref, version_arn)
+        watch.watch(ref, version_arn, until=("TRAINING_COMPLETED", "TRAINING_FAILED"), cause=cause)
 
 
 def version_request(project: str, training_input: TrainingInput) -> dict[str, object]:
@@ -46,40 +54,46 @@ def version_request(project: str, training_input: TrainingInput) -> dict[str, ob
     }
 
 
-def _bear(ref: StageRef, project: str, error: ClientError, cause: str) -> None:
-    code = clients.code_of(error)
-    taken = ("ResourceInUseException", "LimitExceededException")
-    # Another delivery has created it: that the name is taken is success, and nobody waits for the slot that it has.
-    if code in taken and (existing := projects.describe_version(project, ref.run_id)):
-        _watch(ref, existing.arn, cause)
-    elif code == "ResourceInUseException":
-        runs.wait(ref, "the project: another operation is under way")
-        watch.retry_later(ref, artifact_key=documents.key_of(TrainingInput, ref.run_id))
-    # A project that is full will not empty itself: waiting would be for ever.
-    elif code == "LimitExceededException" and (full := projects.fullness(project)):
-        waiting_line.leave(waiting_line.TRAINING, ref)
-        runs.fail(ref, [f"{full}. Then copy training_input.json onto itself"])
-    elif code == "LimitExceededException":
-        _wait(ref)
-    elif code == "InvalidParameterException":
-        runs.fail(ref, [f"Rekognition: {clients.message_of(error)}", *_attached_datasets(project)])
-    elif code in ("ResourceNotFoundException", "ServiceQuotaExceededException", "ValidationException"):
-        runs.fail(ref, [f"Rekognition: {code}: {clients.message_of(error)}"])
-    else:
-        raise error
+class _Busy(Exception):  # noqa: N818  - it passes: no fault
+    """Something else goes on in the project."""
 
 
-def _wait(ref: StageRef) -> None:
-    waiting_line.line_up(waiting_line.TRAINING, ref)
-    runs.wait(ref, "a free slot: the account trains as many models as it may")
+class _Refused(Exception):  # noqa: N818  - a refusal is a result
+    """The service will not train it, however often it is asked."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__(*reasons)
+        self.reasons = reasons
+
+
+def _created(ref: StageRef, project: str, training_input: TrainingInput) -> str:
+    """The ARN of the run's version, made now or by another delivery. Raises NoSlot, _Busy and _Refused."""
+    try:
+        answer = projects.rekognition(project).create_project_version(**version_request(project, training_input))
+        return str(answer["ProjectVersionArn"])
+    except ClientError as error:
+        code = clients.code_of(error)
+        taken = ("ResourceInUseException", "LimitExceededException")
+        # Another delivery has created it: that the name is taken is success, and nobody waits for the slot that it has.
+        if code in taken and (existing := projects.describe_version(project, ref.run_id)):
+            return existing.arn
+        if code == "ResourceInUseException":
+            raise _Busy(project) from error
+        # A project that is full will not empty itself: waiting would be for ever.
+        if code == "LimitExceededException" and (full := projects.fullness(project)):
+            raise _Refused(f"{full}. Then copy training_input.json onto itself") from error
+        if code == "LimitExceededException":
+            raise NoSlot(project) from error
+        if code == "InvalidParameterException":
+            raise _Refused(f"Rekognition: {clients.message_of(error)}", *_attached_datasets(project)) from error
+        if code in ("ResourceNotFoundException", "ServiceQuotaExceededException", "ValidationException"):
+            raise _Refused(f"Rekognition: {code}: {clients.message_of(error)}") from error
+        raise
+
+
+def _wait(ref: StageRef, what: str) -> None:
+    runs.wait(ref, what)
     watch.retry_later(ref, artifact_key=documents.key_of(TrainingInput, ref.run_id))
-
-
-def _watch(ref: StageRef, version_arn: str, cause: str) -> None:
-    # The slot is taken: whoever is next in line may ask.
-    waiting_line.leave(waiting_line.TRAINING, ref)
-    runs.note_version(ref, version_arn)
-    watch.watch(ref, version_arn, until=("TRAINING_COMPLETED", "TRAINING_FAILED"), cause=cause)
 
 
 def _attached_datasets(project: str) -> list[str]:

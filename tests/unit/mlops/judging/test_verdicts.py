@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mlops.dataset.boxes import Box
 from mlops.judging import verdicts
+from mlops.judging.tasks import task_of
 from mlops.judging.verdicts import DEFECT, OK, UNSURE, Answer, Found, decide
 
 POINTS = {"normal": 60.0, "bent": 50.0, "cut": 40.0}
@@ -53,12 +54,12 @@ TOGETHER = {
 
 
 def classifier(found: list[tuple[str, float]], points: dict[str, float] = POINTS) -> Answer:
-    return Answer("classification", tuple(Found(*one) for one in found), points)
+    return Answer(task_of("classification"), tuple(Found(*one) for one in found), points)
 
 
 def detector(found: list[tuple[str, float]], points: dict[str, float] = POINTS) -> Answer:
     known = {label: point for label, point in points.items() if label != "normal"}
-    return Answer("detection", tuple(Found(*one, BOX) for one in found), known)
+    return Answer(task_of("detection"), tuple(Found(*one, BOX) for one in found), known)
 
 
 @pytest.mark.parametrize("said", CLASSIFIER)
@@ -126,7 +127,7 @@ _LABELS = st.sampled_from(["normal", "bent", "cut", "misplaced"])
 _CONFIDENCES = st.floats(0, 100)
 _ANSWERS = st.builds(
     lambda task, found, points: Answer(
-        task, tuple(Found(label, sure, BOX if task == "detection" else None) for label, sure in found), points
+        task_of(task), tuple(Found(label, sure, BOX if task == "detection" else None) for label, sure in found), points
     ),
     st.sampled_from(["classification", "detection"]),
     st.lists(st.tuples(_LABELS, _CONFIDENCES), max_size=6),
@@ -134,10 +135,11 @@ _ANSWERS = st.builds(
 )
 
 
-@given(st.lists(_ANSWERS, max_size=2, unique_by=lambda answer: answer.task), st.floats(0, 50))
+@given(st.lists(_ANSWERS, max_size=2, unique_by=lambda answer: answer.task.name), st.floats(0, 50))
 def test_never_ok_when_anything_says_defect_above_its_point(answers: list[Answer], margin: float) -> None:
     says_defect = any(
-        one.confidence >= answer.points.get(one.label, 0.0) and (answer.task == "detection" or one.label != "normal")
+        one.confidence >= answer.points.get(one.label, 0.0)
+        and (answer.task.name == "detection" or one.label != "normal")
         for answer in answers
         for one in answer.found
     )

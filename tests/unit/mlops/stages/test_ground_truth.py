@@ -8,7 +8,8 @@ from mlops.dataset.boxes import Box, LabeledBox
 from mlops.dataset.dataset_json import DatasetSettings
 from mlops.dataset.images import Image
 from mlops.dataset.keys import SPLITS
-from mlops.stages.ground_truth import Dataset, run_digest, select, start_runs
+from mlops.dataset.learning import learning_of
+from mlops.stages.ground_truth import Dataset, run_digest, start_runs
 
 IMAGES = tuple(
     Image(f"datasets/d/train/bent/{name}.png", f"etag-{name}", ("bent",), "train", f"digest-{name}", 99, 99)
@@ -19,7 +20,8 @@ SIDES = {image.key: "train" for image in IMAGES}
 
 
 def digest(dataset: Dataset, sides: Mapping[str, str], task: str = "classification") -> str:
-    return run_digest(task, dataset, select(dataset, task, sides), sides)
+    learning = learning_of(task)
+    return run_digest(learning, dataset, learning.select(dataset, sides), sides)
 
 
 def test_same_images_same_run_whatever_else_is_known_of_them() -> None:
@@ -90,13 +92,13 @@ def test_the_tasks_that_are_asked_for_change_no_run() -> None:
 
 
 def test_detection_keeps_the_clean_images_that_are_held_out() -> None:
-    assert select(MARKED, "detection", MARKED_SIDES).images == (replace(BENT, boxes=BOXES), CLEAN[2])
+    assert learning_of("detection").select(MARKED, MARKED_SIDES).images == (replace(BENT, boxes=BOXES), CLEAN[2])
 
 
 def test_without_held_out_clean_images_those_of_the_test_side_are_kept() -> None:
     sides = MARKED_SIDES | {CLEAN[2].key: "train"}
 
-    assert select(MARKED, "detection", sides).images == (replace(BENT, boxes=BOXES), CLEAN[1])
+    assert learning_of("detection").select(MARKED, sides).images == (replace(BENT, boxes=BOXES), CLEAN[1])
 
 
 def test_tasks_follow_the_masks_unless_the_settings_name_them() -> None:

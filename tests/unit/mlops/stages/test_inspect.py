@@ -20,7 +20,7 @@ from functions.inspect.app import handler as inspect_handler
 from functions.serve.app import handler as serve_handler
 from mlops.dataset.tiles import WHOLE, Tiling
 from mlops.events import PartInspected
-from mlops.records import arrivals, inspections, kept_models, leases, releases, servings, spending, waiting_line
+from mlops.records import arrivals, inspections, kept_models, leases, releases, runs, servings, spending, waiting_line
 from mlops.records.arrivals import Arrival
 from mlops.records.inspections import Inspection
 from mlops.records.leases import Lease
@@ -524,11 +524,11 @@ def test_few_pictures_wait_until_the_oldest_has_waited_long_enough(
     monkeypatch.setenv("ENOUGH_PICTURES", "3")
     monkeypatch.setenv("MOST_WAIT_MINUTES", "10")
     for name in ("a", "b"):
-        arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/{name}.png", inspections.now(), "v"))
+        arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/{name}.png", runs.now(), "v"))
     serve.look({"dataset": DATASET, "hop": 0})
     assert released.models.started == []
 
-    arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/c.png", inspections.now(), "v"))
+    arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/c.png", runs.now(), "v"))
     serve.look({"dataset": DATASET, "hop": 1})
     assert released.models.started == [ARN]
 
@@ -791,7 +791,7 @@ def test_units_follow_what_waits_and_how_fast_it_was_answered(
     if rate:
         servings.note_rate(DATASET, rate)
     for number in range(2600):
-        arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/{number}.png", inspections.now(), "v"))
+        arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/{number}.png", runs.now(), "v"))
     asked: list[int] = []
     start = released.models.start_project_version
     monkeypatch.setattr(
@@ -838,7 +838,7 @@ def test_how_fast_pictures_are_answered_is_measured_while_there_are_some(
     set_clock(monkeypatch, time=lambda: now[0])
     released.models.status[ARN] = "RUNNING"
     leases.take_for_inspection(StageRef(RUN, DATASET, TASK, "x", "production"), ARN, 30)
-    arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/1.png", inspections.now(), "v"))
+    arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/1.png", runs.now(), "v"))
     servings.write(Serving(DATASET, servings.READY, versions=(ARN,), ready=(ARN,), units=2, since=int(now[0])))
     for hop in range(4):
         serve.look({"dataset": DATASET, "hop": hop})
@@ -954,9 +954,7 @@ def test_the_file_of_a_day_is_read_and_written_for_its_answers_not_for_every_tim
     for tick in range(ticks):
         for number in range(each):
             now[0] = begin + 300 * tick + 60 * number
-            inspections.record(
-                Inspection(DATASET, f"k{number}", f"{tick}-{number}", "ok", ("fine",), inspections.now())
-            )
+            inspections.record(Inspection(DATASET, f"k{number}", f"{tick}-{number}", "ok", ("fine",), runs.now()))
             servings.note_answer(DATASET)
         now[0] = begin + 300 * (tick + 1)
         serve.tick()
@@ -973,9 +971,9 @@ def test_an_answer_that_is_noted_late_is_in_the_file_of_its_day_and_in_its_place
 ) -> None:
     now = [datetime(2026, 3, 2, 23, 58, tzinfo=UTC).timestamp()]
     set_clock(monkeypatch, time=lambda: now[0])
-    late = Inspection(DATASET, "late", "0", "ok", ("fine",), inspections.now())
+    late = Inspection(DATASET, "late", "0", "ok", ("fine",), runs.now())
     now[0] += 60
-    inspections.record(replace(late, key="in time", digest="1", inspected_at=inspections.now()))
+    inspections.record(replace(late, key="in time", digest="1", inspected_at=runs.now()))
     serve._write_days(DATASET)
     now[0] += 120
     inspections.record(late)
@@ -1011,7 +1009,7 @@ def test_a_round_that_was_lost_is_gone_on_with(released: World, monkeypatch: pyt
     servings.write(Serving(DATASET, hop=3))
     assert serve.tick() == []
 
-    arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/1.png", inspections.now(), "v"))
+    arrivals.line_up(arrivals.Arrival(DATASET, f"inspect/{DATASET}/1.png", runs.now(), "v"))
     set_clock(monkeypatch, time=lambda: datetime.now(UTC).timestamp() + 1000)
     told: list[float] = []
     monkeypatch.setattr("mlops.aws.telemetry.oldest_picture", told.append)
@@ -1027,7 +1025,7 @@ def test_a_day_that_is_over_is_told_of_once_and_only_where_there_were_answers(
 ) -> None:
     now = [datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp()]
     set_clock(monkeypatch, time=lambda: now[0])
-    inspections.record(Inspection(DATASET, "k", "d", "ok", ("fine",), inspections.now()))
+    inspections.record(Inspection(DATASET, "k", "d", "ok", ("fine",), runs.now()))
     for dataset in (DATASET, "earlier"):
         servings.note_answer(dataset)
     serve.tick()

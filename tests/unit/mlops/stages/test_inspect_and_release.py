@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops.records import arrivals, inspections, releases, results, servings
+from mlops.records import arrivals, inspections, releases, results, runs, servings
 from mlops.records.table import Table
 from mlops.stages import serve
 from tests.unit.mlops.memory_s3 import MemoryS3
@@ -132,7 +132,7 @@ def test_a_picture_in_flight_keeps_the_version_that_was_asked_about_it(draining:
     def release_meanwhile(arn: str) -> list[dict[str, Any]]:
         if current().run_id == OLD:
             place = {"dataset": DATASET, "task": TASK, "environment": "production"}
-            at_once = inspections.now()
+            at_once = runs.now()
             told = releases.Release(NEW, NEW_ARN, at_once, **place, tested_at=at_once, lease_id="next")
             world.models.status[NEW_ARN] = "STOPPED"
             releases.record(told)

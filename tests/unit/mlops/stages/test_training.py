@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from mlops.models import serving
-from mlops.records import decisions, leases, runs, waiting_line
+from mlops.records import decisions, documents, leases, runs, waiting_line
+from mlops.records.documents import TrainingInput
 from mlops.records.runs import Stage
 from mlops.stage import StageRef
 from mlops.stages import promotion, training
@@ -22,6 +23,21 @@ def over_the_limit(**_: Any) -> None:
     raise refused("LimitExceededException")
 
 
+def train(world: World, monkeypatch: pytest.MonkeyPatch, code: str) -> StageRef:
+    """Train a run whose CreateProjectVersion is answered with an error."""
+
+    def refuse(**_: Any) -> None:
+        raise refused(code)
+
+    runs.create(NEW, "parts", TASK)
+    place = ref(NEW, "training", "development")
+    manifests = {side: f"runs/{NEW}/manifests/{side}.manifest" for side in ("train", "test")}
+    documents.write(TrainingInput(place, manifests=manifests, version_name=NEW, output_prefix="out"), NEW)
+    monkeypatch.setattr(world.models, "create_project_version", refuse, raising=False)
+    training.train(NEW, "c")
+    return place
+
+
 def stage(place: StageRef) -> Stage:
     found = runs.stage_of(place)
     assert found is not None
@@ -30,13 +46,10 @@ def stage(place: StageRef) -> Stage:
 
 @pytest.mark.parametrize(("models", "state"), [(100, runs.FAILED), (99, runs.WAITING), (0, runs.WAITING)])
 def test_a_training_fails_where_a_project_is_full_and_waits_for_a_slot_otherwise(
-    world: World, models: int, state: str
+    world: World, monkeypatch: pytest.MonkeyPatch, models: int, state: str
 ) -> None:
     fill(world, "development", models)
-    runs.create(NEW, "parts", TASK)
-    place = ref(NEW, "training", "development")
-    runs.begin(place, "c")
-    training._bear(place, PROJECTS[TASK]["development"], refused("LimitExceededException"), "c")
+    place = train(world, monkeypatch, "LimitExceededException")
 
     assert stage(place).state == state
     if state == runs.FAILED:
@@ -45,14 +58,32 @@ def test_a_training_fails_where_a_project_is_full_and_waits_for_a_slot_otherwise
 
 
 @pytest.mark.parametrize("code", ["ResourceInUseException", "LimitExceededException"])
-def test_what_another_delivery_has_created_is_watched_and_not_waited_for(world: World, code: str) -> None:
+def test_what_another_delivery_has_created_is_watched_and_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
     world.models.status[at(NEW, "development")] = "TRAINING_IN_PROGRESS"
-    runs.create(NEW, "parts", TASK)
-    place = ref(NEW, "training", "development")
-    runs.begin(place, "c")
-    training._bear(place, PROJECTS[TASK]["development"], refused(code), "c")
+    place = train(world, monkeypatch, code)
 
     assert stage(place).state == runs.IN_PROGRESS
+    assert waiting_line.is_next(waiting_line.TRAINING, ref("another", "training", "development"))
+
+
+def test_a_training_waits_while_something_else_goes_on_in_its_project(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = train(world, monkeypatch, "ResourceInUseException")
+
+    assert stage(place).state == runs.WAITING
+    assert waiting_line.is_next(waiting_line.TRAINING, ref("another", "training", "development"))
+
+
+def test_a_training_that_the_service_refuses_fails_and_keeps_nobody_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting_line.line_up(waiting_line.TRAINING, ref(NEW, "training", "development"))
+    place = train(world, monkeypatch, "ServiceQuotaExceededException")
+
+    assert stage(place).state == runs.FAILED
     assert waiting_line.is_next(waiting_line.TRAINING, ref("another", "training", "development"))
 
 
@@ -97,4 +128,19 @@ def test_a_model_that_another_delivery_has_started_keeps_its_lease_and_its_place
 
     assert leases.of(arn) is not None
     assert waiting_line.is_next(waiting_line.running_in(arn), ref("another", "inference_test", "development"))
-    assert serving.start_leased(arn, 1) == "RUNNING"
+    assert serving.start_at_once(arn, 1) == "RUNNING"
+
+
+def test_a_model_that_was_deleted_before_its_test_is_asked_for_again_by_whoever_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(**_: Any) -> None:
+        raise refused("ResourceNotFoundException")
+
+    arn = at(NEW, "development")
+    world.models.status.pop(arn, None)
+    monkeypatch.setattr(world.models, "start_project_version", gone)
+
+    with pytest.raises(LookupError, match="deleted before it could be tested"):
+        serving.start(ref(NEW, "inference_test", "development"), arn)
+    assert serving.start_at_once(arn, 1) == "DELETED"
