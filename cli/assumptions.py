@@ -977,6 +977,16 @@ ROWS = (
         hand="look for errors in the log of `IngestFunction` after the first upload, and after each update of the "
         "runtime",
     ),
+    _row(
+        57,
+        "A message of a batch that failed, or whose function died, comes again after the visibility timeout of its "
+        "queue, not before",
+        "yes",
+        "whoever dies or fails after it has recorded what was said of a picture leaves it to the next delivery to tell "
+        "of it, which by then finds that nobody sees to that any more",
+        "the next delivery leaves it to one that has failed: the results are written, and `Part Inspected` never comes",
+        source="Lambda Developer Guide, `Handling errors for an SQS event source in Lambda`",
+    ),
 )
 
 

@@ -7,7 +7,6 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from mlops import stack
-from mlops.aws.once import once
 from mlops.models.asking import NotRunning
 from mlops.stages import inspect
 
@@ -19,14 +18,15 @@ RESERVE_SECONDS = 20.0
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # One for the whole batch: what has no answer by then is delivered again, and nothing that was answered.
-    deadline = stack.here().clock.monotonic() + context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    left, clock = context.get_remaining_time_in_millis(), stack.here().clock
+    deadline, ends = clock.monotonic() + left / 1000 - RESERVE_SECONDS, int(1000 * clock.time()) + left
     failures: list[dict[str, str]] = []
     for number, message in enumerate(event["Records"]):
-        if number and stack.here().clock.monotonic() > deadline:
+        if number and clock.monotonic() > deadline:
             failures.append({"itemIdentifier": message["messageId"]})
             continue
         try:
-            _inspect(json.loads(message["body"]), deadline, context)
+            _inspect(json.loads(message["body"]), deadline, ends)
         except NotRunning:
             # It is in line; whoever starts the models sends it again.
             continue
@@ -36,8 +36,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {"batchItemFailures": failures}
 
 
-def _inspect(told: dict[str, Any], deadline: float, context: LambdaContext) -> None:
+def _inspect(told: dict[str, Any], deadline: float, ends: int) -> None:
     if arrival := inspect.arrival_of(told):
-        given_up = str(told.get("given-up", ""))
-        cause = f"{arrival.place}{given_up and '#given up'}"
-        once(lambda: inspect.inspect(arrival, deadline, given_up), cause=cause, context=context)
+        inspect.inspect(arrival, deadline, ends, str(told.get("given-up", "")))

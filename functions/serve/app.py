@@ -1,4 +1,4 @@
-"""Messages that go round for every dataset whose pictures wait; every few minutes, what was lost; and by the clock."""
+"""Messages that go round for every dataset whose pictures wait; every few minutes, what was lost, and the clock."""
 
 import json
 from typing import Any
@@ -13,9 +13,6 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    if "hours" in event:
-        logger.info("by the clock", moment=event["hours"], datasets=serve.by_the_clock(event["hours"] == "Begins"))
-        return
     if "Records" not in event:
         if lost := serve.tick():
             logger.warning("went on where a message was lost", datasets=lost)

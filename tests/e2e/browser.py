@@ -45,11 +45,12 @@ def run(script: str, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def faults(seen: Mapping[str, Any], borne: Collection[str] = ()) -> list[Any]:
-    """What is wrong with a page: what axe-core says but for the rules `borne`, what sticks out, pictures that do not
-    load, complaints."""
+    """What is wrong with a page: what axe-core says but for the rules `borne`, what sticks out, is cut off or lies on
+    other words, pictures that do not load, complaints."""
     looks = [
         look
         for look in seen["looks"]
-        if {rule.split(":")[0] for rule in look["violations"]} - set(borne) or look["overflow"] or look["broken"]
+        if {rule.split(":")[0] for rule in look["violations"]} - set(borne)
+        or any(look.get(fault) for fault in ("overflow", "broken", "crowded"))
     ]
     return looks + seen["complaints"]

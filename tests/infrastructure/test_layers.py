@@ -53,4 +53,4 @@ def test_functions_bring_no_parser_of_other_layouts() -> None:
     required = [path.read_text() for place in (LAYERS, FUNCTIONS) for path in place.rglob("requirements*.txt")]
     names = {re.split(r"[\[<>=!~ ]", line)[0] for text in required for line in text.splitlines() if line.strip()}
 
-    assert names == {"aws-lambda-powertools", "jinja2", "numpy", "pillow"}
+    assert names == {"aws-lambda-powertools", "jinja2", "numpy", "pillow", "tzdata"}

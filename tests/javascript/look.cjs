@@ -22,6 +22,61 @@ async function dress(page, width, theme) {
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
 }
 
+// Words that lie on other words, and what is cut off where nobody can scroll to it; runs in the page.
+function crowding() {
+  const scrolls = (element) => /auto|scroll/.test(getComputedStyle(element).overflowX);
+  const within = (rect, room) => rect.left < room.right && rect.right > room.left && rect.top < room.bottom && rect.bottom > room.top;
+  // Some words are there for those who listen only, in a box of one pixel.
+  const isForEyes = (element) => element.clientWidth !== 1 || element.clientHeight !== 1;
+  const isShown = (node, rect) => {
+    for (let around = node.parentElement; around; around = around.parentElement) {
+      if (!isForEyes(around) || (scrolls(around) && !within(rect, around.getBoundingClientRect()))) {
+        return false;
+      }
+    }
+    return rect.width > 0 && rect.height > 0;
+  };
+  const words = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    if (node.data.trim() && getComputedStyle(node.parentElement).visibility === "visible") {
+      const lines = [...range.getClientRects()].filter((rect) => isShown(node, rect));
+      words.push(...lines.map((rect) => ({ node, rect, text: node.data.trim().slice(0, 30) })));
+    }
+  }
+  // Lines of one paragraph touch: letters have room above and below.
+  const common = (one, other) => [
+    Math.min(one.right, other.right) - Math.max(one.left, other.left),
+    Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top),
+  ];
+  const clash = (one, other) => {
+    const [across, down] = common(one.rect, other.rect);
+    return across > 1 && down > Math.min(one.rect.height, other.rect.height) / 3;
+  };
+  const found = words.flatMap((one, place) =>
+    words.slice(place + 1).filter((other) => clash(one, other)).map((other) => `"${one.text}" lies on "${other.text}"`),
+  );
+  for (const element of document.querySelectorAll("body *:not(input, textarea, select, option)")) {
+    const { overflowX, overflowY } = getComputedStyle(element);
+    const hidesX = /hidden|clip/.test(overflowX) && element.scrollWidth > element.clientWidth + 1;
+    const hidesY = /hidden|clip/.test(overflowY) && element.scrollHeight > element.clientHeight + 1;
+    if (!(element instanceof SVGElement) && isForEyes(element) && (hidesX || hidesY)) {
+      found.push(`<${element.localName}> is cut off: ${element.textContent.trim().slice(0, 30)}`);
+    }
+  }
+  for (const part of document.querySelectorAll("svg text, svg circle, svg rect, svg path")) {
+    const [own, room] = [part.getBoundingClientRect(), part.ownerSVGElement.getBoundingClientRect()];
+    const isCut = own.left < room.left - 1 || own.right > room.right + 1 || own.top < room.top - 1 || own.bottom > room.bottom + 1;
+    if (isCut && getComputedStyle(part.ownerSVGElement).overflowX !== "visible") {
+      found.push(`<${part.localName}> of a drawing is cut off: ${part.textContent}`);
+    }
+  }
+  return found.slice(0, 9);
+}
+
 // What sticks out, and pictures that do not load: told at once, so that it can be asked of a page without scripts, too.
 async function shape(page) {
   return page.evaluate(() => ({
@@ -41,7 +96,7 @@ async function check(page, width, theme, pictures) {
   });
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => window.axe.run());
-  const shown = await shape(page);
+  const shown = { ...(await shape(page)), crowded: await page.evaluate(crowding) };
   if (pictures) {
     await page.screenshot({ path: join(pictures, `${width}-${theme}.png`), fullPage: true });
   }

@@ -134,7 +134,7 @@ def _everything(call: Call, _: Mapping[str, Any]) -> Iterator[Need]:
 
 _BY_OPERATION: Mapping[tuple[str, str], Callable[[Call, Mapping[str, Any]], Iterator[Need]]] = {
     **{("dynamodb", f"{name}_item"): _rows for name in ("get", "put", "update", "delete")},
-    ("dynamodb", "query"): _rows,
+    **{("dynamodb", name): _rows for name in ("query", "batch_get_item")},
     ("rekognition", "create_project_version"): _train,
     ("rekognition", "copy_project_version"): _copy,
     ("rekognition", "detect_custom_labels"): _detect,

@@ -129,8 +129,9 @@ def _drifted(_: Play) -> Iterator[None]:
 
 @contextmanager
 def _by_the_clock(play: Play) -> Iterator[None]:
-    for at, moment in ((2 * HOUR, "Begins"), (3 * HOUR, "Ends")):
-        play.later(at, lambda moment=moment: play.answer_of("serve", {"hours": moment}, about=""))
+    shift = {"SERVING_MODE": "hours", "SERVING_HOURS": "mon-sun 00:00-24:00"}
+    for at, changes in ((2 * HOUR, shift), (3 * HOUR, {"SERVING_MODE": "on-demand"})):
+        play.later(at, lambda changes=changes: play.variables.update(changes))
     yield
 
 

@@ -299,6 +299,16 @@ class Rows:
         label = f"get_item {_kind(request['Key'])}"
         return self._made("get_item", request, label, lambda: self.memory.get_item(**request))
 
+    def batch_get_item(self, **request: Any) -> Any:
+        kinds = dict.fromkeys(map(_kind, request["RequestItems"][self.name]["Keys"]))
+        label = f"batch_get_item {', '.join(kinds)}"
+        return self._made("batch_get_item", request, label, lambda: self.memory.batch_get_item(**request))
+
+    @property
+    def meta(self) -> SimpleNamespace:
+        """As a table of boto3 has the client that reads several rows at once."""
+        return SimpleNamespace(client=self)
+
     def query(self, ExclusiveStartKey: Mapping[str, Any] | None = None, **request: Any) -> Any:
         is_index = bool(request.get("IndexName"))
 

@@ -67,9 +67,9 @@ def schedules() -> dict[str, float]:
     """Functions that are called regularly, and after how many seconds each time."""
     found = {}
     for schedule in template.of_type("AWS::Scheduler::Schedule").values():
-        # Hours of serving are for stacks that ask for them.
-        if rate := re.fullmatch(r"rate\((\d+) (minute|hour)s?\)", schedule["ScheduleExpression"]):
-            found[name_of(schedule["Target"]["Arn"].removesuffix(".Arn"))] = int(rate[1]) * _SECONDS[rate[2]]
+        rate = re.fullmatch(r"rate\((\d+) (minute|hour)s?\)", schedule["ScheduleExpression"])
+        assert rate, f"teach the histories when {schedule['ScheduleExpression']} is"
+        found[name_of(schedule["Target"]["Arn"].removesuffix(".Arn"))] = int(rate[1]) * _SECONDS[rate[2]]
     return found
 
 

@@ -74,6 +74,7 @@ _prepare = lru_cache(maxsize=2000)(preparing.prepare)
 _SHORTER: tuple[tuple[Any, str, Any], ...] = (
     (ingest, "look", lru_cache(maxsize=2000)(looking.look)),
     (inspect, "prepare", _prepare),
+    (inspect, "prepare_with_pixels", lambda data, **options: (_prepare(data, **options), None)),
     (choosing, "prepare", _prepare),
     (inspect, "open_picture", _Opened),
     (inspect, "looks_of", lru_cache(maxsize=2000)(lambda it: statistics.looks_of(pixels.open_picture(it.data)))),

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mlops import codec
+from mlops import codec, hours
+from mlops.hours import Hours
 
 SOURCE = "rekognition-mlops"
 # 256 bits: nobody guesses a link while it is good.
@@ -225,6 +226,11 @@ class Stack:
     def serves_by_the_clock(self) -> bool:
         """Whether released models run at certain hours."""
         return self.variables["SERVING_MODE"] == "hours"
+
+    @property
+    def serving_hours(self) -> Hours:
+        """At which. Raises ValueError where a parameter is wrong."""
+        return hours.read(self.variables["SERVING_HOURS"], self.variables["SERVING_TIME_ZONE"])
 
     @property
     def enough_pictures(self) -> int:

@@ -22,7 +22,7 @@ from local.rekognition.engine.surroundings import Surroundings
 from local.rekognition.engine.threads import one_thread
 from local.rekognition.engine.thresholds import fit_scores, hits
 
-_FORMAT = "rekognition-mlops detection 2"
+_FORMAT = "rekognition-mlops detection 3"
 _SIDES, _CELLS_PER_BOX, _SMALL = (448, 768), 4, 0.2
 _TRAINING_PIXELS = 3e7  # what the network may look at in training, where the smallest side allows it
 _DIMENSIONS, _LEAST_VARIANCE = 48, 1e-4

@@ -6,6 +6,7 @@
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 from boto3.dynamodb.conditions import AttributeBase, ConditionBase
@@ -40,6 +41,16 @@ class MemoryTable:
     def get_item(self, Key: Mapping[str, str], ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
         found = self._find(Key)
         return {"Item": _again(found)} if found is not None else {}
+
+    def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
+        asked = RequestItems[self.name]
+        found = [self._items[_place(key)] for key in asked["Keys"] if _place(key) in self._items]
+        return {"Responses": {self.name: [_copied(item) for item in found]}, "UnprocessedKeys": {}}
+
+    @property
+    def meta(self) -> SimpleNamespace:
+        """As a table of boto3 has the client that reads several rows at once."""
+        return SimpleNamespace(client=self)
 
     def put_item(self, Item: Mapping[str, Any], ConditionExpression: ConditionBase | None = None) -> Item:  # noqa: N803
         self._require(ConditionExpression, Item)

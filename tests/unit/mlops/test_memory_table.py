@@ -71,3 +71,15 @@ def test_what_is_read_can_be_changed_without_changing_the_table() -> None:
     memory.get_item({"pk": "a", "sk": "b"}, ConsistentRead=True)["Item"]["list"].append(2)
 
     assert memory.query(Key("pk").eq("a"), ConsistentRead=True)["Items"] == [{"pk": "a", "sk": "b", "list": [1]}]
+
+
+def test_several_rows_are_read_at_once_as_moto_hands_them_over(moto_table: Any) -> None:
+    rows = MemoryTable()
+    places = [("RUN#many", f"STAGE#{number}") for number in range(4)]
+    for on in (rows, moto_table):
+        for pk, sk in places[:3]:
+            Table(on).put({"pk": pk, "sk": sk, "count": 3, "told": ["a"]})
+
+    found = Table(rows).get_all(places)
+    assert found == Table(moto_table).get_all(places)
+    assert [row and row["sk"] for row in found] == ["STAGE#0", "STAGE#1", "STAGE#2", None]

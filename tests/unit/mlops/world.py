@@ -52,7 +52,9 @@ SETTINGS = {
     "ENOUGH_PICTURES": "1",
     "MAX_INFERENCE_UNITS": "1",
     "MONTHLY_BUDGET": "0",
-    "SERVING_MODE": "hours",
+    "SERVING_MODE": "on-demand",
+    "SERVING_HOURS": "mon-fri 06:00-14:00",
+    "SERVING_TIME_ZONE": "UTC",
     "TASKS": "both",
     "TOPIC_ARN": "topic",
     "APPROVAL_URL": "https://page.example/approval",
@@ -281,8 +283,10 @@ class _Counted:
 
     def __getattr__(self, name: str) -> Any:
         called = getattr(self._client, name)
-        if name == "get_paginator":
+        if name in ("get_paginator", "name"):
             return called
+        if name == "meta":
+            return SimpleNamespace(client=self)
         return lambda *args, **kwargs: self._world.carried_out(name, lambda: called(*args, **kwargs))
 
 

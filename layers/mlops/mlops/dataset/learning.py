@@ -27,13 +27,17 @@ class Selection:
 
 
 class Learning(Protocol):
-    """What models of a task learn from. `absence` says why it is left out of a dataset that has nothing for it."""
+    """What models of a task learn from."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the task is called in documents, rows and names of runs."""
+        ...
 
     @property
-    def absence(self) -> str: ...
+    def absence(self) -> str:
+        """Why it is left out of a dataset that has nothing for it; empty where every dataset has."""
+        ...
 
     def select(self, dataset: Dataset, sides: Mapping[str, str]) -> Selection:
         """The images of a run, by the sides that all images of the dataset have."""

@@ -26,6 +26,8 @@ _LEAST_BOX = 2
 _SAME = 0.3
 # What is less sure than this share of what it overlaps adds nothing to it.
 _COMPARABLE = 0.5
+# A found box ends about where its thing ends: so near to the edge of its tile, as a share of it, it may go on beyond.
+_AT_THE_EDGE = 0.01
 # Pixels of three bytes that fit into a call of DetectCustomLabels, which takes 4 MiB, whatever they show.
 _MOST_LOSSLESS_PIXELS = 1_390_000
 
@@ -168,10 +170,12 @@ def placed(boxes: Iterable[LabeledBox], tile: Tile) -> list[LabeledBox]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A box in pixels of the picture, and the tile that it was found in."""
+    """A box in pixels of the picture, the tile that it was found in, and whether it is cut off where the tile ends and
+    the picture goes on."""
 
     labeled: LabeledBox
     tile: Tile
+    is_cut: bool
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -181,16 +185,31 @@ class _Seen:
 def merged(found: Iterable[tuple[Tile, Sequence[LabeledBox]]]) -> list[LabeledBox]:
     """What was found in the tiles of a picture, in pixels of each tile, as boxes of the picture, surest first.
 
-    Two boxes of a label are one thing when they agree in what both tiles show. The surest tile says where it is; the
-    others only how it goes on where that one could not look. What is much less sure than what it agrees with is left
-    out. Confidences may be on any scale.
+    Two boxes of a label are one thing when they agree in what both tiles show. The surest tile that shows all of it
+    says where it is; where none does, the surest, and the others only how it goes on where that one could not look.
+    What is much less sure than what it agrees with is left out. Confidences may be on any scale.
     """
+    by_tile = [(tile, placed(boxes, tile)) for tile, boxes in found]
+    ends = _ends([tile for tile, _ in by_tile])
     by_label: dict[str, list[_Seen]] = defaultdict(list)
-    for tile, boxes in found:
-        for one in placed(boxes, tile):
-            by_label[one.label].append(_Seen(one, tile))
+    for tile, boxes in by_tile:
+        for one in boxes:
+            by_label[one.label].append(_Seen(one, tile, _is_cut(one.box, tile, ends)))
     things = (thing for seen in by_label.values() for thing in _things(sorted(seen, key=lambda one: one.order)))
     return sorted(things, key=lambda one: (-one.confidence, one.label, one.box))
+
+
+def _ends(tiles: Sequence[Tile]) -> tuple[float, ...]:
+    """The edges of all that was looked at."""
+    each = list(zip(*map(_edges, tiles), strict=True)) if tiles else [(0.0,)] * 4
+    return min(each[0]), min(each[1]), max(each[2]), max(each[3])
+
+
+def _is_cut(box: Box, tile: Tile, ends: Sequence[float]) -> bool:
+    """Whether a box reaches an edge of its tile beyond which the picture goes on."""
+    near = _AT_THE_EDGE * max(tile.width, tile.height)
+    sides = zip(_edges(box), _edges(tile), ends, strict=True)
+    return any(abs(side - edge) <= near and edge != end for side, edge, end in sides)
 
 
 def _things(seen: Sequence[_Seen]) -> Iterator[LabeledBox]:
@@ -239,7 +258,13 @@ def _common(box: Box, area: Box | Tile) -> Box | None:
 
 
 def _joined(seen: Sequence[_Seen]) -> LabeledBox:
-    """The box of one thing, by the boxes of it, surest first."""
+    """The box of one thing, by the boxes of it, surest first.
+
+    Who sees all of it says where it is. A part of what lies askew is lower or narrower than the same part of its box.
+    """
+    whole = next((one for one in seen if not one.is_cut), None)
+    if whole:
+        return replace(seen[0].labeled, box=whole.labeled.box)
     left, top, right, bottom = _edges(seen[0].labeled.box)
     looked: tuple[float, ...] = _edges(seen[0].tile)
     for one in seen[1:]:

@@ -8,7 +8,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import quantiles, stdev
+from statistics import fmean, quantiles, stdev
 
 from mlops.codec import INLINE, SOMETIMES, called
 from mlops.dataset.boxes import LabeledBox, match
@@ -264,14 +264,18 @@ class _Blurred:
 
 def _blurred(confidences: Sequence[float]) -> _Blurred:
     odds = sorted(map(_odds, confidences))
-    spread = stdev(odds) if len(odds) > 1 else 0.0
+    whole = spread = stdev(odds) if len(odds) > 1 else 0.0
     if len(odds) > 3:
         # The middle half of a normal distribution is 1.34 of its deviations wide; far answers do not move it.
         quarter, _, three_quarters = quantiles(odds, n=4)
         spread = min(spread, (three_quarters - quarter) / 1.34) or spread
     # Silverman's rule.
     width = max(_WIDTH * spread * max(len(odds), 1) ** -0.2, _LEAST_WIDTH)
-    return _Blurred(Counter(round(place / _BIN) * _BIN for place in odds), width)
+    # Blurred, all together would reach farther than they do, most where they are fewest: they are drawn together first.
+    middle = fmean(odds) if odds else 0.0
+    kept = math.sqrt(max(1 - (width / whole) ** 2, 0.0)) if whole else 1.0
+    places = (middle + kept * (place - middle) for place in odds)
+    return _Blurred(Counter(round(place / _BIN) * _BIN for place in places), width)
 
 
 def _odds(confidence: float) -> float:

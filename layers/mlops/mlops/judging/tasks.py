@@ -23,26 +23,32 @@ A = TypeVar("A", bound=Answer)
 
 
 class Task(Protocol[A]):
-    """How versions of a task are asked and judged. A further task is a further class, and one more in `task_of`.
-
-    `unit` is what its scores count; `shows_clean` says whether the service tests on pictures without defects, too.
-    `parameter` is the one of the stack with the least F1 of single labels, `alarm` what a false alarm is, in words.
-    """
+    """How versions of a task are asked and judged. A further task is a further class, and one more in `task_of`."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called in documents, rows and names of runs."""
+        ...
 
     @property
-    def unit(self) -> str: ...
+    def unit(self) -> str:
+        """What its scores count."""
+        ...
 
     @property
-    def shows_clean(self) -> bool: ...
+    def shows_clean(self) -> bool:
+        """Whether the service tests on pictures without defects, too."""
+        ...
 
     @property
-    def parameter(self) -> str: ...
+    def parameter(self) -> str:
+        """The parameter of the stack with the least F1 of single labels."""
+        ...
 
     @property
-    def alarm(self) -> str: ...
+    def alarm(self) -> str:
+        """What a false alarm is, in words."""
+        ...
 
     @property
     def learning(self) -> Learning:

@@ -33,7 +33,9 @@ class Speaker(Protocol):
     """A task, as far as its versions have opinions about a part."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called in documents."""
+        ...
 
     def opinion(self, answer: "Answer", margin: float) -> "Opinion":
         """What an answer of a version says of a part by itself."""

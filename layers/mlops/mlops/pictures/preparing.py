@@ -18,7 +18,7 @@ from mlops.pictures.decoding import Decoded, decode
 from mlops.pictures.depth import Ground, Window
 from mlops.pictures.png import PictureRefused
 
-__all__ = ["MOST_BYTES_IN_A_CALL", "WHITE", "Prepared", "Window", "prepare", "prepared_mask"]
+__all__ = ["MOST_BYTES_IN_A_CALL", "WHITE", "Prepared", "Window", "prepare", "prepare_with_pixels", "prepared_mask"]
 
 # DetectCustomLabels takes this much in the call itself; from S3 it takes as much as training does.
 MOST_BYTES_IN_A_CALL = 4 * 1024 * 1024
@@ -77,6 +77,13 @@ def prepare(
     no camera saw, and its numbers would tell of our interpolation.
     Raises PictureRefused with a sentence that goes after the file's name.
     """
+    return prepare_with_pixels(data, window=window, ground=ground, most_bytes=most_bytes)[0]
+
+
+def prepare_with_pixels(
+    data: bytes, *, window: Window | None = None, ground: Ground = WHITE, most_bytes: int = MAX_BYTES
+) -> tuple[Prepared, Image.Image | None]:
+    """The same, and what whoever opens the prepared picture would see; None where that would have to be decoded."""
     picture = decode(data, window, ground, _fitting)
     if min(picture.stored) < MIN_SIDE:
         width, height = picture.stored
@@ -86,7 +93,7 @@ def prepare(
     mapping = _mapping(picture, _fitting(*picture.stored))
     # Nothing that can stay is encoded anew: a copy would differ from what cameras write.
     if picture.is_plain and mapping.changes_nothing and len(data) <= most_bytes:
-        return _told(picture, mapping, None, "jpg" if picture.is_lossy else "png", picture.done)
+        return _told(picture, mapping, None, "jpg" if picture.is_lossy else "png", picture.done), picture.image
     return _smallest_change(picture, mapping, len(data), most_bytes)
 
 
@@ -133,7 +140,9 @@ def _told(
     return Prepared(data, extension, mapping.width, mapping.height, *picture.stored, mapping, done, picture.bits)
 
 
-def _smallest_change(picture: Decoded, mapping: PictureMapping, size: int, most_bytes: int) -> Prepared:
+def _smallest_change(
+    picture: Decoded, mapping: PictureMapping, size: int, most_bytes: int
+) -> tuple[Prepared, Image.Image | None]:
     """The copy that changes least of what fits into `most_bytes`: first fewer details of JPEG, then fewer pixels."""
     for tried in _ever_smaller(picture, mapping):
         image = _drawn(picture, tried)
@@ -142,7 +151,8 @@ def _smallest_change(picture: Decoded, mapping: PictureMapping, size: int, most_
                 done = [*picture.done, *_changes(picture, tried)]
                 if how or not done:
                     done.append(f"{how or 'encoded again'} to have at most {most_bytes} bytes")
-                return _told(picture, tried, data, extension, tuple(done))
+                # JPEG changes what it keeps.
+                return _told(picture, tried, data, extension, tuple(done)), image if extension == "png" else None
     raise PictureRefused(f"has {size} bytes; at most {most_bytes} are allowed, and no copy of {MIN_SIDE} px fits")
 
 

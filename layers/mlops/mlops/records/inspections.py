@@ -6,12 +6,13 @@ often. One that was refused gives way to one that was answered.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain, islice
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from mlops import codec
+from mlops import codec, stack
 from mlops.codec import Json
 from mlops.dataset.keys import path_of
 from mlops.judging.appearance import Statistics
@@ -21,6 +22,10 @@ from mlops.records.table import INDEXED, ORDER, OWN, Item, Table
 # So long an inspection is remembered; the result in the bucket stays.
 DAYS = 400
 _NESTED = ("reasons", "labels", "boxes", "run_ids", "version_arns", "min_confidence", "not_asked", "statistics")
+# What the record says of itself, and not of the picture.
+_OF_THE_ROW = ("announced", "busy_until")
+# So many are read for one, at most, before it is asked for alone.
+_MANY = 100
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Inspection:
     what the models cost meanwhile. `looks` is the perceptual hash of the prepared picture. `same_as` is the key of a
     picture of the same bytes that this answer was taken from. `min_confidence` has, by task, the operating points of
     the labels that were said; `not_asked` are the tasks that the stack has and that nothing is released of. `final`
-    says that asking again about the same bytes brings the same. `announced` says that results and event are out.
+    says that asking again about the same bytes brings the same. `announced` says that results and event are out;
+    until then whoever wrote it sees to that, and has ended by `busy_until`, in milliseconds of Unix time.
     """
 
     dataset: str
@@ -59,6 +65,12 @@ class Inspection:
     not_asked: tuple[str, ...] = ()
     final: bool = True
     announced: bool = False
+    busy_until: int = 0
+
+    @property
+    def is_left(self) -> bool:
+        """Whether not everybody was told of it, and nobody sees to that any more."""
+        return not self.announced and self.busy_until <= 1000 * stack.here().clock.time()
 
     @property
     def day(self) -> str:
@@ -72,7 +84,7 @@ class Inspection:
 
     def as_document(self) -> Json:
         """What a result file says: everything, boxes as {left, top, width, height}."""
-        return {name: told for name, told in codec.object_of(self).items() if name != "announced"}
+        return {name: told for name, told in codec.object_of(self).items() if name not in _OF_THE_ROW}
 
 
 def find(dataset: str, key: str, digest: str, table: Table = OWN) -> Inspection | None:
@@ -81,27 +93,55 @@ def find(dataset: str, key: str, digest: str, table: Table = OWN) -> Inspection 
     return _read(row) if row else None
 
 
-def of_bytes(dataset: str, digest: str, table: Table = OWN) -> Iterator[Inspection]:
-    """The inspections of every picture of the same bytes, by key."""
-    return map(_read, table.query(_pk(dataset, digest)))
+def of_bytes(dataset: str, key: str, digest: str) -> tuple[Inspection | None, Iterator[Inspection]]:
+    """The inspection of a picture of these bytes, as `find` finds it, and those of every picture of the same bytes, by
+    key: in one call, unless hundreds are the same."""
+    every = map(_read, OWN.query(_pk(dataset, digest)))
+    first = list(islice(every, _MANY))
+    own = next((one for one in first if one.key == key), None)
+    if own is None and len(first) == _MANY:
+        own = find(dataset, key, digest)
+    return own, chain(first, every)
 
 
 def record(inspection: Inspection) -> Inspection:
-    """Write an inspection once; returns the one that counts: this one, or the one that was there before."""
+    """Write an inspection once; returns the one that counts: this very one, or the one that was there before. Whoever
+    has written it sees to it that everybody is told."""
     key = {"pk": _pk(inspection.dataset, inspection.digest), "sk": _sk(inspection.key)}
     index = {INDEXED: _of_day(inspection.dataset, inspection.day), ORDER: inspection.inspected_at}
     expires = int(datetime.fromisoformat(inspection.inspected_at).timestamp()) + DAYS * 86400
     # One answer to one picture, whoever asks at the same time; a refusal gives way, for it may have been of the moment.
     is_new = Attr("pk").not_exists()
     may_be_written = is_new if inspection.refused else is_new | Attr("refused").eq(True)
-    if OWN.put({**key, **index, **_row(inspection), "expires_at": expires}, may_be_written):
+    row = {**_row(inspection), "busy_until": inspection.busy_until, "expires_at": expires}
+    if OWN.put({**key, **index, **row}, may_be_written):
         return inspection
     return find(inspection.dataset, inspection.key, inspection.digest) or inspection
 
 
-def note_announced(inspection: Inspection, *, announced: bool = True) -> None:
-    """Remember that everybody knows of an inspection, or is to be told."""
-    OWN.update(_pk(inspection.dataset, inspection.digest), _sk(inspection.key), {"announced": announced})
+def take_up(inspection: Inspection, busy_until: int) -> Inspection | None:
+    """See to it, until then, that everybody is told of an inspection, once more where they were; None where somebody
+    else does since it was read."""
+    changes = {"announced": False, "busy_until": busy_until}
+    # Of those that find it left, or told and to be told again, one takes it up.
+    if OWN.update(_pk(inspection.dataset, inspection.digest), _sk(inspection.key), changes, _unchanged(inspection)):
+        return replace(inspection, announced=False, busy_until=busy_until)
+    return None
+
+
+def note_announced(inspection: Inspection) -> None:
+    """Remember that everybody knows of an inspection."""
+    # Where an answer has taken the place of a refusal meanwhile, nobody knows of that yet.
+    OWN.update(
+        _pk(inspection.dataset, inspection.digest), _sk(inspection.key), {"announced": True}, _unchanged(inspection)
+    )
+
+
+def _unchanged(inspection: Inspection) -> ConditionBase:
+    """That nobody has written or taken up an inspection since it was read."""
+    known = Attr("busy_until")
+    # Earlier releases of this stack noted none.
+    return known.eq(inspection.busy_until) if inspection.busy_until else known.not_exists() | known.eq(0)
 
 
 def of_day(dataset: str, day: str, since: str = "", table: Table = OWN) -> Iterator[Inspection]:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from boto3.dynamodb.conditions import Attr
 
 from mlops import arns, codec, stack
-from mlops.records.table import OWN, Table
+from mlops.records.table import OWN, Item, Place, Table
 from mlops.stage import StageRef
 
-_KEY = ("KEPT", "MODELS")
+# Where it stands, for who reads it with other rows.
+PLACE: Place = ("KEPT", "MODELS")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,12 @@ def drop_all() -> None:
 
 def kept(table: Table = OWN) -> set[str]:
     """ARNs of all versions that are to run."""
-    return set(_read(table).models.values())
+    return arns_in(table.get(*PLACE))
+
+
+def arns_in(row: Item | None) -> set[str]:
+    """ARNs of all versions that are to run, as the row says; none where there is no row."""
+    return set(_kept_in(row).models.values())
 
 
 def kept_for(environment: str) -> list[tuple[str, str, str]]:
@@ -69,13 +75,16 @@ def slot(ref: StageRef) -> str:
     return f"{ref.dataset}#{ref.task}#{ref.environment}"
 
 
-def _read(table: Table = OWN) -> Kept:
-    row = table.get(*_KEY)
+def _read() -> Kept:
+    return _kept_in(OWN.get(*PLACE))
+
+
+def _kept_in(row: Item | None) -> Kept:
     return codec.read(Kept, row) if row else Kept()
 
 
 def _replace(found: Kept, models: Mapping[str, str]) -> bool:
     # The revision tells of any write in between, whichever model it was about.
     unchanged = Attr("revision").eq(found.revision) if found.revision else Attr("pk").not_exists()
-    item = {"pk": _KEY[0], "sk": _KEY[1], "models": dict(models), "revision": found.revision + 1}
+    item = {"pk": PLACE[0], "sk": PLACE[1], "models": dict(models), "revision": found.revision + 1}
     return OWN.put(item, unchanged)

@@ -12,7 +12,7 @@ from mlops.codec import SOMETIMES
 from mlops.dataset.dataset_json import TASKS
 from mlops.dataset.tiles import WHOLE, Tiling
 from mlops.records import documents
-from mlops.records.table import OWN, Item, Table
+from mlops.records.table import OWN, Item, Place, Table
 from mlops.stage import ENVIRONMENTS, StageRef
 
 # What is in force has a row of its own: one read finds it, and a condition keeps late releases out of it.
@@ -68,8 +68,17 @@ class Published:
 
 def current(dataset: str, task: str, environment: str, table: Table = OWN) -> Release | None:
     """The release that is in force, None before the first one."""
-    row = table.get(_partition(dataset, task, environment), _CURRENT)
-    return _read(row) if row else None
+    return read(table.get(*place_of_current(dataset, task, environment)))
+
+
+def place_of_current(dataset: str, task: str, environment: str) -> Place:
+    """Where the release that is in force stands, for who reads it with other rows."""
+    return _partition(dataset, task, environment), _CURRENT
+
+
+def read(row: Item | None) -> Release | None:
+    """The release in a row, None where there is no row."""
+    return codec.read(Release, row) if row else None
 
 
 def in_force(dataset: str, environment: str, table: Table = OWN) -> dict[str, Release]:
@@ -86,7 +95,7 @@ def in_production(dataset: str, table: Table = OWN) -> dict[str, Release]:
 def history(dataset: str, task: str, environment: str = "", table: Table = OWN) -> list[Release]:
     """Every release of a dataset's task in an environment, or in staging and production, newest first."""
     places = [_partition(dataset, task, place) for place in ([environment] if environment else ENVIRONMENTS[1:])]
-    found = [_read(row) for place in places for row in table.query(place, _HISTORY)]
+    found = [codec.read(Release, row) for place in places for row in table.query(place, _HISTORY)]
     return sorted(found, key=lambda release: release.released_at, reverse=True)
 
 
@@ -106,8 +115,7 @@ def record(release: Release) -> Release:
     noted = replace(release, previous_version_arn=before.version_arn if before else "")
     # The test is the key: the same one again writes no second entry, and knows what was current the first time.
     if not OWN.put({"pk": pk, "sk": _sk(noted), **codec.item_of(noted)}, Attr("pk").not_exists()):
-        row = OWN.get(pk, _sk(noted))
-        noted = _read(row) if row else noted
+        noted = read(OWN.get(pk, _sk(noted))) or noted
     # A release that comes late, because its function died, must not take the place of one that was tested after it.
     later = Attr("tested_at").not_exists() | Attr("tested_at").lte(noted.tested_at)
     OWN.put({"pk": pk, "sk": _CURRENT, **codec.item_of(noted)}, later)
@@ -150,7 +158,3 @@ def _partition(dataset: str, task: str, environment: str) -> str:
 
 def _sk(release: Release) -> str:
     return f"{_HISTORY}{release.tested_at}#{release.lease_id}"
-
-
-def _read(row: Item) -> Release:
-    return codec.read(Release, row)

@@ -132,6 +132,11 @@ class Review:
         return self.session in ("", session) or self.locked_until <= stack.here().clock.time()
 
 
+def has_place(dataset: str, day: str, new: Candidate, most: int) -> bool:
+    """Whether there would be one for a picture in its day now: for whoever has to read the picture before `reserve`."""
+    return place_of(new, _places(OWN.get(*_day_key(dataset, day)) or {}), most).is_taken
+
+
 def reserve(dataset: str, day: str, new: Candidate, most: int) -> bool:
     """Give a picture one of the places of its day, where it has a right to one; whoever gives way is withdrawn, unless
     somebody works on it or has answered.

@@ -10,7 +10,7 @@ from decimal import Decimal
 from boto3.dynamodb.conditions import Attr
 
 from mlops import codec, stack
-from mlops.records.table import OWN, Item, Table
+from mlops.records.table import OWN, Item, Place, Table
 
 LOOKING, STARTING, READY, STOPPING = "LOOKING", "STARTING", "READY", "STOPPING"
 _PK, _WISHES, _ANSWERS = "SERVING", "SERVING#WISHES", "SERVING#ANSWERS"
@@ -77,13 +77,22 @@ class Wish:
 
 
 def of(dataset: str, table: Table = OWN) -> Serving | None:
-    row = table.get(_PK, dataset)
-    return _read(row) if row else None
+    return read(table.get(*place_of(dataset)))
+
+
+def place_of(dataset: str) -> Place:
+    """Where it stands how far a dataset has come, for who reads it with other rows."""
+    return _PK, dataset
+
+
+def read(row: Item | None) -> Serving | None:
+    """How far a dataset has come, None where there is no row."""
+    return codec.read(Serving, row) if row else None
 
 
 def every(table: Table = OWN) -> Iterator[Serving]:
     """All that are looked after now, and those that should be."""
-    return map(_read, table.query(_PK))
+    return (codec.read(Serving, row) for row in table.query(_PK))
 
 
 def write(serving: Serving) -> None:
@@ -108,7 +117,7 @@ def wish(dataset: str, wanted: Wish, table: Table = OWN) -> None:
 
 
 def wish_by_the_clock(dataset: str, until: int) -> None:
-    """Note until when the hours of serving last; what a person asked for stays."""
+    """Note until when the hours of serving last, 0 where it is none of them; what a person asked for stays."""
     OWN.update(_WISHES, dataset, {"hours_until": until})
 
 
@@ -179,7 +188,3 @@ def close() -> None:
 
 def is_closed() -> bool:
     return OWN.get(*_CLOSED) is not None
-
-
-def _read(row: Item) -> Serving:
-    return codec.read(Serving, row)

@@ -15,8 +15,12 @@ from mlops.codec import Json
 # The one index, named after what was first in it: another one would make every write dearer. What a row has as these
 # two attributes puts it there: under what it is found, and in which order.
 _INDEX, INDEXED, ORDER = "runs-of-dataset", "dataset_key", "created_at"
+# How long to wait for what a busy table has left out, in seconds.
+_PAUSES = (0.1, 0.2, 0.4, 0.8)
 # A row as DynamoDB takes it and hands it over: the module of its kind makes a dataclass of it.
 Item = dict[str, Any]
+# Where a row stands: its `pk` and `sk`.
+Place = tuple[str, str]
 
 
 def _table() -> Any:
@@ -38,6 +42,24 @@ class Table:
         # Consistently: nearly all that is read decides about a write, and half a price is no reason to decide wrongly.
         item = self._rows.get_item(Key={"pk": pk, "sk": sk}, ConsistentRead=True).get("Item")
         return dict(item) if item else None
+
+    def get_all(self, keys: Sequence[Place]) -> list[Item | None]:
+        """The items of at most 100 keys (pk, sk), all different, in one call, each read consistently and not all at one
+        moment; None for those that there are not. Raises TimeoutError where the table hands out a part of them only."""
+        # The client of a resource of boto3 reads and writes the values of items as the resource does.
+        name, batch_get_item = self._rows.name, self._rows.meta.client.batch_get_item
+        found: dict[Place, Item] = {}
+        asked: Item = {name: {"Keys": [{"pk": pk, "sk": sk} for pk, sk in keys], "ConsistentRead": True}}
+        for pause in (*_PAUSES, None):
+            answer = batch_get_item(RequestItems=asked)
+            found |= {(item["pk"], item["sk"]): dict(item) for item in answer["Responses"].get(name, ())}
+            # What a busy table leaves out is no error, and botocore does not ask for it again.
+            asked = answer.get("UnprocessedKeys") or {}
+            if not asked:
+                return [found.get(key) for key in keys]
+            if pause is not None:
+                stack.here().clock.sleep(pause)
+        raise TimeoutError(f"the table {name} was too busy to hand out all of {len(keys)} rows")
 
     def put(self, item: Json, condition: ConditionBase | None = None) -> bool:
         """Write an item; False when the condition does not hold."""

@@ -53,13 +53,16 @@ def choose(inspected: PartInspected) -> Review | None:
         share=stack.here().review_share,
     )
     # Before any picture is read: nearly all events end here.
-    if not reasons or reviews.find(inspection.dataset, inspection.digest):
+    if not reasons:
+        return None
+    place = inspection.dataset, inspection.day, candidate(inspection.digest, inspection.digest, reasons)
+    # On a day with thousands that models are unsure of, few are read.
+    if not reviews.has_place(*place, stack.here().reviews_per_day):
+        return None
+    if reviews.find(inspection.dataset, inspection.digest):
         return None
     shown = _shown(inspection, inspected.version_id)
-    if shown is None:
-        return None
-    new = candidate(inspection.digest, inspection.digest, reasons)
-    if not reviews.reserve(inspection.dataset, inspection.day, new, stack.here().reviews_per_day):
+    if shown is None or not reviews.reserve(*place, stack.here().reviews_per_day):
         return None
     picture = review_key(inspection.dataset, inspection.digest, shown.extension)
     # The copy stays what was inspected, whatever the camera writes under its name next.

@@ -5,7 +5,7 @@ Where no released version runs, the picture waits in line, and `serve` is asked 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -29,9 +29,10 @@ from mlops.pictures.drawing import FOUND, Mark, as_jpeg, draw
 from mlops.pictures.looking import MOST_BYTES_OF_A_FILE
 from mlops.pictures.pixels import open_picture
 from mlops.pictures.png import PictureRefused
-from mlops.pictures.preparing import MOST_BYTES_IN_A_CALL, Prepared, Window, prepare
+from mlops.pictures.preparing import MOST_BYTES_IN_A_CALL, Prepared, Window, prepare, prepare_with_pixels
 from mlops.pictures.statistics import looks_of, statistics_of
-from mlops.records import arrivals, inspections, kept_models, releases, results, runs, servings
+from mlops.records import answering, arrivals, inspections, results, runs, servings
+from mlops.records.answering import Answering
 from mlops.records.arrivals import Arrival
 from mlops.records.inspections import Inspection
 from mlops.records.releases import Release
@@ -64,6 +65,16 @@ class _Picture:
         return self.prepared, Whole({"Bytes": self.shown}, self.prepared.width, self.prepared.height)
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """The inspection that counts, the picture that the models saw, where its files are to be written, and whether it is
+    on this process to tell everybody."""
+
+    inspection: Inspection
+    picture: _Picture | None
+    tells: bool
+
+
 class _Refused(Exception):  # noqa: N818  - a refusal is a result
     """Nobody is asked about a picture; the message says why, `digest` of which bytes that is true: of none that were
     read where it is empty. `final` says that it is so whenever it is asked about the same bytes again."""
@@ -88,27 +99,32 @@ def arrival_of(event: Json) -> Arrival | None:
     return Arrival(dataset, key, str(event["time"]), *names)
 
 
-def inspect(arrival: Arrival, deadline: float, given_up: str = "") -> None:
+def inspect(arrival: Arrival, deadline: float, ends: int, given_up: str = "") -> None:
     """Answer a picture, once; one that was `given_up` with that reason. Raises NotRunning when it waits instead.
 
     Who is asked has to answer until `deadline`, a time of the stack's monotonic clock; else the last error is raised.
+    By `ends`, in milliseconds of Unix time, this process has ended, whatever happens to it.
+
+    Two deliveries of one picture may run at once, and ask both: one record is written, and whoever has written it tells
+    everybody. The other one leaves that to it. If it dies, or fails, its own delivery comes again after the visibility
+    timeout of the queue, which is longer than any function runs, and finds that nobody sees to it any more.
     """
     try:
         if given_up:
             raise _Refused(given_up, final=False)
-        inspection, picture = _answered(arrival, deadline)
+        answer = _answered(arrival, deadline, ends)
     except _Refused as refusal:
         if not refusal.digest and _was_answered(arrival):
             # It was taken away since.
             arrivals.leave(arrival)
             return
-        inspection, picture = inspections.record(_refusal(arrival, refusal)), None
+        answer = _recorded(_refusal(arrival, refusal), None, ends)
     except NotRunning:
         _wait(arrival)
         raise
-    _write_result(arrival, inspection, picture)
-    if not inspection.announced:
-        _announce(arrival, inspection)
+    _write_result(arrival, answer)
+    if answer.tells:
+        _announce(arrival, answer.inspection)
     arrivals.leave(arrival)
 
 
@@ -138,36 +154,52 @@ def _was_answered(arrival: Arrival) -> bool:
     return inspections.find(arrival.dataset, arrival.key, _unread(arrival)) is None
 
 
-def _answered(arrival: Arrival, deadline: float) -> tuple[Inspection, _Picture | None]:
-    """The inspection that counts, and the picture that the models saw. Raises _Refused and NotRunning."""
+def _answered(arrival: Arrival, deadline: float, ends: int) -> _Answer:
+    """What is known of a picture, or what is said of it now. Raises _Refused and NotRunning."""
     began, at = stack.here().clock.monotonic(), runs.now()
     data = _read(arrival)
     digest = hashlib.sha256(data).hexdigest()
-    known = inspections.find(arrival.dataset, arrival.key, digest)
-    is_told = known is not None and known.announced and not known.refused
-    # Delivered twice, or an earlier version that comes late: what the files say is right already.
+    known, same = inspections.of_bytes(arrival.dataset, arrival.key, digest)
+    is_told = known is not None and known.announced and (not known.refused or _is_about(known, arrival))
+    # Delivered twice, or an earlier version that comes late: what the files say is right already. A refusal gives way
+    # to an answer when the picture is dropped once more, not when its event comes once more.
     if known and is_told and buckets.artifacts_bucket().order_of(result_key(arrival.key)) >= arrival.order:
-        return known, None
-    released = releases.in_production(arrival.dataset)
-    picture = _prepared(data, digest, released)
+        return _Answer(known, None, tells=False)
+    who = answering.of(arrival.dataset)
+    picture = _prepared(data, digest, who.released)
     if known and not known.refused:
-        return _told_again(known), picture
-    if not released:
+        return _taken_up(known, picture, ends, again=is_told and _had_others(known))
+    if not who.released:
         name = quoted(arrival.dataset)
         reason = f"nothing of {name} is released in production: approve a run, then drop it again"
         raise _Refused(reason, digest, final=False)
-    inspection = _from_copy(arrival, digest, released, at) or _asked(arrival, picture, released, at, began, deadline)
-    return inspections.record(inspection), picture
+    inspection = _from_copy(arrival, same, who, at) or _asked(arrival, picture, who, at, began, deadline)
+    return _recorded(inspection, picture, ends)
 
 
-def _told_again(known: Inspection) -> Inspection:
-    """An inspection whose bytes have come as a later version; to be told again where the name had others in between."""
+def _recorded(inspection: Inspection, picture: _Picture | None, ends: int) -> _Answer:
+    """An answer that is new, or the one that somebody else has written meanwhile."""
+    made = replace(inspection, busy_until=ends)
+    counts = inspections.record(made)
+    return _Answer(made, picture, tells=True) if counts is made else _taken_up(counts, picture, ends)
+
+
+def _taken_up(known: Inspection, picture: _Picture | None, ends: int, *, again: bool = False) -> _Answer:
+    """An answer that was written before, told by this process where nobody sees to that, or where it is to be told
+    `again`."""
+    taken = inspections.take_up(known, ends) if again or known.is_left else None
+    return _Answer(taken or known, picture, tells=taken is not None)
+
+
+def _is_about(known: Inspection, arrival: Arrival) -> bool:
+    """Whether an inspection is of the very version that has come."""
+    return known.version_id == arrival.version_id != ""
+
+
+def _had_others(known: Inspection) -> bool:
+    """Whether the name of a picture whose bytes have come as a later version had others in between."""
     text = buckets.artifacts_bucket().read_if_exists(result_key(known.key))
-    if known.announced and (text is None or json.loads(text)["digest"] != known.digest):
-        # Noted first: whoever dies before it was told begins again there.
-        inspections.note_announced(known, announced=False)
-        return replace(known, announced=False)
-    return known
+    return text is None or json.loads(text)["digest"] != known.digest
 
 
 def _read(arrival: Arrival) -> bytes:
@@ -192,17 +224,17 @@ def _read(arrival: Arrival) -> bytes:
 def _prepared(data: bytes, digest: str, released: Mapping[str, Release]) -> _Picture:
     """A new picture as the pictures were prepared that the released models learned from. Raises _Refused."""
     try:
-        prepared, window = prepare(data, most_bytes=MOST_BYTES_IN_A_CALL), None
+        (prepared, image), window = prepare_with_pixels(data, most_bytes=MOST_BYTES_IN_A_CALL), None
         run_ids = {task: release.run_id for task, release in released.items()}
         if prepared.bits > 8 and (named := results.window_of(run_ids)):
             window = Window(*named)
-            prepared = prepare(data, window=window, most_bytes=MOST_BYTES_IN_A_CALL)
+            prepared, image = prepare_with_pixels(data, window=window, most_bytes=MOST_BYTES_IN_A_CALL)
         shown, cut = prepared.data or data, prepared
         if any(release.tiles.side for release in released.values()):
             cut = prepare(data, window=window)
             if faults := _too_many_tiles(cut, released):
                 raise _Refused(faults, digest, final=False)
-        return _Picture(data, digest, prepared, shown, open_picture(shown), cut)
+        return _Picture(data, digest, prepared, shown, image or open_picture(shown), cut)
     except PictureRefused as refusal:
         raise _Refused(f"it {refusal}", digest) from refusal
 
@@ -218,31 +250,26 @@ def _too_many_tiles(cut: Prepared, released: Mapping[str, Release]) -> str:
     )
 
 
-def _from_copy(arrival: Arrival, digest: str, released: Mapping[str, Release], at: str) -> Inspection | None:
+def _from_copy(arrival: Arrival, same: Iterable[Inspection], who: Answering, at: str) -> Inspection | None:
     """What the same versions said of the same bytes under another name."""
-    versions = {task: release.version_arn for task, release in released.items()}
-    for other in inspections.of_bytes(arrival.dataset, digest):
-        if not other.refused and other.version_arns == versions:
+    for other in same:
+        if not other.refused and other.version_arns == who.versions:
             own = replace(other, key=arrival.key, version_id=arrival.version_id, inspected_at=at, announced=False)
             return replace(own, same_as=other.key, seconds=0.0, usd=0.0)
     return None
 
 
-def _asked(
-    arrival: Arrival, picture: _Picture, released: Mapping[str, Release], at: str, began: float, deadline: float
-) -> Inspection:
-    versions = {task: release.version_arn for task, release in released.items()}
-    serving = servings.of(arrival.dataset)
+def _asked(arrival: Arrival, picture: _Picture, who: Answering, at: str, began: float, deadline: float) -> Inspection:
     # By the table: asking the service would be a call for each picture, and a model that has stopped says so itself.
-    running = {*(serving.ready if serving else ()), *kept_models.kept()}
-    if not running.issuperset(versions.values()):
+    if not who.can_answer:
         raise NotRunning(arrival.dataset)
+    released = who.released
     # All at once: a line of machines waits for the slowest, and not for one after the other.
     with ThreadPoolExecutor(len(released)) as pool:
         answers = list(pool.map(lambda item: _ask(item[0], item[1], picture, deadline), released.items()))
     verdict = verdicts.decide([answer for answer, _ in answers])
     counted = [one for answer, _ in answers for one in answer.counted]
-    price = stack.here().price_of("running") * (serving.units if serving else 1)
+    price = stack.here().price_of("running") * who.units
     return Inspection(
         dataset=arrival.dataset,
         key=arrival.key,
@@ -254,7 +281,7 @@ def _asked(
         labels=tuple(one for one in counted if not one.box),
         boxes=tuple(one for one in counted if one.box),
         run_ids={task: release.run_id for task, release in released.items()},
-        version_arns=versions,
+        version_arns=who.versions,
         min_confidence={answer.task.name: _points_of(answer) for answer, _ in answers},
         not_asked=tuple(task for task in TASKS if stack.here().trains(task) and task not in released),
         seconds=round(stack.here().clock.monotonic() - began, 3),
@@ -299,8 +326,9 @@ def _wait(arrival: Arrival) -> None:
         messages.send_message(stack.here().serving_queue, Round(arrival.dataset, serving.hop if serving else 0))
 
 
-def _write_result(arrival: Arrival, inspection: Inspection, picture: _Picture | None) -> None:
+def _write_result(arrival: Arrival, answer: _Answer) -> None:
     """The files of a key tell of the newest version that was answered, in whatever order the versions are."""
+    inspection, picture = answer.inspection, answer.picture
     # A redelivery of what has been told: the files say it already.
     if inspection.announced and picture is None and not inspection.refused:
         return

@@ -44,8 +44,6 @@ _MEASURED_SECONDS = 30
 _SENT_AT_ONCE = 1000
 # A drained line, pictures that are being answered: rounds in between come quickly.
 _QUICK_SECONDS = 10
-# Models that were started by the clock stop by themselves where the end of their hours is never told.
-_LONGEST_SHIFT_SECONDS = 24 * 3600
 # Pictures that were sent so often, and none answered in between, have no answer.
 _TRIES = 5
 # When pictures wait and nothing may be started, it is looked at again so late.
@@ -82,8 +80,8 @@ def look(message: Json) -> None:
 
 
 def tick() -> list[str]:
-    """Every few minutes: let run what always runs, go on where a round was lost, write the files of days. Returns the
-    datasets whose rounds go on."""
+    """Every few minutes: let run what always runs, go on where a round was lost, write the files of days, see whether
+    it is within the hours of serving. Returns the datasets whose rounds go on."""
     if not servings.is_closed():
         _keep_what_is_wanted()
     for dataset in servings.unwritten():
@@ -95,6 +93,9 @@ def tick() -> list[str]:
     for serving in lost:
         # With the number of the lost round: should it not be lost, only one of the two goes on.
         _send(serving.dataset, serving.hop, 0)
+    # Last: what the parameters say of hours may be wrong, and all else goes on.
+    if stack.here().serves_by_the_clock and not servings.is_closed():
+        _follow_the_clock()
     return [serving.dataset for serving in lost]
 
 
@@ -163,20 +164,24 @@ def _longest_wait(serving: Serving) -> float:
     return stack.here().clock.time() - datetime.fromisoformat(first[0].since).timestamp() if first else 0.0
 
 
-def by_the_clock(begins: bool) -> list[str]:
-    """The hours of serving begin, or end, for every dataset with a release; returns those that nobody paused. What a
+def _follow_the_clock() -> None:
+    """Let the models of every dataset with a release run in the hours of serving, unless somebody paused them. What a
     person asked for goes on beyond their end."""
-    until = int(stack.here().clock.time()) + _LONGEST_SHIFT_SECONDS if begins else 0
-    served = []
+    now, hours = stack.here().clock.time(), stack.here().serving_hours
+    # Begun so early that they run when their hours begin.
+    until = hours.end_at(now) or hours.end_at(now + servings.START_SECONDS)
     for dataset in buckets.data_bucket().folders(DATASETS_PREFIX):
-        if not releases.in_production(dataset):
+        wish = servings.wish_for(dataset)
+        is_news = wish.hours_until != until and max(until, wish.hours_until) > now
+        if is_news:
+            # Ended by whoever looks after the dataset, when that time has come.
+            servings.wish_by_the_clock(dataset, until)
+        if not until or wish.paused or not releases.in_production(dataset):
             continue
-        servings.wish_by_the_clock(dataset, until)
-        if not servings.wish_for(dataset).paused:
-            serving = servings.of(dataset)
+        serving = servings.of(dataset)
+        # Not only when the hours begin: something may be released, or the first message lost.
+        if is_news or serving is None:
             _send(dataset, serving.hop if serving else 0, 0)
-            served.append(dataset)
-    return served
 
 
 def _send(dataset: str, hop: int, delay: int) -> None:

@@ -162,6 +162,13 @@ def test_the_other_tile_says_how_it_goes_on_where_the_surer_one_does_not_look() 
     assert found == [said(90, 60, 40, 75, 10)]
 
 
+def test_who_sees_all_of_a_thing_says_where_it_is_also_beside_a_surer_part_of_it() -> None:
+    # A scratch that lies askew: what the left tile shows of it is lower than all of it.
+    found = merged([(LEFT, [said(90, 85, 40, 15, 12)]), (RIGHT, [said(80, 10, 40, 30, 24)])])
+
+    assert found == [said(90, 85, 40, 30, 24)]
+
+
 def test_things_beside_each_other_and_things_of_two_labels_stay_apart() -> None:
     beside = [(LEFT, [said(90, 78, 10, 8, 8)]), (RIGHT, [said(80, 3, 30, 8, 8)])]
     other = [(LEFT, [said(90, 78, 10, 8, 8)]), (RIGHT, [said(80, 3, 10, 8, 8, label="dent")])]

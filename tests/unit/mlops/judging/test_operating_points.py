@@ -1,5 +1,8 @@
 """From which confidence an answer counts: what costs least, and what is never done for it."""
 
+from math import exp, log
+from statistics import NormalDist
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +83,17 @@ def test_half_of_what_has_an_answer_is_found_whatever_it_costs(
     assert operating_points.LEAST <= point <= operating_points.MOST
     if known.right:
         assert 2 * counts_at(known, point).found >= len([said for said in known.right if said > 0.1]) - 1
+
+
+@pytest.mark.parametrize("escape", [0.1, 1, 10])
+def test_a_hundred_answers_of_each_side_are_blurred_to_no_more_than_their_own_spread(escape: float) -> None:
+    middle, spread = 2.0, 1.5
+    drawn = [NormalDist(middle, spread).inv_cdf((place + 0.5) / 100) for place in range(100)]
+    known = answered(*(tuple(100 / (1 + exp(-sign * odds)) for odds in drawn) for sign in (1, -1)))
+    point = choose(known, Cost(escape, 1), 50)
+
+    # Where both densities, weighed by what mistakes cost, are the same.
+    assert log(point / (100 - point)) == pytest.approx(-log(escape) * spread**2 / (2 * middle), abs=0.05)
 
 
 @pytest.mark.parametrize("wrong", [(), (10.0, 30.0)])

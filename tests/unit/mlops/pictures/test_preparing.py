@@ -16,8 +16,9 @@ from PIL import Image, ImageCms, ImageDraw
 from mlops.dataset.limits import MAX_BYTES, image_faults
 from mlops.dataset.mapping import PictureMapping
 from mlops.pictures import decoding, depth, preparing
+from mlops.pictures.pixels import open_picture
 from mlops.pictures.png import PictureRefused
-from mlops.pictures.preparing import Prepared, Window, prepare, prepared_mask
+from mlops.pictures.preparing import Prepared, Window, prepare, prepare_with_pixels, prepared_mask
 
 SIZE = (96, 80)
 Array = npt.NDArray[np.generic]
@@ -175,6 +176,27 @@ def test_every_usual_kind_becomes_what_the_service_takes(kind: str) -> None:
         kind == "GIF"
     )
     assert prepare(data) == prepared
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *KINDS.values(),
+        *(encoded(smooth(), kind) for kind in ("PNG", "JPEG")),
+        encoded(smooth().convert("L")),
+        encoded(smooth((4200, 300)), "JPEG", exif=turned(6)),
+        encoded(smooth(), "JPEG", progressive=True),
+    ],
+)
+def test_the_pixels_that_are_handed_out_are_those_of_the_prepared_picture(data: bytes) -> None:
+    prepared, pixels = prepare_with_pixels(data)
+    shown = open_picture(prepared.data or data)
+
+    assert prepared == prepare(data)
+    # What was encoded as JPEG has to be decoded.
+    assert (pixels is None) == (prepared.data is not None and prepared.extension == "jpg")
+    if pixels is not None:
+        assert (pixels.mode, pixels.size, pixels.tobytes()) == (shown.mode, shown.size, shown.tobytes())
 
 
 @pytest.mark.parametrize("kind", ["CMYK JPEG", "plain CMYK JPEG", "CMYK TIFF", "deep CMYK TIFF"])

@@ -35,6 +35,8 @@ HOSTILE = [
     "\U0001f984 \u4e2d\u6587",
 ]
 RUN = "transistor-classification-0f3a9c1b7d25"
+# What the page has beside what is known of the run.
+FORM = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
 BEGAN = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
 
 
@@ -115,16 +117,15 @@ def shared(label: str, task: str = "classification", known: dict[str, Any] | Non
 
 
 def page(label: str, task: str = "classification") -> str:
-    form = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
-    return render("approval.html", **shared(label, task), **form)
+    return render("approval.html", **shared(label, task), **FORM)
 
 
-def report_of(label: str, task: str = "classification") -> str:
+def report_of(label: str, task: str = "classification", known: dict[str, Any] | None = None) -> str:
     stage = Stage("eval_metric", "development", runs.FAILED, BEGAN)
     stages = [(stage, "3 s")]
     headline, why = report.headline_of(stage), [f"label {label}: f1 0.1 is below 0.5"]
     told = {"headline": headline, "reasons": why, "next_step": "Do it.", "written_at": "2026-03-02T09:16"}
-    return render("report.html", **shared(label, task), stages=stages, **told)
+    return render("report.html", **shared(label, task, known), stages=stages, **told)
 
 
 @pytest.mark.parametrize("written", [page, report_of])
@@ -187,16 +188,15 @@ def sure_of(label: str, task: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("task", ["classification", "detection"])
 @pytest.mark.parametrize("label", ["cut lead", *HOSTILE])
-def test_page_and_mail_say_how_sure_the_numbers_are_and_what_a_step_would_change(label: str, task: str) -> None:
+def test_page_mail_and_report_say_how_sure_the_numbers_are_and_what_a_step_would_change(label: str, task: str) -> None:
     sure = sure_of(label, task)
     known = shared(label, task, sure)
-    form = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
     ref = StageRef(RUN, "transistor", task, "approve2staging", "staging")
     terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
     _, mail = mails.approval_mail(ref, evidence_of(sure), **terms, expires="tomorrow", stays_running=False)
-    shown = render("approval.html", **{**known, **form})
+    shown, report = render("approval.html", **{**known, **FORM}), report_of(label, task, sure)
 
-    for text in (html.unescape(shown), mail):
+    for text in (html.unescape(shown), mail, html.unescape(report)):
         assert "Escapes 1 of 48 (0.4 % to 11 %), overkill 3 of 200 (0.5 % to 4.3 %)" in text
         assert "By the service's own thresholds: F1 0.930 on the test images, F1 0.910 there by our count, " in text
         assert "F1 0.700 of real inference, escapes 1 of 48" in text
@@ -205,7 +205,8 @@ def test_page_and_mail_say_how_sure_the_numbers_are_and_what_a_step_would_change
         assert "from 60.0: 1 fewer found" in text
         assert "may miss" in text
         assert "The gate looks at the value." in text
-    assert shown.count("<svg") == 2 and "<script" not in shown and "<img src=x" not in shown
+    for text in (shown, report):
+        assert text.count("<svg") == 2 and "<script" not in text and "<img src=x" not in text
 
 
 @pytest.mark.parametrize(("arns", "said"), [(["a"], "1 model that"), (["a", "b"], "2 models that")])
@@ -296,14 +297,13 @@ def test_confusion_has_a_column_for_no_answer_only_where_there_was_none() -> Non
 
 
 def test_page_and_mail_say_what_is_true_in_production_beside_the_numbers_of_the_test() -> None:
-    form = {"source": "development", "token": "t", "problem": "", "expires": "tomorrow", "confirmation": "1b7d25"}
     ref = StageRef(RUN, "transistor", "classification", "approve2staging", "staging")
     terms = {"link": "https://x", "source": "development", "target": "staging", "confirmation": "1b7d25"}
     rates = {"production": ["Escapes (defective parts called good): 1 of 3: too few to say"]}
     _, mail = mails.approval_mail(
         ref, evidence_of(known_of("cut")), **terms, **rates, expires="tomorrow", stays_running=False
     )
-    shown = render("approval.html", **{**shared("cut", "classification"), **form, **rates})
+    shown = render("approval.html", **{**shared("cut", "classification"), **FORM, **rates})
 
     for text in (shown, mail):
         assert "What is in production now" in text and rates["production"][0] in text

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from mlops.dataset.boxes import Box
 from mlops.judging.verdicts import Found
 from mlops.records import inspections, runs
 from mlops.records.inspections import Inspection, Statistics
-from tests.unit.mlops.world import World
+from tests.unit.mlops.world import World, set_clock
 
 ANSWERED = Inspection(
     dataset="parts",
@@ -56,7 +58,89 @@ def test_the_same_bytes_are_found_under_every_key(world: World) -> None:
     for inspection in (ANSWERED, other, replace(ANSWERED, digest="d2"), replace(ANSWERED, dataset="others")):
         inspections.record(inspection)
 
-    assert {found.key for found in inspections.of_bytes("parts", "d1")} == {ANSWERED.key, other.key}
+    own, same = inspections.of_bytes("parts", other.key, "d1")
+    assert own == other
+    assert {found.key for found in same} == {ANSWERED.key, other.key}
+    own, same = inspections.of_bytes("parts", "inspect/parts/3.png", "d1")
+    assert own is None
+    assert {found.key for found in same} == {ANSWERED.key, other.key}
+
+
+def test_a_picture_is_found_among_hundreds_of_the_same_bytes(world: World) -> None:
+    keys = [f"inspect/parts/{number:03}.png" for number in range(250)]
+    for key in keys:
+        inspections.record(replace(ANSWERED, key=key))
+
+    own, same = inspections.of_bytes("parts", keys[-1], "d1")
+    assert own and own.key == keys[-1]
+    assert [found.key for found in same] == keys
+
+
+NOW = 1_772_442_900.0
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    moment = [NOW]
+    set_clock(monkeypatch, time=lambda: moment[0])
+    return moment
+
+
+def found() -> Inspection:
+    inspection = inspections.find("parts", ANSWERED.key, "d1")
+    assert inspection
+    return inspection
+
+
+def test_an_inspection_is_left_once_whoever_wrote_it_has_ended_and_nobody_was_told(
+    world: World, now: list[float]
+) -> None:
+    mine = inspections.record(replace(ANSWERED, busy_until=int(1000 * NOW) + 120_000))
+    assert not found().is_left
+    now[0] += 120
+    assert found().is_left
+    inspections.note_announced(mine)
+    assert not found().is_left
+
+
+def test_of_two_that_find_an_inspection_left_one_takes_it_up(world: World, now: list[float]) -> None:
+    inspections.record(replace(ANSWERED, busy_until=int(1000 * NOW)))
+    left = found()
+    until = int(1000 * NOW) + 120_000
+    taken = inspections.take_up(left, until)
+
+    assert taken == replace(left, busy_until=until) == found()
+    assert inspections.take_up(left, until + 1) is None
+
+
+def test_of_two_that_tell_again_one_does_although_the_other_is_through(world: World, now: list[float]) -> None:
+    mine = inspections.record(replace(ANSWERED, busy_until=int(1000 * NOW)))
+    inspections.note_announced(mine)
+    told = found()
+    again = inspections.take_up(told, int(1000 * NOW) + 1)
+    assert again and not again.announced
+    inspections.note_announced(again)
+
+    assert found().announced
+    assert inspections.take_up(told, int(1000 * NOW) + 2) is None
+
+
+def test_an_answer_in_place_of_a_refusal_is_not_noted_as_told_by_who_told_of_the_refusal(world: World) -> None:
+    refusal = inspections.record(replace(REFUSED, busy_until=1))
+    inspections.record(replace(ANSWERED, busy_until=2))
+    inspections.note_announced(refusal)
+
+    assert not found().announced
+
+
+def test_what_an_earlier_release_has_recorded_is_taken_up(world: World) -> None:
+    inspections.record(ANSWERED)
+    key = {"pk": "INSPECTION#parts#d1", "sk": f"INSPECTION#{ANSWERED.key}"}
+    row = world.table.get_item(key, ConsistentRead=True)["Item"]
+    world.table.put_item({name: value for name, value in row.items() if name != "busy_until"})
+
+    assert found().is_left
+    assert inspections.take_up(found(), 1) == replace(ANSWERED, busy_until=1)
 
 
 def test_a_day_has_the_inspections_of_its_dataset_and_no_runs(world: World) -> None:

@@ -159,6 +159,14 @@ def test_a_day_has_so_many_reviews(world: World, monkeypatch: pytest.MonkeyPatch
     assert len(list(reviews.of_state("parts", reviews.WAITING))) == 3
 
 
+def test_where_a_day_has_no_place_the_picture_is_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEWS_PER_DAY", "0")
+    event = inspected(world)
+    monkeypatch.setattr(choosing, "_bytes_of", None)
+
+    assert choosing.choose(event) is None
+
+
 def test_killed_at_any_call_it_is_asked_about_once(world: World) -> None:
     event = inspected(world)
     empty = world.table.snapshot()

@@ -322,6 +322,87 @@ def test_a_refusal_gives_way_when_something_is_released(world: World) -> None:
     assert result(world, "1.png")["verdict"] == "ok"
 
 
+def test_a_refusal_whose_event_comes_late_once_more_stays_and_is_not_told_again(world: World) -> None:
+    event = put(world, "1.png", picture(0))
+    world.on_the_way.append(("inspect", event))
+    world.run(HANDLERS)
+    ready(world)
+    release()
+    world.on_the_way.append(("inspect", event))
+    world.run(HANDLERS)
+
+    assert result(world, "1.png")["refused"]
+    assert len(inspected(world)) == 1 and world.models.started == []
+
+
+class _Meanwhile:
+    """At a call of the table, another delivery of the same event comes to its end first."""
+
+    def __init__(self, world: World, event: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.world, self.event, self._patch = world, event, monkeypatch
+
+    def at(self, name: str) -> None:
+        original, inner = getattr(self.world.table, name), self
+
+        def call(*args: Any, **request: Any) -> Any:
+            with inner._patch.context() as patch:
+                patch.setattr(inner.world.table, name, original)
+                assert inspect_handler(inner.event, busy(120_000))["batchItemFailures"] == []
+            inner._patch.setattr(inner.world.table, name, original)
+            return original(*args, **request)
+
+        self._patch.setattr(self.world.table, name, call)
+
+
+def busy(milliseconds: int) -> Any:
+    """The context of a function that has so long to go."""
+    return SimpleNamespace(
+        function_name="f",
+        memory_limit_in_mb=128,
+        invoked_function_arn="arn",
+        aws_request_id="r",
+        get_remaining_time_in_millis=lambda: milliseconds,
+    )
+
+
+@pytest.mark.parametrize("call", ["query", "batch_get_item", "put_item", "update_item", "delete_item"])
+def test_two_deliveries_at_once_give_one_answer_that_is_told_once(
+    released: World, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    released.models.status[ARN] = "RUNNING"
+    event = put(released, "1.png", picture(1))
+    _Meanwhile(released, event, monkeypatch).at(call)
+
+    assert inspect_handler(event, busy(120_000))["batchItemFailures"] == []
+    assert len(inspected(released)) == 1
+    assert len(list(inspections.of_day(DATASET, DAY))) == 1
+    assert result(released, "1.png")["verdict"] == "ok"
+
+
+def test_what_nobody_tells_any_more_is_told_by_the_next_delivery_once_its_time_is_over(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [time.time()]
+    set_clock(monkeypatch, time=lambda: now[0])
+    kept_models.keep(StageRef(RUN, DATASET, TASK, "x", "production"), ARN)
+    released.models.status[ARN] = "RUNNING"
+    event = put(released, "1.png", picture(1))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("EventBridge is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlops.aws.messages.put_event", fail)
+        assert inspect_handler(event, busy(120_000))["batchItemFailures"] != []
+    inspect_handler(event, busy(120_000))
+    assert inspected(released) == []
+    now[0] += 120
+    for _ in range(2):
+        assert inspect_handler(event, busy(120_000))["batchItemFailures"] == []
+    assert len(inspected(released)) == 1
+
+
 def test_a_name_that_has_bytes_again_that_it_had_before_has_their_result_again(released: World) -> None:
     key = drop(released, "1.png", picture(1))
     released.run(HANDLERS)
@@ -611,48 +692,90 @@ def test_what_people_ask_for_starts_without_pictures_or_keeps_it_stopped(release
     assert released.models.running == set()
 
 
-def test_models_run_by_the_clock_and_stop_when_their_hours_end(released: World) -> None:
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC).timestamp()
+
+
+@pytest.fixture
+def clock(released: World, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Hours past Monday's midnight, on a stack whose released models run from six to two."""
+    now = [5.0]
+    monkeypatch.setenv("SERVING_MODE", "hours")
+    always(monkeypatch, "false")
+    set_clock(monkeypatch, time=lambda: MONDAY + 3600 * now[0])
     released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
     released.s3.put_object(Bucket="data", Key="datasets/unreleased/dataset.json", Body=b"{}")
-    assert serve.by_the_clock(begins=True) == [DATASET]
-    with pytest.raises(AssertionError, match="still busy"):
-        released.run(HANDLERS, deliveries=30)
+    return now
+
+
+def look_at(clock: list[float], hour: float, world: World) -> None:
+    """What is looked at every few minutes, and what comes of it while models run."""
+    clock[0] = hour
+    serve.tick()
+    try:
+        world.run(HANDLERS, deliveries=30)
+    except AssertionError as busy:
+        assert "still busy" in str(busy)
+
+
+def test_models_run_in_their_hours_begun_a_little_earlier_and_stop_at_their_end(
+    released: World, clock: list[float]
+) -> None:
+    for hour, running in ((5.7, set()), (5.8, {ARN}), (6.0, {ARN}), (13.95, {ARN}), (14.0, set()), (14.1, set())):
+        look_at(clock, hour, released)
+        assert released.models.running == running, hour
+
+    assert servings.of(DATASET) is None
+    assert released.models.started == [ARN]
+
+
+def test_what_is_released_within_the_hours_runs_from_the_next_look_on(world: World, clock: list[float]) -> None:
+    releases.OWN.delete(f"RELEASE#{DATASET}#{TASK}#production", "CURRENT")
+    look_at(clock, 8, world)
+    assert world.models.running == set()
+    release(at="2026-03-02T08:01:00Z")
+    look_at(clock, 8.1, world)
+    assert world.models.running == {ARN}
+
+
+def test_what_a_person_asked_for_goes_on_beyond_the_end_of_the_hours(released: World, clock: list[float]) -> None:
+    servings.wish(DATASET, Wish(until=int(4e9)))
+    for hour in (8, 15):
+        look_at(clock, hour, released)
+
     assert released.models.running == {ARN}
 
-    serve.by_the_clock(begins=False)
-    released.run(HANDLERS)
-    assert released.models.running == set()
-    assert servings.of(DATASET) is None
 
-
-def test_what_a_person_asked_for_goes_on_beyond_the_end_of_the_hours(released: World) -> None:
-    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
-    servings.wish(DATASET, Wish(until=int(4e9)))
-    serve.by_the_clock(begins=True)
-    serve.by_the_clock(begins=False)
-
-    assert servings.wish_for(DATASET) == Wish(until=int(4e9))
-
-
-def test_hours_of_serving_wake_nothing_that_somebody_stopped(released: World) -> None:
-    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
+def test_hours_of_serving_wake_nothing_that_somebody_stopped(released: World, clock: list[float]) -> None:
     servings.wish(DATASET, Wish(paused=True))
+    look_at(clock, 8, released)
 
-    assert serve.by_the_clock(begins=True) == []
     assert servings.wish_for(DATASET).paused
-    released.run(HANDLERS)
     assert released.models.started == []
 
 
-def test_hours_that_began_end_when_the_stack_serves_otherwise(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    released.s3.put_object(Bucket="data", Key=f"datasets/{DATASET}/dataset.json", Body=b"{}")
-    serve.by_the_clock(begins=True)
-    with pytest.raises(AssertionError, match="still busy"):
-        released.run(HANDLERS, deliveries=30)
-    monkeypatch.setenv("SERVING_MODE", "on-demand")
-    released.run(HANDLERS)
+@pytest.mark.parametrize("changes", [{"SERVING_MODE": "on-demand"}, {"SERVING_HOURS": "tue 06:00-14:00"}])
+def test_hours_that_began_end_when_the_stack_serves_otherwise(
+    released: World, clock: list[float], monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]
+) -> None:
+    look_at(clock, 8, released)
+    assert released.models.running == {ARN}
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    look_at(clock, 8.1, released)
 
     check_no_more(released)
+
+
+def test_an_unknown_time_zone_is_named_after_everything_else_was_done(
+    released: World, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVING_TIME_ZONE", "Europe/Nowhere")
+    servings.note_answer(DATASET)
+    clock[0] += 1
+    with pytest.raises(ValueError, match="ServingTimeZone is 'Europe/Nowhere'"):
+        serve.tick()
+
+    assert servings.unwritten() == []
 
 
 def always(monkeypatch: pytest.MonkeyPatch, production: str) -> None:
