@@ -427,7 +427,7 @@ def _answer(chance: random.Random) -> Answer:
 
 _CALL_FAULTS = {"kill": 24, "doom": 6, "refuse": 15, "repeat": 10, "pause": 20, "twin": 10, "sweep": 10, "weave": 25}
 _WRITE_FAULTS = {"kill": 25, "doom": 25, "twin": 15, "pause": 15, "weave": 20}
-_READS = ("get_", "query", "head_", "list_", "describe_")
+_READS = ("get_", "batch_get_", "query", "head_", "list_", "describe_")
 _DELIVERY_FAULTS = {"duplicate": 60, "delay": 30, "lose": 10}
 _SECONDS = (1.0, 20.0, 90.0, 400.0, 1000.0, 4000.0, 9000.0)
 # What a function does for minutes on end, such as looking, it does oftener than anything happens.

@@ -44,8 +44,8 @@ class MemoryTable:
 
     def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
         asked = RequestItems[self.name]
-        found = [self._items[_place(key)] for key in asked["Keys"] if _place(key) in self._items]
-        return {"Responses": {self.name: [_copied(item) for item in found]}, "UnprocessedKeys": {}}
+        found = [item for key in asked["Keys"] if (item := self._find(key)) is not None]
+        return {"Responses": {self.name: [_again(item) for item in found]}, "UnprocessedKeys": {}}
 
     @property
     def meta(self) -> SimpleNamespace:
