@@ -54,6 +54,8 @@ class Seen:
             yield f"{self.task}: {counted(count, 'picture')} {done}"
         yield from (f"{self.task}: {remark}" for remark in self.truth.remarks)
         yield from (f"{self.task}: refused: {key}: {why}" for key, why in self.truth.refused.items())
+        if (more := self.truth.refused_files - len(self.truth.refused)) > 0:
+            yield f"{self.task}: {counted(more, 'refused file')} more: {self.truth.refused_in} in the artifacts bucket"
 
 
 def seen(stack: Stack, dataset: str) -> list[Seen]:

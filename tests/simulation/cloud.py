@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from types import MappingProxyType, SimpleNamespace
 from typing import IO, Any, Protocol
 
@@ -98,7 +99,7 @@ class Version:
     modified: float
     metadata: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def etag(self) -> str:
         return hashlib.md5(self.data or b"").hexdigest()
 

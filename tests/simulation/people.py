@@ -129,20 +129,21 @@ class People:
         if answer.verdict == "ignore":
             return
         form = (token, answer.verdict, "Ada", run_id[-6:])
-        self._play.later(answer.after, lambda: self.decide(*form))
+        most = _MOST_TRIES if answer.is_patient else 0
+        self._play.later(answer.after, lambda: self.decide(*form, most))
         if answer.is_disputed:
             other = "reject" if answer.verdict == "approve" else "approve"
             self.disputes[token] = lambda: self.decide(token, other, "Bo", run_id[-6:])
 
-    def decide(self, token: str, verdict: str, approver: str, confirmation: str, tries: int = 0) -> None:
-        """Send the form; somebody who sees an error page sends it again."""
+    def decide(self, token: str, verdict: str, approver: str, confirmation: str, most: int = _MOST_TRIES) -> None:
+        """Send the form; somebody who sees an error page sends it again, so many times at most."""
         play = self._play
         play.tell(f"{approver} sends the form: {verdict} {confirmation}")
         sent = {"decision": verdict, "approver": approver, "confirmation": confirmation, "comment": ""}
         answer = self._ask("approval", "POST", token, sent)
         if answer is None:
-            if tries < _MOST_TRIES:
-                play.later(_AGAIN_AFTER, lambda: self.decide(token, verdict, approver, confirmation, tries + 1))
+            if most:
+                play.later(_AGAIN_AFTER, lambda: self.decide(token, verdict, approver, confirmation, most - 1))
             return
         name = approvals.name_of(token)
         state = play.table.row(name, "APPROVAL").get("state", "") if answer["statusCode"] == 200 else ""

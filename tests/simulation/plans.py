@@ -10,6 +10,7 @@ BOTH = ("classification", "detection")
 HOUR = 3600.0
 # A function, and what a call that it makes is called.
 Address = tuple[str, str]
+SPELLS = ("storm", "echo", "lag", "crowd", "deaths")
 # What is uploaded is numbered: from zero on a picture, each of its own; below zero what is none, or a mask.
 NO_PICTURE, SETTINGS, BROKEN_SETTINGS, MASK, MANIFEST, DEEP, DEEPER = -1, -2, -3, -4, -5, -6, -7
 
@@ -44,11 +45,15 @@ class Action:
 
 @dataclass(frozen=True)
 class Answer:
-    """What whoever gets a mail with a link does with it: after so many seconds, and whether a second one disagrees."""
+    """What whoever gets a mail with a link does with it: after so many seconds, and whether a second one disagrees.
+
+    Whoever is patient and sees an error tries again.
+    """
 
     verdict: str = "approve"
     after: float = 120.0
     is_disputed: bool = False
+    is_patient: bool = True
 
     @property
     def is_plain(self) -> bool:
@@ -57,7 +62,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with the nth call of a name that a function makes, or, without a name, with its nth delivery."""
+    """What goes wrong with the nth call of a name that a function makes, or, without a name, with its nth delivery.
+
+    What goes wrong for a while (`SPELLS`) begins `number` seconds after the start, and ends `seconds` later; it hits
+    all functions where none is named.
+    """
 
     kind: str
     function: str
@@ -69,6 +78,7 @@ class Fault:
         where = f"{self.function} at its call no. {self.number} of {self.call!r}"
         said = {
             "kill": f"the process of {where} ends right after it",
+            "doom": f"the process of {where} ends right after it, at every attempt",
             "refuse": f"AWS refuses {where}",
             "repeat": f"the answer to {where} is lost, and the SDK calls again",
             "pause": f"{where} halts for {self.seconds:.0f} s while others go on",
@@ -79,8 +89,15 @@ class Fault:
             "duplicate": f"delivery no. {self.number} to {self.function} comes again {self.seconds:.0f} s later",
             "delay": f"delivery no. {self.number} to {self.function} comes {self.seconds:.0f} s late",
             "lose": f"event no. {self.number} of S3 to {self.function} is lost",
-            "storm": f"AWS refuses half of all calls from {clock(self.number)} on for {self.seconds:.0f} s",
+            "storm": "AWS refuses half of all calls",
+            "echo": "every delivery comes twice",
+            "lag": "every delivery may be late",
+            "crowd": "functions run beside each other",
+            "deaths": "one process in four ends early",
         }
+        if self.kind in SPELLS:
+            whom = f" to or of {self.function}" if self.function else ""
+            return f"{said[self.kind]}{whom} from {clock(self.number)} on for {self.seconds:.0f} s"
         return said[self.kind]
 
 
@@ -129,6 +146,7 @@ class Plan:
         said += [
             f"the mail no. {n} is answered {answer.verdict!r} after {answer.after:.0f} s"
             + (", and a second person says the opposite at the same time" if answer.is_disputed else "")
+            + ("" if answer.is_patient else ", and given up where an error is shown")
             for n, answer in enumerate(self.answers, 1)
             if not answer.is_plain
         ]
@@ -180,7 +198,16 @@ def calm(datasets: Sequence[str] = DATASETS, tasks: Sequence[str] = BOTH[:1]) ->
 
 
 def drawn(seed: str, vocabulary: Mapping[Address, int]) -> Plan:
-    """A history with about as many faults as deliveries bear. `vocabulary` counts the calls of a calm one by name."""
+    """A history with about as many faults as deliveries bear. `vocabulary` counts the calls of a calm one by name.
+
+    In three of five it is about something: more is done about one matter, more goes wrong there, and for a while. That
+    is drawn apart, so that the rest of a history is what it is without it.
+    """
+    plan, chance = _drawn(seed, vocabulary), random.Random(f"{seed} matter")
+    return plan if plan.others or chance.random() < 0.4 else _about(plan, chance, vocabulary)
+
+
+def _drawn(seed: str, vocabulary: Mapping[Address, int]) -> Plan:
     chance = random.Random(seed)
     datasets = chance.choice([DATASETS[:1], DATASETS])
     if chance.random() < 0.08:
@@ -214,6 +241,115 @@ def drawn(seed: str, vocabulary: Mapping[Address, int]) -> Plan:
     if chance.random() < 0.15:
         faults += (Fault("storm", "", "", int(chance.uniform(60, 3 * HOUR)), chance.choice([30, 120, 600])),)
     return Plan(seed, tuple(sorted(actions, key=lambda action: action.at)), answers, faults, account)
+
+
+# What a history may be about, and which functions that concerns: they write about the same things.
+MATTERS = {
+    "uploads": ("ingest", "ground_truth"),
+    "tests": ("training", "eval_metric", "model_status", "inference_test"),
+    "releases": ("promotion", "inference_test", "model_status"),
+    "approvals": ("approval", "promotion", "notification"),
+    "inspections": ("inspect", "serve", "promotion"),
+    "reviews": ("review", "retraining", "choosing"),
+}
+
+
+def _about(plan: Plan, chance: random.Random, vocabulary: Mapping[Address, int]) -> Plan:
+    """The same history with more of one matter."""
+    matter = chance.choice(list(MATTERS))
+    functions = [name for name in MATTERS[matter] if any(name == call[0] for call in vocabulary)]
+    more = _MORE_OF[matter](chance, sorted({action.dataset for action in plan.actions})) if matter in _MORE_OF else ()
+    actions = sorted((*plan.actions, *more), key=lambda action: action.at)
+    faults = [_at_a_write(chance, functions, vocabulary) for _ in range(chance.choice([0, 1, 3, 6]))]
+    faults += [_spell(chance, functions, actions) for _ in range(chance.choice([0, 1, 1, 2, 3]))]
+    if matter == "uploads" and chance.random() < 0.4:
+        # What is looked at without an event while the event is on its way.
+        begins = chance.choice(actions).at
+        faults += [
+            Fault(kind, whom, "", int(begins), 1200.0) for kind, whom in (("lag", "ingest"), ("crowd", "ground_truth"))
+        ]
+    answers = plan.answers
+    if matter == "approvals":
+        answers = tuple(_odd(chance, answer) for answer in answers)
+    return replace(plan, actions=tuple(actions), answers=answers, faults=(*plan.faults, *faults))
+
+
+def _odd(chance: random.Random, answer: Answer) -> Answer:
+    """People who answer at once, against each other, and do not try again."""
+    quick = {"verdict": chance.choice(["approve", "reject"]), "after": 5.0} if chance.random() < 0.3 else {}
+    return replace(answer, is_disputed=chance.random() < 0.3, is_patient=chance.random() < 0.5, **quick)
+
+
+def _at_a_write(chance: random.Random, functions: Sequence[str], counts: Mapping[Address, int]) -> Fault:
+    """What goes wrong where something is changed: who ends after having read ends as after the last write."""
+    calls = [call for call in sorted(counts) if call[0] in functions and not call[1].startswith(_READS)]
+    call = chance.choice(calls)
+    kind = chance.choices(list(_WRITE_FAULTS), list(_WRITE_FAULTS.values()))[0]
+    number = chance.randint(1, min(max(2, counts[call]), _OFTEN))
+    return Fault(kind, *call, number, chance.choice((5.0, 30.0, 50.0, 100.0, 600.0)))
+
+
+def _spell(chance: random.Random, functions: Sequence[str], actions: Sequence[Action]) -> Fault:
+    """Something that goes on for a while, from some time after something was done."""
+    kind = chance.choices(["echo", "lag", "crowd", "deaths"], [30, 25, 30, 15])[0]
+    begins = chance.choice(actions).at + chance.choice([0, 0, 300, 900, 1800])
+    whom = chance.choice([*functions, *functions, ""])
+    return Fault(kind, whom, "", int(begins), chance.choice([300.0, 1200.0, 3600.0, 7200.0]))
+
+
+def _more_uploads(chance: random.Random, datasets: Sequence[str]) -> Iterator[Action]:
+    """One file is written over, and taken away, within a short time."""
+    for dataset in datasets:
+        at, gap = chance.uniform(10, 400) + chance.choice([0, 400, 3600]), chance.choice([1.0, 5.0, 40.0, 150.0])
+        key = f"train/{chance.choice(LABELS)}/{chance.choice([0, 1])}.png"
+        for number in range(chance.choice([2, 3, 4])):
+            if chance.random() < 0.2:
+                yield Action(at + number * gap, "delete", dataset, (key,))
+            else:
+                yield Action(at + number * gap, "upload", dataset, (key,), (chance.randrange(12, 40),))
+
+
+def _more_releases(chance: random.Random, datasets: Sequence[str]) -> Iterator[Action]:
+    """Another run while the one before is on its way, and people who want earlier ones back."""
+    for dataset in datasets:
+        at = chance.choice([600.0, 1800.0, 3600.0]) * chance.uniform(0.7, 1.3)
+        yield Action(at, "upload", dataset, (f"train/{chance.choice(LABELS)}/6.png",), (chance.randrange(12, 40),))
+        again = chance.uniform(1.5, 4) * HOUR
+        for _ in range(chance.choice([0, 1, 2])):
+            yield Action(again + chance.choice([0, 1, 30, 600]), "roll back", dataset, number=chance.randrange(8))
+
+
+def _more_inspections(chance: random.Random, datasets: Sequence[str]) -> Iterator[Action]:
+    """New pictures, and one name with other bytes again and again."""
+    for dataset in datasets:
+        at, gap = (
+            chance.choice([0.5, 1.5, 2.5]) * HOUR * chance.uniform(0.8, 1.2),
+            chance.choice([1.0, 20.0, 120.0, 900.0]),
+        )
+        yield new_pictures(dataset, at, 3, chance.choice([0, 1, 30]), 120)
+        for number in range(chance.choice([2, 3, 4])):
+            content = chance.choice([100, 101, 102, NO_PICTURE])
+            yield Action(at + number * gap, "inspect", dataset, ("100.png",), (content,))
+
+
+def _more_reviews(chance: random.Random, datasets: Sequence[str]) -> Iterator[Action]:
+    """New pictures, of which people are unsure, and several who look at them at the same time."""
+    for dataset in datasets:
+        yield new_pictures(dataset, chance.uniform(1, 2) * HOUR, 5, 1, 130)
+        at = chance.uniform(2.5, 5) * HOUR
+        for number in range(chance.choice([2, 3])):
+            yield Action(at + number * chance.choice([0, 0, 5]), "review", dataset, number=chance.randrange(100))
+        for _ in range(chance.choice([0, 1, 2])):
+            yield Action(at + chance.choice([0.0, 20.0, 60.0, 300.0]), "retrain", dataset)
+
+
+_MORE_OF = {
+    "uploads": _more_uploads,
+    "releases": _more_releases,
+    "approvals": _more_releases,
+    "inspections": _more_inspections,
+    "reviews": _more_reviews,
+}
 
 
 def _twice(seed: str, chance: random.Random, datasets: Sequence[str], vocabulary: Mapping[Address, int]) -> Plan:
@@ -289,7 +425,9 @@ def _answer(chance: random.Random) -> Answer:
     return Answer(verdict, chance.choice([5.0, 120.0, 900.0, 4000.0]), chance.random() < 0.1)
 
 
-_CALL_FAULTS = {"kill": 30, "refuse": 15, "repeat": 10, "pause": 20, "twin": 10, "sweep": 10, "weave": 25}
+_CALL_FAULTS = {"kill": 24, "doom": 6, "refuse": 15, "repeat": 10, "pause": 20, "twin": 10, "sweep": 10, "weave": 25}
+_WRITE_FAULTS = {"kill": 25, "doom": 25, "twin": 15, "pause": 15, "weave": 20}
+_READS = ("get_", "batch_get_", "query", "head_", "list_", "describe_")
 _DELIVERY_FAULTS = {"duplicate": 60, "delay": 30, "lose": 10}
 _SECONDS = (1.0, 20.0, 90.0, 400.0, 1000.0, 4000.0, 9000.0)
 # What a function does for minutes on end, such as looking, it does oftener than anything happens.
@@ -308,17 +446,29 @@ def _faults(
     chance: random.Random, vocabulary: Mapping[Address, int], count: int, *, is_gentle: bool = False
 ) -> tuple[Fault, ...]:
     """So many faults; gentle ones pass before anybody gives up."""
-    by_function: dict[str, list[Address]] = {}
-    for call in sorted(vocabulary):
-        by_function.setdefault(call[0], []).append(call)
-    drawn_ones = (_fault(chance, by_function, vocabulary) for _ in range(count))
+    by_function = _by_function(vocabulary, sorted({call[0] for call in vocabulary}))
+    drawn_ones = (_fault(chance, by_function, vocabulary, _GUARDED) for _ in range(count))
     if not is_gentle:
         return tuple(drawn_ones)
-    return tuple(replace(one, seconds=min(one.seconds, 50.0)) for one in drawn_ones if one.kind != "lose")
+    kinds = {"doom": "kill"}
+    return tuple(
+        replace(one, kind=kinds.get(one.kind, one.kind), seconds=min(one.seconds, 50.0))
+        for one in drawn_ones
+        if one.kind != "lose"
+    )
 
 
-def _fault(chance: random.Random, by_function: Mapping[str, list[Address]], counts: Mapping[Address, int]) -> Fault:
-    function = chance.choice([*sorted(by_function), *_GUARDED])
+def _by_function(vocabulary: Mapping[Address, int], functions: Sequence[str]) -> dict[str, list[Address]]:
+    return {name: sorted(call for call in vocabulary if call[0] == name) for name in functions}
+
+
+def _fault(
+    chance: random.Random,
+    by_function: Mapping[str, list[Address]],
+    counts: Mapping[Address, int],
+    more_of: Sequence[str] = (),
+) -> Fault:
+    function = chance.choice([*by_function, *more_of])
     if chance.random() < 0.3:
         kind = chance.choices(list(_DELIVERY_FAULTS), list(_DELIVERY_FAULTS.values()))[0]
         most = 20 if kind != "lose" else 12

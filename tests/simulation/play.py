@@ -29,7 +29,7 @@ from mlops import stack
 from mlops.aws import ahead, clients, once, telemetry
 from mlops.judging import intervals
 from mlops.models import asking
-from mlops.records import runs, spending, table
+from mlops.records import runs, spending, table, waiting_line
 from mlops.records.runs import Run
 from mlops.stack import Stack
 from mlops.stages import inference_test, ingest, inspect
@@ -40,8 +40,8 @@ from tests.simulation.deployed import functions, name_of, queues, schedules, tar
 from tests.simulation.lanes import Lanes
 from tests.simulation.people import ARTIFACTS, DATA, People
 from tests.simulation.pictures import looked_at_once
-from tests.simulation.plans import BOTH, HOUR, LOSABLE, Fault, Plan, clock
-from tests.simulation.rows import wrong_with
+from tests.simulation.plans import BOTH, HOUR, LOSABLE, SPELLS, Fault, Plan, clock
+from tests.simulation.rows import Writer, wrong_with
 from tests.unit.mlops.settling import OWN_SETTINGS
 from tests.unit.mlops.world import ACCOUNT, SETTINGS, Killed
 
@@ -78,6 +78,11 @@ _ENOUGH_MODELS = 10
 # Longer than any function may run.
 _LONGEST_RUN = 1000.0
 _DEPTH, _MOST_DELIVERIES, _MOST_SECONDS = 3, 9000, 72 * HOUR
+# In a spell: how much later a delivery comes again, or comes at all; how many calls let another function in, that is
+# due within so many seconds; and after how many calls a process ends.
+_ECHOES, _MOST_ECHOES = (0.0, 0.0, 1.0, 30.0, 90.0, 400.0, 2000.0), 40
+_LAGS = (0.0, 0.0, 5.0, 30.0, 90.0, 400.0)
+_CROWDED, _CROWD_SECONDS, _DEATHS = 0.15, 50.0, 0.02
 _THROTTLED = {
     "s3": "SlowDown",
     "dynamodb": "ProvisionedThroughputExceededException",
@@ -122,6 +127,7 @@ class Process:
     is_troubled: bool = False
     # Mails that were sent and pictures that were told of, while nothing notes it yet.
     unnoted: list[str] = field(default_factory=list)
+    review_mail: tuple[str, int] | None = None
     sent: list[tuple[str, str, int]] = field(default_factory=list)
 
 
@@ -160,6 +166,8 @@ class Play:
         # Mails and pictures that may have been told of once more than there is a reason for.
         self.excused: Counter[str] = Counter()
         self.inspected: Counter[str] = Counter()
+        # Mails about reviews, by what they are about and by day, but for those that may come once more.
+        self.review_mails: Counter[tuple[str, int]] = Counter()
         self.tested_starts: list[str] = []
         self.swept: list[str] = []
         self.looks: dict[tuple[str, str, int], list[tuple[float, float]]] = defaultdict(list)
@@ -167,8 +175,11 @@ class Play:
         self._lanes: Lanes | None = None
         self._heap: list[tuple[float, int, Delivery]] = []
         self._order, self._ids = 0, 0
-        self._faults = {(f.function, f.call, f.number): f for f in plan.faults if f.kind != "storm"}
-        self._storms = [f for f in plan.faults if f.kind == "storm"]
+        self._faults = {(f.function, f.call, f.number): f for f in plan.faults if f.kind not in SPELLS}
+        self._spells = {kind: [f for f in plan.faults if f.kind == kind] for kind in SPELLS}
+        self._chance, self._echoes = random.Random(f"{plan.seed} spells"), 0
+        # Deliveries of which every attempt ends after a certain call: their request, and that call.
+        self._doomed: set[tuple[str, str]] = set()
         self._ticks = {name: BEGIN + seconds for name, seconds in schedules().items()}
         account = plan.account
         self.objects = Objects(self, self.put_on_bus, page_size=account.page)
@@ -226,6 +237,7 @@ class Play:
                     self._at(self.now + _LONGEST_RUN, replace(letter, attempt=0))
                 self._drain(hours=1)
             self._faults.clear()
+            self._spells.clear()
             self._drain(hours=3)
 
     def _raise_limits(self) -> None:
@@ -285,6 +297,11 @@ class Play:
         if fault and fault.kind == "duplicate":
             self.tell(f"~~ {fault}")
             self._at(when + fault.seconds, replace(delivery))
+        if self._has_spell("echo", delivery.function) and self._echoes < _MOST_ECHOES:
+            self._echoes += 1
+            self._at(when + self._chance.choice(_ECHOES), replace(delivery))
+        if self._has_spell("lag", delivery.function):
+            when += self._chance.choice(_LAGS)
         self._at(when, delivery)
 
     def _deliver_next(self) -> None:
@@ -390,7 +407,13 @@ class Play:
             if self.stack:
                 os.environ["AWS_LAMBDA_FUNCTION_NAME"] = self.stack[-1].function
         self.excused.update(process.unnoted)
+        self._excuse_review_mail(process)
         return False
+
+    def _excuse_review_mail(self, process: Process) -> None:
+        """Nobody knows that it was sent: it comes once more."""
+        if process.review_mail:
+            self.review_mails[process.review_mail] -= 1
 
     def _begin_lanes(self, process: Process, seconds: float) -> None:
         """Let what is due next, or the same event once more, run beside a function."""
@@ -412,7 +435,12 @@ class Play:
         lanes.end()
         self.stack = mine
 
-    def _pass_lanes(self) -> None:
+    def _pass_lanes(self, process: Process) -> None:
+        if self._lanes is None and self._has_spell("crowd", process.function) and self._chance.random() < _CROWDED:
+            # Two rounds of one dataset at the same moment both tell why nothing is started: that is known.
+            due = self._heap[0] if self._heap and self._heap[0][0] <= self.now + _CROWD_SECONDS else None
+            if process.function != "serve" or (due and due[2].function != "serve"):
+                self._begin_lanes(process, _CROWD_SECONDS)
         if self._lanes:
             mine = self.stack
             self._lanes.at_a_call()
@@ -455,10 +483,10 @@ class Play:
         if fault:
             self.tell(f"~~ {fault}")
             self._before(fault, process)
-        self._pass_lanes()
+        self._pass_lanes(process)
         self._end_in_time(process)
         self._permit(process.function, call)
-        if (fault and fault.kind == "refuse") or self._is_stormy():
+        if (fault and fault.kind == "refuse") or (self._has_spell("storm", "") and self.rng.random() < 0.5):
             process.is_troubled = True
             raise refused(_THROTTLED.get(call.service, "ThrottlingException"), 503 if call.service == "s3" else 400)
         if fault and fault.kind == "entry":
@@ -467,32 +495,79 @@ class Play:
             self.now += self.plan.account.answer_seconds
         answer = act()
         if fault and fault.kind == "repeat":
-            process.is_troubled = True
-            before = len(process.unnoted)
-            answer = act()
-            # Nothing tells SNS and EventBridge that it is the same once more.
-            self.excused.update(process.unnoted[before:])
-            del process.unnoted[before:]
+            answer = self._once_more(process, act)
         self._note(process, call)
-        if fault and fault.kind == "kill":
+        if self._is_the_end(fault, process, call):
             process.is_dead = True
             raise Killed
         return answer
+
+    def _once_more(self, process: Process, act: Callable[[], Any]) -> Any:
+        """The answer to a call that was carried out twice."""
+        process.is_troubled = True
+        before = len(process.unnoted)
+        answer = act()
+        # Nothing tells SNS and EventBridge that it is the same once more.
+        self.excused.update(process.unnoted[before:])
+        self._excuse_review_mail(process)
+        del process.unnoted[before:]
+        return answer
+
+    def _is_the_end(self, fault: Fault | None, process: Process, call: Call) -> bool:
+        """Whether a process ends after a call."""
+        if fault and fault.kind == "doom" and process.delivery.request:
+            self._doomed.add((process.delivery.request, call.label))
+        if self._has_spell("deaths", process.function) and self._chance.random() < _DEATHS:
+            self.tell(f"~~ the process of {process.function} ends right after {call.label!r}")
+            return True
+        if self._doomed and (process.delivery.request, call.label) in self._doomed:
+            return True
+        return fault is not None and fault.kind == "kill"
 
     def _signed(self, bucket: str, key: str) -> None:
         """A link was made: whoever opens it has the rights of the function."""
         self._permit(self.stack[-1].function, Call("s3", "presign", {"Bucket": bucket, "Key": key}, "presign"))
 
     def _note(self, process: Process, call: Call) -> None:
+        if call.label == "update_item REVIEWS MAIL":
+            process.review_mail = None
         # The mail of a day is claimed before it is sent.
         if call.label in _NOTED.get(process.function, ()) or process.function == "retraining":
             del process.unnoted[-1:]
         if call.operation == "start_project_version":
             self._note_start(process)
+            version_arn = str(call.request["ProjectVersionArn"])
+            self._require_turn(process, waiting_line.running_in(version_arn), version_arn.split("/")[3])
+        if call.operation == "stop_project_version" and process.function == "model_sweeper":
+            self._require_no_lease(process, str(call.request["ProjectVersionArn"]))
+        if call.operation == "create_project_version":
+            self._require_turn(process, waiting_line.TRAINING, str(call.request["VersionName"]))
+
+    def _require_no_lease(self, process: Process, version_arn: str) -> None:
+        """The sweeper stops nothing that somebody may use; but for what was leased while it was at it."""
+        lease = self.table.row(f"LEASE#{version_arn}", "LEASE")
+        if lease and lease["started_at"] < process.began and lease["expires_at"] > self.now:
+            self.blame("nothing is stopped that has a lease", f"{version_arn} has one for {lease['stage']}")
+
+    def _require_turn(self, process: Process, kind: str, run_id: str) -> None:
+        """Whoever takes a slot was first in line. What always runs does not line up."""
+        if process.function == "serve" and not process.delivery.event:
+            return
+        with patch.object(table, "_table", lambda: self.table.memory):
+            first = waiting_line.first_of(kind)
+        # Who lined up while this was under way may be overtaken.
+        if first is None or first.since > process.began * 1000:
+            return
+        place, dataset = first.name.rsplit("#", 1)[0], run_id.rsplit("-", 2)[0]
+        if place not in (run_id, f"inspections of {dataset}"):
+            self.blame("whoever has waited longest is next", f"{run_id} took a slot for which {place} waited longer")
 
     def _note_start(self, process: Process) -> None:
         if process.function != "serve":
             self.tested_starts.append(self.labels.started[-1])
+            return
+        # What always runs is not for single pictures: the budget is not for it.
+        if not process.delivery.event:
             return
         budget = float(self.variables["MONTHLY_BUDGET"])
         with patch.object(table, "_table", lambda: self.table.memory):
@@ -526,9 +601,12 @@ class Play:
             process.is_dead = True
             raise Killed
 
-    def _is_stormy(self) -> bool:
+    def _has_spell(self, kind: str, function: str) -> bool:
+        # There are tens of thousands of calls in a history, and few have any.
+        if not (spells := self._spells.get(kind)):
+            return False
         since = self.now - BEGIN
-        return any(0 <= since - f.number < f.seconds for f in self._storms) and self.rng.random() < 0.5
+        return any(f.function in ("", function) and 0 <= since - f.number < f.seconds for f in spells)
 
     # ------------------------------------------------------------ what leaves functions
     def put_on_bus(self, event: dict[str, Any]) -> None:
@@ -563,11 +641,19 @@ class Play:
         self.tell(f"mail: {subject}")
         same = re.sub(r"token=[\w-]+|expires on [^\n]*", "", f"{subject}\n{text}")
         self.mails.append((subject, same))
+        if "/review?" in text:
+            of_day = subject.split(" of ", 1)[-1], int(self.now // (24 * HOUR))
+            self.review_mails[of_day] += 1
+            self.stack[-1].review_mail = of_day
         self.stack[-1].unnoted.append(same)
         self.people.read_mail(subject, text)
 
     def _written(self, _: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        for rule, message in wrong_with(before, after):
+        if not before:
+            return
+        process = self.stack[-1] if self.stack else None
+        writer = Writer(process.function if process else "", process.delivery.event if process else {}, self.now)
+        for rule, message in wrong_with(before, after, writer):
             self.blame(rule, message)
 
     def runs_of(self, dataset: str) -> list[Run]:

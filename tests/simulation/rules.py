@@ -6,8 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
+from mlops.records.runs import Run
 from mlops.stage import DECISION
 from tests.simulation.people import ARTIFACTS, DATA
 from tests.simulation.plans import DATASETS, MANIFEST, Plan
@@ -15,6 +17,18 @@ from tests.simulation.play import Play, Violation
 from tests.simulation.reasons import STOPPED, is_just, uploads_of
 
 Broken = list[tuple[str, str]]
+
+
+@lru_cache(maxsize=2)
+def _rows(play: Play) -> dict[tuple[str, str], dict[str, Any]]:
+    """The table as it is at the end."""
+    return play.table.memory.snapshot()
+
+
+@lru_cache(maxsize=8)
+def _runs_of(play: Play, dataset: str) -> list[Run]:
+    """The runs of a dataset as they are at the end."""
+    return play.runs_of(dataset)
 
 
 def outcome(plan: Plan) -> tuple[Play, Broken]:
@@ -120,9 +134,9 @@ def _uploads(play: Play) -> Iterator[str]:
         if not present:
             continue
         # A file that is refused alone makes no new run: its record has the reason.
-        rows = [i for (pk, _), i in play.table.memory.snapshot().items() if pk.startswith(f"IMAGES#{dataset}#")]
+        rows = [i for (pk, _), i in _rows(play).items() if pk.startswith(f"IMAGES#{dataset}#")]
         alone = {row["sk"]: row["reason"] for row in rows if row["state"] == "REFUSED"}
-        known = [_content(play, run.run_id) for run in play.runs_of(dataset)]
+        known = [_content(play, run.run_id) for run in _runs_of(play, dataset)]
         known = [(images, {**refused, **alone}) for images, refused in known]
         if not any(_matches(present, images, refused) for images, refused in known):
             last = known[-1] if known else ({}, {})
@@ -141,7 +155,7 @@ def _matches(present: dict[str, str], images: dict[str, str], refused: dict[str,
 
 
 def _records(play: Play) -> Iterator[str]:
-    rows = [i for (pk, _), i in play.table.memory.snapshot().items() if pk.startswith("IMAGES#")]
+    rows = [i for (pk, _), i in _rows(play).items() if pk.startswith("IMAGES#")]
     recorded = {row["sk"]: row.get("etag", "") for row in rows if row["state"] != "DELETED"}
     there = {k: e for dataset in DATASETS for k, e in _present(play, dataset).items() if not k.endswith(".txt")}
     for key in sorted(recorded.keys() | there.keys()):
@@ -159,7 +173,7 @@ def _trainings(play: Play) -> Iterator[str]:
 
 def _runs(play: Play) -> Iterator[Any]:
     for dataset in DATASETS:
-        yield from play.runs_of(dataset)
+        yield from _runs_of(play, dataset)
 
 
 def _waiting(play: Play) -> Iterator[str]:
@@ -209,7 +223,7 @@ def _failures(play: Play) -> Iterator[str]:
 
 
 def _releases(play: Play) -> Iterator[str]:
-    rows = play.table.memory.snapshot()
+    rows = _rows(play)
     places = sorted({pk for pk, _ in rows if pk.startswith("RELEASE#")})
     for pk in places:
         history = [item for (p, sk), item in rows.items() if p == pk and sk.startswith("HISTORY#")]
@@ -253,7 +267,7 @@ def _may_be_released(play: Play, rows: Any, item: Any) -> Iterator[str]:
 
 
 def _running(play: Play) -> Iterator[str]:
-    rows = play.table.memory.snapshot()
+    rows = _rows(play)
     kept = dict(rows.get(("KEPT", "MODELS"), {}).get("models", {}))
     running = play.labels.of("STARTING", "RUNNING")
     yield from (f"{arn} runs, and nobody keeps it" for arn in sorted(running - set(kept.values())))
@@ -266,7 +280,7 @@ def _running(play: Play) -> Iterator[str]:
 
 
 def _let_in(play: Play) -> Iterator[str]:
-    rows = play.table.memory.snapshot()
+    rows = _rows(play)
     for arn in play.labels.models:
         name, environment = arn.split("/")[3], arn.split("/")[1].rsplit("-", 1)[1]
         approved = [
@@ -298,18 +312,21 @@ def _mails(play: Play) -> Iterator[str]:
     for same, count in Counter(same for _, same in play.mails).items():
         if count > 1 + play.excused[same]:
             yield f"{subjects[same]!r} was sent {count} times"
+    for (about, day), count in play.review_mails.items():
+        if count > 1:
+            yield f"the mail about reviews of {about} was sent {count} times on day {day}"
 
 
 def _decisions(play: Play) -> Iterator[str]:
     """An approved run is released, or its way there failed for a reason."""
-    rows = play.table.memory.snapshot()
+    rows = _rows(play)
     for (pk, sk), row in rows.items():
         if not pk.startswith("APPROVAL#") or sk != "APPROVAL" or row["state"] == "PENDING":
             continue
         run_id, target = row["run_id"], row["target"]
         stages = {
             s.stage: s
-            for run in play.runs_of(row["dataset"])
+            for run in _runs_of(play, row["dataset"])
             if run.run_id == run_id
             for s in run.stages
             if s.environment == target
@@ -346,7 +363,7 @@ def _partial(play: Play) -> Iterator[str]:
 
 def _inspections(play: Play) -> Iterator[str]:
     """Every picture that was dropped has a record and a result, and none is told twice."""
-    rows = [row for (pk, _), row in play.table.memory.snapshot().items() if pk.startswith("INSPECTION#")]
+    rows = [row for (pk, _), row in _rows(play).items() if pk.startswith("INSPECTION#")]
     known = {(row["key"], row["digest"]): row for row in rows}
     for key, count in play.people.dropped.items():
         version = play.objects.present(DATA)[key]
@@ -362,7 +379,7 @@ def _inspections(play: Play) -> Iterator[str]:
             yield f"{key} was answered, and nobody was told"
         if play.inspected[key] > count + play.excused[key]:
             yield f"{key} was dropped {count} times and told of {play.inspected[key]} times"
-    for (pk, sk), row in play.table.memory.snapshot().items():
+    for (pk, sk), row in _rows(play).items():
         if pk.startswith("ARRIVALS#"):
             yield f"{row['key']} still waits in line at {sk}"
         if pk == "SERVING":
@@ -377,7 +394,7 @@ def _days(play: Play) -> Iterator[str]:
         if key.endswith(".jsonl") and key.startswith("results/")
         for line in map(json.loads, (version.data or b"").decode().splitlines())
     )
-    for (pk, _), row in play.table.memory.snapshot().items():
+    for (pk, _), row in _rows(play).items():
         if not pk.startswith("INSPECTION#"):
             continue
         counts = [lines[row["key"], row["digest"], refused] for refused in (row["refused"], True)]
@@ -388,7 +405,7 @@ def _days(play: Play) -> Iterator[str]:
 
 
 def _reviews(play: Play) -> Iterator[str]:
-    rows = play.table.memory.snapshot()
+    rows = _rows(play)
     for (dataset, digest), answer in play.people.kept.items():
         kept = rows.get((f"REVIEW#{dataset}#{digest}", "REVIEW"), {})
         wanted = [] if answer == "unknown" else [answer.removeprefix("label:")]
@@ -398,7 +415,7 @@ def _reviews(play: Play) -> Iterator[str]:
 
 def _filed(play: Play) -> Iterator[str]:
     """What was answered is data once there is enough of it: a picture, and one line, on one side."""
-    rows = play.table.memory.snapshot()
+    rows = _rows(play)
     reviews = [row for (pk, sk), row in rows.items() if pk.startswith("REVIEW#") and sk == "REVIEW"]
     enough = play.plan.account.retrain_after
     for dataset in DATASETS:
@@ -420,7 +437,7 @@ def _filed(play: Play) -> Iterator[str]:
 
 def end_of(play: Play) -> dict[str, Any]:
     """What has come of uploads and decisions, without the times at which it came."""
-    rows = play.table.memory.snapshot()
+    rows = _rows(play)
     return {
         "records": {sk: row.get("etag", "") for (pk, sk), row in rows.items() if pk.startswith("IMAGES#")},
         "runs": {

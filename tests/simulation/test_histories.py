@@ -97,7 +97,7 @@ def test_a_training_that_somebody_asks_for_again_is_one_more_where_its_model_was
 
 @pytest.fixture
 def without_once() -> Iterator[None]:
-    with mutations._without_once():
+    with mutations.guard_of("once").taken_out():
         yield
 
 
@@ -115,7 +115,20 @@ def test_a_failing_history_is_made_smaller_and_told(without_once: None) -> None:
     assert "is overtaken by a second delivery of the same event" in story(smaller)
 
 
-def test_a_guard_that_is_missing_is_noticed() -> None:
-    """The others: python -m tests.simulation.mutations."""
-    (mutation,) = (m for m in mutations.MUTATIONS if m.name.startswith("runs.begin"))
-    assert mutations.found_by(mutation, "1", most=20)[0]
+@pytest.mark.parametrize("name", ["runs.begin", "approvals.decide", "inspections.record", "servings.write"])
+def test_a_guard_that_is_missing_is_noticed(name: str) -> None:
+    """The others, and new histories that miss them: python -m tests.simulation.mutations."""
+    assert mutations.first_that_misses(mutations.guard_of(name))
+
+
+def test_a_guard_that_holds_nothing_up_makes_no_difference() -> None:
+    plan = Plan("x", (first_upload("parts", 10),))
+    guard = mutations.guard_of("approvals.decide")
+    gate = mutations.Gate()
+    with guard.put_under(gate):
+        watched, _ = outcome(plan)
+    with guard.taken_out():
+        without, _ = outcome(plan)
+
+    assert gate.held_up == 0
+    assert watched.story == without.story

@@ -174,22 +174,25 @@ def _reader_of_union(kinds: list[Any]) -> _Read:
 
 def _reader_of_class(kind: Any) -> _Read:
     earlier = getattr(kind, "earlier", None)
-    # Made at the first document: a class may have fields of its own kind.
-    shape = cache(lambda: _shape_of(kind))
+    # Made at the first document: a class may have fields of its own kind. As plain tuples, for most of what functions
+    # do with rows is to read them.
+    shape = cache(lambda: [(one, one.field, one.name, one.read, one.is_inline) for one in _shape_of(kind)])
 
     def read_one(told: Any) -> Any:
         told = earlier(told) if earlier else told
         if not isinstance(told, Mapping):
             raise Unreadable(f"{kind.__name__} is not a JSON object")
         found: dict[str, Any] = {}
-        for one in shape():
-            if one.is_inline:
-                found[one.field] = one.read(told)
+        for one, field, name, read, is_inline in shape():
+            if is_inline:
+                found[field] = read(told)
+            elif (value := told.get(name)) is not None:
+                found[field] = value if read is str and type(value) is str else read(value)
             # None that somebody wrote is kept; where nobody wrote anything, the default says what that meant.
-            elif (value := told.get(one.name)) is not None or (one.may_be_none and one.name in told):
-                found[one.field] = one.read(value)
+            elif one.may_be_none and name in told:
+                found[field] = read(value)
             elif one.is_needed:
-                raise Unreadable(f"{kind.__name__} lacks {one.name}")
+                raise Unreadable(f"{kind.__name__} lacks {name}")
         return kind(**found)
 
     return read_one

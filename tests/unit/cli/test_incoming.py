@@ -319,6 +319,7 @@ def ran(outputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     truth = {"labels": ["normal", "scratch"], "counts": counts, "boxes": 1, "prepared": {"turned upright": 1}}
     truth |= {"look_alikes": {"on_different_sides": [[turned.key, plain.key]], "with_different_labels": []}}
     truth |= {"refused": {"datasets/parts/train/x": "not part of the layout"}, "remarks": ["look at it"]}
+    truth |= {"refused_files": 3, "refused_list": f"runs/{run_id}/refused.jsonl"}
     for name, body in {"ground_truth.json": json.dumps(truth), "images.jsonl": rows}.items():
         s3.put_object(Bucket=outputs["ArtifactsBucketName"], Key=f"runs/{run_id}/{name}", Body=body.encode())
     for key in (turned.key, plain.key):
@@ -332,6 +333,7 @@ def test_a_dataset_is_shown_as_its_newest_run_saw_it(mlops: Any, ran: None) -> N
     assert answer(result)[1] == {"task": "classification", "label": "scratch", **counts}
     for said in ("1 group of pictures of one part", "1 picture turned upright", "refused: datasets/parts/train/x: not"):
         assert said in result.stderr
+    assert "2 refused files more: runs/parts-classification-0123456789ab/refused.jsonl" in result.stderr
 
 
 def test_what_came_in_leaves_with_sides_labels_and_boxes_of_the_original(mlops: Any, ran: None) -> None:  # noqa: F811

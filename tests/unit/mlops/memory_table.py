@@ -14,6 +14,7 @@ from boto3.dynamodb.types import DYNAMODB_CONTEXT, TypeDeserializer, TypeSeriali
 from botocore.exceptions import ClientError
 
 Item = dict[str, Any]
+_INDEX = "dataset_key"
 _WRITTEN, _READ = TypeSerializer(), TypeDeserializer()
 _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": lambda found, given: found == given,
@@ -33,16 +34,18 @@ class MemoryTable:
     name = "application"
 
     def __init__(self) -> None:
-        self._items: dict[tuple[str, str], Item] = {}
+        # By partition key, then by sort key; and those that the index has, by its key.
+        self._partitions: dict[str, dict[str, Item]] = {}
+        self._indexed: dict[Any, dict[tuple[str, str], Item]] = {}
 
     def get_item(self, Key: Mapping[str, str], ConsistentRead: bool) -> dict[str, Any]:  # noqa: N803
-        found = self._items.get(_place(Key))
-        return {"Item": _copied(found)} if found is not None else {}
+        found = self._find(Key)
+        return {"Item": _again(found)} if found is not None else {}
 
     def batch_get_item(self, RequestItems: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N803
         asked = RequestItems[self.name]
-        found = [self._items[_place(key)] for key in asked["Keys"] if _place(key) in self._items]
-        return {"Responses": {self.name: [_copied(item) for item in found]}, "UnprocessedKeys": {}}
+        found = [item for key in asked["Keys"] if (item := self._find(key)) is not None]
+        return {"Responses": {self.name: [_again(item) for item in found]}, "UnprocessedKeys": {}}
 
     @property
     def meta(self) -> SimpleNamespace:
@@ -51,12 +54,12 @@ class MemoryTable:
 
     def put_item(self, Item: Mapping[str, Any], ConditionExpression: ConditionBase | None = None) -> Item:  # noqa: N803
         self._require(ConditionExpression, Item)
-        self._items[_place(Item)] = _copied(Item)
+        self._keep(_copied(Item))
         return {}
 
     def delete_item(self, Key: Mapping[str, str], ConditionExpression: ConditionBase | None = None) -> Item:  # noqa: N803
         self._require(ConditionExpression, Key)
-        self._items.pop(_place(Key), None)
+        self._forget(Key)
         return {}
 
     def update_item(
@@ -69,7 +72,7 @@ class MemoryTable:
         ReturnValues: str = "NONE",  # noqa: N803
     ) -> dict[str, Any]:
         self._require(ConditionExpression, Key)
-        item = _copied(self._items.get(_place(Key), Key))
+        item = _again(self._find(Key) or Key)
         values = _copied(ExpressionAttributeValues or {})
         changed = {}
         for action, body in re.findall(r"(SET|ADD|REMOVE) (.+?)(?= SET | ADD | REMOVE |$)", UpdateExpression.strip()):
@@ -80,7 +83,7 @@ class MemoryTable:
                     continue
                 value = values[part.split()[-1]]
                 changed[name] = item[name] = value + item.get(name, 0) if action == "ADD" else value
-        self._items[_place(Key)] = item
+        self._keep(item)
         return {"Attributes": _copied(changed)} if ReturnValues == "UPDATED_NEW" else {}
 
     def query(
@@ -91,27 +94,42 @@ class MemoryTable:
         ProjectionExpression: str = "",  # noqa: N803
         ExpressionAttributeNames: Mapping[str, str] = {},  # noqa: N803
     ) -> dict[str, Any]:
-        partition = _partition_of(KeyConditionExpression)
-        items = (
-            self._items.items()
-            if partition is None
-            else ((at, i) for at, i in self._items.items() if at[0] == partition)
-        )
-        found = [item for _, item in sorted(items, key=_by_place) if _holds(KeyConditionExpression, item)]
-        if IndexName:
+        name, value = _key_of(KeyConditionExpression)
+        if name == "pk":
+            found = [item for _, item in sorted(self._partitions.get(value, {}).items())]
+        else:
+            assert name == _INDEX
+            found = [item for _, item in sorted(self._indexed.get(value, {}).items(), key=_by_place)]
             found.sort(key=lambda item: str(item.get("created_at", "")))
-        return {"Items": [_copied(item) for item in projected(found, ProjectionExpression, ExpressionAttributeNames)]}
+        found = [item for item in found if _holds(KeyConditionExpression, item)]
+        return {"Items": [_again(item) for item in projected(found, ProjectionExpression, ExpressionAttributeNames)]}
 
     def snapshot(self) -> dict[tuple[str, str], Item]:
         """All items, to be put back with `restore`."""
-        return {place: _copied(item) for place, item in self._items.items()}
+        return {(pk, sk): _again(item) for pk, of_pk in self._partitions.items() for sk, item in of_pk.items()}
 
     def restore(self, items: Mapping[tuple[str, str], Item]) -> None:
         """Hold these items and no others."""
-        self._items = {place: _copied(item) for place, item in items.items()}
+        self._partitions, self._indexed = {}, {}
+        for item in items.values():
+            self._keep(_copied(item))
+
+    def _find(self, key: Mapping[str, Any]) -> Item | None:
+        return self._partitions.get(key["pk"], {}).get(key["sk"])
+
+    def _keep(self, item: Item) -> None:
+        self._forget(item)
+        self._partitions.setdefault(item["pk"], {})[item["sk"]] = item
+        if _INDEX in item:
+            self._indexed.setdefault(item[_INDEX], {})[_place(item)] = item
+
+    def _forget(self, key: Mapping[str, Any]) -> None:
+        item = self._partitions.get(key["pk"], {}).pop(key["sk"], None)
+        if item and _INDEX in item:
+            del self._indexed[item[_INDEX]][_place(item)]
 
     def _require(self, condition: ConditionBase | None, key: Mapping[str, Any]) -> None:
-        if condition is not None and not _holds(condition, self._items.get(_place(key), {})):
+        if condition is not None and not _holds(condition, self._find(key) or {}):
             error = {"Code": "ConditionalCheckFailedException", "Message": "The conditional request failed"}
             raise ClientError({"Error": error}, "Write")
 
@@ -132,13 +150,20 @@ def _by_place(entry: tuple[tuple[str, str], Item]) -> tuple[str, str]:
     return entry[0]
 
 
-def _partition_of(condition: ConditionBase) -> str | None:
-    """The partition that a query is about; None where it asks an index."""
+def _key_of(condition: ConditionBase) -> tuple[str, Any]:
+    """The key that a query is about, and its value."""
     expression = condition.get_expression()
     values = expression["values"]
-    if expression["operator"] == "AND":
-        return _partition_of(values[0])
-    return str(values[1]) if values[0].name == "pk" and expression["operator"] == "=" else None
+    return _key_of(values[0]) if expression["operator"] == "AND" else (values[0].name, values[1])
+
+
+def _again(item: Mapping[str, Any]) -> Item:
+    """What is in the table, once more: only what is nested could be changed."""
+    again = dict(item)
+    for name, value in item.items():
+        if type(value) is list or type(value) is dict:
+            again[name] = _copy(value)
+    return again
 
 
 def _copied(item: Mapping[str, Any]) -> Item:

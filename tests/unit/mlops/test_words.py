@@ -191,12 +191,13 @@ class TestNames:
     ) -> None:
         known = known_of("dent")
         known["truth"]["refused"] = {f"k{i}": "is broken" for i in range(12)}
+        known["truth"] |= {"refused_files": 5000, "refused_list": "runs/x/refused.jsonl"}
         known["warnings"] = [f"warning {i}" for i in range(17)]
         monkeypatch.setattr("tests.unit.mlops.reading.test_rendering.known_of", lambda *_: known)
         monkeypatch.setattr("tests.unit.mlops.test_words.known_of", lambda *_: known)
 
         text = re.sub("<[^>]+>", "", written("dent"))
-        assert f"and 2 more: s3://artifacts/runs/{RUN}/ground_truth.json" in text
+        assert "and 4990 more: s3://artifacts/runs/x/refused.jsonl" in text
         assert f"and 7 more: s3://artifacts/runs/{RUN}/training_input.json" in text
 
     def test_a_test_with_mistakes_none_of_which_is_drawn_does_not_say_that_nothing_was_wrong(self) -> None:

@@ -101,12 +101,15 @@ class Bucket:
         """The JSON document in an object. Raises ClientError when there is none."""
         return json.loads(self.read(key))
 
-    def lines(self, key: str) -> Iterator[str]:
-        """The lines of an object in UTF-8 as they come, which only line feeds divide; none when there is no object."""
+    def lines(self, key: str, *, must_exist: bool = False) -> Iterator[str]:
+        """The lines of an object in UTF-8 as they come, which only line feeds divide.
+
+        None when there is no object; raises ClientError then if it `must_exist`.
+        """
         try:
             body = clients.client("s3").get_object(Bucket=self.name, Key=key)["Body"]
         except ClientError as error:
-            if code_of(error) in _ABSENT:
+            if code_of(error) in _ABSENT and not must_exist:
                 return
             raise
         rest = b""

@@ -15,6 +15,7 @@ from mlops.judging.answers import Call, Drawn, Said
 from mlops.judging.intervals import Interval, share_of_parts
 from mlops.judging.metrics import Measured, Outcome, Score, confusion_matrix, macro, one_against_rest
 from mlops.judging.operating_points import Answered, counts
+from mlops.judging.snapshots import Snapshot
 from mlops.judging.verdicts import UNSURE, Found, Opinion, surest, told, weighed
 from mlops.words import percent, quoted
 
@@ -192,13 +193,9 @@ class Classification:
         """What was said at any confidence, by label."""
         return operating_points.answered_images((call.image.labels, confidences(call.said)) for call in calls)
 
-    def outcomes_in(self, snapshot: str, thresholds: Mapping[str, float]) -> Iterator[Outcome]:
-        """What became of every label of every image of a snapshot."""
-        return snapshots.label_outcomes(snapshot, thresholds)
-
-    def said_in(self, snapshot: str) -> dict[str, Answered]:
-        """What a snapshot says at any confidence, by label."""
-        return operating_points.answered_images(snapshots.said_of_images(snapshot))
+    def snapshot(self, lines: Iterable[str]) -> Snapshot:
+        """What a snapshot of the service says, from its lines."""
+        return snapshots.of_labels(lines)
 
 
 def takes_all(images: Iterable[Image]) -> bool:

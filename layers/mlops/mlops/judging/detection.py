@@ -15,6 +15,7 @@ from mlops.judging.answers import FALSE_ALARM, HIT, MISSED, RIGHT, Call, Drawn, 
 from mlops.judging.intervals import Interval, mean_count
 from mlops.judging.metrics import Measured, Outcome, Score, label_scores, macro
 from mlops.judging.operating_points import Answered, counts
+from mlops.judging.snapshots import Snapshot
 from mlops.judging.verdicts import MOST_NAMED, Found, Opinion, told, weighed
 from mlops.words import counted as counted_of
 
@@ -194,13 +195,9 @@ class Detection:
             ((call.image.boxes, boxes_of(call.said)) for call in calls), self.match_iou
         )
 
-    def outcomes_in(self, snapshot: str, thresholds: Mapping[str, float]) -> Iterator[Outcome]:
-        """What became of every box of every image of a snapshot."""
-        return snapshots.box_outcomes(snapshot, thresholds, self.match_iou)
-
-    def said_in(self, snapshot: str) -> dict[str, Answered]:
-        """What a snapshot says at any confidence, by label."""
-        return operating_points.answered_boxes(snapshots.said_of_boxes(snapshot), self.match_iou)
+    def snapshot(self, lines: Iterable[str]) -> Snapshot:
+        """What a snapshot of the service says, from its lines."""
+        return snapshots.of_boxes(snapshots.boxes_in(lines), self.match_iou)
 
     def _by_truth(self, answer: BoxAnswer, truth: BoxAnswer) -> BoxAnswer:
         boxes = (

@@ -144,9 +144,15 @@ class Confirmed:
     curve: tuple[tuple[float, float, float], ...] = ()
 
 
+# A label, from which confidence on it was said (None: not at all), and what that is: right, wrong, or said of something
+# clean.
+Saying = tuple[str, float | None, int]
+RIGHT, WRONG, CLEAN = range(3)
+
+
 def answered_images(images: Iterable[tuple[Iterable[str], Mapping[str, float]]]) -> dict[str, Answered]:
     """From the true labels of every image, and the confidence of every label that was said of it."""
-    return _by_label(_told_of_images(images))
+    return answered(told for truth, said in images for told in told_of_image(truth, said))
 
 
 def answered_boxes(
@@ -156,51 +162,41 @@ def answered_boxes(
 
     The surest chooses first (`boxes.match`), so what is right does not depend on where the point is.
     """
-    return _by_label(_told_of_boxes(images, least_iou))
+    told = (one for truth, found in images for one in told_of_boxes(truth, found, least_iou))
+    return answered((label, None if said is None else 100 * said, kind) for label, said, kind in told)
 
 
-# A label, what was said (None: nothing), whether that is right, wrong, or said of something clean.
-_Told = tuple[str, float | None, str]
-_RIGHT, _WRONG, _CLEAN = "right", "wrong", "clean"
+def told_of_image(truth: Iterable[str], said: Mapping[str, float]) -> Iterator[Saying]:
+    """What was told of an image, from its true labels and the confidence of every label that was said of it."""
+    true = set(truth)
+    yield from ((label, said.get(label), RIGHT) for label in true)
+    yield from ((label, confidence, WRONG) for label, confidence in said.items() if label not in true)
 
 
-def _told_of_images(images: Iterable[tuple[Iterable[str], Mapping[str, float]]]) -> Iterator[_Told]:
-    for truth, said in images:
-        true = set(truth)
-        yield from ((label, said.get(label), _RIGHT) for label in true)
-        yield from ((label, confidence, _WRONG) for label, confidence in said.items() if label not in true)
+def told_of_boxes(truth: Sequence[LabeledBox], found: Sequence[LabeledBox], least_iou: float) -> Iterator[Saying]:
+    """What was told of an image, from its true boxes and those that were found; confidences as these have them."""
+    matched = match(truth, found, least_iou)
+    answers = {index: found[number].confidence for number, index in matched.items()}
+    yield from ((box.label, answers.get(index), RIGHT) for index, box in enumerate(truth))
+    wrong = (box for number, box in enumerate(found) if number not in matched)
+    yield from ((box.label, box.confidence, WRONG if truth else CLEAN) for box in wrong)
 
 
-def _told_of_boxes(
-    images: Iterable[tuple[Sequence[LabeledBox], Sequence[LabeledBox]]], least_iou: float
-) -> Iterator[_Told]:
-    for truth, found in images:
-        matched = match(truth, found, least_iou)
-        answers = {index: found[number].confidence * 100 for number, index in matched.items()}
-        yield from ((box.label, answers.get(index), _RIGHT) for index, box in enumerate(truth))
-        wrong = (box for number, box in enumerate(found) if number not in matched)
-        yield from ((box.label, box.confidence * 100, _WRONG if truth else _CLEAN) for box in wrong)
-
-
-def _sides() -> dict[str, "array[float]"]:
-    return {kind: array("d") for kind in (_RIGHT, _WRONG, _CLEAN)}
-
-
-def _by_label(told: Iterable[_Told]) -> dict[str, Answered]:
+def answered(told: Iterable[Saying]) -> dict[str, Answered]:
+    """The same by label; confidences are 0 to 100."""
     # Thousands of images times hundreds of labels: as plain numbers they fit into memory.
-    known: defaultdict[str, dict[str, array[float]]] = defaultdict(_sides)
+    known: defaultdict[str, tuple[array[float], ...]] = defaultdict(lambda: tuple(array("d") for _ in range(3)))
     support: Counter[str] = Counter()
     for label, confidence, kind in told:
-        support[label] += kind == _RIGHT
+        support[label] += kind == RIGHT
         own = known[label]
         if confidence is not None:
             own[kind].append(confidence)
-    for own in known.values():
-        for kind, confidences in own.items():
-            own[kind] = array("d", sorted(confidences))
-    return {
-        label: Answered(own[_RIGHT], own[_WRONG], support[label], own[_CLEAN]) for label, own in sorted(known.items())
-    }
+    found = {}
+    for label, own in sorted(known.items()):
+        right, wrong, clean = (array("d", sorted(confidences)) for confidences in own)
+        found[label] = Answered(right, wrong, support[label], clean)
+    return found
 
 
 def counts_at(answered: Answered, point: float) -> Counts:

@@ -12,8 +12,9 @@ from mlops.judging.answers import Answer, Call, Said
 from mlops.judging.classification import Classification
 from mlops.judging.detection import Detection
 from mlops.judging.intervals import Interval
-from mlops.judging.metrics import Measured, Outcome, Score
+from mlops.judging.metrics import Measured, Score
 from mlops.judging.operating_points import Answered
+from mlops.judging.snapshots import Snapshot
 from mlops.judging.verdicts import Found, Opinion
 
 # As COCO and Pascal VOC count, and as stacks are set that say nothing.
@@ -106,12 +107,8 @@ class Task(Protocol[A]):
         """What was said at any confidence, by label."""
         ...
 
-    def outcomes_in(self, snapshot: str, thresholds: Mapping[str, float]) -> Iterator[Outcome]:
-        """What became of everything in a snapshot of the service, at thresholds of 0 to 1."""
-        ...
-
-    def said_in(self, snapshot: str) -> dict[str, Answered]:
-        """What a snapshot says at any confidence, by label."""
+    def snapshot(self, lines: Iterable[str]) -> Snapshot:
+        """What a snapshot of the service says, from its lines."""
         ...
 
 

@@ -38,9 +38,10 @@ class GroundTruth:
     """`ground_truth.json`: what a run is made of, and why files are left out of it.
 
     `counts` are images by side and label, `manifests` and `overlays` keys by side and by label, `inventory` the key of
-    the lines about its images. `label_names` has the label of folders that are called otherwise, `refused` reasons by
-    key, `prepared` how often what was done to pictures. `window` is that of pictures of more than eight bits,
-    `tiles` how they are cut for the service.
+    the lines about its images. `label_names` has the label of folders that are called otherwise, `prepared` how often
+    what was done to pictures. `window` is that of pictures of more than eight bits, `tiles` how they are cut for the
+    service. `refused` has reasons by key, of the first of `refused_files`; `refused_list` is the key of the lines that
+    name all.
     """
 
     run_id: str = ""
@@ -63,9 +64,22 @@ class GroundTruth:
     boxes: int = 0
     left_out_tasks: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
+    refused_files: int = 0
+    refused_list: str = ""
     manifests: Mapping[str, str] = field(default_factory=dict)
     inventory: str = ""
     overlays: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def earlier(cls, told: Json) -> Json:
+        """Earlier releases of the stack named every refused file here."""
+        all_named = {"refused_files": len(told.get("refused") or ()), "refused_list": ""}
+        return told if told.get("refused_list") else {**told, **all_named}
+
+    @property
+    def refused_in(self) -> str:
+        """The key of the object that names every refused file."""
+        return self.refused_list or key_of(GroundTruth, self.run_id)
 
     @property
     def brought_to_eight_bits_by(self) -> tuple[int, int] | None:

@@ -62,8 +62,13 @@ def in_turn(kind: str, ref: StageRef) -> Iterator[None]:
 
 def is_next(kind: str, ref: StageRef) -> bool:
     """Whether no other stage has waited longer for a slot of this kind."""
-    first = min((place for row in OWN.query(_pk(kind)) if (place := _place(row)).is_alive), default=None)
+    first = first_of(kind)
     return first is None or first.name == _name(ref)
+
+
+def first_of(kind: str) -> Place | None:
+    """Who has waited longest for a slot of this kind, None where nobody waits."""
+    return min((place for row in OWN.query(_pk(kind)) if (place := _place(row)).is_alive), default=None)
 
 
 def others(kind: str, ref: StageRef) -> list[str]:

@@ -10,14 +10,14 @@ from mlops.aws import buckets
 from mlops.codec import Json
 from mlops.dataset.images import Image, image_of
 from mlops.dataset.keys import run_key
-from mlops.dataset.manifests import parse_lines
 from mlops.events import ModelStatusChange, PipelineStageRetry
 from mlops.judging import inference, operating_points, snapshots
 from mlops.judging.evaluation import ByService, Counted, Evaluation
 from mlops.judging.gate import Thresholds, parse_label_thresholds, reasons_against
 from mlops.judging.intervals import Interval, f1_intervals, tallied
-from mlops.judging.metrics import Means, Outcome, Score, label_scores, macro
+from mlops.judging.metrics import Means, Outcome, Score, macro
 from mlops.judging.operating_points import Cost, Costs
+from mlops.judging.snapshots import Snapshot
 from mlops.judging.tasks import Task, task_of
 from mlops.models import projects, serving
 from mlops.models.projects import Place, Version
@@ -51,9 +51,12 @@ def evaluate(change: ModelStatusChange, cause: str) -> None:
     costs_of_mistakes = operating_points.costs_of(
         Cost(*stack.here().mistakes_cost), truth.settings.costs or {}, truth.label_names
     )
-    summary, snapshot, tiling = json.loads(_text(version.summary)), _text(version.snapshot), truth.tiles
+    summary, tiling = buckets.Bucket(version.summary.bucket).read_json(version.summary.key), truth.tiles
     task = task_of(ref.task, stack.here().match_iou)
-    pictures = snapshots.of_pictures(snapshot, _images(ref.run_id), tiling.side) if tiling.side else ""
+    snapshot, pictures = task.snapshot(_lines(version.snapshot)), None
+    if tiling.side:
+        shown = snapshots.boxes_put_together(_lines(version.snapshot), _tested(ref.run_id), tiling.side)
+        pictures = snapshots.of_boxes(shown, stack.here().match_iou)
     result = judge(task, summary, snapshot, gate, costs_of_mistakes, _parts(ref.run_id), pictures)
     outcome = runs.FAILED if result.reasons else runs.COMPLETED
     artifact = documents.write(EvalMetric(ref, result, version.arn, outcome), ref.run_id)
@@ -95,38 +98,37 @@ def gate_of(task: str, label_names: Mapping[str, str] | None = None) -> Threshol
 def judge(
     task: Task[Any],
     summary: Json,
-    snapshot: str,
+    snapshot: Snapshot,
     limits: Thresholds,
     costs: Costs = _EVEN,
     parts: Mapping[str, str] = MappingProxyType({}),
-    pictures: str = "",
+    pictures: Snapshot | None = None,
 ) -> Evaluation:
     """All numbers of both sources, how far they differ, the operating points, and every reason against the version.
 
     The version is judged at its operating points. What the service says is told, and whether our reading of its answers
-    comes to the same. `parts` has the physical part of images by key. Where the service tested tiles, `pictures` is the
-    snapshot put together: of pictures are the points, and what the version is judged by.
+    comes to the same. `parts` has the physical part of images by key. Where the service tested tiles, `pictures` has
+    them put together: of pictures are the points, and what the version is judged by.
     """
     service = by_service(summary)
     assumed = service.assumed_thresholds
-    ours = label_scores(task.outcomes_in(snapshot, assumed), assumed)
+    ours = snapshot.scores(assumed)
     # The service has counted tiles. Parts are judged by pictures, so from here on pictures are counted.
-    snapshot = pictures or snapshot
-    own = macro(ours)
+    own, shown = macro(ours), pictures or snapshot
     differences = {
         "precision": own.precision - service.means.precision,
         "recall": own.recall - service.means.recall,
         "f1": own.f1 - service.means.f1,
     }
     points = operating_points.choose_all(
-        task.said_in(snapshot),
+        shown.answered(),
         {label: 100 * value for label, value in assumed.items()},
         costs,
         shows_clean=task.shows_clean,
     )
     at = {label: chosen.min_confidence / 100 for label, chosen in points.items()}
-    scores = label_scores(task.outcomes_in(snapshot, at), at)
-    found, lies = macro(scores), _f1_interval(task, snapshot, at, scores, parts)
+    scores = shown.scores(at)
+    found, lies = macro(scores), _f1_interval(shown, at, scores, parts)
     # Users ask at these points: that is what has to be good enough, not what the service assumed.
     reasons = reasons_against("at its operating points", found.f1, scores, limits, task.unit)
     if stack.here().gates_on_bound and reaches(found.f1, limits.f1) and not reaches(lies.low, limits.f1):
@@ -140,40 +142,31 @@ def judge(
         agrees=all(keeps_to(abs(value), _TOLERANCE) for value in differences.values()),
         thresholds=limits,
         operating_points=points,
-        test_images=len(parse_lines(snapshot)),
+        test_images=len(shown),
         reasons=tuple(reasons),
     )
 
 
 def _f1_interval(
-    task: Task[Any],
-    snapshot: str,
-    at: Mapping[str, float],
-    scores: Mapping[str, Score],
-    parts: Mapping[str, str],
+    shown: Snapshot, at: Mapping[str, float], scores: Mapping[str, Score], parts: Mapping[str, str]
 ) -> Interval:
     """Where the true F1 lies. Pictures of one part stand and fall together."""
     by_part: dict[str, list[Outcome]] = {}
-    for number, line in enumerate(filter(None, snapshot.split("\n"))):
-        key = str(json.loads(line).get("source-ref", number)).split("/", 3)[-1]
-        by_part.setdefault(parts.get(key, key), []).extend(task.outcomes_in(line, at))
+    for key, outcomes in shown.outcomes(at):
+        by_part.setdefault(parts.get(key, key), []).extend(outcomes)
     labels = [label for label, score in scores.items() if score.support]
     return f1_intervals(map(tallied, by_part.values()), labels).macro
 
 
-def _rows(run_id: str) -> Iterator[dict[str, Any]]:
-    return map(json.loads, buckets.artifacts_bucket().lines(run_key(run_id, "images.jsonl")))
-
-
-def _images(run_id: str) -> Iterator[Image]:
+def _tested(run_id: str) -> Iterator[Image]:
     """The images that a version was tested on by the service."""
-    return (image for image in map(image_of, _rows(run_id)) if image.side == "test")
+    rows = map(json.loads, buckets.artifacts_bucket().lines(run_key(run_id, "images.jsonl")))
+    return (image_of(row) for row in rows if row.get("side") == "test")
 
 
 def _parts(run_id: str) -> dict[str, str]:
     """The physical part of every image that a snapshot may name, where it is known, by the key of what was shown."""
-    rows = _rows(run_id)
-    return {str(row.get("picture") or row["key"]): f"group {row['group']}" for row in rows if row.get("group")}
+    return {image.shown[0]: f"group {image.group}" for image in _tested(run_id) if image.group}
 
 
 def by_service(summary: Json) -> ByService:
@@ -193,5 +186,6 @@ def by_service(summary: Json) -> ByService:
     return ByService(means, *averages, scores, assumed)
 
 
-def _text(place: Place | None) -> str:
-    return buckets.Bucket(place.bucket).read(place.key) if place else ""
+def _lines(place: Place | None) -> Iterator[str]:
+    """The lines of a file of the service as they come."""
+    return buckets.Bucket(place.bucket).lines(place.key, must_exist=True) if place else iter(())

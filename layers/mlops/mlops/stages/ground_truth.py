@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -35,12 +36,16 @@ from mlops.words import counted, some
 
 _RECHECK_SECONDS = 5
 _NAMED = 5
+# Refused files that the account of a run names; a list beside it names all.
+_MOST_REFUSED = 1000
 # Attempts that only wait, and all attempts.
 _PATIENCE, _MAX_RECHECKS = 3, 60
 # How long a piece goes on: a fifth of what the function has, and the last picture may take another ten seconds.
 _PIECE_SECONDS = 60
 _CHUNK = 1 << 20
 _FACTS = (*datasets.FACTS, "bits", "is_unread")
+
+_REFUSED = "refused.jsonl"
 
 logger = Logger(child=True)
 
@@ -260,7 +265,7 @@ def start_run(dataset: Dataset, task: str) -> None:
     reasons = _reasons(learning, dataset, selection)
     tiling = _tiling(learning, dataset, selection)
     _write_manifests(ref, selection.images, sides, tiling.side)
-    account = _account(ref, dataset, selection, sides, tiling)
+    account = _account(ref, dataset, selection, sides, tiling, _write_refused(ref, selection.refused))
     with runs.timed(ref, "pictures"):
         overlays = write_overlays(ref, selection.images)
     outcome = runs.FAILED if reasons else runs.COMPLETED
@@ -320,7 +325,7 @@ def _reasons(learning: Learning, dataset: Dataset, selection: Selection) -> list
         return [dataset.problem]
     first = [f"{key}: {reason}" for key, reason in list(selection.refused.items())[:_NAMED]]
     if (more := len(selection.refused) - _NAMED) > 0:
-        first.append(f"and {counted(more, 'refused file')} more: ground_truth.json names all")
+        first.append(f"and {counted(more, 'refused file')} more: {_REFUSED} names all")
     if not dataset.images:
         return ["no usable image: put pictures under train/<label>/ and test/<label>/", *first]
     objections = learning.objections(dataset, selection)
@@ -347,6 +352,16 @@ def _write_manifests(ref: StageRef, images: Sequence[Image], sides: Mapping[str,
     store.write_lines(run_key(ref.run_id, "images.jsonl"), lines)
 
 
+def _write_refused(ref: StageRef, refused: Mapping[str, str]) -> str:
+    """Write down every file that a run leaves out, and why; returns the key of that, empty where there is none."""
+    if not refused:
+        return ""
+    key = run_key(ref.run_id, _REFUSED)
+    lines = (json.dumps({"key": one, "reason": why}, ensure_ascii=False) for one, why in refused.items())
+    buckets.artifacts_bucket().write_lines(key, lines)
+    return key
+
+
 def _remarks_on_sides(images: Sequence[Image], sides: Mapping[str, str]) -> list[str]:
     apart = groups_apart(images, sides)
     if not apart:
@@ -355,7 +370,12 @@ def _remarks_on_sides(images: Sequence[Image], sides: Mapping[str, str]) -> list
 
 
 def _account(
-    ref: StageRef, dataset: Dataset, selection: Selection, sides: Mapping[str, str], tiling: Tiling
+    ref: StageRef,
+    dataset: Dataset,
+    selection: Selection,
+    sides: Mapping[str, str],
+    tiling: Tiling,
+    refused_list: str,
 ) -> GroundTruth:
     images, alike, labels_of = selection.images, look_alikes(selection.images, sides), learning_of(ref.task).labels_of
     counts = Counter((sides[image.key], label) for image in images for label in labels_of(image))
@@ -377,7 +397,9 @@ def _account(
         images=len(images),
         boxes=sum(len(image.boxes) for image in images),
         left_out_tasks=tuple(task for task in TASKS if task not in dataset.tasks),
-        refused=selection.refused,
+        refused=dict(islice(selection.refused.items(), _MOST_REFUSED)),
+        refused_files=len(selection.refused),
+        refused_list=refused_list,
         manifests={side: run_key(ref.run_id, f"manifests/{side}.manifest") for side in SPLITS},
         inventory=run_key(ref.run_id, "images.jsonl"),
     )

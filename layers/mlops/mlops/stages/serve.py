@@ -53,6 +53,8 @@ _REFUSED_SECONDS = 900
 _STARTS_WORTH = 4
 # Whatever was inspected before so long is in the table and in its index: no function runs for longer than two minutes.
 _SETTLED_SECONDS = 180
+# In place of the status of a version that may not be started.
+_REFUSED = "REFUSED"
 # What the file of a day notes of itself.
 _SETTLED, _BYTES = "settled", "settled-bytes"
 
@@ -296,13 +298,18 @@ def _start(serving: Serving) -> tuple[Serving | None, int]:
     serving = _without(serving, [arn for arn in serving.versions if arn not in wanted])
     serving = replace(serving, versions=tuple(dict.fromkeys((*serving.versions, *wanted))), ready=())
     line, place = waiting_line.running_in(wanted[0]), _place(serving.dataset)
-    statuses = {release.version_arn: _started(release, serving) for release in released.values()}
+    # Others may have used up the budget while this waited for its turn.
+    problem = _objection(released)
+    statuses = {release.version_arn: _started(release, serving, problem) for release in released.values()}
     if set(statuses.values()) <= {"STARTING", "RUNNING"}:
         waiting_line.leave(line, place)
     if failed := [arn for arn, status in statuses.items() if status == "FAILED"]:
         waiting_line.leave(line, place)
         problem = f"{', '.join(arns.version_name(arn) for arn in failed)} did not start: Rekognition says FAILED"
         return replace(_refuse(serving, problem), state=STOPPING), _poll()
+    if _REFUSED in statuses.values():
+        waiting_line.leave(line, place)
+        return replace(_refuse(serving, problem), state=STOPPING), 0
     if set(statuses.values()) != {"RUNNING"}:
         return serving, _poll()
     now = int(stack.here().clock.time())
@@ -312,8 +319,11 @@ def _start(serving: Serving) -> tuple[Serving | None, int]:
     return replace(serving, state=READY, ready=wanted, since=now, took=took, sent="", problem=""), 0
 
 
-def _started(release: Release, serving: Serving) -> str:
-    """The status of a version that is to run; empty while it has to wait for a slot or for the end of its test."""
+def _started(release: Release, serving: Serving, problem: str) -> str:
+    """The status of a version that is to run; empty while it has to wait for a slot or for the end of its test.
+
+    With a `problem` none is started that does not run yet.
+    """
     arn, place = release.version_arn, _place(serving.dataset)
     status = models.status_of(arn)
     held = leases.of(arn)
@@ -322,6 +332,8 @@ def _started(release: Release, serving: Serving) -> str:
         return status
     if mine and status in ("STARTING", "FAILED", "DELETED"):
         return "FAILED" if status == "DELETED" else status
+    if problem:
+        return _REFUSED
     # First in line until all of its models have begun: so two datasets never hold one slot each, and wait for another.
     waiting_line.line_up(waiting_line.running_in(arn), place)
     try:

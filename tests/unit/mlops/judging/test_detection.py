@@ -21,7 +21,6 @@ from mlops.judging.detection import BoxAnswer, Detection
 from mlops.judging.gate import Thresholds
 from mlops.judging.inference import Limits
 from mlops.judging.mistakes import Shown
-from mlops.judging.snapshots import box_outcomes
 from mlops.pictures import drawing
 from mlops.pictures.drawing import Mark, draw
 from mlops.stage import StageRef
@@ -30,7 +29,14 @@ from mlops.stages import eval_metric
 
 def judge(*given: Any, **named: Any) -> dict[str, Any]:
     """The document that is written of a judgement."""
-    return object_of(eval_metric.judge(*given, **named))
+    task, of_service, text, *more = given
+    return object_of(eval_metric.judge(task, of_service, task.snapshot(text.split("\n")), *more, **named))
+
+
+def outcomes(text: str, thresholds: dict[str, float], least_iou: float = 0.5) -> list[Any]:
+    """What became of everything in a snapshot at thresholds."""
+    snapshot = Detection(least_iou).snapshot(text.split("\n"))
+    return [outcome for _, found in snapshot.outcomes(thresholds) for outcome in found]
 
 
 TASK = Detection(0.5)
@@ -125,8 +131,7 @@ def test_boxes_of_fractions_and_of_whole_pixels_are_read_alike() -> None:
     fractions = line([("bent", 1, (10, 10, 20, 20))], [("bent", 0.512345678, (10.4, 9.7, 20.2, 20.1))])
     pixels = line([("bent", 1, (10, 10, 20, 20))], [("bent", 0.51235, (10, 10, 20, 20))])
 
-    assert list(box_outcomes(fractions, {"bent": 0.5}, 0.5)) == [("bent", True, True)]
-    assert list(box_outcomes(pixels, {"bent": 0.5}, 0.5)) == [("bent", True, True)]
+    assert outcomes(fractions, {"bent": 0.5}) == outcomes(pixels, {"bent": 0.5}) == [("bent", True, True)]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,7 @@ def test_a_confidence_of_five_digits_is_compared_with_as_many_of_its_threshold(
 ) -> None:
     snapshot = line([("bent", 1, AT)], [("bent", confidence, AT)])
 
-    assert list(box_outcomes(snapshot, {"bent": 0.612348}, 0.5)) == [("bent", True, is_found)]
+    assert outcomes(snapshot, {"bent": 0.612348}) == [("bent", True, is_found)]
 
 
 def test_average_precision_and_recall_are_kept_where_the_service_has_them() -> None:
@@ -156,8 +161,8 @@ def test_a_label_below_its_threshold_is_named_with_its_boxes() -> None:
 def test_a_stricter_overlap_makes_near_boxes_wrong() -> None:
     thresholds = {"bent": 0.5, "cut": 0.6}
 
-    assert ("bent", True, True) in list(box_outcomes(SNAPSHOT, thresholds, 0.5))
-    assert ("bent", True, True) not in list(box_outcomes(SNAPSHOT, thresholds, 0.95))
+    assert ("bent", True, True) in outcomes(SNAPSHOT, thresholds)
+    assert ("bent", True, True) not in outcomes(SNAPSHOT, thresholds, 0.95)
 
 
 def label(name: str, confidence: float, box: Box) -> dict[str, Any]:
@@ -370,18 +375,17 @@ def test_a_snapshot_of_tiles_becomes_one_of_pictures() -> None:
     lines = [line([], found).replace("b/a.png", f"b/{part.picture}") for part, found in zip(parts, said, strict=True)]
     lines.append(line([], [("bent", 0.7, AT)]).replace("b/a.png", f"b/{small.key}"))
 
-    found = snapshots.of_pictures("".join(lines), [whole, small, other], 100)
-    (first, second) = snapshots.said_of_boxes(found)
-    assert [json.loads(row)["source-ref"].split("/", 3)[3] for row in found.splitlines()] == [whole.key, small.key]
-    assert first[0] == [LabeledBox("bent", long)]
-    assert first[1] == [LabeledBox("bent", long, 0.9), LabeledBox("cut", Box(120, 60, 9, 9), 0.3)]
-    assert second == ([LabeledBox("bent", Box(*AT))], [LabeledBox("bent", Box(*AT), 0.7)])
+    first, second = snapshots.boxes_put_together(lines, [whole, small, other], 100)
+    together = [LabeledBox("bent", long, 0.9), LabeledBox("cut", Box(120, 60, 9, 9), 0.3)]
+    assert first == (whole.key, [LabeledBox("bent", long)], together)
+    assert second == (small.key, [LabeledBox("bent", Box(*AT))], [LabeledBox("bent", Box(*AT), 0.7)])
 
 
 def test_a_version_that_was_tested_on_tiles_is_judged_by_its_pictures() -> None:
     pictures = line([("bent", 1, AT)], [("bent", 0.9, AT)]) + line([("cut", 1, FAR)], [("cut", 0.7, FAR)])
-    judged = eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0), pictures=pictures)
+    shown = TASK.snapshot(pictures.split("\n"))
+    judged = judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0), pictures=shown)
 
-    assert (judged.at_points.means.f1, judged.test_images) == (1.0, 2)
+    assert (judged["at_points"]["f1"], judged["test_images"]) == (1.0, 2)
     # What the service says of tiles is compared with our own count of tiles.
-    assert judged.recomputed == eval_metric.judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0)).recomputed
+    assert judged["recomputed"] == judge(TASK, summary(), SNAPSHOT, Thresholds(0.5, 0))["recomputed"]

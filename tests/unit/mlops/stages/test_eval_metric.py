@@ -9,13 +9,13 @@ from mlops.codec import object_of
 from mlops.judging.classification import Classification
 from mlops.judging.gate import Thresholds
 from mlops.judging.operating_points import Cost, Costs
-from mlops.judging.snapshots import label_outcomes
 from mlops.stages import eval_metric
 
 
 def judge(*given: Any, **named: Any) -> dict[str, Any]:
     """The document that is written of a judgement."""
-    return object_of(eval_metric.judge(*given, **named))
+    task, of_service, text, *more = given
+    return object_of(eval_metric.judge(task, of_service, task.snapshot(text.split("\n")), *more, **named))
 
 
 TASK = Classification()
@@ -104,9 +104,9 @@ def test_a_classifier_s_snapshot_is_read_alike_with_all_that_aws_adds_and_withou
 def test_a_confidence_of_five_digits_is_compared_with_as_many_of_its_threshold(
     confidence: float, is_found: bool
 ) -> None:
-    outcomes = label_outcomes(snapshot_line("ok", ok=confidence), {"ok": 0.412376})
+    ((_, outcomes),) = TASK.snapshot([snapshot_line("ok", ok=confidence)]).outcomes({"ok": 0.412376})
 
-    assert list(outcomes) == [("ok", True, is_found)]
+    assert outcomes == [("ok", True, is_found)]
 
 
 def test_numbers_that_agree_are_said_to_agree() -> None:

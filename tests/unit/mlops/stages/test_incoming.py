@@ -16,6 +16,7 @@ from mlops.dataset.mapping import PictureMapping
 from mlops.reading import evidence, mails
 from mlops.reading.rendering import render
 from mlops.stage import StageRef
+from mlops.stages import ground_truth
 from tests.unit.mlops.reading.test_rendering import evidence_of, known_of, shared
 from tests.unit.mlops.settling import Uploads, bucket_with_events, mask, picture
 
@@ -207,6 +208,23 @@ def test_one_picture_as_files_of_two_kinds_is_trained_on_once(uploads: Uploads) 
         f"{PREFIX}train/cut/b.tif": f"byte-identical to {PREFIX}train/cut/a.bmp: an image may stand on one side only"
     }
     assert uploads.prepared(run)[0] == []
+
+
+def test_of_many_refused_files_the_account_names_the_first_and_a_list_names_all(
+    uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ground_truth, "_MOST_REFUSED", 2)
+    uploads.usual()
+    for number in range(4):
+        uploads.put(f"train/cut/{number}.txt", b"no picture")
+    uploads.settle()
+    (run,) = uploads.runs()
+    body = uploads.s3.get_object(Bucket="artifacts", Key=run["refused_list"])["Body"].read()
+    listed = {line["key"]: line["reason"] for line in parse_lines(body.decode())}
+
+    assert [*listed] == [f"{PREFIX}train/cut/{number}.txt" for number in range(4)]
+    assert run["refused"] == dict([*listed.items()][:2])
+    assert run["refused_files"] == 4
 
 
 def test_a_mask_on_a_turned_picture_marks_the_same_place_on_the_prepared_one(uploads: Uploads) -> None:

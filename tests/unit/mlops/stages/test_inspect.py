@@ -635,6 +635,28 @@ def test_a_budget_that_is_used_up_refuses_the_next_start_and_says_so_once(
     assert spending.total(DAY[:7]) >= 5
 
 
+def test_nothing_is_started_whose_turn_comes_after_the_budget_was_used_up_by_others(
+    released: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MONTHLY_BUDGET", "5")
+    released.models.quota = 0
+    drop(released, "1.png", picture(1))
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=30)
+    now = int(datetime.now(UTC).timestamp())
+    ref = StageRef(RUN, "other", TASK, leases.INSPECTION, "production")
+    spending.note(Lease("before", ARN, ref, now - 4500, now), now, units=1)
+    released.models.quota = 2
+    with pytest.raises(AssertionError, match="still busy"):
+        released.run(HANDLERS, deliveries=30)
+
+    assert released.models.started == []
+    assert [kind for kind, _ in released.told] == ["Serving Refused"]
+    monkeypatch.setenv("MONTHLY_BUDGET", "6")
+    released.run(HANDLERS)
+    check(released, ["1.png"])
+
+
 def test_a_test_of_a_version_comes_first_and_its_lease_is_not_taken(released: World) -> None:
     ref = StageRef(RUN, DATASET, TASK, "inference_test", "production")
     lease = leases.take(ref, ARN, False)
