@@ -289,7 +289,7 @@ GUARDS = (
     Guard("ground_truth: a message of an earlier batch settles the dataset (generation)", _generation),
     Guard("inspections.record: an answer comes over another one (condition)", _condition(inspections, "record"), "g:1"),
     Guard("Bucket.write_newest: the result of an earlier version comes over a later one (order)", _answer(Bucket, "write_newest", _no, _write_anyway), "g:59"),
-    Guard("servings.write: an earlier round comes over a later one (condition)", _condition(servings, "write"), "g:2"),
+    Guard("servings.write: an earlier round comes over a later one (condition)", _condition(servings, "write")),
     Guard("servings.end: an earlier round ends a later one (condition)", _condition(servings, "end")),
     Guard("serve._objection: nobody asks what was spent", _answer(serve, "_objection", _yes, ""), "g:30"),
     Guard("reviews.take: two people get one picture (condition)", _condition(reviews, "take")),

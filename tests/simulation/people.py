@@ -198,7 +198,7 @@ class People:
     def _get_review_link(self, token: str, dataset: str) -> None:
         # The mail of a day: one person opens its link, and sometimes a second one at the same time.
         self.links[dataset] = token
-        chance = random.Random(f"{self._play.plan.seed} {dataset} {self._play.now}")
+        chance = random.Random(f"{self._play.plan.seed} {dataset} {self._play.now // 3600}")
         for number in range(chance.choice([0, 1, 1, 2])):
             name = f"{self._play.plan.seed} {dataset} {number}"
             self._play.later(chance.choice([60, 300]), lambda name=name: self._begin(token, dataset, name))

@@ -115,7 +115,7 @@ def test_a_failing_history_is_made_smaller_and_told(without_once: None) -> None:
     assert "is overtaken by a second delivery of the same event" in story(smaller)
 
 
-@pytest.mark.parametrize("name", ["runs.begin", "approvals.decide", "inspections.record", "servings.write"])
+@pytest.mark.parametrize("name", ["runs.begin", "approvals.decide", "inspections.record"])
 def test_a_guard_that_is_missing_is_noticed(name: str) -> None:
     """The others, and new histories that miss them: python -m tests.simulation.mutations."""
     assert mutations.first_that_misses(mutations.guard_of(name))
