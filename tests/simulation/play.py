@@ -80,7 +80,7 @@ _LONGEST_RUN = 1000.0
 _DEPTH, _MOST_DELIVERIES, _MOST_SECONDS = 3, 9000, 72 * HOUR
 # In a spell: how much later a delivery comes again, or comes at all; how many calls let another function in, that is
 # due within so many seconds; and after how many calls a process ends.
-_ECHOES, _MOST_ECHOES = (0.0, 0.0, 1.0, 30.0, 90.0, 400.0, 2000.0), 40
+_ECHOES = (0.0, 0.0, 1.0, 30.0, 90.0, 400.0, 2000.0)
 _LAGS = (0.0, 0.0, 5.0, 30.0, 90.0, 400.0)
 _CROWDED, _CROWD_SECONDS, _DEATHS = 0.15, 50.0, 0.02
 _THROTTLED = {
@@ -177,7 +177,7 @@ class Play:
         self._order, self._ids = 0, 0
         self._faults = {(f.function, f.call, f.number): f for f in plan.faults if f.kind not in SPELLS}
         self._spells = {kind: [f for f in plan.faults if f.kind == kind] for kind in SPELLS}
-        self._chance, self._echoes = random.Random(f"{plan.seed} spells"), 0
+        self._chance = random.Random(f"{plan.seed} spells")
         # Deliveries of which every attempt ends after a certain call: their request, and that call.
         self._doomed: set[tuple[str, str]] = set()
         self._ticks = {name: BEGIN + seconds for name, seconds in schedules().items()}
@@ -297,8 +297,7 @@ class Play:
         if fault and fault.kind == "duplicate":
             self.tell(f"~~ {fault}")
             self._at(when + fault.seconds, replace(delivery))
-        if self._has_spell("echo", delivery.function) and self._echoes < _MOST_ECHOES:
-            self._echoes += 1
+        if self._has_spell("echo", delivery.function):
             self._at(when + self._chance.choice(_ECHOES), replace(delivery))
         if self._has_spell("lag", delivery.function):
             when += self._chance.choice(_LAGS)

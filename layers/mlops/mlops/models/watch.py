@@ -7,6 +7,7 @@ from mlops import stack
 from mlops.aws import messages
 from mlops.codec import INLINE
 from mlops.events import PipelineStageRetry
+from mlops.records import retries
 from mlops.stage import StageRef
 
 WATCH, RETRY = "watch", "retry"
@@ -49,7 +50,12 @@ def retry_later(ref: StageRef, *, version_arn: str = "", artifact_key: str = "",
     """Ask for a stage again after the poll interval: it met a quota. It is about a version, an artifact or the run."""
     stage = ref.as_detail()
     asked = PipelineStageRetry(**stage, version_arn=version_arn, artifact_key=artifact_key, decision=decision)
+    # What is delivered twice runs its stage twice, and each asks again: two loops, four, and soon a thousand messages.
+    if retries.is_on_its_way(asked):
+        return
     _send(_Retry(asked))
+    # Afterwards: whoever dies in between has sent one too many, and not one too few.
+    retries.note(asked)
 
 
 def look_later(look: Look) -> None:

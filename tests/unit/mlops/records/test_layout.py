@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mlops.events import PipelineStageRetry
 from mlops.records import (
     activity,
     approvals,
@@ -14,6 +15,7 @@ from mlops.records import (
     kept_models,
     leases,
     releases,
+    retries,
     runs,
     waiting_line,
     watches,
@@ -168,12 +170,15 @@ def test_the_rest(world: World) -> None:
     waiting_line.line_up(waiting_line.TRAINING, REF)
     kept_models.keep(REF, ARN)
     activity.note_complete("parts", THEN)
+    retries.note(PipelineStageRetry(**DETAIL, version_arn=ARN, decision="d"))
+    retry = {"pk": f"RETRY#{RUN}", "sk": f"RETRY#staging#inference_test#{ARN}#d", "sent_at": NOW * 1000}
     watch = {"pk": f"WATCH#{ARN}#c", "sk": "WATCH", "hop": 4, "expires_at": NOW + 7 * 86400}
     waiting = {"pk": "WAITING#trainings", "sk": f"{RUN}#staging", "since": NOW * 1000, "seen": NOW * 1000}
 
     assert rows(world) == [
         {"pk": "DATASET#parts", "sk": "ACTIVITY", "complete_at": THEN},
         {"pk": "KEPT", "sk": "MODELS", "models": {"parts#classification#staging": ARN}, "revision": 1},
+        {**retry, "expires_at": NOW + 7 * 86400},
         {**waiting, "expires_at": NOW + 86400, **DETAIL},
         watch,
     ]
