@@ -16,7 +16,7 @@ from tests.infrastructure import template
 from tests.rights.granted import Grant, Need, grants
 from tests.rights.needed import needs
 from tests.simulation.cloud import Call, Client, refused
-from tests.simulation.people import ARTIFACTS, DATA
+from tests.simulation.people import ARTIFACTS, DATA, People, Visit
 from tests.simulation.pictures import bytes_of
 from tests.simulation.plans import (
     BOTH,
@@ -159,6 +159,19 @@ def _untested(play: Play) -> Iterator[None]:
 
 
 @contextmanager
+def _second_thoughts(_: Play) -> Iterator[None]:
+    """Every reviewer goes back from the second picture to the first, and does not know any more."""
+    filled = People._filled
+
+    def refilled(self: People, visit: Visit, keep: list[str]) -> dict[str, Any]:
+        thought = {2: "back", 3: "unknown"}.get(visit.seen)
+        return filled(self, visit, keep) | ({"answer": thought} if thought else {})
+
+    with patch.object(People, "_filled", refilled):
+        yield
+
+
+@contextmanager
 def _one_review_a_day(play: Play) -> Iterator[None]:
     play.variables["REVIEWS_PER_DAY"] = "1"
     yield
@@ -211,7 +224,7 @@ def _story(name: str, actions: tuple[Action, ...], account: Account = _ONE, **mo
 
 
 STORIES = (
-    Story("both tasks, from the upload to reviews", calm(tasks=BOTH)),
+    Story("both tasks, from the upload to reviews", calm(tasks=BOTH), _second_thoughts),
     _story("a project with datasets", (_FIRST,), around=_attached),
     _story("a stack that is deleted", (_FIRST,), Account(staging_stays=True), around=_deleted),
     _story(
