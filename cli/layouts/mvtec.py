@@ -9,6 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from cli.layouts.collecting import Collector
@@ -89,6 +90,7 @@ def _place(path: PurePosixPath, sides: dict[str, Word]) -> _Place | None:
     return _Place(PurePosixPath(*path.parts[:-3]), side, label)
 
 
+@lru_cache(maxsize=1000)
 def _no_label(folder: str) -> bool:
     """Whether the stack would refuse a folder as a label: `images`, `labels`, `masks`."""
     try:

@@ -6,7 +6,7 @@ that say equally much exclude each other, so that none of them has to come first
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from cli.layouts import (
@@ -60,21 +60,24 @@ def _of_family(
     return Layout(name, title, lambda files: kind(files) == name, partial(read, name=name), rank)
 
 
+# Every layout of a family asks the same of the same files.
+_voc_kind, _mvtec_kind = lru_cache(maxsize=1)(voc.kind), lru_cache(maxsize=1)(mvtec.kind)
+
 LAYOUTS = (
     Layout("coco", "COCO", coco.recognises, coco.read, 1),
     Layout("yolo", "YOLO", yolo.recognises, yolo.read, 1),
-    _of_family("voc", "Pascal VOC", voc.kind, voc.read, 1),
-    _of_family("neu_det", "NEU-DET", voc.kind, voc.read, 1),
-    _of_family("gc10_det", "GC10-DET", voc.kind, voc.read, 1),
-    _of_family("hripcb", "HRIPCB", voc.kind, voc.read, 1),
+    _of_family("voc", "Pascal VOC", _voc_kind, voc.read, 1),
+    _of_family("neu_det", "NEU-DET", _voc_kind, voc.read, 1),
+    _of_family("gc10_det", "GC10-DET", _voc_kind, voc.read, 1),
+    _of_family("hripcb", "HRIPCB", _voc_kind, voc.read, 1),
     Layout("dataset", "a dataset of this system", own.recognises, own.read, 0),
-    _of_family("plain", "folders of this system", mvtec.kind, mvtec.read, 3),
-    _of_family("image_folders", "folders of labels below train, val and test", mvtec.kind, mvtec.read, 2),
-    _of_family("mvtec_ad", "MVTec AD", mvtec.kind, mvtec.read, 2),
-    _of_family("mvtec_ad_2", "MVTec AD 2", mvtec.kind, mvtec.read, 2),
-    _of_family("mvtec_loco", "MVTec LOCO", mvtec.kind, mvtec.read, 2),
-    _of_family("visa_one_class", "VisA, one-class form", mvtec.kind, mvtec.read, 2),
-    _of_family("btad", "BTAD", mvtec.kind, mvtec.read, 2),
+    _of_family("plain", "folders of this system", _mvtec_kind, mvtec.read, 3),
+    _of_family("image_folders", "folders of labels below train, val and test", _mvtec_kind, mvtec.read, 2),
+    _of_family("mvtec_ad", "MVTec AD", _mvtec_kind, mvtec.read, 2),
+    _of_family("mvtec_ad_2", "MVTec AD 2", _mvtec_kind, mvtec.read, 2),
+    _of_family("mvtec_loco", "MVTec LOCO", _mvtec_kind, mvtec.read, 2),
+    _of_family("visa_one_class", "VisA, one-class form", _mvtec_kind, mvtec.read, 2),
+    _of_family("btad", "BTAD", _mvtec_kind, mvtec.read, 2),
     Layout("visa", "VisA", visa.recognises, visa.read, 2),
     Layout("kolektor_sdd", "KolektorSDD", kolektor.recognises_first, kolektor.read_first, 2),
     Layout("kolektor_sdd2", "KolektorSDD2", kolektor.recognises_second, kolektor.read_second, 2),
