@@ -18,7 +18,7 @@ import httpx
 from botocore.config import Config
 
 from local.cloud.mail import Mail, read_mails
-from local.cloud.processes import ChildProcess, bare_environment, free_port, inherited_environment
+from local.cloud.processes import ChildProcess, bare_environment, free_ports, inherited_environment
 from local.cloud.sam import CREDENTIALS, NO_USER_CONFIG, PACKAGES_BUCKET, REGION, ROOT, VENVS, Sam, runtime_parameters
 
 STATE = ROOT / "build" / "cloud"
@@ -100,11 +100,16 @@ class LocalCloud:
         with contextlib.ExitStack() as starting:
             starting.enter_context(_exclusive(self.state))
             os.mkfifo(self._changes)
-            port = free_port()
+            port, labels_port = free_ports(2)
             self.endpoint = f"http://127.0.0.1:{port}"
+            # Each knows where the other will be, so that both can start at once.
             if self._custom_labels is not None:
-                starting.enter_context(self._start_custom_labels(self._custom_labels))
-            starting.enter_context(self._start_emulator(port))
+                self.rekognition_endpoint = f"http://127.0.0.1:{labels_port}"
+                service = starting.enter_context(self._start_custom_labels(labels_port, self._custom_labels))
+            emulator = starting.enter_context(self._start_emulator(port))
+            emulator.wait_until(lambda: _is_healthy(self.endpoint), READY_SECONDS)
+            if self._custom_labels is not None:
+                service.wait_until(lambda: listening_address(service.log), READY_SECONDS)
             self.client("s3").create_bucket(Bucket=PACKAGES_BUCKET)
             self._running = starting.pop_all()
         return self
@@ -176,11 +181,11 @@ class LocalCloud:
     def _sam(self) -> Sam:
         return Sam(self.template, self.state, self.endpoint)
 
-    def _start_custom_labels(self, switches: Sequence[str]) -> ChildProcess:
-        where = ["--port", "0", "--state", str(self.state / "rekognition"), "--s3-endpoint", self.endpoint]
+    def _start_custom_labels(self, port: int, switches: Sequence[str]) -> ChildProcess:
+        where = ["--port", str(port), "--state", str(self.state / "rekognition"), "--s3-endpoint", self.endpoint]
         pace = ["--transition-seconds", str(TRANSITION_SECONDS), "--tps-per-unit", str(TPS_PER_UNIT)]
         pace += ["--changes", str(self._changes)]
-        service = ChildProcess(
+        return ChildProcess(
             "The Custom Labels service",
             # Training and inference take whole processors; what they leave is enough for them, not for everybody else.
             ["nice", "-n", "10", sys.executable, "-m", "local.rekognition", *where, *pace, *switches],
@@ -188,24 +193,18 @@ class LocalCloud:
             env=inherited_environment() | CREDENTIALS | NO_USER_CONFIG | {"PYTHONUNBUFFERED": "1"},
             cwd=ROOT,
         )
-        with _stop_on_error(service):
-            self.rekognition_endpoint = service.wait_until(lambda: listening_address(service.log), READY_SECONDS)
-        return service
 
     def _start_emulator(self, port: int) -> ChildProcess:
         where = ["--port", str(port), "--outbox", str(self.outbox), "--silent-seconds", str(self._silent_seconds)]
         if self.rekognition_endpoint:
             where += ["--rekognition-endpoint", self.rekognition_endpoint, "--changes", str(self._changes)]
-        emulator = ChildProcess(
+        return ChildProcess(
             "The AWS emulator",
             [str(VENVS / "cloud/bin/python"), "-P", str(LAUNCHER), *where],
             log=self.state / "logs" / "aws.log",
             env=bare_environment() | CREDENTIALS | NO_USER_CONFIG | {"AWS_EC2_METADATA_DISABLED": "true"},
             cwd=self.state,
         )
-        with _stop_on_error(emulator):
-            emulator.wait_until(lambda: _is_healthy(self.endpoint), READY_SECONDS)
-        return emulator
 
 
 def holder_of(state: Path = STATE) -> int | None:
@@ -235,15 +234,6 @@ def _exclusive(state: Path) -> Iterator[None]:
             if entry.name != PID_FILE:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         yield
-
-
-@contextlib.contextmanager
-def _stop_on_error(process: ChildProcess) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        process.stop()
-        raise
 
 
 def listening_address(log: Path) -> str | None:

@@ -1,5 +1,6 @@
 """Child processes that end with us, and the environments they run in."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -86,11 +87,13 @@ class ChildProcess:
         return "\n".join([f" The end of {self.log}:", *(f"  {line}" for line in lines)])
 
 
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Different TCP ports of the loopback interface that nobody listens on."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def inherited_environment() -> dict[str, str]:
