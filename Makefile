@@ -73,7 +73,7 @@ check: $(VENVS)/project/.filled ## Style and types
 	@$(BIN)/mypy --no-error-summary
 
 test: setup check $(VENVS)/clients/.filled $(VENVS)/clients/javascript/.filled ## Run all tests
-	@echo "All tests, in $(WORKERS) processes: about a quarter of an hour on two cores"
+	@echo "All tests, in $(WORKERS) processes: 15 to 20 minutes on two cores"
 	@$(RUN) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 clean: ## Remove everything made here

@@ -30,6 +30,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         except NotRunning:
             # It is in line; whoever starts the models sends it again.
             continue
+        except inspect.BeingTold:
+            failures.append({"itemIdentifier": message["messageId"]})
         except Exception:
             logger.exception("a picture could not be inspected; the queue delivers it again")
             failures.append({"itemIdentifier": message["messageId"]})

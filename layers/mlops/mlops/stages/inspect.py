@@ -85,6 +85,10 @@ class _Refused(Exception):  # noqa: N818  - a refusal is a result
         self.final = final
 
 
+class BeingTold(Exception):  # noqa: N818  - it passes: no fault
+    """Somebody else has answered a picture, and is about to tell everybody."""
+
+
 def arrival_of(event: Json) -> Arrival | None:
     """The picture that an S3 event is about, as EventBridge or `serve` delivers it; None when it is none to inspect."""
     written = event["detail"]["object"]
@@ -100,14 +104,15 @@ def arrival_of(event: Json) -> Arrival | None:
 
 
 def inspect(arrival: Arrival, deadline: float, ends: int, given_up: str = "") -> None:
-    """Answer a picture, once; one that was `given_up` with that reason. Raises NotRunning when it waits instead.
+    """Answer a picture, once; one that was `given_up` with that reason. Raises NotRunning when it waits instead, and
+    BeingTold when it has to come again.
 
     Who is asked has to answer until `deadline`, a time of the stack's monotonic clock; else the last error is raised.
     By `ends`, in milliseconds of Unix time, this process has ended, whatever happens to it.
 
     Two deliveries of one picture may run at once, and ask both: one record is written, and whoever has written it tells
-    everybody. The other one leaves that to it. If it dies, or fails, its own delivery comes again after the visibility
-    timeout of the queue, which is longer than any function runs, and finds that nobody sees to it any more.
+    everybody. The other one ends once it has, or else comes again after the visibility timeout of the queue, which is
+    longer than any function runs: both may be of one message, which is gone when either has ended well.
     """
     try:
         if given_up:
@@ -125,6 +130,8 @@ def inspect(arrival: Arrival, deadline: float, ends: int, given_up: str = "") ->
     _write_result(arrival, answer)
     if answer.tells:
         _announce(arrival, answer.inspection)
+    elif not _is_told(answer.inspection):
+        raise BeingTold(arrival.key)
     arrivals.leave(arrival)
 
 
@@ -189,6 +196,14 @@ def _taken_up(known: Inspection, picture: _Picture | None, ends: int, *, again: 
     `again`."""
     taken = inspections.take_up(known, ends) if again or known.is_left else None
     return _Answer(taken or known, picture, tells=taken is not None)
+
+
+def _is_told(inspection: Inspection) -> bool:
+    """Whether everybody knows of an inspection by now."""
+    if inspection.announced:
+        return True
+    now = inspections.find(inspection.dataset, inspection.key, inspection.digest)
+    return now is None or now.announced
 
 
 def _is_about(known: Inspection, arrival: Arrival) -> bool:
