@@ -15,6 +15,7 @@ from local.cloud.processes import ChildProcess, inherited_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 VENVS = ROOT / ".venvs"
+QUICK_SAM = Path(__file__).with_name("quick_sam.py")
 REGION = "us-east-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 NO_USER_CONFIG = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
@@ -67,7 +68,7 @@ class Sam:
         files = ("--template-file", str(template), "--config-file", str(configuration))
         with ChildProcess(
             f"sam {action}",
-            [str(VENVS / "sam/bin/sam"), action, *files, *options],
+            [str(VENVS / "sam/bin/python"), str(QUICK_SAM), action, *files, *options],
             log=self.state / "logs" / f"sam-{action}.log",
             env=self.environment(),
             cwd=self.template.parent,

@@ -1,7 +1,9 @@
 """The command line, a script: `.venvs/cloud/bin/python -P local/launcher/__main__.py --port 4566`."""
 
 import argparse
+import contextlib
 import os
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -28,6 +30,7 @@ from local.launcher.workers import (
     install_prompt_answers,
     install_shared_packages,
 )
+from local.web import listen, serve
 
 ENVIRONMENT = {
     "AUTH": "true",  # role policies are enforced, as on AWS
@@ -64,8 +67,10 @@ def main() -> None:
 
 def start(options: argparse.Namespace) -> None:
     """Install everything and serve until told to stop."""
-    from ministack import app
+    from ministack.app import app
 
+    listener = listen(ENVIRONMENT["BIND_HOST"], options.port)
+    _open_as_many_files_as_allowed()
     install_background_limit(options.background_limit)
     install_asynchronous_delivery()
     install_prompt_queues(options.changes)
@@ -85,7 +90,14 @@ def start(options: argparse.Namespace) -> None:
         install_shared_packages(Path(packages))
         install_forked_workers()
         install_prompt_answers()
-        app.main()
+        serve(app, listener)
+
+
+def _open_as_many_files_as_allowed() -> None:
+    """Every connection is a file, and a burst of events makes more than the usual limit of them."""
+    _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # macOS says "any number" and takes fewer
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
 
 
 if __name__ == "__main__":

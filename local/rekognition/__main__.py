@@ -14,11 +14,11 @@ from local.rekognition.access.faults import Fault, Faults
 from local.rekognition.access.settings import Quotas, Settings
 from local.rekognition.access.signatures import Keyring
 from local.rekognition.access.throttle import ControlPlaneThrottle
-from local.rekognition.api.server import listen, serve
 from local.rekognition.api.wire import create_app
 from local.rekognition.operations.service import Service
 from local.rekognition.state.store import ModelFiles, Store
 from local.rekognition.transitions.lifecycle import Lifecycle
+from local.web import listen, serve
 
 _QUOTA_SWITCHES = {
     "trainings": ("--max-trainings", "trainings at once"),
