@@ -98,6 +98,7 @@ class Version:
     data: bytes | None
     modified: float
     metadata: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = ""
 
     @cached_property
     def etag(self) -> str:
@@ -123,7 +124,7 @@ class Objects(Backend):
     signed: Callable[[str, str], None] = lambda *_: None
     buckets: dict[str, dict[str, list[Version]]] = field(default_factory=dict)
     _count: int = 0
-    _uploads: list[tuple[dict[str, str], dict[int, bytes]]] = field(default_factory=list)
+    _uploads: list[tuple[tuple[dict[str, str], str], dict[int, bytes]]] = field(default_factory=list)
 
     def label(self, name: str, request: Mapping[str, Any]) -> str:
         key = str(request.get("Key") or request.get("Prefix", ""))
@@ -133,20 +134,19 @@ class Objects(Backend):
         self,
         Bucket: str,
         Key: str,
-        Body: bytes | IO[bytes],
+        Body: bytes | str | IO[bytes],
         IfMatch: str = "",
         IfNoneMatch: str = "",
         Metadata: Mapping[str, str] = MappingProxyType({}),
-        **_: Any,
+        ContentType: str = "",
     ) -> dict[str, Any]:
         self._require(Bucket, Key, IfMatch, IfNoneMatch)
-        self._write(Bucket, Key, Body if isinstance(Body, bytes) else Body.read(), Metadata)
-        return {}
+        return self._write(Bucket, Key, _as_bytes(Body), Metadata, ContentType)
 
     def create_multipart_upload(
-        self, Bucket: str, Key: str, Metadata: Mapping[str, str] = MappingProxyType({}), **_: Any
+        self, Bucket: str, Key: str, Metadata: Mapping[str, str] = MappingProxyType({}), ContentType: str = ""
     ) -> dict[str, Any]:
-        self._uploads.append((dict(Metadata), {}))
+        self._uploads.append(((dict(Metadata), ContentType), {}))
         return {"UploadId": str(len(self._uploads) - 1)}
 
     def upload_part(self, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes) -> dict[str, Any]:
@@ -173,10 +173,9 @@ class Objects(Backend):
         self, Bucket: str, Key: str, UploadId: str, MultipartUpload: Any, IfMatch: str = "", IfNoneMatch: str = ""
     ) -> dict[str, Any]:
         self._require(Bucket, Key, IfMatch, IfNoneMatch)
-        metadata, parts = self._uploads[int(UploadId)]
+        described, parts = self._uploads[int(UploadId)]
         data = b"".join(parts[part["PartNumber"]] for part in MultipartUpload["Parts"])
-        self._write(Bucket, Key, data, metadata)
-        return {}
+        return self._write(Bucket, Key, data, *described)
 
     def abort_multipart_upload(self, Bucket: str, Key: str, UploadId: str) -> dict[str, Any]:
         return {}
@@ -184,8 +183,9 @@ class Objects(Backend):
     def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         version = self._newest(Bucket, Key)
         if version is None:
+            # Of an answer without a body, the status is all that is known.
             raise refused("404", 404)
-        return {"ETag": f'"{version.etag}"', "Metadata": dict(version.metadata)}
+        return _facts(version)
 
     def _require(self, bucket: str, key: str, match: str = "", none_match: str = "") -> None:
         present = self._newest(bucket, key)
@@ -194,8 +194,11 @@ class Objects(Backend):
         if present and (none_match or (match and match.strip('"') != present.etag)):
             raise refused("PreconditionFailed", 412)
 
-    def delete_object(self, Bucket: str, Key: str) -> dict[str, Any]:
-        self._write(Bucket, Key, None)
+    def delete_object(self, Bucket: str, Key: str, VersionId: str = "") -> dict[str, Any]:
+        if not VersionId:
+            return self._write(Bucket, Key, None)
+        kept = [version for version in self.buckets[Bucket][Key] if version.version_id != VersionId]
+        self.buckets[Bucket][Key] = kept
         return {}
 
     def get_object(self, Bucket: str, Key: str, VersionId: str = "") -> dict[str, Any]:
@@ -203,17 +206,10 @@ class Objects(Backend):
         found = [v for v in versions if v.version_id == VersionId] if VersionId else versions[-1:]
         if not found or found[0].data is None:
             raise refused("NoSuchVersion" if VersionId else "NoSuchKey", 404)
-        version = found[0]
-        data = version.data or b""
-        facts = {
-            "ETag": f'"{version.etag}"',
-            "LastModified": _moment(version.modified),
-            "VersionId": version.version_id,
-        }
-        return {"Body": Body(data), "ContentLength": len(data), **facts}
+        return {"Body": Body(found[0].data or b""), **_facts(found[0])}
 
     def list_objects_v2(
-        self, Bucket: str, Prefix: str, Delimiter: str = "", ContinuationToken: str = "", StartAfter: str = ""
+        self, Bucket: str, Prefix: str = "", Delimiter: str = "", ContinuationToken: str = "", StartAfter: str = ""
     ) -> dict[str, Any]:
         present = {k: v for k, v in self.present(Bucket).items() if k.startswith(Prefix) and k > StartAfter}
         if Delimiter:
@@ -245,10 +241,15 @@ class Objects(Backend):
         return versions[-1] if versions and versions[-1].data is not None else None
 
     def _write(
-        self, bucket: str, key: str, data: bytes | None, metadata: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
+        self,
+        bucket: str,
+        key: str,
+        data: bytes | None,
+        metadata: Mapping[str, str] = MappingProxyType({}),
+        content_type: str = "",
+    ) -> dict[str, Any]:
         self._count += 1
-        version = Version(f"v{self._count}", data, self.clock.now, dict(metadata))
+        version = Version(f"v{self._count}", data, self.clock.now, dict(metadata), content_type)
         self.buckets.setdefault(bucket, {}).setdefault(key, []).append(version)
         facts = {"key": key, "version-id": version.version_id, "sequencer": f"{self._count:016X}", "etag": version.etag}
         self.tell(
@@ -261,12 +262,30 @@ class Objects(Backend):
                 "detail": {"bucket": {"name": bucket}, "object": {**facts, "size": len(data or b"")}},
             }
         )
+        return {"ETag": f'"{version.etag}"', "VersionId": version.version_id}
 
 
 def paged(names: Iterable[str], after: str, size: int, token: str) -> tuple[list[str], dict[str, str]]:
     """The next names of a listing in their order, and with what to ask for those that follow."""
     left = sorted(name for name in names if name > after)
     return left[:size], {token: left[size - 1]} if len(left) > size else {}
+
+
+def _as_bytes(body: bytes | str | IO[bytes]) -> bytes:
+    if isinstance(body, str):
+        return body.encode()
+    return bytes(body) if isinstance(body, bytes | bytearray) else body.read()
+
+
+def _facts(version: Version) -> dict[str, Any]:
+    return {
+        "ETag": f'"{version.etag}"',
+        "LastModified": _moment(version.modified),
+        "VersionId": version.version_id,
+        "ContentLength": len(version.data or b""),
+        "ContentType": version.content_type,
+        "Metadata": dict(version.metadata),
+    }
 
 
 def _listed(key: str, version: Version) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 LAUNCHER = sorted((ROOT / "local" / "launcher").glob("*.py"))
 # What the environment of ministack has beside the standard library, and what of ours imports nothing else.
-THERE = {"boto3", "botocore", "ministack", "urllib3"}
-OURS = ("local.launcher", "local.prepared")
+THERE = {"boto3", "botocore", "ministack", "urllib3", "uvicorn"}
+OURS = ("local.launcher", "local.prepared", "local.web")
 REKOGNITION = ROOT / "local" / "rekognition"
 # Rooms from the lowest floor up: a room imports from those before it, and from no other. The engine is apart, known by
 # its name only. What stands before the rooms, all may use; it knows none of them.
@@ -34,7 +34,7 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", [*LAUNCHER, ROOT / "local" / "prepared.py"], ids=name_of)
+@pytest.mark.parametrize("path", [*LAUNCHER, ROOT / "local" / "prepared.py", ROOT / "local" / "web.py"], ids=name_of)
 def test_launcher_imports_what_the_interpreter_of_ministack_has(path: Path) -> None:
     others = {name for name in imports(ast.walk(ast.parse(path.read_text()))) if not name.startswith(OURS)}
 

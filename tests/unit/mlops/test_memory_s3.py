@@ -1,17 +1,24 @@
 """The buckets in memory behave as moto's do, as far as the package uses them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto import mock_aws
 
 from tests.unit.mlops.memory_s3 import MemoryS3
-from tests.unit.mlops.world import World
+from tests.unit.mlops.world import make_buckets, mocked
 
 
 @pytest.fixture(params=["memory", "moto"])
-def s3(request: pytest.FixtureRequest, world: World) -> Any:
-    return MemoryS3() if request.param == "memory" else world.s3
+def s3(request: pytest.FixtureRequest) -> Iterator[Any]:
+    if request.param == "memory":
+        yield MemoryS3()
+        return
+    with mock_aws():
+        make_buckets()
+        yield mocked("s3")
 
 
 def code(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:

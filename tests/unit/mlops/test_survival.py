@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 from functions.inference_test.app import handler as inference_test
@@ -98,9 +97,7 @@ def check(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     model_sweeper.sweep()
 
     release = current()
-    result = json.loads(
-        boto3.client("s3").get_object(Bucket="artifacts", Key=result_key(release.run_id))["Body"].read()
-    )
+    result = json.loads(world.s3.get_object(Bucket="artifacts", Key=result_key(release.run_id))["Body"].read())
     assert result["reasons"] == []
     assert world.models.running == kept_models.kept()
     assert world.models.running <= {release.version_arn}

@@ -1,4 +1,4 @@
-"""AWS in one process: moto for buckets, small fakes for what moto lacks or does slowly, events that find handlers.
+"""AWS in one process: small fakes for what the package calls, events that find handlers.
 
 Every call to AWS can be made the last one of its process: see `World.kill_after`.
 """
@@ -23,6 +23,7 @@ from mlops.judging import intervals
 from mlops.records import table
 from mlops.stack import Stack
 from tests.simulation.cloud import OnceRows
+from tests.unit.mlops.memory_s3 import MemoryS3, Now
 from tests.unit.mlops.memory_table import MemoryTable
 
 ACCOUNT = "111122223333"
@@ -179,22 +180,14 @@ def version_arn(project: str, run_id: str) -> str:
     return f"{project.rsplit('/', 1)[0]}/version/{run_id}/2"
 
 
-class _Now:
-    """The clock of the world outside, as the simulation reads its own."""
-
-    @property
-    def now(self) -> float:
-        return time.time()
-
-
 @dataclass
 class World:
     """The stack's state, the events on their way, and the number of the call at which a process dies."""
 
     models: Models = field(default_factory=Models)
-    s3: Any = field(default_factory=lambda: mocked("s3"))
+    s3: Any = field(default_factory=MemoryS3)
     table: MemoryTable = field(default_factory=MemoryTable)
-    once: OnceRows = field(default_factory=lambda: OnceRows(_Now()))
+    once: OnceRows = field(default_factory=lambda: OnceRows(Now()))
     on_the_way: deque[tuple[str, dict[str, Any]]] = field(default_factory=deque)
     parameters: dict[str, str] = field(default_factory=dict)
     mails: list[str] = field(default_factory=list)

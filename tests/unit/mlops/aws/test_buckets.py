@@ -4,9 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from moto import mock_aws
 
 from mlops.aws import buckets
-from tests.unit.mlops.world import World, refused
+from tests.unit.mlops.world import World, make_buckets, mocked, refused
+
+
+@pytest.fixture
+def world(world: World) -> Iterator[World]:
+    """With the SDK's own client of S3: what is sent, and how, is the subject."""
+    with mock_aws():
+        make_buckets()
+        world.s3 = mocked("s3")
+        yield world
 
 
 @pytest.mark.parametrize(
