@@ -99,10 +99,17 @@ class Version:
     modified: float
     metadata: Mapping[str, str] = field(default_factory=dict)
     content_type: str = ""
+    storage_class: str = "STANDARD"
+    # Of what came in parts or is encrypted with a key of one's own, it is not the digest of the bytes.
+    other_etag: str = ""
 
     @cached_property
     def etag(self) -> str:
-        return hashlib.md5(self.data or b"").hexdigest()
+        return self.other_etag or _md5(self.data or b"")
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 class Body(io.BytesIO):
@@ -112,6 +119,9 @@ class Body(io.BytesIO):
     def iter_chunks(self, size: int) -> Iterator[bytes]:
         while part := self.read(size):
             yield part
+
+
+_KINDS_OF_VERSIONS = {"Versions": False, "DeleteMarkers": True}
 
 
 @dataclass
@@ -139,9 +149,12 @@ class Objects(Backend):
         IfNoneMatch: str = "",
         Metadata: Mapping[str, str] = MappingProxyType({}),
         ContentType: str = "",
+        StorageClass: str = "STANDARD",
+        ServerSideEncryption: str = "",
     ) -> dict[str, Any]:
         self._require(Bucket, Key, IfMatch, IfNoneMatch)
-        return self._write(Bucket, Key, _as_bytes(Body), Metadata, ContentType)
+        etag = _md5(f"{self._count}".encode()) if ServerSideEncryption == "aws:kms" else ""
+        return self._write(Bucket, Key, _as_bytes(Body), Metadata, ContentType, StorageClass, etag)
 
     def create_multipart_upload(
         self, Bucket: str, Key: str, Metadata: Mapping[str, str] = MappingProxyType({}), ContentType: str = ""
@@ -151,7 +164,7 @@ class Objects(Backend):
 
     def upload_part(self, Bucket: str, Key: str, UploadId: str, PartNumber: int, Body: bytes) -> dict[str, Any]:
         self._uploads[int(UploadId)][1][PartNumber] = bytes(Body)
-        return {"ETag": str(PartNumber)}
+        return {"ETag": f'"{_md5(Body)}"'}
 
     def upload_part_copy(
         self,
@@ -174,8 +187,9 @@ class Objects(Backend):
     ) -> dict[str, Any]:
         self._require(Bucket, Key, IfMatch, IfNoneMatch)
         described, parts = self._uploads[int(UploadId)]
-        data = b"".join(parts[part["PartNumber"]] for part in MultipartUpload["Parts"])
-        return self._write(Bucket, Key, data, *described)
+        sent = [parts[part["PartNumber"]] for part in MultipartUpload["Parts"]]
+        digests = b"".join(bytes.fromhex(_md5(part)) for part in sent)
+        return self._write(Bucket, Key, b"".join(sent), *described, other_etag=f"{_md5(digests)}-{len(sent)}")
 
     def abort_multipart_upload(self, Bucket: str, Key: str, UploadId: str) -> dict[str, Any]:
         return {}
@@ -206,6 +220,8 @@ class Objects(Backend):
         found = [v for v in versions if v.version_id == VersionId] if VersionId else versions[-1:]
         if not found or found[0].data is None:
             raise refused("NoSuchVersion" if VersionId else "NoSuchKey", 404)
+        if found[0].storage_class in ("GLACIER", "DEEP_ARCHIVE"):
+            raise refused("InvalidObjectState", 403)
         return {"Body": Body(found[0].data or b""), **_facts(found[0])}
 
     def list_objects_v2(
@@ -219,6 +235,15 @@ class Objects(Backend):
             return {"CommonPrefixes": [{"Prefix": name} for name in found], **more}
         found, more = paged(present, ContinuationToken, self.page_size, "NextContinuationToken")
         return {"Contents": [_listed(key, present[key]) for key in found], **more}
+
+    def list_object_versions(self, Bucket: str, Prefix: str = "") -> dict[str, Any]:
+        found = [
+            ({"Key": key, "VersionId": version.version_id}, version.data is None)
+            for key, versions in sorted(self.buckets.get(Bucket, {}).items())
+            if key.startswith(Prefix)
+            for version in reversed(versions)
+        ]
+        return {name: [entry for entry, gone in found if gone is of] for name, of in _KINDS_OF_VERSIONS.items()}
 
     def generate_presigned_url(self, _: str, Params: Mapping[str, str], ExpiresIn: int) -> str:
         # A link to nothing tells where links lead.
@@ -247,9 +272,12 @@ class Objects(Backend):
         data: bytes | None,
         metadata: Mapping[str, str] = MappingProxyType({}),
         content_type: str = "",
+        storage_class: str = "STANDARD",
+        other_etag: str = "",
     ) -> dict[str, Any]:
         self._count += 1
-        version = Version(f"v{self._count}", data, self.clock.now, dict(metadata), content_type)
+        described = dict(metadata), content_type, storage_class, other_etag
+        version = Version(f"v{self._count}", data, self.clock.now, *described)
         self.buckets.setdefault(bucket, {}).setdefault(key, []).append(version)
         facts = {"key": key, "version-id": version.version_id, "sequencer": f"{self._count:016X}", "etag": version.etag}
         self.tell(

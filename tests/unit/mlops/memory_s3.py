@@ -9,6 +9,8 @@ from typing import Any
 
 from tests.simulation.cloud import Client, Objects, Version
 
+_VERSIONED = "data"
+
 
 class Now:
     """The clock of the world outside, as the simulation reads its own."""
@@ -19,7 +21,7 @@ class Now:
 
 
 class MemoryS3(Objects):
-    """The buckets of the simulation, with a paginator; nobody is told of what changes."""
+    """The buckets of the simulation, of which only that of pictures keeps versions; nobody is told of what changes."""
 
     def __init__(self) -> None:
         super().__init__(Now(), lambda _: None)
@@ -36,3 +38,8 @@ class MemoryS3(Objects):
 
     def create_bucket(self, Bucket: str, **_: Any) -> None:  # noqa: N803
         self.buckets.setdefault(Bucket, {})
+
+    def _write(self, bucket: str, key: str, *content: Any, **described: Any) -> dict[str, Any]:
+        if bucket != _VERSIONED:
+            self.buckets.get(bucket, {}).pop(key, None)
+        return super()._write(bucket, key, *content, **described)

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import numpy as np
 import pytest
-from moto import mock_aws
 from PIL import Image
 
 from mlops.aws import clients
 from mlops.records import table
 from mlops.stages import data_prepare, ground_truth, ingest
+from tests.unit.mlops.memory_s3 import MemoryS3
 from tests.unit.mlops.memory_table import MemoryTable
-from tests.unit.mlops.world import SETTINGS, make_buckets, set_clock
+from tests.unit.mlops.world import SETTINGS, set_clock
 
 OWN_SETTINGS = {
     "SETTLE_SECONDS": "60",
@@ -131,14 +130,11 @@ class Uploads:
 
 @contextmanager
 def bucket_with_events(monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploads]:
-    with mock_aws():
-        for name, value in {**SETTINGS, **OWN_SETTINGS}.items():
-            monkeypatch.setenv(name, value)
-        make_buckets()
-        uploads = Uploads(boto3.client("s3"))
-        set_clock(monkeypatch, time=lambda: uploads.now)
-        uploads.s3.put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
-        monkeypatch.setattr(clients, "client", uploads._clients().__getitem__)
-        store = MemoryTable()
-        monkeypatch.setattr(table, "_table", lambda: store)
-        yield uploads
+    for name, value in {**SETTINGS, **OWN_SETTINGS}.items():
+        monkeypatch.setenv(name, value)
+    uploads = Uploads(MemoryS3())
+    set_clock(monkeypatch, time=lambda: uploads.now)
+    monkeypatch.setattr(clients, "client", uploads._clients().__getitem__)
+    store = MemoryTable()
+    monkeypatch.setattr(table, "_table", lambda: store)
+    yield uploads
