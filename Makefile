@@ -2,8 +2,8 @@
 
 PYTHON ?= python3
 SEED ?= 7
-# Processes that run tests: two more than processors, for end-to-end tests wait for a quarter of their time.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 + min(os.cpu_count(), 6))')
+# Processes that run tests: one more than processors, for some tests wait.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(1 + min(os.cpu_count(), 7))')
 UV_VERSION := 0.13.9
 
 VENVS := .venvs
@@ -73,7 +73,7 @@ check: $(VENVS)/project/.filled ## Style and types
 	@$(BIN)/mypy --no-error-summary
 
 test: setup check $(VENVS)/clients/.filled $(VENVS)/clients/javascript/.filled ## Run all tests
-	@echo "All tests, in $(WORKERS) processes: about 17 minutes on two cores"
+	@echo "All tests, in $(WORKERS) processes: about 18 minutes on two cores"
 	@$(RUN) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 clean: ## Remove everything made here

@@ -1,4 +1,4 @@
-"""The SAM CLI as it is, in half the time: it parses YAML in C, and compresses lightly what stays on this machine.
+"""The SAM CLI as it is, in less time: it parses YAML in C, and compresses lightly what stays on this machine.
 
 A script of the environment of sam, which takes sam's own arguments: `.venvs/sam/bin/python quick_sam.py deploy ...`.
 """

@@ -4,7 +4,6 @@
 """
 
 import time
-from types import SimpleNamespace
 from typing import Any
 
 from tests.simulation.cloud import Client, Objects, Version
@@ -26,7 +25,6 @@ class MemoryS3(Objects):
     def __init__(self) -> None:
         super().__init__(Now(), lambda _: None)
         self.get_paginator = Client("s3", self, lambda _, act: act()).get_paginator
-        self.meta = SimpleNamespace(region_name="eu-west-1")
 
     def snapshot(self) -> dict[str, dict[str, list[Version]]]:
         """All objects, to be put back with `restore`; a version is never changed in its place."""
@@ -35,9 +33,6 @@ class MemoryS3(Objects):
     def restore(self, objects: dict[str, dict[str, list[Version]]]) -> None:
         """Hold these objects and no others."""
         self.buckets = {name: {key: [*versions] for key, versions in there.items()} for name, there in objects.items()}
-
-    def create_bucket(self, Bucket: str, **_: Any) -> None:  # noqa: N803
-        self.buckets.setdefault(Bucket, {})
 
     def _write(self, bucket: str, key: str, *content: Any, **described: Any) -> dict[str, Any]:
         if bucket != _VERSIONED:

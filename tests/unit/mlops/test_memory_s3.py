@@ -64,3 +64,32 @@ def test_conditions_of_writes_hold(s3: Any) -> None:
         with pytest.raises(ClientError) as refused:
             s3.put_object(Bucket="artifacts", Key="a", Body=b"3", **condition)
         assert code(refused) == ("PreconditionFailed", 412)
+
+
+def test_what_came_in_parts_has_an_etag_of_its_own(s3: Any) -> None:
+    where = {"Bucket": "data", "Key": "a"}
+    upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
+    etag = s3.upload_part(**upload, PartNumber=1, Body=b"x")["ETag"]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
+
+    # The digest of the digests of the parts, and how many there were.
+    assert s3.get_object(**where)["ETag"] == '"9affad555af89da9b0bfcd5e45bc93da-1"'
+
+
+def test_what_is_archived_is_not_handed_out(s3: Any) -> None:
+    s3.put_object(Bucket="data", Key="a", Body=b"x", StorageClass="GLACIER")
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket="data", Key="a")
+
+    assert code(error) == ("InvalidObjectState", 403)
+
+
+def test_versions_are_listed_newest_first_and_deleted_one_by_one(s3: Any) -> None:
+    written = [s3.put_object(Bucket="data", Key="a", Body=data)["VersionId"] for data in (b"x", b"y")]
+    s3.delete_object(Bucket="data", Key="a")
+    listed = s3.list_object_versions(Bucket="data", Prefix="a")
+
+    assert [entry["VersionId"] for entry in listed["Versions"]] == written[::-1]
+    (marker,) = listed["DeleteMarkers"]
+    s3.delete_object(Bucket="data", Key="a", VersionId=marker["VersionId"])
+    assert s3.get_object(Bucket="data", Key="a")["Body"].read() == b"y"
