@@ -75,8 +75,10 @@ def run_demo(options: DemoOptions, display: Display) -> int:
             upload(cloud.client("s3"), outputs["DataBucketName"], given, progress)
         with phases("runs"), display.following():
             problem = journey.travel()
-        report(cloud, outputs, journey, Timing(time.monotonic() - started, phases.seconds))
+        arrived = time.monotonic() - started
+        report(cloud, outputs, journey, Timing(arrived, phases.seconds))
         if not problem:
+            display.say(f"Every task reached production in {arrived:.0f} s.")
             images = [path for key, path in given.files.items() if parse_upload(key).kind == "image"]
             new = new_pictures(NEW, options.seed, images if options.dataset else [])
             if options.dataset:
@@ -84,7 +86,8 @@ def run_demo(options: DemoOptions, display: Display) -> int:
                     "Some of the given pictures are judged, which the models know: your own new ones tell more."
                 )
             judge(journey.stack, new, given.dataset, display, OUTPUT / "inspected")
-    display.say(problem or f"Every task reached production in {time.monotonic() - started:.0f} s.")
+    if problem:
+        display.say(problem)
     return 1 if problem else 0
 
 
