@@ -987,6 +987,15 @@ ROWS = (
         "the next delivery leaves it to one that has failed: the results are written, and `Part Inspected` never comes",
         source="Lambda Developer Guide, `Handling errors for an SQS event source in Lambda`",
     ),
+    _row(
+        58,
+        "SQS hands a message out no earlier than its own delay says",
+        "yes",
+        "a stage that met a quota and is asked again less than half a poll interval after it has sent a message to "
+        "itself takes that for a second delivery of the one before, and sends no other",
+        "a stage waits for ever for its turn: `mlops watch` shows what it waits for",
+        source="SQS Developer Guide, `Amazon SQS message timers`",
+    ),
 )
 
 

@@ -1,5 +1,6 @@
 """Queues that wait no longer than asked."""
 
+import json
 import os
 import threading
 import time
@@ -13,7 +14,8 @@ def install_prompt_queues(changes: Path | None) -> None:
 
     What functions wait for by looking again and again, a model's status, is known on this machine the moment that it
     changes: `changes` is a pipe on which the Custom Labels service writes the ARN of the model. The delay of a message
-    that names it is over then. So the laptop waits no longer than it must, although functions ask as rarely as on AWS.
+    that watches it is over then. So the laptop waits no longer than it must, although functions ask no oftener than on
+    AWS.
     """
     from ministack.services import lambda_svc
 
@@ -50,7 +52,7 @@ def _with_numbers(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 class PromptQueues:
-    """The delayed messages of all queues, and the models that changed while no message named them."""
+    """The delayed messages of all queues, and the models that changed while no message watched them."""
 
     # A change is often known before the message that asks about it is sent.
     REMEMBERED_SECONDS = 5.0
@@ -67,14 +69,28 @@ class PromptQueues:
         return max(0.001, min((message["visible_at"] - now for message in _delayed(now)), default=60.0))
 
     def end_delays(self) -> None:
-        """End the delay of messages that name a model which has changed: one time for each change."""
+        """End the delay of messages that watch a model which has changed: one time for each change."""
         now = time.time()
         for version_arn, at in list(self._changed.items()):
-            about_it = [message for message in _delayed(now) if version_arn in message["body"]]
+            about_it = [message for message in _delayed(now) if _watches(message["body"], version_arn)]
             for message in about_it:
                 message["visible_at"] = now
             if about_it or now - at > self.REMEMBERED_SECONDS:
                 del self._changed[version_arn]
+
+
+def _watches(body: str, version_arn: str) -> bool:
+    """Whether a message asks what has become of a model.
+
+    One that asks for a stage again names its model, too, but waits for a slot, say: AWS never hands it out too early,
+    and whoever sends such messages relies on that.
+    """
+    try:
+        message = json.loads(body)
+    except ValueError:
+        return False
+    named = {"kind": "watch", "version_arn": version_arn}
+    return isinstance(message, dict) and named.items() <= message.items()
 
 
 def _delayed(now: float) -> Iterator[dict[str, Any]]:

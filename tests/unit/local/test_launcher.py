@@ -1,5 +1,6 @@
 """The additions to ministack refuse a ministack they were not written for."""
 
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,10 @@ from local.cloud.local_cloud import LAUNCHER
 from local.cloud.sam import VENVS
 from local.launcher import contract, outbox, queues
 from local.launcher.access import action_of_batch
+from mlops import codec
+from mlops.events import PipelineStageRetry
+from mlops.models import watch
+from mlops.stage import StageRef
 
 NAME = "textwrap:dedent"
 
@@ -55,6 +60,14 @@ def test_links_of_this_cloud_lead_to_this_machine(sent: str, local: str) -> None
     assert outbox.with_local_links(sent, 7) == local
 
 
+REF = StageRef("parts-detection-000000000001", "parts", "detection", "inference_test", "staging")
+
+
+def look(version_arn: str) -> str:
+    """The message that makes somebody look at a model."""
+    return json.dumps(codec.plain(watch.Look(REF, version_arn, "cause", ("RUNNING",), 9)))
+
+
 def delayed(body: str, seconds: float) -> dict[str, Any]:
     return {"body": body, "visible_at": time.time() + seconds, "receive_count": 0}
 
@@ -76,13 +89,24 @@ def test_queues_are_looked_at_when_the_next_delay_is_over(messages: list[dict[st
 
 
 def test_delay_of_messages_about_a_model_that_changed_is_over_and_of_no_others(messages: list[dict[str, Any]]) -> None:
-    messages += [delayed('{"version_arn": "arn:1"}', 9), delayed('{"version_arn": "arn:2"}', 9)]
+    messages += [delayed(look("arn:1"), 9), delayed(look("arn:2"), 9), delayed("no JSON of arn:1", 9)]
     promptly = queues.PromptQueues()
 
     promptly.note_change("arn:1")
     promptly.end_delays()
 
-    assert [message["visible_at"] <= time.time() for message in messages] == [True, False]
+    assert [message["visible_at"] <= time.time() for message in messages] == [True, False, False]
+
+
+def test_message_that_asks_for_a_stage_again_comes_when_its_delay_is_over(messages: list[dict[str, Any]]) -> None:
+    asked = PipelineStageRetry(**REF.as_detail(), version_arn="arn:1")
+    messages.append(delayed(json.dumps(codec.plain(asked) | {"kind": watch.RETRY}), 9))
+    promptly = queues.PromptQueues()
+
+    promptly.note_change("arn:1")
+    promptly.end_delays()
+
+    assert messages[0]["visible_at"] > time.time()
 
 
 def test_change_that_is_known_before_anybody_asks_ends_the_first_delay_only(messages: list[dict[str, Any]]) -> None:
@@ -91,7 +115,7 @@ def test_change_that_is_known_before_anybody_asks_ends_the_first_delay_only(mess
     promptly.end_delays()
 
     for _ in range(2):
-        messages.append(delayed("arn:1", 9))
+        messages.append(delayed(look("arn:1"), 9))
         promptly.end_delays()
 
     assert [message["visible_at"] <= time.time() for message in messages] == [True, False]

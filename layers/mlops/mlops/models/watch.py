@@ -50,12 +50,15 @@ def retry_later(ref: StageRef, *, version_arn: str = "", artifact_key: str = "",
     """Ask for a stage again after the poll interval: it met a quota. It is about a version, an artifact or the run."""
     stage = ref.as_detail()
     asked = PipelineStageRetry(**stage, version_arn=version_arn, artifact_key=artifact_key, decision=decision)
+    # Of before the message is sent: one that comes while its note is still being written is not taken for an early one,
+    # after which nobody would ask any more.
+    now = stack.here().clock.time()
     # What is delivered twice runs its stage twice, and each asks again: two loops, four, and soon a thousand messages.
-    if retries.is_on_its_way(asked):
+    if retries.is_on_its_way(asked, now):
         return
     _send(_Retry(asked))
     # Afterwards: whoever dies in between has sent one too many, and not one too few.
-    retries.note(asked)
+    retries.note(asked, sent_at=now)
 
 
 def look_later(look: Look) -> None:

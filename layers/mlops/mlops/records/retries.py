@@ -9,20 +9,16 @@ _SHARE = 0.5
 _KEPT_SECONDS = 7 * 86400
 
 
-def is_on_its_way(asked: PipelineStageRetry) -> bool:
-    """Whether the same was asked for a moment ago, so that its message has not come yet."""
+def is_on_its_way(asked: PipelineStageRetry, now: float) -> bool:
+    """Whether the same was asked for a moment before `now`, in seconds, so that its message has not come yet."""
     row = OWN.get(_pk(asked), _sk(asked))
-    return row is not None and int(row["sent_at"]) + 1000 * _SHARE * stack.here().poll_seconds > _now()
+    return row is not None and int(row["sent_at"]) + 1000 * _SHARE * stack.here().poll_seconds > 1000 * now
 
 
-def note(asked: PipelineStageRetry) -> None:
-    """Remember that the message was sent now."""
-    expires_at = int(stack.here().clock.time()) + _KEPT_SECONDS
-    OWN.put({"pk": _pk(asked), "sk": _sk(asked), "sent_at": _now(), "expires_at": expires_at})
-
-
-def _now() -> int:
-    return int(1000 * stack.here().clock.time())
+def note(asked: PipelineStageRetry, sent_at: float) -> None:
+    """Remember that the message was sent at a time, in seconds."""
+    expires_at = int(sent_at) + _KEPT_SECONDS
+    OWN.put({"pk": _pk(asked), "sk": _sk(asked), "sent_at": int(1000 * sent_at), "expires_at": expires_at})
 
 
 def _pk(asked: PipelineStageRetry) -> str:

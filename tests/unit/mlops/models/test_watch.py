@@ -40,3 +40,14 @@ def test_another_decision_is_asked_for_by_itself(world: World, monkeypatch: pyte
     ask_at(monkeypatch, 0.0, "another")
 
     assert len(world.on_the_way) == 2
+
+
+def test_a_message_that_comes_while_its_note_is_being_written_is_followed_by_another(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To send took most of the interval, so that hardly any time is left from the note to the message.
+    set_clock(monkeypatch, time=lambda: 1_767_225_600 + (0.9 * POLL if world.on_the_way else 0.0))
+    watch.retry_later(REF, version_arn=ARN)
+    ask_at(monkeypatch, POLL, decision="")
+
+    assert len(world.on_the_way) == 2

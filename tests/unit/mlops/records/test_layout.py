@@ -170,7 +170,7 @@ def test_the_rest(world: World) -> None:
     waiting_line.line_up(waiting_line.TRAINING, REF)
     kept_models.keep(REF, ARN)
     activity.note_complete("parts", THEN)
-    retries.note(PipelineStageRetry(**DETAIL, version_arn=ARN, decision="d"))
+    retries.note(PipelineStageRetry(**DETAIL, version_arn=ARN, decision="d"), sent_at=NOW)
     retry = {"pk": f"RETRY#{RUN}", "sk": f"RETRY#staging#inference_test#{ARN}#d", "sent_at": NOW * 1000}
     watch = {"pk": f"WATCH#{ARN}#c", "sk": "WATCH", "hop": 4, "expires_at": NOW + 7 * 86400}
     waiting = {"pk": "WAITING#trainings", "sk": f"{RUN}#staging", "since": NOW * 1000, "seen": NOW * 1000}
