@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
 )
 
 from mlops import stack
+from mlops.aws import clients
 from mlops.codec import Json
 
 logger = Logger(child=True)
@@ -21,7 +22,8 @@ _EXPIRES = 48 * 3600
 
 @cache
 def _store() -> DynamoDBPersistenceLayer:
-    return DynamoDBPersistenceLayer(table_name=stack.here().idempotency_table)
+    # Else it would make a session of its own, which reads all descriptions of services again at every cold start.
+    return DynamoDBPersistenceLayer(table_name=stack.here().idempotency_table, boto3_client=clients.client("dynamodb"))
 
 
 def once(work: Callable[[], None], *, cause: str, context: Any) -> None:
