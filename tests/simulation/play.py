@@ -29,7 +29,7 @@ from mlops import stack
 from mlops.aws import ahead, clients, once, telemetry
 from mlops.judging import intervals
 from mlops.models import asking
-from mlops.records import runs, spending, table, waiting_line
+from mlops.records import drifts, runs, spending, table, waiting_line
 from mlops.records.runs import Run
 from mlops.stack import Stack
 from mlops.stages import inference_test, ingest, inspect
@@ -201,6 +201,8 @@ class Play:
         self.table.written = self._written
         self.people = People(self)
         self._stores: dict[str, DynamoDBPersistenceLayer] = {}
+        # What functions of another history kept.
+        drifts._looks_then.cache_clear()
         self._clients = {
             "s3": Client("s3", self.objects, self.call),
             "rekognition": Client("rekognition", self.labels, self.call),

@@ -187,6 +187,7 @@ class PartInspected(Event):
 
     `version_id` is the version of the object, `digest` the SHA-256 of its bytes, under which its record is found.
     `labels` are the surest that count, of either task, and `min_confidence` by task their operating points.
+    `to_review` says that there is a reason to put it before a person.
     """
 
     detail_type = "Part Inspected"
@@ -200,6 +201,7 @@ class PartInspected(Event):
     version_id: str = ""
     digest: str = ""
     min_confidence: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    to_review: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 from mlops import stack
 from mlops.aws import clients, once
 from mlops.judging import intervals
-from mlops.records import table
+from mlops.records import drifts, results, table
 from mlops.stack import Stack
 from tests.simulation.cloud import OnceRows
 from tests.unit.mlops.memory_s3 import MemoryS3, Now
@@ -93,6 +93,12 @@ def set_clock(monkeypatch: Any, **functions: Callable[..., float]) -> None:
     names = ("time", "monotonic", "sleep")
     clock = SimpleNamespace(**{name: functions.get(name, getattr(time, name)) for name in names})
     monkeypatch.setattr(stack, "here", lambda: replace(Stack.from_env(), clock=clock))
+
+
+def forget() -> None:
+    """What a process keeps, a new one does not know."""
+    drifts._looks_then.cache_clear()
+    results._points.cache_clear()
 
 
 class Killed(BaseException):
@@ -199,7 +205,8 @@ class World:
     died_in: str = ""
 
     def kill_after(self, call: int) -> None:
-        """Let the process end right after this call to AWS was carried out."""
+        """Let the process, which is a new one, end right after this call to AWS was carried out."""
+        forget()
         self.calls, self.dies_after, self.died_in = 0, call, ""
 
     def carried_out(self, name: str, act: Callable[[], Any]) -> Any:
@@ -320,6 +327,7 @@ def make_buckets() -> None:
 
 def install(world: World, monkeypatch: Any) -> None:
     """Make the package use this world."""
+    forget()
     monkeypatch.setattr(clients, "client", world.client)
     counted = _Counted(world, world.table)
     monkeypatch.setattr(table, "_table", lambda: counted)

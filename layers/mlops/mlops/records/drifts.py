@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from mlops import codec
+from mlops import codec, stack
 from mlops.aws import buckets
 from mlops.codec import INLINE
 from mlops.dataset.keys import drift_key, looks_key
@@ -11,6 +12,7 @@ from mlops.judging.drift import Measured, Reference
 from mlops.records import documents
 
 References = Mapping[str, Reference]
+_LATELY_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,19 @@ def write(drift: Drift) -> None:
 def looks_of(dataset: str) -> Looks | None:
     """What the pictures of a dataset look like, None before that was measured."""
     return documents.read(Looks, looks_key(dataset))
+
+
+def looks_lately(dataset: str) -> References:
+    """What they look like, as it was known at some moment of the last minute, for whoever asks about every picture;
+    nothing before that was measured."""
+    return _looks_then(dataset, int(stack.here().clock.time() // _LATELY_SECONDS))
+
+
+# The number counts minutes: with the next one what has changed is read.
+@lru_cache(maxsize=64)
+def _looks_then(dataset: str, _: int) -> References:
+    known = looks_of(dataset)
+    return known.looks if known else {}
 
 
 def write_looks(dataset: str, looks: Looks) -> None:

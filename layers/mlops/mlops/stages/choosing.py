@@ -1,4 +1,4 @@
-"""A picture was inspected: is a person to look at it, too? Needs the imaging layer."""
+"""A picture was inspected, and there is a reason for a person to look at it, too. Needs the imaging layer."""
 
 import hashlib
 from contextlib import closing
@@ -17,7 +17,6 @@ from mlops.pictures.drawing import as_jpeg
 from mlops.pictures.pixels import open_picture
 from mlops.pictures.preparing import Window, prepare
 from mlops.records import drifts, inspections, results, reviews
-from mlops.records.drifts import References
 from mlops.records.inspections import Inspection
 from mlops.records.reviews import Review
 
@@ -44,15 +43,8 @@ def choose(inspected: PartInspected) -> Review | None:
     Returns the review that is new. Raises PermissionError when there is no such inspection.
     """
     inspection = _inspection_of(inspected)
-    if inspection.refused or inspected_dataset(inspection.key) != inspection.dataset:
-        return None
-    reasons = reasons_of(
-        inspection.digest,
-        Verdict(inspection.verdict, inspection.reasons),
-        is_unlike=bool(drift.unlike(references_of(inspection.dataset), inspection.statistics)),
-        share=stack.here().review_share,
-    )
-    # Before any picture is read: nearly all events end here.
+    # By the record: whoever may put events could put any.
+    reasons = reasons_to_review(inspection)
     if not reasons:
         return None
     place = inspection.dataset, inspection.day, candidate(inspection.digest, inspection.digest, reasons)
@@ -91,10 +83,16 @@ def choose(inspected: PartInspected) -> Review | None:
     return review if reviews.begin(review) else None
 
 
-def references_of(dataset: str) -> References:
-    """What the pictures of a dataset look like; nothing before that was measured."""
-    known = drifts.looks_of(dataset)
-    return known.looks if known else {}
+def reasons_to_review(inspection: Inspection) -> tuple[str, ...]:
+    """Why a person is to look at an inspected picture, too; nothing for most."""
+    if inspection.refused or inspected_dataset(inspection.key) != inspection.dataset:
+        return ()
+    return reasons_of(
+        inspection.digest,
+        Verdict(inspection.verdict, inspection.reasons),
+        is_unlike=bool(drift.unlike(drifts.looks_lately(inspection.dataset), inspection.statistics)),
+        share=stack.here().review_share,
+    )
 
 
 def _inspection_of(inspected: PartInspected) -> Inspection:

@@ -38,6 +38,7 @@ from mlops.records.inspections import Inspection
 from mlops.records.releases import Release
 from mlops.records.servings import Round
 from mlops.rounding import reaches
+from mlops.stages.choosing import reasons_to_review
 from mlops.words import quoted
 
 # An event holds 256 kB; a model may know 250 labels with names of 255 letters.
@@ -375,6 +376,8 @@ def _announce(arrival: Arrival, inspection: Inspection) -> None:
             version_id=arrival.version_id,
             digest=inspection.digest,
             min_confidence=points,
+            # Nobody is woken up for the many that there is no reason for.
+            to_review=bool(reasons_to_review(inspection)),
         )
     )
     # Last what says that all is done: without the note of an answer nobody would write it into the file of its day.

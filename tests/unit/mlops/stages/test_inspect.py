@@ -18,8 +18,10 @@ from PIL import Image
 
 from functions.inspect.app import handler as inspect_handler
 from functions.serve.app import handler as serve_handler
+from mlops.codec import plain
 from mlops.dataset.tiles import WHOLE, Tiling
 from mlops.events import PartInspected
+from mlops.judging import drift
 from mlops.records import arrivals, inspections, kept_models, leases, releases, runs, servings, spending, waiting_line
 from mlops.records.arrivals import Arrival
 from mlops.records.inspections import Inspection
@@ -148,9 +150,42 @@ def test_a_picture_is_judged_by_a_version_that_runs_only_meanwhile(released: Wor
             "version_id": told["version_id"],
             "digest": told["digest"],
             "min_confidence": {TASK: {"bent": 50.0}},
+            "to_review": False,
         }
     ]
     check(released, ["a b.png"])
+
+
+@pytest.mark.parametrize(
+    ("confidence", "share", "brightness", "asks"),
+    [
+        pytest.param(91.0, "0", "any", False, id="no reason"),
+        pytest.param(51.0, "0", "any", True, id="unsure"),
+        pytest.param(91.0, "100", "any", True, id="chance"),
+        pytest.param(91.0, "0", "others", True, id="unlike what trained"),
+    ],
+)
+def test_the_event_says_whether_there_is_a_reason_to_ask_a_person(
+    released: World, monkeypatch: pytest.MonkeyPatch, confidence: float, share: str, brightness: str, asks: bool
+) -> None:
+    monkeypatch.setenv("REVIEW_SHARE", share)
+    if brightness == "others":
+        usual = {"looks": {"brightness": plain(drift.Reference.of(200.0 + number for number in range(40)))}}
+        released.s3.put_object(Bucket="artifacts", Key=f"datasets/{DATASET}/looks.json", Body=json.dumps(usual))
+    answer = [{"Name": "bent", "Confidence": confidence}, {"Name": "normal", "Confidence": 100 - confidence}]
+    released.models.said = lambda arn: answer
+    drop(released, "1.png", picture(0))
+    released.run(HANDLERS)
+
+    assert [detail["to_review"] for kind, detail in released.told if kind == "Part Inspected"] == [asks]
+
+
+def test_nobody_is_asked_about_a_picture_that_was_refused(released: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVIEW_SHARE", "100")
+    drop(released, "1.png", b"no picture")
+    released.run(HANDLERS)
+
+    assert [detail["to_review"] for kind, detail in released.told if kind == "Part Inspected"] == [False]
 
 
 def deep(largest: int) -> bytes:

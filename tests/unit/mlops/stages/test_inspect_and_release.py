@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops.records import arrivals, inspections, releases, results, runs, servings
+from mlops.records import arrivals, inspections, releases, runs, servings
 from mlops.records.table import Table
 from mlops.stages import inspect, serve
 from tests.unit.mlops.memory_s3 import MemoryS3
@@ -174,7 +174,6 @@ def test_going_back_to_a_release_from_before_there_were_points_judges_by_the_thr
         monkeypatch.setenv(name, value)
     world = World(s3=MemoryS3())
     install(world, monkeypatch)
-    results._points.cache_clear()
     service = {"assumed_thresholds": {"bent": 0.7, "normal": 0.5}}
     chosen = {"operating_points": {"bent": {"min_confidence": 30.0}, "normal": {"min_confidence": 80.0}}}
     for run_id, evaluation in ((OLD, {"service": service}), (NEW, {"service": service, **chosen})):
