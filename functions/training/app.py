@@ -16,8 +16,10 @@ logger = Logger()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     if event["detail-type"] == PipelineStageRetry.detail_type:
-        run_id, cause = PipelineStageRetry.of(event["detail"]).run_id, f"retry@{event['id']}"
+        run_id = PipelineStageRetry.of(event["detail"]).run_id
+        logger.append_keys(run_id=run_id)
+        once(lambda: training.train_again(run_id), cause=f"retry@{event['id']}", context=context)
     else:
         run_id, cause = run_of(event["detail"]["object"]["key"]), cause_of_object(event)
-    logger.append_keys(run_id=run_id)
-    once(lambda: training.train(run_id, cause), cause=cause, context=context)
+        logger.append_keys(run_id=run_id)
+        once(lambda: training.train(run_id, cause), cause=cause, context=context)

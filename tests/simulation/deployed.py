@@ -94,7 +94,7 @@ def targets_of(event: dict[str, Any]) -> list[str]:
     if "object" in detail:
         names = (detail["bucket"]["name"], _alike(detail["object"]["key"]))
     else:
-        names = tuple(str(detail.get(n, "-")) for n in ("stage", "status", "environment", "target"))
+        names = tuple(str(detail.get(n, "-")) for n in ("stage", "status", "environment", "target", "to_review"))
     return _targets(event["detail-type"], names, _Unhashed(event))
 
 

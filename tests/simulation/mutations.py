@@ -242,11 +242,11 @@ def _is_held(lease: leases.Lease, *_: Any) -> bool:
     return lease.started_at < _now()
 
 
-def _take_another(ref: Any, version_arn: str, is_rollback: bool, decision: str = "", units: int = 1) -> leases.Lease:
+def _take_another(ref: Any, version_arn: str, is_rollback: bool, decision: str = "", units: int = 1) -> leases.Taken:
     end = _now() + 60 * stack.here().lease_minutes
     lease = leases.Lease(leases.id_of(decision), version_arn, ref, _now(), end, is_rollback, decision, units)
     leases.write(lease)
-    return lease
+    return leases.Taken(lease, is_ours=True)
 
 
 def _take_from_test(ref: Any, version_arn: str, minutes: int, units: int = 1) -> leases.Lease:

@@ -10,7 +10,7 @@ from mlops import stack
 from mlops.aws import clients
 from mlops.models import projects, watch
 from mlops.records import decisions, leases, runs, waiting_line
-from mlops.records.leases import Lease
+from mlops.records.leases import Lease, Taken
 from mlops.records.waiting_line import NoSlot
 from mlops.stage import StageRef
 
@@ -60,12 +60,12 @@ def start(ref: StageRef, version_arn: str, decision: str = "") -> None:
     watch.watch(ref, version_arn, until=("RUNNING", "FAILED"), cause=begun.lease.lease_id)
 
 
-def _lease_for_test(ref: StageRef, version_arn: str, decision: str) -> Lease:
+def _lease_for_test(ref: StageRef, version_arn: str, decision: str) -> Taken:
     decided, run = decisions.find(ref, decision), runs.find(ref.run_id)
     units = units_for(run.test_calls if run else 0)
-    lease = leases.take(ref, version_arn, bool(decided and decided.is_rollback), decision, units)
-    runs.begin(ref, lease.lease_id)
-    return lease
+    taken = leases.take(ref, version_arn, bool(decided and decided.is_rollback), decision, units)
+    runs.begin(ref, taken.lease.lease_id)
+    return taken
 
 
 def units_for(calls: int) -> int:
@@ -74,7 +74,7 @@ def units_for(calls: int) -> int:
     return min(max(math.ceil(calls / (_CALLS_A_SECOND * seconds)), 1), stack.here().max_inference_units)
 
 
-def start_in_turn(version_arn: str, place: StageRef, lease_it: Callable[[], Lease]) -> Begun:
+def start_in_turn(version_arn: str, place: StageRef, lease_it: Callable[[], Taken]) -> Begun:
     """Start a version under a lease that is taken then, when it is the turn of `place` in the line for its account.
 
     Raises NoSlot where it is the turn of others, where no slot is free, or where `lease_it` raises it: `place` is in
@@ -82,12 +82,14 @@ def start_in_turn(version_arn: str, place: StageRef, lease_it: Callable[[], Leas
     """
     with waiting_line.in_turn(waiting_line.running_in(version_arn), place):
         # Before the start: whoever dies after it leaves a model that the sweeper may stop once the lease is over.
-        lease = lease_it()
+        taken = lease_it()
         try:
-            return Begun(lease, start_at_once(version_arn, lease.units))
+            return Begun(taken.lease, start_at_once(version_arn, taken.lease.units))
         except NoSlot:
-            # A lease without a model would keep inspections, and other tests of this version, waiting.
-            leases.give_back(version_arn, lease.lease_id)
+            # A lease without a model would keep inspections, and other tests of this version, waiting. That of another
+            # delivery stays: it may be about to start the model.
+            if taken.is_ours:
+                leases.give_back(version_arn, taken.lease.lease_id)
             raise
 
 

@@ -7,7 +7,7 @@ from boto3.dynamodb.conditions import Attr
 
 from mlops import codec, stack
 from mlops.codec import INLINE
-from mlops.records.table import OWN, Table
+from mlops.records.table import OWN, Item, Table
 from mlops.stage import StageRef
 
 # The stage of a lease under which a released version answers about new pictures: no test is made of it.
@@ -53,17 +53,26 @@ def is_held(version_arn: str, table: Table = OWN) -> bool:
     return lease is not None and not lease.is_over
 
 
-def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "", units: int = 1) -> Lease:
+@dataclass(frozen=True)
+class Taken:
+    """A lease, and whether it is on whoever asked for it to give it back: not one that another delivery has taken."""
+
+    lease: Lease
+    is_ours: bool
+
+
+def take(ref: StageRef, version_arn: str, is_rollback: bool, decision: str = "", units: int = 1) -> Taken:
     """Lease a version, or find the lease that is held."""
-    # A redelivery of the same start finds the lease that the first has taken: one start, one test.
-    held = of(version_arn)
-    if held and not held.is_over:
-        return held
-    now = int(stack.here().clock.time())
-    end = now + 60 * stack.here().lease_minutes
-    lease = Lease(id_of(decision), version_arn, ref, now, end, is_rollback, decision, units)
-    write(lease)
-    return lease
+    while True:
+        held = of(version_arn)
+        # A redelivery of the same start finds the lease that the first has taken: one start, one test.
+        if held and not held.is_over:
+            return Taken(held, is_ours=False)
+        now = int(stack.here().clock.time())
+        end = now + 60 * stack.here().lease_minutes
+        lease = Lease(id_of(decision), version_arn, ref, now, end, is_rollback, decision, units)
+        if _replace(held, lease):
+            return Taken(lease, is_ours=True)
 
 
 def take_for_inspection(ref: StageRef, version_arn: str, minutes: int, units: int = 1) -> Lease | None:
@@ -71,22 +80,36 @@ def take_for_inspection(ref: StageRef, version_arn: str, minutes: int, units: in
 
     The id stays the same however often it is made longer: it stands for one start.
     """
-    held = of(version_arn)
-    now = int(stack.here().clock.time())
-    if held and not held.is_over:
+    while True:
+        held = of(version_arn)
+        now = int(stack.here().clock.time())
         # A test comes first: it ends, and inspections wait for that.
-        if not held.is_for_inspection:
+        if held and not held.is_over and not held.is_for_inspection:
             return None
-        lease = replace(held, expires_at=now + 60 * minutes, units=units)
-    else:
-        lease = Lease(id_of(""), version_arn, ref.at(INSPECTION), now, now + 60 * minutes, units=units)
-    write(lease)
-    return lease
+        longer = held if held and not held.is_over else None
+        lease = (
+            replace(longer, expires_at=now + 60 * minutes, units=units)
+            if longer
+            else Lease(id_of(""), version_arn, ref.at(INSPECTION), now, now + 60 * minutes, units=units)
+        )
+        if _replace(held, lease):
+            return lease
+
+
+def _replace(known: Lease | None, lease: Lease) -> bool:
+    """Write a lease in the place of one that is known; False where another one stands there by now."""
+    # Of two that find a version free at the same moment, one has it: a lease that was lost is a test that never ends.
+    same = Attr("lease_id").eq(known.lease_id) if known else Attr("pk").not_exists()
+    return OWN.put(_row(lease), same)
 
 
 def write(lease: Lease, table: Table = OWN) -> None:
     """Put a lease in the place of any other of its version."""
-    table.put({"pk": _pk(lease.version_arn), "sk": _SK, **codec.item_of(lease)})
+    table.put(_row(lease))
+
+
+def _row(lease: Lease) -> Item:
+    return {"pk": _pk(lease.version_arn), "sk": _SK, **codec.item_of(lease)}
 
 
 def id_of(decision: str) -> str:

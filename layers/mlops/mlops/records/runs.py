@@ -18,14 +18,16 @@ from mlops.stage import ENVIRONMENTS, PIPELINE, StageRef
 
 COMPLETED, FAILED, IN_PROGRESS, WAITING = "COMPLETED", "FAILED", "IN_PROGRESS", "WAITING"
 _SK, _STAGE = "RUN", "STAGE#"
+# A stage is repeated a few times at most: people do that, who go back and forth between releases.
+_MOST_CAUSES = 100
 
 
 @dataclass(frozen=True)
 class Stage:
     """One stage of a run in an environment. `state` is IN_PROGRESS, WAITING, COMPLETED or FAILED.
 
-    `cause` is what asked for it. `inference_seconds` is how long a model was asked, `pictures_seconds` how long
-    pictures were read and drawn.
+    `cause` is what asked for it, `worked_off` what asked for it before that and has been answered. `inference_seconds`
+    is how long a model was asked, `pictures_seconds` how long pictures were read and drawn.
     """
 
     stage: str
@@ -39,6 +41,7 @@ class Stage:
     waiting_for: str = ""
     inference_seconds: float = 0.0
     pictures_seconds: float = 0.0
+    worked_off: tuple[str, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -160,8 +163,12 @@ def begin(ref: StageRef, cause: str) -> bool:
     # Idempotency alone would not do: it forgets after two days, and a stage may be repeated on purpose.
     if known and known.cause == cause:
         return not known.has_ended
+    worked_off = _worked_off(known)
+    # What comes late, such as a dead letter that is delivered again, does not undo what came after it.
+    if cause in worked_off:
+        return False
     pk, sk = _key(ref)
-    begun = {"cause": cause, "state": IN_PROGRESS, "started_at": now(), "reasons": []}
+    begun = {"cause": cause, "state": IN_PROGRESS, "started_at": now(), "reasons": [], "worked_off": worked_off}
     # Two deliveries at the same moment may both have found it not begun, and one may have ended it since.
     is_open = Attr("cause").not_exists() | Attr("cause").ne(cause) | Attr("state").is_in([IN_PROGRESS, WAITING])
     return OWN.put({"pk": pk, "sk": sk, **_names(ref), **begun}, is_open)
@@ -169,8 +176,14 @@ def begin(ref: StageRef, cause: str) -> bool:
 
 def is_over(ref: StageRef, cause: str) -> bool:
     """Whether a stage has ended that this very cause asked for."""
-    known = stage_of(ref)
-    return known is not None and known.cause == cause and known.has_ended
+    return cause in _worked_off(stage_of(ref))
+
+
+def _worked_off(stage: Stage | None) -> list[str]:
+    """What a stage has been asked for by, as far as it has ended since."""
+    if stage is None:
+        return []
+    return [*stage.worked_off, *[stage.cause] * stage.has_ended][-_MOST_CAUSES:]
 
 
 def wait(ref: StageRef, what: str) -> None:

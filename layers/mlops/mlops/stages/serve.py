@@ -30,7 +30,7 @@ from mlops.records import (
     spending,
     waiting_line,
 )
-from mlops.records.leases import Lease
+from mlops.records.leases import Taken
 from mlops.records.releases import Release
 from mlops.records.servings import LOOKING, READY, STARTING, STOPPING, Round, Serving, Wish
 from mlops.records.waiting_line import NoSlot
@@ -346,13 +346,13 @@ def _started(release: Release, serving: Serving, problem: str) -> str:
     return begun.status
 
 
-def _lease(release: Release, serving: Serving) -> Lease:
+def _lease(release: Release, serving: Serving) -> Taken:
     ref = StageRef(release.run_id, serving.dataset, release.task, leases.INSPECTION, _PRODUCTION)
     lease = leases.take_for_inspection(ref, release.version_arn, _lease_minutes(), serving.units)
     if lease is None:
         # A test has it, which ends: its slot is waited for as any other.
         raise NoSlot(release.version_arn)
-    return lease
+    return Taken(lease, is_ours=True)
 
 
 def _place(dataset: str) -> StageRef:

@@ -11,6 +11,15 @@ from mlops.records.waiting_line import NoSlot
 from mlops.stage import StageRef
 
 
+def train_again(run_id: str) -> None:
+    """Go on with a training that met a quota, unless it has ended meanwhile."""
+    ref = documents.require(TrainingInput, run_id).ref.at("training")
+    # For what it was asked for at first: a cause of its own would be a second training of the same run, with a watch
+    # and all that follows of its own.
+    if known := runs.stage_of(ref):
+        train(run_id, known.cause)
+
+
 def train(run_id: str, cause: str) -> None:
     """Create the run's project version, or find it, and watch it until it is trained."""
     training_input = documents.require(TrainingInput, run_id)

@@ -53,9 +53,16 @@ def test_a_run_and_its_stages(world: World) -> None:
     run = {"pk": f"RUN#{RUN}", "sk": "RUN", "run_id": RUN, "dataset": "parts", "task": "classification"}
     run |= {"created_at": THEN, "dataset_key": "DATASET#parts"}
     stage = {"pk": f"RUN#{RUN}", "sk": "STAGE#staging#inference_test", "stage": "inference_test"}
-    stage |= {"environment": "staging", "cause": "c", "state": "WAITING", "started_at": THEN, "reasons": []}
+    stage |= {
+        "environment": "staging",
+        "cause": "c",
+        "state": "WAITING",
+        "started_at": THEN,
+        "reasons": [],
+        "worked_off": [],
+    }
 
-    assert rows(world) == [run, stage | {"waiting_for": "a slot"}]
+    assert rows(world) == [run, stage | {"reasons": [], "worked_off": [], "waiting_for": "a slot"}]
 
     runs.fail(REF, ["no"], "a.json")
     runs.note_version(REF, ARN)

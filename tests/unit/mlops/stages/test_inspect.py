@@ -700,7 +700,7 @@ def test_nothing_is_started_whose_turn_comes_after_the_budget_was_used_up_by_oth
 
 def test_a_test_of_a_version_comes_first_and_its_lease_is_not_taken(released: World) -> None:
     ref = StageRef(RUN, DATASET, TASK, "inference_test", "production")
-    lease = leases.take(ref, ARN, False)
+    lease = leases.take(ref, ARN, False).lease
     drop(released, "1.png", picture(1))
     with pytest.raises(AssertionError, match="still busy"):
         released.run(HANDLERS, deliveries=30)
