@@ -127,6 +127,27 @@ def test_a_promotion_replaces_what_runs_in_production_without_a_gap(world: World
     assert seen == [{at(OLD, "production"), at(NEW, "production")}]
 
 
+def test_a_version_that_is_only_starting_holds_the_next_release_up_no_longer_than_the_sweeper(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It always runs, and was started once more a moment ago: it cannot be stopped before it runs."""
+    released_before(world)
+    described, old = world.models._described, at(OLD, "production")
+
+    def still_starting(arn: str) -> dict[str, Any]:
+        return {"ProjectVersionArn": arn, "Status": "STARTING"} if arn == old else described(arn)
+
+    world.models.status[old] = "STARTING"
+    world.models._described = still_starting  # type: ignore[method-assign]
+    approve_for_production(world, NEW)
+    world.run(HANDLERS)
+
+    assert current().run_id == NEW
+    assert json.loads(world.parameters[f"/s/models/{DATASET}/{TASK}/production"])["run_id"] == NEW
+    world.models._described = described  # type: ignore[method-assign]
+    check(world, monkeypatch)
+
+
 def test_a_rollback_brings_the_version_before_back_through_the_same_test(world: World) -> None:
     released_before(world)
     approve_for_production(world, NEW)

@@ -43,6 +43,8 @@ def train(run_id: str, cause: str) -> None:
         # The slot is taken: whoever is next in line may ask.
         waiting_line.leave(waiting_line.TRAINING, ref)
         runs.note_version(ref, version_arn)
+        # What it waited for has come.
+        runs.wait(ref, "Rekognition: TRAINING_IN_PROGRESS")
         watch.watch(ref, version_arn, until=("TRAINING_COMPLETED", "TRAINING_FAILED"), cause=cause)
 
 

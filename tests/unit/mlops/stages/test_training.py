@@ -1,15 +1,17 @@
 """A quota that passes is waited for; a project that is full is not."""
 
+import json
 from typing import Any
 
 import pytest
 
+from mlops.events import PipelineStageRetry
 from mlops.models import serving
 from mlops.records import decisions, documents, leases, runs, waiting_line
 from mlops.records.documents import TrainingInput
 from mlops.records.runs import Stage
 from mlops.stage import StageRef
-from mlops.stages import promotion, training
+from mlops.stages import eval_metric, promotion, training
 from tests.unit.mlops.test_survival import NEW, at, prepare_run, ref
 from tests.unit.mlops.world import PROJECTS, TASK, World, refused, version_arn
 
@@ -64,7 +66,7 @@ def test_what_another_delivery_has_created_is_watched_and_not_waited_for(
     world.models.status[at(NEW, "development")] = "TRAINING_IN_PROGRESS"
     place = train(world, monkeypatch, code)
 
-    assert stage(place).state == runs.IN_PROGRESS
+    assert stage(place).waiting_for == "Rekognition: TRAINING_IN_PROGRESS"
     assert waiting_line.is_next(waiting_line.TRAINING, ref("another", "training", "development"))
 
 
@@ -85,6 +87,32 @@ def test_a_training_that_the_service_refuses_fails_and_keeps_nobody_waiting(
 
     assert stage(place).state == runs.FAILED
     assert waiting_line.is_next(waiting_line.TRAINING, ref("another", "training", "development"))
+
+
+def test_a_training_that_waited_goes_on_for_what_it_was_asked_for_at_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one run has two watches, and whatever follows from its training follows twice."""
+    place = train(world, monkeypatch, "ResourceInUseException")
+    world.on_the_way.clear()
+    world.models.status[at(NEW, "development")] = "TRAINING_IN_PROGRESS"
+    training.train_again(NEW)
+
+    assert (stage(place).waiting_for, stage(place).cause) == ("Rekognition: TRAINING_IN_PROGRESS", "c")
+    (watched,) = (json.loads(event["Records"][0]["body"]) for _, event in world.on_the_way)
+    assert (watched["kind"], watched["cause"]) == ("watch", "c")
+
+
+def test_a_training_that_has_ended_while_its_message_was_on_the_way_is_left_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = train(world, monkeypatch, "ResourceInUseException")
+    runs.complete(place)
+    world.on_the_way.clear()
+    training.train_again(NEW)
+
+    assert stage(place).state == runs.COMPLETED
+    assert not world.on_the_way
 
 
 @pytest.mark.parametrize(("models", "state"), [(100, runs.FAILED), (3, runs.WAITING)])
@@ -129,6 +157,30 @@ def test_a_model_that_another_delivery_has_started_keeps_its_lease_and_its_place
     assert leases.of(arn) is not None
     assert waiting_line.is_next(waiting_line.running_in(arn), ref("another", "inference_test", "development"))
     assert serving.start_at_once(arn, 1) == "RUNNING"
+
+
+def test_whoever_gets_no_slot_gives_back_its_own_lease_and_not_that_of_another_delivery(world: World) -> None:
+    arn, other = at(NEW, "development"), at(NEW, "staging")
+    world.models.status |= {arn: "STOPPED", other: "STOPPED"}
+    world.models.quota = 0
+    runs.create(NEW, "parts", TASK)
+    held = leases.take(ref(NEW, "inference_test", "staging"), other, is_rollback=False).lease
+    serving.start(ref(NEW, "inference_test", "development"), arn)
+    serving.start(ref(NEW, "inference_test", "staging"), other)
+
+    assert leases.of(arn) is None
+    assert leases.of(other) == held
+
+
+def test_a_start_that_is_asked_for_again_after_the_test_is_left_alone(world: World) -> None:
+    arn, place = at(NEW, "development"), ref(NEW, "inference_test", "development")
+    world.models.status[arn] = "STOPPED"
+    runs.create(NEW, "parts", TASK)
+    runs.begin(place, "lease")
+    runs.complete(place)
+    eval_metric.start_again(PipelineStageRetry(**place.as_detail(), version_arn=arn))
+
+    assert world.models.started == []
 
 
 def test_a_model_that_was_deleted_before_its_test_is_asked_for_again_by_whoever_asked(
