@@ -233,6 +233,9 @@ class Play:
             self._drain(hours=last / HOUR)
             for _ in range(2):
                 letters, self.dead_letters = self.dead_letters, []
+                # Hours in which nothing comes are most of what a history costs.
+                if not letters:
+                    break
                 for letter in letters:
                     self.tell(f"somebody delivers a dead letter of {letter.function} again")
                     # Not before whoever had it is surely dead: until then it is taken for one that comes twice.
@@ -438,10 +441,7 @@ class Play:
 
     def _pass_lanes(self, process: Process) -> None:
         if self._lanes is None and self._has_spell("crowd", process.function) and self._chance.random() < _CROWDED:
-            # Two rounds of one dataset at the same moment both tell why nothing is started: that is known.
-            due = self._heap[0] if self._heap and self._heap[0][0] <= self.now + _CROWD_SECONDS else None
-            if process.function != "serve" or (due and due[2].function != "serve"):
-                self._begin_lanes(process, _CROWD_SECONDS)
+            self._begin_lanes(process, _CROWD_SECONDS)
         if self._lanes:
             mine = self.stack
             self._lanes.at_a_call()

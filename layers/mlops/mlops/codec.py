@@ -46,6 +46,7 @@ def _number(told: Any) -> float:
 
 
 _PLAIN = {str: str, int: int, float: _number, bool: bool, datetime: _time}
+_STAYS: Mapping[_Read, type] = {str: str, int: int, _number: float, bool: bool}
 
 
 class Unreadable(TypeError):  # noqa: N818  - says what is wrong with a document
@@ -115,6 +116,8 @@ class _Shape:
         self.field, self.name = given.name, str(given.metadata.get(_NAME, given.name))
         self.is_inline, self.is_sometimes = bool(given.metadata.get(_INLINE)), bool(given.metadata.get(_SOMETIMES))
         self.read, self.may_be_none = _reader_of(kind), NoneType in get_args(kind) or kind is Any
+        # What has this type already is read as it is.
+        self.stays = _STAYS.get(self.read, NoneType)
         self._given = given
 
     @property
@@ -174,20 +177,24 @@ def _reader_of_union(kinds: list[Any]) -> _Read:
 
 def _reader_of_class(kind: Any) -> _Read:
     earlier = getattr(kind, "earlier", None)
-    # Made at the first document: a class may have fields of its own kind. As plain tuples, for most of what functions
+    # Filled at the first document: a class may have fields of its own kind. As plain tuples, for most of what functions
     # do with rows is to read them.
-    shape = cache(lambda: [(one, one.field, one.name, one.read, one.is_inline) for one in _shape_of(kind)])
+    shape: list[tuple[_Shape, str, str | None, _Read, type]] = []
 
     def read_one(told: Any) -> Any:
         told = earlier(told) if earlier else told
-        if not isinstance(told, Mapping):
+        if type(told) is not dict and not isinstance(told, Mapping):
             raise Unreadable(f"{kind.__name__} is not a JSON object")
+        if not shape:
+            # One that is inline has no name of its own, which nothing else has either.
+            named = ((one, None if one.is_inline else one.name) for one in _shape_of(kind))
+            shape.extend((one, one.field, name, one.read, one.stays) for one, name in named)
         found: dict[str, Any] = {}
-        for one, field, name, read, is_inline in shape():
-            if is_inline:
+        for one, field, name, read, stays in shape:
+            if (value := told.get(name)) is not None:
+                found[field] = value if type(value) is stays else read(value)
+            elif one.is_inline:
                 found[field] = read(told)
-            elif (value := told.get(name)) is not None:
-                found[field] = value if read is str and type(value) is str else read(value)
             # None that somebody wrote is kept; where nobody wrote anything, the default says what that meant.
             elif one.may_be_none and name in told:
                 found[field] = read(value)

@@ -259,7 +259,7 @@ class DriftFound(Event):
 
 @dataclass(frozen=True)
 class ServingRefused(Event):
-    """Pictures wait, and no model is started for them, for these reasons."""
+    """Pictures wait, the first of them since a time, and no model is started for them, for these reasons."""
 
     detail_type = "Serving Refused"
 
@@ -267,6 +267,7 @@ class ServingRefused(Event):
     reasons: tuple[str, ...]
     waiting: str
     refused_at: str
+    since: str = ""
 
 
 KINDS: Mapping[str, type[Event]] = {

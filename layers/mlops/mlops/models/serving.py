@@ -125,6 +125,15 @@ def stop(version_arn: str) -> None:
             raise
 
 
+def stop_or_leave(version_arn: str) -> None:
+    """The same, but one that is only starting is left to the sweeper: nobody may wait until it can be stopped."""
+    try:
+        stop(version_arn)
+    except ClientError as error:
+        if clients.code_of(error) != "ResourceInUseException":
+            raise
+
+
 def is_running(version_arn: str) -> bool:
     """Whether a version runs, or will in a moment."""
     return status_of(version_arn) in _UP

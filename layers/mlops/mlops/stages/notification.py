@@ -69,4 +69,8 @@ def _drift(found: DriftFound) -> tuple[str, str]:
 def cause_of(event: Json) -> str:
     """One e-mail for one outcome, however often its event comes."""
     # By its content and not by its id: a stage that died puts the same event again, with another id.
-    return f"{event['detail-type']}@{json.dumps(event['detail'], sort_keys=True)}"
+    detail = event["detail"]
+    # Two rounds at the same moment both tell; each counts by itself what waits, and looks at the clock.
+    if event["detail-type"] == ServingRefused.detail_type and detail.get("since"):
+        detail = {name: detail[name] for name in ("dataset", "reasons", "since")}
+    return f"{event['detail-type']}@{json.dumps(detail, sort_keys=True)}"

@@ -243,15 +243,9 @@ def _stop(version_arn: str) -> None:
     """Stop a version, but for one that answers about new pictures: whoever started it for them stops it, who looks what
     is released. That may be this one, where a release is delivered again after its function died."""
     lease = leases.of(version_arn)
-    if lease and not lease.is_over and lease.is_for_inspection:
-        return
-    try:
-        serving.stop(version_arn)
-    except ClientError as error:
-        # It is starting, and cannot be stopped before it runs. Consumers do not wait for that: nobody keeps it any
-        # more, so the sweeper stops it.
-        if clients.code_of(error) != "ResourceInUseException":
-            raise
+    if lease is None or lease.is_over or not lease.is_for_inspection:
+        # Consumers do not wait for one that is just starting: nobody keeps it any more, so the sweeper stops it.
+        serving.stop_or_leave(version_arn)
 
 
 def _decision_of(ref: StageRef, result: InferenceTest) -> Decision | None:

@@ -283,9 +283,10 @@ def _objection(released: Mapping[str, Release]) -> str:
 def _refuse(serving: Serving, problem: str) -> Serving:
     """Tell people, once."""
     if problem != serving.problem:
-        waiting = len(arrivals.waiting(serving.dataset, 1000))
-        told = f"{counted(waiting, 'picture')}{' or more' if waiting == 1000 else ''}"
-        messages.put_event(ServingRefused(serving.dataset, (problem,), told, runs.now()))
+        waiting = arrivals.waiting(serving.dataset, 1000)
+        told = f"{counted(len(waiting), 'picture')}{' or more' if len(waiting) == 1000 else ''}"
+        since = waiting[0].since if waiting else ""
+        messages.put_event(ServingRefused(serving.dataset, (problem,), told, runs.now(), since))
     return replace(serving, problem=problem)
 
 
