@@ -25,7 +25,7 @@ assert settings  # it sets the environment, and where the package is, before any
 
 from mlops import stack  # noqa: E402
 from mlops.aws.buckets import Bucket  # noqa: E402
-from mlops.models import serving as models  # noqa: E402
+from mlops.models import lifecycle as models  # noqa: E402
 from mlops.records import (  # noqa: E402
     activity,
     approvals,

@@ -14,7 +14,7 @@ from mlops.judging import comparison
 from mlops.judging.classification import Classification
 from mlops.judging.comparison import Comparison, Difference
 from mlops.judging.detection import Detection
-from mlops.models import serving
+from mlops.models import lifecycle
 from mlops.records import kept_models, leases, runs, waiting_line
 from mlops.stage import StageRef
 from mlops.stages import model_status, model_sweeper, stack_deletion
@@ -160,7 +160,7 @@ class TestSweeper:
     ) -> None:
         world.models.stops_while_starting = taken
         arn = model(world, 1, "staging", "STOPPED")
-        serving.start(stage_of(1, "staging"), arn)
+        lifecycle.start(stage_of(1, "staging"), arn)
         set_clock(monkeypatch, time=lambda: 4e9)
         model_sweeper.sweep()
         model_sweeper.sweep()
@@ -172,7 +172,7 @@ class TestSweeper:
 
     def test_the_test_that_was_cut_off_fails_and_says_why(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         arn = model(world, 1, "staging", "STOPPED")
-        serving.start(stage_of(1, "staging"), arn)
+        lifecycle.start(stage_of(1, "staging"), arn)
         world.models.status[arn] = "RUNNING"
         set_clock(monkeypatch, time=lambda: 4e9)
         model_sweeper.sweep()
@@ -201,7 +201,7 @@ class TestWatch:
     ) -> None:
         world.models.stops_while_starting = True
         arn, ref = model(world, 1, "staging", "STOPPED"), stage_of(1, "staging")
-        serving.start(ref, arn)
+        lifecycle.start(ref, arn)
         world.models.stop_project_version(arn)
         look()
         stage = runs.stage_of(ref)

@@ -54,13 +54,24 @@ def _number(text: str) -> float:
 
 
 def reasons_against(
-    origin: str, f1: float, per_label: Mapping[str, Score], thresholds: Thresholds, unit: str = "images"
+    origin: str,
+    f1: float,
+    per_label: Mapping[str, Score],
+    thresholds: Thresholds,
+    unit: str = "images",
+    lowest: float | None = None,
 ) -> list[str]:
-    """Why the numbers from `origin` do not pass; empty when they do. Labels without any `unit` are not judged."""
+    """Why the numbers from `origin` do not pass; empty when they do. Labels without any `unit` are not judged.
+
+    `lowest` is how low the F1 may be, where the gate looks at that, too.
+    """
     reasons = []
     if not reaches(f1, thresholds.f1):
         value, least = beside(f1, thresholds.f1)
         reasons.append(f"{origin}: F1 {value} is below {least}")
+    elif lowest is not None and not reaches(lowest, thresholds.f1):
+        low, least = beside(lowest, thresholds.f1)
+        reasons.append(f"{origin}: F1 may be as low as {low}, below {least}; GateOn is lower bound")
     for label, scores in sorted(per_label.items()):
         if scores.support and not reaches(scores.f1, thresholds.least(label)):
             value, least = beside(scores.f1, thresholds.least(label))

@@ -19,13 +19,12 @@ from mlops.judging.metrics import Means, Outcome, Score, macro
 from mlops.judging.operating_points import Cost, Costs
 from mlops.judging.snapshots import Snapshot
 from mlops.judging.tasks import Task, task_of
-from mlops.models import projects, serving
+from mlops.models import lifecycle, projects
 from mlops.models.projects import Place, Version
 from mlops.records import costs, documents, runs
 from mlops.records.documents import EvalMetric, GroundTruth
-from mlops.rounding import keeps_to, reaches
+from mlops.rounding import keeps_to
 from mlops.stage import StageRef
-from mlops.words import beside
 
 _TOLERANCE = 0.005
 _EVEN = Costs(Cost(1, 1))
@@ -67,7 +66,7 @@ def evaluate(change: ModelStatusChange, cause: str) -> None:
     images = inference.expected(truth.counts, stack.here().test_images_per_label)
     runs.note_test_calls(ref.run_id, images * tiling.calls)
     # The start before the end of this stage: whoever dies in between is called again, and finds it started.
-    serving.start(ref.at("inference_test"), version.arn)
+    lifecycle.start(ref.at("inference_test"), version.arn)
     runs.complete(ref, artifact)
 
 
@@ -80,7 +79,7 @@ def start_again(asked: PipelineStageRetry) -> None:
     known, version = documents.find(EvalMetric, ref.run_id), _trained(ref)
     if version is None or known is None or known.outcome != runs.COMPLETED:
         raise PermissionError(f"{ref.run_id} has not passed the gate, whatever an event says")
-    serving.start(ref, version.arn)
+    lifecycle.start(ref, version.arn)
 
 
 def _trained(ref: StageRef) -> Version | None:
@@ -133,10 +132,8 @@ def judge(
     scores = shown.scores(at)
     found, lies = macro(scores), _f1_interval(shown, at, scores, parts)
     # Users ask at these points: that is what has to be good enough, not what the service assumed.
-    reasons = reasons_against("at its operating points", found.f1, scores, limits, task.unit)
-    if stack.here().gates_on_bound and reaches(found.f1, limits.f1) and not reaches(lies.low, limits.f1):
-        low, least = beside(lies.low, limits.f1)
-        reasons.append(f"at its operating points: F1 may be as low as {low}, below {least}; GateOn is lower bound")
+    lowest = lies.low if stack.here().gates_on_bound else None
+    reasons = reasons_against("at its operating points", found.f1, scores, limits, task.unit, lowest)
     return Evaluation(
         service,
         recomputed=Counted(own, ours),

@@ -27,7 +27,7 @@ from mlops.judging.comparison import Comparison
 from mlops.judging.evaluation import Evaluation
 from mlops.judging.inference import Limits, Points
 from mlops.judging.tasks import Task
-from mlops.models import asking, projects, serving
+from mlops.models import asking, lifecycle, projects
 from mlops.models.asking import CALLS_AT_ONCE, InTiles, NotRunning, Whole
 from mlops.pictures.png import PictureRefused
 from mlops.reading import gallery
@@ -62,7 +62,7 @@ def test(version_arn: str, has_time: Callable[[], bool] = lambda: True) -> None:
     finally:
         if not stays:
             # It may be starting once more, for a test that was answered before its function died.
-            serving.stop_or_leave(version_arn)
+            lifecycle.stop_or_leave(version_arn)
     if result is None:
         return
     costs.note_test(ref, lease)

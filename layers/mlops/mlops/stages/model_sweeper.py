@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from mlops.aws import clients, messages, telemetry
 from mlops.events import ModelsSwept
-from mlops.models import projects, serving
+from mlops.models import lifecycle, projects
 from mlops.records import kept_models, leases, runs
 from mlops.stage import ENVIRONMENTS, StageRef
 
@@ -48,7 +48,7 @@ def running() -> Iterator[str]:
 
 def _stop(version_arn: str) -> bool:
     try:
-        serving.stop(version_arn)
+        lifecycle.stop(version_arn)
     except ClientError as error:
         if clients.code_of(error) != "ResourceInUseException":
             raise

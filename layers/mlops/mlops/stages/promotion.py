@@ -13,7 +13,7 @@ from mlops.events import (
     PipelineStageCompleted,
     PipelineStageRetry,
 )
-from mlops.models import projects, serving, sharing, watch
+from mlops.models import lifecycle, projects, sharing, watch
 from mlops.models.projects import Version
 from mlops.records import approvals, decisions, kept_models, leases, releases, results, runs
 from mlops.records.decisions import Decision
@@ -147,7 +147,7 @@ def _start(ref: StageRef, version: Version, decision: str) -> None:
     release = releases.current(ref.dataset, ref.task, ref.environment)
     is_new = version.status == "COPYING_COMPLETED"
     if is_new or not release or release.version_arn != version.arn or leases.is_held(version.arn):
-        serving.start(ref, version.arn, decision)
+        lifecycle.start(ref, version.arn, decision)
 
 
 def release(completed: PipelineStageCompleted) -> None:
@@ -229,7 +229,7 @@ def _keep_running(ref: StageRef, release: Release) -> bool:
     version_arn, previous = release.version_arn, release.previous_version_arn
     stays = stack.here().is_wanted(ref.environment) and kept_models.keep(ref, version_arn)
     # Looked at only now: what is kept is not stopped any more. It was when this comes after the end of the lease.
-    stays = stays and serving.is_running(version_arn)
+    stays = stays and lifecycle.is_running(version_arn)
     if not stays:
         kept_models.drop(ref)
         _stop(version_arn)
@@ -245,7 +245,7 @@ def _stop(version_arn: str) -> None:
     lease = leases.of(version_arn)
     if lease is None or lease.is_over or not lease.is_for_inspection:
         # Consumers do not wait for one that is just starting: nobody keeps it any more, so the sweeper stops it.
-        serving.stop_or_leave(version_arn)
+        lifecycle.stop_or_leave(version_arn)
 
 
 def _decision_of(ref: StageRef, result: InferenceTest) -> Decision | None:

@@ -18,7 +18,7 @@ from mlops.aws import buckets, clients, messages, telemetry
 from mlops.codec import Json
 from mlops.dataset.keys import DATASETS_PREFIX, day_key
 from mlops.events import InspectionDayEnded, ServingRefused
-from mlops.models import serving as models
+from mlops.models import lifecycle
 from mlops.records import (
     arrivals,
     inspections,
@@ -131,14 +131,14 @@ def _let_run(release: Release) -> None:
         # Something else was released in between, and whoever did so had its place.
         kept_models.keep(place, current.version_arn)
         return
-    runs = models.is_running(release.version_arn)
+    runs = lifecycle.is_running(release.version_arn)
     # Told before the start: who dies right after it would never come back to tell.
     if is_new or not runs:
         releases.publish(release, is_running=True)
     if not runs:
         try:
             # No lease and no line: it is to run for good, and a slot is counted for it (`kept_models`).
-            models.start_at_once(release.version_arn, units=1)
+            lifecycle.start_at_once(release.version_arn, units=1)
         except NoSlot:
             releases.publish(release, is_running=False)
 
@@ -147,7 +147,7 @@ def _let_stop(place: StageRef, version_arn: str) -> None:
     """Keep a version running no longer; whoever uses it under a lease stops it."""
     if not leases.is_held(version_arn):
         try:
-            models.stop(version_arn)
+            lifecycle.stop(version_arn)
         except ClientError as error:
             if clients.code_of(error) != "ResourceInUseException":
                 raise
@@ -326,7 +326,7 @@ def _started(release: Release, serving: Serving, problem: str) -> str:
     With a `problem` none is started that does not run yet.
     """
     arn, place = release.version_arn, _place(serving.dataset)
-    status = models.status_of(arn)
+    status = lifecycle.status_of(arn)
     held = leases.of(arn)
     mine = held is not None and not held.is_over and held.is_for_inspection
     if status == "RUNNING" and (mine or arn in kept_models.kept()):
@@ -338,7 +338,7 @@ def _started(release: Release, serving: Serving, problem: str) -> str:
     # First in line until all of its models have begun: so two datasets never hold one slot each, and wait for another.
     waiting_line.line_up(waiting_line.running_in(arn), place)
     try:
-        begun = models.start_in_turn(arn, place, lambda: _lease(release, serving))
+        begun = lifecycle.start_in_turn(arn, place, lambda: _lease(release, serving))
     except NoSlot:
         return ""
     if servings.is_closed():
@@ -369,7 +369,7 @@ def _serve(serving: Serving) -> tuple[Serving | None, int]:
     """Send pictures, note what it costs, make leases longer; see whether something else is released, or all is done."""
     released, now = releases.in_production(serving.dataset), stack.here().clock.time()
     wanted = {release.version_arn for release in released.values()}
-    if wanted != set(serving.ready) or any(models.status_of(arn) != "RUNNING" for arn in wanted):
+    if wanted != set(serving.ready) or any(lifecycle.status_of(arn) != "RUNNING" for arn in wanted):
         again = replace(serving, state=STARTING, ready=())
         # From here on nobody asks the version before.
         servings.write(again)
@@ -461,7 +461,7 @@ def _stop_one(version_arn: str, units: int) -> bool:
         return True
     try:
         if version_arn not in kept_models.kept():
-            models.stop(version_arn)
+            lifecycle.stop(version_arn)
     except ClientError as error:
         if clients.code_of(error) != "ResourceInUseException":
             raise

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlops.aws import buckets
-from mlops.models import serving
+from mlops.models import lifecycle
 from mlops.records import leases, results, runs
 from mlops.stages import inference_test
 from tests.unit.mlops import test_survival
@@ -53,7 +53,7 @@ def result() -> dict[str, Any]:
 
 
 def test_it_goes_on_until_every_image_was_asked_about_once(world: World, asked: Counter[str]) -> None:
-    serving.start(REF, ARN)
+    lifecycle.start(REF, ARN)
     seen = []
     complete = runs.wait
 
@@ -86,7 +86,7 @@ def test_ending_at_any_call_asks_no_finished_piece_again_and_leaves_nothing_runn
         ):
             world.s3.delete_object(Bucket="artifacts", Key=entry["Key"])
         asked.clear()
-        serving.start(REF, ARN)
+        lifecycle.start(REF, ARN)
         world.kill_after(call)
         world.run(HANDLERS)
         reached = world.calls >= call
@@ -102,7 +102,7 @@ def test_ending_at_any_call_asks_no_finished_piece_again_and_leaves_nothing_runn
 def test_what_its_lease_left_no_time_for_fails_it(
     world: World, asked: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    serving.start(REF, ARN)
+    lifecycle.start(REF, ARN)
     over = leases.of(ARN).expires_at + 1  # type: ignore[union-attr]
     ask = inference_test._Test.ask
 
@@ -127,7 +127,7 @@ def test_a_model_that_answers_nothing_is_not_asked_about_everything(world: World
         raise refused("AccessDeniedException")
 
     world.models.detect_custom_labels = detect  # type: ignore[method-assign]
-    serving.start(REF, ARN)
+    lifecycle.start(REF, ARN)
     world.run(HANDLERS)
 
     assert len(asked) == PIECE and world.models.running == set()
@@ -135,7 +135,7 @@ def test_a_model_that_answers_nothing_is_not_asked_about_everything(world: World
 
 
 def test_an_event_that_comes_again_or_late_asks_nothing_again(world: World, asked: Counter[str]) -> None:
-    serving.start(REF, ARN)
+    lifecycle.start(REF, ARN)
     put = world._put_events
 
     def twice(Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
@@ -171,14 +171,14 @@ def test_a_version_is_started_with_the_units_that_its_test_needs(
         start(ProjectVersionArn)
 
     world.models.start_project_version = noted  # type: ignore[method-assign,assignment]
-    serving.start(REF, ARN)
+    lifecycle.start(REF, ARN)
 
     assert started == [units]
     assert leases.of(ARN).units == units  # type: ignore[union-attr]
 
 
 def test_a_process_that_dies_while_it_asks_leaves_what_was_answered(world: World, asked: Counter[str]) -> None:
-    serving.start(REF, ARN)
+    lifecycle.start(REF, ARN)
     world.models.status[ARN] = "RUNNING"
     world.kill_after(14)
     with pytest.raises(Killed):

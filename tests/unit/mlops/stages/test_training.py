@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mlops.events import PipelineStageRetry
-from mlops.models import serving
+from mlops.models import lifecycle
 from mlops.records import decisions, documents, leases, runs, waiting_line
 from mlops.records.documents import TrainingInput
 from mlops.records.runs import Stage
@@ -152,11 +152,11 @@ def test_a_model_that_another_delivery_has_started_keeps_its_lease_and_its_place
     runs.create(NEW, "parts", TASK)
     world.models.status[arn] = "RUNNING"
     monkeypatch.setattr(world.models, "start_project_version", refuse)
-    serving.start(place, arn)
+    lifecycle.start(place, arn)
 
     assert leases.of(arn) is not None
     assert waiting_line.is_next(waiting_line.running_in(arn), ref("another", "inference_test", "development"))
-    assert serving.start_at_once(arn, 1) == "RUNNING"
+    assert lifecycle.start_at_once(arn, 1) == "RUNNING"
 
 
 def test_whoever_gets_no_slot_gives_back_its_own_lease_and_not_that_of_another_delivery(world: World) -> None:
@@ -165,8 +165,8 @@ def test_whoever_gets_no_slot_gives_back_its_own_lease_and_not_that_of_another_d
     world.models.quota = 0
     runs.create(NEW, "parts", TASK)
     held = leases.take(ref(NEW, "inference_test", "staging"), other, is_rollback=False).lease
-    serving.start(ref(NEW, "inference_test", "development"), arn)
-    serving.start(ref(NEW, "inference_test", "staging"), other)
+    lifecycle.start(ref(NEW, "inference_test", "development"), arn)
+    lifecycle.start(ref(NEW, "inference_test", "staging"), other)
 
     assert leases.of(arn) is None
     assert leases.of(other) == held
@@ -194,5 +194,5 @@ def test_a_model_that_was_deleted_before_its_test_is_asked_for_again_by_whoever_
     monkeypatch.setattr(world.models, "start_project_version", gone)
 
     with pytest.raises(LookupError, match="deleted before it could be tested"):
-        serving.start(ref(NEW, "inference_test", "development"), arn)
-    assert serving.start_at_once(arn, 1) == "DELETED"
+        lifecycle.start(ref(NEW, "inference_test", "development"), arn)
+    assert lifecycle.start_at_once(arn, 1) == "DELETED"
