@@ -173,6 +173,7 @@ class Play:
         self.looks: dict[tuple[str, str, int], list[tuple[float, float]]] = defaultdict(list)
         self._permit, self._draws, self._stops_early = permit, draws, stops_early
         self._lanes: Lanes | None = None
+        self._are_lanes_ending = False
         self._heap: list[tuple[float, int, Delivery]] = []
         self._order, self._ids = 0, 0
         self._faults = {(f.function, f.call, f.number): f for f in plan.faults if f.kind not in SPELLS}
@@ -432,15 +433,24 @@ class Play:
 
         self._lanes = Lanes(random.Random(f"{self.plan.seed} {self.now}"), other)
 
+    @property
+    def _may_have_lanes(self) -> bool:
+        """Whether nothing runs beside anything else: of lanes in lanes each might wait for the other."""
+        return self._lanes is None and not self._are_lanes_ending
+
     def _end_lanes(self) -> None:
         mine = self.stack
         lanes, self._lanes = self._lanes, None
         assert lanes
-        lanes.end()
+        self._are_lanes_ending = True
+        try:
+            lanes.end()
+        finally:
+            self._are_lanes_ending = False
         self.stack = mine
 
     def _pass_lanes(self, process: Process) -> None:
-        if self._lanes is None and self._has_spell("crowd", process.function) and self._chance.random() < _CROWDED:
+        if self._may_have_lanes and self._has_spell("crowd", process.function) and self._chance.random() < _CROWDED:
             self._begin_lanes(process, _CROWD_SECONDS)
         if self._lanes:
             mine = self.stack
@@ -581,7 +591,7 @@ class Play:
             self._deliver(Delivery("person", None, act=other))
 
     def _before(self, fault: Fault, process: Process) -> None:
-        if fault.kind == "weave" and self._lanes is None:
+        if fault.kind == "weave" and self._may_have_lanes:
             self._begin_lanes(process, fault.seconds)
             return
         if len(self.stack) >= _DEPTH:
