@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -716,6 +717,12 @@ class Play:
             patch.object(ahead, "_POOL", _AtOnce()),
             patch.object(asking, "random", SimpleNamespace(uniform=lambda _, most: most)),
             patch.object(inference_test, "_PIECE", self.plan.account.piece),
+            # Before Python 3.12 all instances have one lock, at which a lane would wait for the other for ever.
+            *(
+                patch.object(one, "lock", nullcontext())
+                for one in _cached_in(inference_test._Test)
+                if hasattr(one, "lock")
+            ),
             # How sure a number is decides nothing here.
             patch.object(intervals, "_MOST_WEIGHTS", 0),
             patch.object(intervals, "_LEAST_DRAWS", 20),
@@ -748,6 +755,10 @@ class _AtOnce:
     def submit(self, act: Callable[[Any], Any], about: Any) -> Any:
         answer = act(about)
         return SimpleNamespace(result=lambda: answer)
+
+
+def _cached_in(kind: type) -> list[Any]:
+    return [one for one in vars(kind).values() if isinstance(one, cached_property)]
 
 
 class _OneAfterAnother:
