@@ -49,14 +49,16 @@ def once(work: Callable[[], None], *, cause: str, context: Any) -> None:
 
     alone = idempotent_function(run, data_keyword_argument="delivery", config=config, persistence_store=_store())
     try:
-        alone(delivery=delivery)
+        try:
+            alone(delivery=delivery)
+        except IdempotencyAlreadyInProgressError:
+            logger.info("an earlier attempt at this delivery has died: this one takes over", cause=cause)
+            # The dead one left a note that it is at work, which would hold until its time had run out.
+            _store().delete_record(data=delivery, exception=InterruptedError())
+            alone(delivery=delivery)
     except IdempotencyValidationError:
+        # Also where the other one began when the note of the dead one was gone.
         logger.info("dropped a second delivery: the first has done it, or is still at work", cause=cause)
-    except IdempotencyAlreadyInProgressError:
-        logger.info("an earlier attempt at this delivery has died: this one takes over", cause=cause)
-        # The dead one left a note that it is at work, which would hold until its time had run out.
-        _store().delete_record(data=delivery, exception=InterruptedError())
-        alone(delivery=delivery)
 
 
 def cause_of_object(event: Json) -> str:

@@ -69,3 +69,22 @@ def test_after_an_exception_whoever_comes_next_does_the_work(
     once(work, cause="c", context=attempt("second"))
 
     assert done == ["done"]
+
+
+def test_who_takes_over_leaves_the_work_to_a_second_delivery_that_was_faster(
+    world: World, done: list[str], work: Callable[[], None]
+) -> None:
+    with pytest.raises(Killed):
+        once(dying, cause="c", context=attempt("first"))
+    delete = world.once.delete_item
+
+    def delete_and_let_another_begin(**given: Any) -> Any:
+        answer = delete(**given)
+        world.once.delete_item = delete  # type: ignore[method-assign]
+        once(work, cause="c", context=attempt("second"))
+        return answer
+
+    world.once.delete_item = delete_and_let_another_begin  # type: ignore[method-assign]
+    once(failing, cause="c", context=attempt("first"))
+
+    assert done == ["done"]
