@@ -203,8 +203,6 @@ class Play:
         self.table.written = self._written
         self.people = People(self)
         self._stores: dict[str, DynamoDBPersistenceLayer] = {}
-        # What functions of another history kept.
-        drifts._looks_then.cache_clear()
         self._clients = {
             "s3": Client("s3", self.objects, self.call),
             "rekognition": Client("rekognition", self.labels, self.call),
@@ -370,6 +368,8 @@ class Play:
         function = functions()[delivery.function]
         process = Process(function.name, self.now, self.now + function.timeout, delivery)
         os.environ["AWS_LAMBDA_FUNCTION_NAME"] = function.name
+        # What another function keeps, or one of another history.
+        drifts._looks_then.cache_clear()
         context = SimpleNamespace(
             function_name=function.name,
             memory_limit_in_mb=256,
