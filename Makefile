@@ -15,8 +15,8 @@ STAMPS := $(foreach name,project cloud sam,$(VENVS)/$(name)/.filled) $(VENVS)/bi
 export UV_CACHE_DIR ?= $(CURDIR)/$(VENVS)/cache/uv
 export PIP_CACHE_DIR ?= $(CURDIR)/$(VENVS)/cache/pip
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Processes start by the dozen: where the shell forbids it, each would compile all that it imports. None imports what is
-# packaged as it lies there.
+# Processes start by the dozen: where the shell forbids it, each would compile all that it imports. Functions, which are
+# packaged as they lie there, are imported by tests only, and these leave nothing behind.
 unexport PYTHONDONTWRITEBYTECODE
 # The certificates that this machine trusts: behind a proxy of a company they are not those that uv brings along.
 export UV_SYSTEM_CERTS ?= true

@@ -1,5 +1,6 @@
 """training_input.json was written, or a quota may be free again: train the run's version."""
 
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -16,10 +17,10 @@ logger = Logger()
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     if event["detail-type"] == PipelineStageRetry.detail_type:
-        run_id = PipelineStageRetry.of(event["detail"]).run_id
-        logger.append_keys(run_id=run_id)
-        once(lambda: training.train_again(run_id), cause=f"retry@{event['id']}", context=context)
+        run_id, cause = PipelineStageRetry.of(event["detail"]).run_id, f"retry@{event['id']}"
+        work = partial(training.train_again, run_id)
     else:
         run_id, cause = run_of(event["detail"]["object"]["key"]), cause_of_object(event)
-        logger.append_keys(run_id=run_id)
-        once(lambda: training.train(run_id, cause), cause=cause, context=context)
+        work = partial(training.train, run_id, cause)
+    logger.append_keys(run_id=run_id)
+    once(work, cause=cause, context=context)

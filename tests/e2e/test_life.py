@@ -18,7 +18,6 @@ DATASET = "lamps"
 # As good parts under a lamp that dims, and a defect that no model knows under the same lamp.
 DIM = {"good": (30, 70, 30), "dent": (20, 20, 20)}
 GOOD, DENTS = 40, 14
-LETTERS = ("UndeliveredEvents", "FailedInvocations")
 
 
 def inspected(system: System, name: str, good: int, dents: int) -> dict[str, dict[str, Any]]:
@@ -55,7 +54,6 @@ def lines(system: System) -> list[dict[str, Any]]:
 
 
 def test_what_people_answer_about_a_new_look_makes_the_next_model_right_again(system: System) -> None:
-    letters = {queue: system.dead_letters(queue) for queue in LETTERS}
     system.repeat.add(DATASET)
     system.drop(separable(DATASET, per_label=12), DATASET)
     first = system.to_production(DATASET)
@@ -91,4 +89,5 @@ def test_what_people_answer_about_a_new_look_makes_the_next_model_right_again(sy
     assert all("dent" in told["labels"] and told["verdict"] != "ok" for key, told in after.items() if "dent" in key), (
         after
     )
-    assert {queue: system.dead_letters(queue) for queue in LETTERS} == letters
+    for queue in ("UndeliveredEvents", "FailedInvocations"):
+        assert system.dead_letters(queue) == 0

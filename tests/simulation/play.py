@@ -171,6 +171,7 @@ class Play:
         self.review_mails: Counter[tuple[str, int]] = Counter()
         self.tested_starts: list[str] = []
         self.swept: list[str] = []
+        self.pruned: list[str] = []
         self.looks: dict[tuple[str, str, int], list[tuple[float, float]]] = defaultdict(list)
         self._permit, self._draws, self._stops_early = permit, draws, stops_early
         self._lanes: Lanes | None = None
@@ -639,6 +640,8 @@ class Play:
         self.tell(f"event {event['detail-type']}: {what or detail}")
         if event["detail-type"] == "Models Swept":
             self.swept += detail["version_arns"]
+        if event["detail-type"] == "Models Deleted":
+            self.pruned += detail["version_arns"]
         if event["detail-type"] == "Part Inspected":
             self.inspected[detail["key"]] += 1
             self.stack[-1].unnoted.append(detail["key"])

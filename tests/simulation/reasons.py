@@ -46,10 +46,8 @@ JUST: tuple[tuple[str, Callable[[Play, Run], bool]], ...] = (
     (r"was (replaced|deleted) after its|was deleted while|the dataset changed before all", _has_changes),
     (r"dataset\.json", lambda play, run: uploads_of(play, BROKEN_SETTINGS)),
     (r"no usable image|\d+ labels?.*needs|has no images|only \d+ of the|no label", _has_changes),
-    (
-        r"is not in .* any more|no evaluation result; was it deleted",
-        lambda play, run: play.plan.account.keep_models < 20,
-    ),
+    (r"is not in .* any more", lambda play, run: play.plan.account.keep_models < 20),
+    (r"no evaluation result; was it deleted", lambda play, run: any(run.run_id in arn for arn in play.pruned)),
     (r"is still .* after", lambda play, run: bool(play.plan.faults)),
     (STOPPED, lambda play, run: True),
 )

@@ -113,25 +113,18 @@ def start_at_once(version_arn: str, units: int) -> str:
     return "STARTING"
 
 
-def stop(version_arn: str) -> None:
-    """Stop a version; one that is stopping or stopped already is what was asked for."""
+def stop(version_arn: str) -> bool:
+    """Stop a version; one that is stopping or stopped already is what was asked for.
+
+    False where it is only starting, and cannot be stopped yet: whoever asked comes again, or leaves it to the sweeper.
+    """
     try:
         projects.rekognition(version_arn).stop_project_version(ProjectVersionArn=version_arn)
     except ClientError as error:
         if clients.code_of(error) not in ("ResourceInUseException", "ResourceNotFoundException"):
             raise
-        # A version that is starting cannot be stopped: whoever asked has to come again.
-        if is_running(version_arn):
-            raise
-
-
-def stop_or_leave(version_arn: str) -> None:
-    """The same, but one that is only starting is left to the sweeper: nobody may wait until it can be stopped."""
-    try:
-        stop(version_arn)
-    except ClientError as error:
-        if clients.code_of(error) != "ResourceInUseException":
-            raise
+        return not is_running(version_arn)
+    return True
 
 
 def is_running(version_arn: str) -> bool:

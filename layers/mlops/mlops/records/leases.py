@@ -81,17 +81,13 @@ def take_for_inspection(ref: StageRef, version_arn: str, minutes: int, units: in
     The id stays the same however often it is made longer: it stands for one start.
     """
     while True:
-        held = of(version_arn)
-        now = int(stack.here().clock.time())
+        held, now = of(version_arn), int(stack.here().clock.time())
+        holds = held if held and not held.is_over else None
         # A test comes first: it ends, and inspections wait for that.
-        if held and not held.is_over and not held.is_for_inspection:
+        if holds and not holds.is_for_inspection:
             return None
-        longer = held if held and not held.is_over else None
-        lease = (
-            replace(longer, expires_at=now + 60 * minutes, units=units)
-            if longer
-            else Lease(id_of(""), version_arn, ref.at(INSPECTION), now, now + 60 * minutes, units=units)
-        )
+        begun = holds or Lease(id_of(""), version_arn, ref.at(INSPECTION), now, now)
+        lease = replace(begun, expires_at=now + 60 * minutes, units=units)
         if _replace(held, lease):
             return lease
 

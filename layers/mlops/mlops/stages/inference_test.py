@@ -61,8 +61,8 @@ def test(version_arn: str, has_time: Callable[[], bool] = lambda: True) -> None:
         stays = result is None or (not result.judged.reasons and stack.here().is_wanted(ref.environment))
     finally:
         if not stays:
-            # It may be starting once more, for a test that was answered before its function died.
-            lifecycle.stop_or_leave(version_arn)
+            # It may be starting once more, for a test that was answered before its function died: the sweeper stops it.
+            lifecycle.stop(version_arn)
     if result is None:
         return
     costs.note_test(ref, lease)

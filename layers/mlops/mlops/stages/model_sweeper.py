@@ -3,9 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from botocore.exceptions import ClientError
-
-from mlops.aws import clients, messages, telemetry
+from mlops.aws import messages, telemetry
 from mlops.events import ModelsSwept
 from mlops.models import lifecycle, projects
 from mlops.records import kept_models, leases, runs
@@ -47,11 +45,7 @@ def running() -> Iterator[str]:
 
 
 def _stop(version_arn: str) -> bool:
-    try:
-        lifecycle.stop(version_arn)
-    except ClientError as error:
-        if clients.code_of(error) != "ResourceInUseException":
-            raise
+    if not lifecycle.stop(version_arn):
         return False
     # Its test would wait for ever for a model that nobody starts again.
     if lease := leases.of(version_arn):

@@ -245,7 +245,7 @@ def _stop(version_arn: str) -> None:
     lease = leases.of(version_arn)
     if lease is None or lease.is_over or not lease.is_for_inspection:
         # Consumers do not wait for one that is just starting: nobody keeps it any more, so the sweeper stops it.
-        lifecycle.stop_or_leave(version_arn)
+        lifecycle.stop(version_arn)
 
 
 def _decision_of(ref: StageRef, result: InferenceTest) -> Decision | None:

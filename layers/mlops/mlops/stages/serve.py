@@ -11,10 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from botocore.exceptions import ClientError
-
 from mlops import arns, codec, stack
-from mlops.aws import buckets, clients, messages, telemetry
+from mlops.aws import buckets, messages, telemetry
 from mlops.codec import Json
 from mlops.dataset.keys import DATASETS_PREFIX, day_key
 from mlops.events import InspectionDayEnded, ServingRefused
@@ -145,14 +143,9 @@ def _let_run(release: Release) -> None:
 
 def _let_stop(place: StageRef, version_arn: str) -> None:
     """Keep a version running no longer; whoever uses it under a lease stops it."""
-    if not leases.is_held(version_arn):
-        try:
-            lifecycle.stop(version_arn)
-        except ClientError as error:
-            if clients.code_of(error) != "ResourceInUseException":
-                raise
-            # It is starting; the next time it can be stopped.
-            return
+    # One that is starting can be stopped the next time.
+    if not leases.is_held(version_arn) and not lifecycle.stop(version_arn):
+        return
     kept_models.drop(place)
     if (current := releases.current(place.dataset, place.task, place.environment)) is not None:
         releases.publish(current, is_running=False)
@@ -459,12 +452,7 @@ def _stop_one(version_arn: str, units: int) -> bool:
     if lease is None or not lease.is_for_inspection:
         # A test has it, or nobody; it was stopped or is to stay.
         return True
-    try:
-        if version_arn not in kept_models.kept():
-            lifecycle.stop(version_arn)
-    except ClientError as error:
-        if clients.code_of(error) != "ResourceInUseException":
-            raise
+    if version_arn not in kept_models.kept() and not lifecycle.stop(version_arn):
         return False
     telemetry.inspection_cost(lease.ref.dataset, spending.note(lease, stack.here().clock.time(), units))
     leases.give_back(version_arn, lease.lease_id)
