@@ -25,7 +25,7 @@ assert settings  # it sets the environment, and where the package is, before any
 
 from mlops import stack  # noqa: E402
 from mlops.aws.buckets import Bucket  # noqa: E402
-from mlops.models import lifecycle as models  # noqa: E402
+from mlops.models import lifecycle  # noqa: E402
 from mlops.records import (  # noqa: E402
     activity,
     approvals,
@@ -301,7 +301,7 @@ GUARDS = (
     Guard("reviews.note_filed: an answer that came meanwhile is taken for filed (condition)", _condition(reviews, "note_filed")),
     Guard("review_links.claim_mail: more than one mail a day (condition)", _condition(review_links, "claim_mail")),
     Guard("Bucket.write_over: the annotation manifest of another comes under this one (condition)", _answer(Bucket, "write_over", _no, _write_anyway, "mlops.stages.retraining")),
-    Guard("models.is_running: a release is taken for running after the end of its lease", _answer(models, "is_running", _no, True, "mlops.stages.promotion")),
+    Guard("lifecycle.is_running: a release is taken for running after the end of its lease", _answer(lifecycle, "is_running", _no, True, "mlops.stages.promotion")),
 )  # fmt: skip
 
 
