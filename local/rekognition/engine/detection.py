@@ -7,20 +7,20 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy.special import expit
 
 from local.rekognition.engine import cells as cell_model
-from local.rekognition.engine.boxes import BoxedImage, FoundBox, containments, sizes
+from local.rekognition.engine.boxes import BoxedImage, FoundBox, sizes
 from local.rekognition.engine.files import write_atomically
 from local.rekognition.engine.images import decode_image
 from local.rekognition.engine.linear import Linear
 from local.rekognition.engine.maps import CHANNELS, STRIDE, extract_map, integrate
 from local.rekognition.engine.proposals import cover_shapes, propose
-from local.rekognition.engine.regions import Found, Head, fit_labels, fit_moves, move, rows_of
+from local.rekognition.engine.regions import Head, Read, choose, fit_labels, fit_moves, move, rows_of
 from local.rekognition.engine.surroundings import Surroundings
 from local.rekognition.engine.threads import one_thread
-from local.rekognition.engine.thresholds import fit_scores, hits
+from local.rekognition.engine.thresholds import Finds, fit_scores, hits
 
 _FORMAT = "rekognition-mlops detection 3"
 _SIDES, _CELLS_PER_BOX, _SMALL = (448, 768), 4, 0.2
@@ -30,7 +30,8 @@ _COMPONENT_IMAGES = 200
 _FOLDS = 4
 _ROWS = 30_000
 _CACHED_LOOKS = 200  # 1 to 5 MB each
-_NESTED, _CONTAINED = 0.7, 0.7
+_CONTAINED = 0.7
+_MIRRORED_IMAGES = 60  # where images are fewer, their mirror images are learned from too
 _MOST, _LEAST_SCORE = 50, 0.02
 
 _Look = tuple[np.ndarray, np.ndarray]
@@ -90,7 +91,8 @@ class DetectionModel:
     def _find(self, image: Image.Image) -> list[FoundBox]:
         cells = self.eyes.see(image)
         complete = _complete(cells, self.surroundings)
-        boxes, labels, odds = _detect(complete, self.cell_weights, self.shapes, self.head, self.contained)
+        read = self.head.read(*_look(complete, self.cell_weights, self.shapes))
+        boxes, labels, odds = choose(read, self.contained)
         scores = expit(self.slope * (odds - self.cuts[labels]))
         ratios = (boxes / np.tile(cells.shape[1::-1], 2)).clip(0, 1)
         best = [index for index in np.argsort(-scores, kind="stable")[:_MOST] if scores[index] >= _LEAST_SCORE]
@@ -167,11 +169,6 @@ def _look(complete: np.ndarray, weights: np.ndarray, shapes: np.ndarray) -> _Loo
     return integrate(features), propose(integrate(likelihoods), shapes)
 
 
-def _detect(complete: np.ndarray, weights: np.ndarray, shapes: np.ndarray, head: Head, contained: float) -> Found:
-    features, proposals = _look(complete, weights, shapes)
-    return head.find(features, proposals, contained)
-
-
 def train_detector(images: Sequence[BoxedImage]) -> DetectionModel:
     """Train on boxes in any order; the same images give the same model, bit for bit.
 
@@ -186,7 +183,9 @@ def train_detector(images: Sequence[BoxedImage]) -> DetectionModel:
     labels = tuple(sorted({box.label for image in ordered for box in image.boxes}))
     with one_thread():
         eyes, maps = _open_eyes(ordered)
-        return _train(labels, eyes, [_sample(image, eyes, labels, maps.pop(image.name, None)) for image in ordered])
+        samples = [_sample(image, eyes, labels, maps.pop(image.name, None)) for image in ordered]
+        mirrored = ordered if len(ordered) <= _MIRRORED_IMAGES else []
+        return _train(labels, eyes, samples, [_sample(image, eyes, labels, is_mirrored=True) for image in mirrored])
 
 
 def _open_eyes(images: Sequence[BoxedImage]) -> tuple[_Eyes, dict[str, np.ndarray]]:
@@ -209,43 +208,72 @@ def _open_eyes(images: Sequence[BoxedImage]) -> tuple[_Eyes, dict[str, np.ndarra
     return _Eyes(side, mean, (directions[:, largest] / scale).astype(np.float32)), maps
 
 
-def _sample(image: BoxedImage, eyes: _Eyes, labels: tuple[str, ...], known: np.ndarray | None) -> _Sample:
+def _sample(
+    image: BoxedImage,
+    eyes: _Eyes,
+    labels: tuple[str, ...],
+    known: np.ndarray | None = None,
+    *,
+    is_mirrored: bool = False,
+) -> _Sample:
     picture = decode_image(image.data)
-    cells = eyes.see(picture) if known is None else eyes.project(known)
     boxes = sorted(image.boxes, key=lambda box: (box.label, box.left, box.top, box.width, box.height))
     corners = np.array([(box.left, box.top, box.left + box.width, box.top + box.height) for box in boxes])
+    if is_mirrored:
+        picture = ImageOps.mirror(picture)
+        corners[:, [0, 2]] = picture.width - corners[:, [2, 0]]
+    cells = eyes.see(picture) if known is None else eyes.project(known)
     in_cells = corners * np.tile(np.divide(cells.shape[1::-1], picture.size), 2)
     return _Sample(cells.astype(np.float16), in_cells, np.array([labels.index(box.label) for box in boxes]))
 
 
-def _train(labels: tuple[str, ...], eyes: _Eyes, samples: Sequence[_Sample]) -> DetectionModel:
+def _train(
+    labels: tuple[str, ...], eyes: _Eyes, samples: Sequence[_Sample], mirrored: Sequence[_Sample]
+) -> DetectionModel:
     count = len(labels)
     folds = np.random.default_rng(0).permutation(len(samples)) % _FOLDS
-    covered = [cell_model.covered_by(one.boxes, one.targets, one.cells.shape[:2], count) for one in samples]
+    covered = _covered(samples, count)
     surroundings = Surroundings.fit([one.cells for one in samples], [part.max(2) for part in covered])
-    grams = [
-        cell_model.gram(_complete(one.cells, surroundings, index), one.boxes, part)
-        for index, (one, part) in enumerate(zip(samples, covered, strict=True))
-    ]
-    surroundings, grams = _if_they_help(surroundings, grams, folds)
+    surroundings, grams = _if_they_help(surroundings, _grams(samples, covered, surroundings), folds)
+    mirrored_grams = _grams(mirrored, _covered(mirrored, count), surroundings)
+    if mirrored and _unseen_loss(grams, folds, mirrored_grams) < _unseen_loss(grams, folds):
+        samples, grams = [*samples, *mirrored], [*grams, *mirrored_grams]
     shapes = cover_shapes(np.concatenate([sizes(one.boxes) for one in samples]))
-    contained = _CONTAINED if not _nested(samples) else 1.0
-    weights = [cell_model.solve(cell_model.add(_others(grams, folds, fold))) for fold in range(_FOLDS)]
+    # A picture and its mirror image are in one fold.
+    folds_of_all = np.resize(folds, len(samples))
+    weights = [cell_model.solve(cell_model.add(_others(grams, folds_of_all, fold))) for fold in range(_FOLDS)]
 
     @lru_cache(_CACHED_LOOKS)
     def look(index: int) -> _Look:
-        complete = _complete(samples[index].cells, surroundings, index)
-        return _look(complete, weights[folds[index]], shapes)
+        complete = _complete(samples[index].cells, surroundings, index % len(folds))
+        return _look(complete, weights[folds_of_all[index]], shapes)
 
-    heads = _fit_heads(look, samples, folds, count)
-    found = [heads[fold].find(*look(index), contained) for index, fold in enumerate(folds)]
-    slope, cuts = _judge(found, samples, count)
+    heads = _fit_heads(look, samples, folds_of_all, count)
+    read = [heads[fold].read(*look(index)) for index, fold in enumerate(folds)]
+    unseen = samples[: len(folds)]
+    # Whether an object may lie in another one of its label shows in what is found of them.
+    apart, nested = (_judge(read, unseen, count, contained) for contained in (_CONTAINED, 1.0))
+    finds, contained = (apart, _CONTAINED) if apart.f1() >= nested.f1() else (nested, 1.0)
     everything = cell_model.solve(cell_model.add(grams))
-    return DetectionModel(labels, eyes, surroundings, everything, shapes, heads[-1], contained, slope, cuts)
+    slope, cuts = fit_scores(finds)
+    return DetectionModel(labels, eyes, surroundings, everything, shapes, Head.mean(heads), contained, slope, cuts)
+
+
+def _covered(samples: Sequence[_Sample], count: int) -> list[np.ndarray]:
+    return [cell_model.covered_by(one.boxes, one.targets, one.cells.shape[:2], count) for one in samples]
+
+
+def _grams(
+    samples: Sequence[_Sample], covered: Sequence[np.ndarray], surroundings: Surroundings
+) -> list[cell_model.Gram]:
+    return [
+        cell_model.gram(_complete(one.cells, surroundings, index), one.boxes, part)
+        for index, (one, part) in enumerate(zip(samples, covered, strict=True))
+    ]
 
 
 def _fit_heads(look: Callable[[int], _Look], samples: Sequence[_Sample], folds: np.ndarray, count: int) -> list[Head]:
-    """Return a head for every fold, which has not seen it, and one that has seen everything.
+    """Return a head for every fold, which has not seen it.
 
     Labels are learned from boxes as they lie after they were moved: that is what is labelled later.
     """
@@ -257,8 +285,7 @@ def _fit_heads(look: Callable[[int], _Look], samples: Sequence[_Sample], folds: 
         features, proposals = look(index)
         proposals = move(features, proposals, moves[folds[index]])
         rows.append(rows_of(features, proposals, one.boxes, one.targets, most))
-    heads = [Head(fit_labels(_others(rows, folds, fold), count), moves[fold]) for fold in range(_FOLDS)]
-    return [*heads, Head(fit_labels(rows, count), fit_moves(raw))]
+    return [Head(fit_labels(_others(rows, folds, fold), count), moves[fold]) for fold in range(_FOLDS)]
 
 
 def _others(parts: Sequence, folds: np.ndarray, fold: int) -> list:
@@ -280,21 +307,17 @@ def _if_they_help(
     return Surroundings.none(), without
 
 
-def _unseen_loss(grams: list[cell_model.Gram], folds: np.ndarray) -> float:
-    weights = [cell_model.solve(cell_model.add(_others(grams, folds, fold))) for fold in range(_FOLDS)]
+def _unseen_loss(grams: list[cell_model.Gram], folds: np.ndarray, mirrored: Sequence[cell_model.Gram] = ()) -> float:
+    """Return how badly cells of unseen images are explained, learning from mirror images, too, where there are any."""
+    known = [*grams, *mirrored]
+    where = np.resize(folds, len(known))
+    weights = [cell_model.solve(cell_model.add(_others(known, where, fold))) for fold in range(_FOLDS)]
     return sum(cell_model.loss(weights[fold], one) for one, fold in zip(grams, folds, strict=True))
 
 
-def _nested(samples: Sequence[_Sample]) -> bool:
-    """Say whether a box lies in another one of the same label."""
-    for one in samples:
-        same = one.targets[:, None] == one.targets
-        if ((containments(one.boxes, one.boxes) > _NESTED) & same).sum() > len(one.boxes):
-            return True
-    return False
-
-
-def _judge(found: Sequence[Found], samples: Sequence[_Sample], count: int) -> tuple[float, np.ndarray]:
+def _judge(read: Sequence[Read], samples: Sequence[_Sample], count: int, contained: float) -> Finds:
+    """Return what is found in images that are unseen, and whether it is there."""
+    found = [choose(one, contained) for one in read]
     hit = []
     for (boxes, labels, odds), one in zip(found, samples, strict=True):
         own = np.zeros(len(boxes), bool)
@@ -303,5 +326,5 @@ def _judge(found: Sequence[Found], samples: Sequence[_Sample], count: int) -> tu
             own[mine] = hits(boxes[mine], odds[mine], one.boxes[one.targets == label])
         hit.append(own)
     labels, odds = (np.concatenate([one[part] for one in found]) for part in (1, 2))
-    boxes = np.bincount(np.concatenate([one.targets for one in samples]), minlength=count)
-    return fit_scores(odds, np.concatenate(hit), labels, boxes)
+    there = np.bincount(np.concatenate([one.targets for one in samples]), minlength=count)
+    return Finds(odds, np.concatenate(hit), labels, there)
