@@ -68,6 +68,11 @@ def containments(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return intersections(first, second) / np.minimum(areas(first)[:, None], areas(second)[None]).clip(1e-9)
 
 
+def mirror(boxes: np.ndarray, width: float) -> np.ndarray:
+    """Return where boxes (n, 4) lie in the mirror image of an image of this width."""
+    return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
+
+
 def suppress(boxes: np.ndarray, scores: np.ndarray, limit: float, most: int, contained: float = 1.0) -> np.ndarray:
     """Return the indices of the best boxes, best first.
 
@@ -78,6 +83,7 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, limit: float, most: int, con
     while len(left) and len(kept) < most:
         best, left = left[:1], left[1:]
         kept.append(int(best[0]))
-        apart = overlaps(boxes[best], boxes[left])[0] <= limit
-        left = left[apart & (containments(boxes[best], boxes[left])[0] <= contained + 1e-6)]
+        left = left[overlaps(boxes[best], boxes[left])[0] <= limit]
+        if contained < 1:
+            left = left[containments(boxes[best], boxes[left])[0] <= contained + 1e-6]
     return np.array(kept, int)

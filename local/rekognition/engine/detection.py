@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from scipy.special import expit
 
 from local.rekognition.engine import cells as cell_model
-from local.rekognition.engine.boxes import BoxedImage, FoundBox, sizes
+from local.rekognition.engine.boxes import BoxedImage, FoundBox, mirror, sizes
 from local.rekognition.engine.files import write_atomically
 from local.rekognition.engine.images import decode_image
 from local.rekognition.engine.linear import Linear
@@ -31,7 +31,7 @@ _FOLDS = 4
 _ROWS = 30_000
 _CACHED_LOOKS = 200  # 1 to 5 MB each
 _CONTAINED = 0.7
-_MIRRORED_IMAGES = 60  # where images are fewer, their mirror images are learned from too
+_MIRRORED_IMAGES = 50  # where images are no more, their mirror images are learned from, too
 _MOST, _LEAST_SCORE = 50, 0.02
 
 _Look = tuple[np.ndarray, np.ndarray]
@@ -163,10 +163,16 @@ def _complete(cells: np.ndarray, surroundings: Surroundings, exclude: int | None
 
 def _look(complete: np.ndarray, weights: np.ndarray, shapes: np.ndarray) -> _Look:
     """Return the integral of all that is known of the cells, and proposals (n, 4)."""
+    features, likelihoods = _read(complete, weights)
+    return features, propose(integrate(likelihoods), shapes)
+
+
+def _read(complete: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the integral of all that is known of the cells, and what covers each of them (h, w, labels)."""
     likelihoods = cell_model.in_context(complete) @ weights
     strongest = np.sort(likelihoods, 2)[:, :, -1:]
     features = np.concatenate([complete, likelihoods if weights.shape[1] <= 8 else strongest], 2)
-    return integrate(features), propose(integrate(likelihoods), shapes)
+    return integrate(features), likelihoods
 
 
 def train_detector(images: Sequence[BoxedImage]) -> DetectionModel:
@@ -221,7 +227,7 @@ def _sample(
     corners = np.array([(box.left, box.top, box.left + box.width, box.top + box.height) for box in boxes])
     if is_mirrored:
         picture = ImageOps.mirror(picture)
-        corners[:, [0, 2]] = picture.width - corners[:, [2, 0]]
+        corners = mirror(corners, picture.width)
     cells = eyes.see(picture) if known is None else eyes.project(known)
     in_cells = corners * np.tile(np.divide(cells.shape[1::-1], picture.size), 2)
     return _Sample(cells.astype(np.float16), in_cells, np.array([labels.index(box.label) for box in boxes]))
@@ -245,8 +251,11 @@ def _train(
 
     @lru_cache(_CACHED_LOOKS)
     def look(index: int) -> _Look:
-        complete = _complete(samples[index].cells, surroundings, index % len(folds))
-        return _look(complete, weights[folds_of_all[index]], shapes)
+        own = index % len(folds)
+        complete, known = _complete(samples[index].cells, surroundings, own), weights[folds[own]]
+        if index == own:
+            return _look(complete, known, shapes)
+        return _read(complete, known)[0], mirror(look(own)[1], complete.shape[1])
 
     heads = _fit_heads(look, samples, folds_of_all, count)
     read = [heads[fold].read(*look(index)) for index, fold in enumerate(folds)]

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from local.rekognition.engine import BoxedImage, DetectionModel, FoundBox, decode_image, train_detector
-from local.rekognition.engine.boxes import overlaps
-from local.rekognition.engine.thresholds import fit_scores, hits
+from local.rekognition.engine import BoxedImage, DetectionModel, FoundBox, LabeledBox, decode_image, train_detector
+from local.rekognition.engine.boxes import mirror, overlaps
+from local.rekognition.engine.regions import choose
+from local.rekognition.engine.thresholds import Finds, fit_scores, hits
 from tests.unit.engine.worn_tray import draw_trays
 
 CUT = 0.5
@@ -72,7 +73,7 @@ def test_own_cut_of_every_label_is_one_half(model: DetectionModel) -> None:
 
 
 def test_training_without_a_hit_in_unseen_images_leaves_no_own_cut(model: DetectionModel) -> None:
-    _, cuts = fit_scores(np.array([1.0, -1.0]), np.zeros(2, bool), np.array([0, 2]), np.ones(3, int))
+    _, cuts = fit_scores(Finds(np.array([1.0, -1.0]), np.zeros(2, bool), np.array([0, 2]), np.ones(3, int)))
 
     assert replace(model, cuts=cuts).own_cuts == {}
 
@@ -171,3 +172,50 @@ def test_no_images_are_refused() -> None:
 def test_image_that_cannot_be_searched_is_counted_out(model: DetectionModel, trays: list[BoxedImage]) -> None:
     with pytest.raises(ValueError, match="image 1: not a PNG or JPEG"):
         model.predict([trays[0].data, b"broken"])
+
+
+def arrow(name: str, points_left: bool, random: np.random.Generator) -> BoxedImage:
+    """A plate with one arrow, which points to the left or to the right."""
+    picture = Image.fromarray(random.normal(128, 12, (240, 320, 3)).clip(0, 255).astype(np.uint8))
+    left, top = random.integers(40, 180), random.integers(40, 150)
+    width, height = (int(side) for side in random.integers((70, 30), (95, 45)))
+    middle, tip = top + height / 2, left if points_left else left + width
+    neck = left + width / 2
+    ImageDraw.Draw(picture).polygon([(neck, top), (tip, middle), (neck, top + height)], fill=(230, 220, 60))
+    shaft = (neck, middle - 5, left + width, middle + 5) if points_left else (left, middle - 5, neck, middle + 5)
+    ImageDraw.Draw(picture).rectangle(shaft, fill=(230, 220, 60))
+    label = "to_the_left" if points_left else "to_the_right"
+    return BoxedImage(name, encode(picture), (LabeledBox(label, left, top, width, height),))
+
+
+def test_few_images_are_not_mirrored_where_a_label_says_a_side() -> None:
+    random = np.random.default_rng(5)
+    arrows = [arrow(f"{number:02}.png", number % 2 == 0, random) for number in range(24)]
+
+    found = train_detector(arrows[:14]).predict([image.data for image in arrows[14:]])
+
+    assert [boxes[0].label for boxes in found] == [image.boxes[0].label for image in arrows[14:]]
+
+
+def test_a_mirrored_box_lies_as_far_from_the_other_edge() -> None:
+    assert mirror(np.array([[1.0, 2.0, 4.0, 8.0]]), 10).tolist() == [[6.0, 2.0, 9.0, 8.0]]
+
+
+def test_boxes_that_lie_almost_together_vote_on_where_the_object_lies() -> None:
+    boxes = np.array([[10.0, 10, 30, 30], [14, 10, 34, 30], [60, 60, 80, 80]])
+    odds = np.array([[3.0], [3.0], [1.0]])
+
+    chosen, labels, scores = choose((boxes, odds), 1.0)
+
+    # Two of the same odds share 16 of 24 columns: each counts itself whole, and the other by two thirds.
+    assert chosen.tolist() == [pytest.approx([11.6, 10, 31.6, 30]), [60, 60, 80, 80]]
+    assert (labels.tolist(), scores.tolist()) == ([0, 0], [3.0, 1.0])
+
+
+def test_how_good_finds_are_is_the_mean_over_the_labels_at_the_best_cut_of_each() -> None:
+    odds, hit = np.array([3.0, 2.0, 1.0, 0.0]), np.array([True, False, True, False])
+
+    # The first label: both found, with one false alarm in between. The second: nothing is there but one miss.
+    finds = Finds(odds, hit, np.array([0, 0, 0, 1]), np.array([2, 1]))
+
+    assert finds.f1() == pytest.approx((2 * 2 / (3 + 2) + 0) / 2)
