@@ -31,7 +31,7 @@ _FOLDS = 4
 _ROWS = 30_000
 _CACHED_LOOKS = 200  # 1 to 5 MB each
 _CONTAINED = 0.7
-_MIRRORED_IMAGES = 50  # where images are no more, their mirror images are learned from, too
+_MIRRORED_IMAGES = 30  # where images are no more, their mirror images are learned from, too
 _MOST, _LEAST_SCORE = 50, 0.02
 
 _Look = tuple[np.ndarray, np.ndarray]
