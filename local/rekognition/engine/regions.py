@@ -31,10 +31,17 @@ class Head:
 
     @classmethod
     def mean(cls, heads: Sequence["Head"]) -> "Head":
-        """Return what heads of different folds say on average: surer than any of them, and as fast as one."""
-        weights = np.mean([head.labels.weights for head in heads], 0)
-        bias = np.mean([head.labels.bias for head in heads], 0)
-        return cls(Linear(weights, bias), np.mean([head.moves for head in heads], 0))
+        """Return what heads of different folds say on average: surer than any of them, and as fast as one.
+
+        A label that is in few images is unknown where these are held back: who does not know it, says nothing of it.
+        """
+        bias = np.stack([head.labels.bias for head in heads])
+        knows = bias != _NEVER_SEEN
+        share = np.where(knows.any(0), knows, 1) / np.maximum(knows.sum(0), 1)
+        weights = np.sum([head.labels.weights * part for head, part in zip(heads, share, strict=True)], 0)
+        biases = np.where(knows.any(0), (bias * share).sum(0), _NEVER_SEEN)
+        labels = Linear(weights.astype(np.float32), biases.astype(np.float32))
+        return cls(labels, np.mean([head.moves for head in heads], 0))
 
     def read(self, features: np.ndarray, proposals: np.ndarray) -> Read:
         """Return where the objects in proposals (m, 4) seem to lie (m, 4), and the log-odds (m, labels) of each."""

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from local.rekognition.engine import BoxedImage, DetectionModel, FoundBox, LabeledBox, decode_image, train_detector
 from local.rekognition.engine.boxes import mirror, overlaps
-from local.rekognition.engine.regions import choose
+from local.rekognition.engine.regions import Head, choose, fit_labels
 from local.rekognition.engine.thresholds import Finds, fit_scores, hits
 from tests.unit.engine.worn_tray import draw_trays
 
@@ -219,3 +219,17 @@ def test_how_good_finds_are_is_the_mean_over_the_labels_at_the_best_cut_of_each(
     finds = Finds(odds, hit, np.array([0, 0, 0, 1]), np.array([2, 1]))
 
     assert finds.f1() == pytest.approx((2 * 2 / (3 + 2) + 0) / 2)
+
+
+def test_a_label_that_some_folds_have_not_seen_is_judged_by_those_that_have() -> None:
+    random = np.random.default_rng(0)
+
+    def rows(*labels: int) -> tuple:
+        shown = np.eye(3, dtype=np.float32)[list(labels)] + random.normal(0, 0.1, (len(labels), 3))
+        return shown, np.array(labels), np.zeros((len(labels), 4)), np.ones(len(labels))
+
+    seen, unseen = (Head(fit_labels([rows(*labels)], 2), np.zeros((4, 4))) for labels in ((0, 1, 2) * 9, (0, 1) * 9))
+
+    both = Head.mean([seen, unseen]).labels.log_probabilities(np.eye(3, dtype=np.float32))
+
+    assert both.argmax(1).tolist() == [0, 1, 2]
