@@ -1,6 +1,6 @@
 """Measure the training engine on a folder of pictures in the MVTec AD layout.
 
-    python benchmarks/engine.py --data <folder> [--train-fraction 0.6] [--seeds 5]
+    python benchmarks/engine.py --data <folder> [--train-fraction 0.6] [--seeds 5] [--methods detector]
 
 All pictures under train/ and test/ are pooled; the folder is the label, `good` is written `normal`. Masks in
 ground_truth/<label>/<stem>_mask.png become boxes. For every seed a stratified part is trained on and the rest
@@ -233,20 +233,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with train/, test/ and ground_truth/")
     parser.add_argument("--train-fraction", type=float, default=0.6, help="part of every label to train on")
     parser.add_argument("--seeds", type=int, default=5, help="number of splits")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS], metavar="METHOD", help="some only")
     options = parser.parse_args()
     pictures = read_pictures(options.data)
     if not any(one.boxes for one in pictures):
         parser.error(f"no pictures with masks in {options.data}")
-    results: dict[str, list[Numbers]] = {name: [] for name in METHODS}
+    results: dict[str, list[Numbers]] = {name: [] for name in options.methods}
     for seed in range(options.seeds):
         training, held_out = train_test_split(
             pictures, train_size=options.train_fraction, random_state=seed, stratify=[one.label for one in pictures]
         )
-        for name, method in METHODS.items():
-            results[name].append(method(training, held_out))
+        for name in options.methods:
+            results[name].append(METHODS[name](training, held_out))
             first, value = next(iter(results[name][-1].items()))
             print(f"seed {seed}  {name:35s} {first} {value:.3f}", flush=True)
-    for name in METHODS:
+    for name in options.methods:
         report(name, results[name])
 
 

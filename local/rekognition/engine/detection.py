@@ -31,7 +31,7 @@ _FOLDS = 4
 _ROWS = 30_000
 _CACHED_LOOKS = 200  # 1 to 5 MB each
 _CONTAINED = 0.7
-_MIRRORED_IMAGES = 30  # where images are no more, their mirror images are learned from, too
+_MIRRORED_IMAGES = 30  # of more, mirror images, which take as long again, add little
 _MOST, _LEAST_SCORE = 50, 0.02
 
 _Look = tuple[np.ndarray, np.ndarray]
@@ -163,11 +163,11 @@ def _complete(cells: np.ndarray, surroundings: Surroundings, exclude: int | None
 
 def _look(complete: np.ndarray, weights: np.ndarray, shapes: np.ndarray) -> _Look:
     """Return the integral of all that is known of the cells, and proposals (n, 4)."""
-    features, likelihoods = _read(complete, weights)
+    features, likelihoods = _features(complete, weights)
     return features, propose(integrate(likelihoods), shapes)
 
 
-def _read(complete: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _features(complete: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the integral of all that is known of the cells, and what covers each of them (h, w, labels)."""
     likelihoods = cell_model.in_context(complete) @ weights
     strongest = np.sort(likelihoods, 2)[:, :, -1:]
@@ -255,7 +255,7 @@ def _train(
         complete, known = _complete(samples[index].cells, surroundings, own), weights[folds[own]]
         if index == own:
             return _look(complete, known, shapes)
-        return _read(complete, known)[0], mirror(look(own)[1], complete.shape[1])
+        return _features(complete, known)[0], mirror(look(own)[1], complete.shape[1])
 
     heads = _fit_heads(look, samples, folds_of_all, count)
     read = [heads[fold].read(*look(index)) for index, fold in enumerate(folds)]
