@@ -34,8 +34,8 @@ Views = dict[str, tuple[str, bytes]]
 
 def photographed(picture: Image.Image, rng: np.random.Generator) -> bytes:
     """The same part once more: moved and turned by hardly anything, and lit otherwise."""
-    shift = rng.integers(-4, 5, 2)
-    image = picture.rotate(float(rng.normal(0, 0.6)), Image.Resampling.BICUBIC, translate=tuple(map(int, shift)))
+    shift = rng.integers(-4, 5, 2).tolist()
+    image = picture.rotate(float(rng.normal(0, 0.6)), Image.Resampling.BICUBIC, translate=(shift[0], shift[1]))
     image = ImageEnhance.Brightness(image).enhance(float(rng.normal(1, 0.05)))
     noise = rng.normal(0, 3, (image.height, image.width, 3))
     data = io.BytesIO()

@@ -22,10 +22,9 @@ from pathlib import Path
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "mlops"), str(ROOT / "benchmarks")]
+sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "mlops")]
 
-import inspection_rate  # noqa: E402
-
+from benchmarks import inspection_rate  # noqa: E402
 from mlops.records.servings import CALLS_A_SECOND, START_SECONDS  # noqa: E402
 
 TEMPLATE = ROOT / "template.yaml"

@@ -165,8 +165,8 @@ def main() -> None:
         for size in SIZES:
             chance = random.Random(f"{test.__name__} {size}")
             held.append(100 * fmean(test(chance, size) for _ in range(given.draws)))
-        told = (f"{share:5.1f}{' ' if 93 <= share <= 97 else '!'}" for share in held)
-        print(f"  {test.__name__:17}  {' '.join(told)}", flush=True)
+        within = (f"{share:5.1f}{' ' if 93 <= share <= 97 else '!'}" for share in held)
+        print(f"  {test.__name__:17}  {' '.join(within)}", flush=True)
     print("Cost on new pictures, the best possible point being 1: ours / the service's own")
     print(f"  {'model':12} {'wrong:right':>11} {'escape:overkill':>15}  {'20 pictures':>13}  {'100 pictures':>13}")
     for model in MODELS:

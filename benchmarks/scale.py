@@ -28,7 +28,7 @@ from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "mlops"), str(ROOT / "benchmarks")]
+sys.path[:0] = [str(ROOT), str(ROOT / "layers" / "mlops")]
 
 # Seconds until S3 and DynamoDB have answered, as they usually do within a Region.
 LATENCIES = {
@@ -118,8 +118,7 @@ def functions() -> dict[str, Function]:
 
 # ---------------------------------------------------------------- stages
 def _ingest(_: Any) -> list[Callable[[], None]]:
-    from scale_cloud import Made
-
+    from benchmarks.scale_cloud import Made
     from mlops.stages import ingest
 
     keys = Made(100, 5).keys[-25:]
@@ -172,7 +171,10 @@ def _data_prepare(task: str) -> Callable[[Any], list[Callable[[], None]]]:
 def _sweeper(_: Any) -> list[Callable[[], None]]:
     from mlops.records import overlooked
 
-    return [lambda: overlooked.sweep() and None]
+    def sweep() -> None:
+        overlooked.sweep()
+
+    return [sweep]
 
 
 # Stage, its function, and what makes the calls that it consists of; whoever adds a stage adds a line.
@@ -193,7 +195,9 @@ def _asked_ahead(more: Any) -> str:
     if isinstance(more, dict):
         return "DynamoDB Query" if "ExclusiveStartKey" in more else "S3 ListObjectsV2"
     # A part that is sent is a number and its bytes; rows are looked up in a listing; an image is read.
-    return {tuple: "S3 UploadPart", list: "S3 ListObjectsV2"}.get(type(more), "S3 GetObject")
+    if isinstance(more, tuple):
+        return "S3 UploadPart"
+    return "S3 ListObjectsV2" if isinstance(more, list) else "S3 GetObject"
 
 
 class Ahead:
@@ -223,11 +227,13 @@ def measure(stage: str, port: int, rows: Any) -> Measured:  # noqa: C901  - the 
     os.environ.update(SETTINGS)
     # Metrics are lines that functions print.
     sys.stdout = io.StringIO()
+    from botocore.config import Config
+
     from mlops.aws import ahead, clients, messages
     from mlops.records import table
-    from tests.unit.mlops.memory_table import MemoryTable, _partition_of
+    from tests.unit.mlops.memory_table import MemoryTable, key_of
 
-    clients._S3 = clients._S3.merge(clients.Config(s3={"addressing_style": "path"}))
+    clients._S3 = clients._S3.merge(Config(s3={"addressing_style": "path"}))
     store, asked, sent = MemoryTable(), Counter[str](), list[dict[str, Any]]()
     store.restore(rows or {})
     wire = clients.table("application")
@@ -236,7 +242,7 @@ def measure(stage: str, port: int, rows: Any) -> Measured:  # noqa: C901  - the 
         """Image records come over the wire, the few others lie in memory."""
 
         def query(self, **request: Any) -> Any:
-            if str(_partition_of(request["KeyConditionExpression"])).startswith("IMAGES#"):
+            if str(key_of(request["KeyConditionExpression"])[1]).startswith("IMAGES#"):
                 return wire.query(**request)
             return self._counted("Query", store.query, request)
 
@@ -264,7 +270,7 @@ def measure(stage: str, port: int, rows: Any) -> Measured:  # noqa: C901  - the 
 
     own, coming = Rows(), Ahead()
     ahead._POOL = coming  # type: ignore[assignment]
-    table._table = lambda: own  # type: ignore[assignment]
+    table._table = lambda: own
     messages.send_message, messages.put_event = send_message, put_event  # type: ignore[assignment]
     (piece,) = STAGES[stage][1](sent)
     _asked(port)
@@ -338,7 +344,7 @@ def main() -> None:
 
 def lines(images: int, labels: int) -> Iterator[tuple[str, Measured]]:
     """Each stage with what it took, one after the other, on one dataset."""
-    from scale_cloud import serve
+    from benchmarks.scale_cloud import serve
 
     context = get_context("spawn")
     queue = context.Queue()

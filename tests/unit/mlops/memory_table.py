@@ -94,7 +94,7 @@ class MemoryTable:
         ProjectionExpression: str = "",  # noqa: N803
         ExpressionAttributeNames: Mapping[str, str] = {},  # noqa: N803
     ) -> dict[str, Any]:
-        name, value = _key_of(KeyConditionExpression)
+        name, value = key_of(KeyConditionExpression)
         if name == "pk":
             found = [item for _, item in sorted(self._partitions.get(value, {}).items())]
         else:
@@ -150,11 +150,11 @@ def _by_place(entry: tuple[tuple[str, str], Item]) -> tuple[str, str]:
     return entry[0]
 
 
-def _key_of(condition: ConditionBase) -> tuple[str, Any]:
+def key_of(condition: ConditionBase) -> tuple[str, Any]:
     """The key that a query is about, and its value."""
     expression = condition.get_expression()
     values = expression["values"]
-    return _key_of(values[0]) if expression["operator"] == "AND" else (values[0].name, values[1])
+    return key_of(values[0]) if expression["operator"] == "AND" else (values[0].name, values[1])
 
 
 def _again(item: Mapping[str, Any]) -> Item:
