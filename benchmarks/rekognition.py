@@ -68,9 +68,10 @@ def line(kind: str, key: str, label: str, place: tuple[int, int]) -> dict[str, A
 @contextmanager
 def service(state: Path, s3_endpoint: str) -> Iterator[Any]:
     """Run the service; yield a client of it."""
-    roomy = ("--tps-per-unit", "100000", "--max-running-models", "50", "--transition-seconds", "0")
-    command = [sys.executable, "-m", "local.rekognition", "--port", "0", "--state", str(state)]
-    with subprocess.Popen([*command, "--s3-endpoint", s3_endpoint, *roomy], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    roomy = ["--tps-per-unit", "100000", "--max-running-models", "50", "--transition-seconds", "0"]
+    command = [sys.executable, "-m", "local.rekognition", "--port", "0", "--state", str(state), *roomy]
+    command += ["--s3-endpoint", s3_endpoint]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         url = process.stdout.readline().split()[-1]
         try:
