@@ -1,11 +1,13 @@
-"""Measure the training engine on a folder of pictures in the MVTec AD layout.
+"""Measure the training engine on a folder of pictures in the MVTec AD layout, or on a product that is drawn.
 
     python benchmarks/engine.py --data <folder> [--train-fraction 0.6] [--seeds 5] [--methods detector]
+    python benchmarks/engine.py --drawn metal [--clean 40] [--defective 20] [--train-fraction 0.3] [--methods detector]
 
 All pictures under train/ and test/ are pooled; the folder is the label, `good` is written `normal`. Masks in
 ground_truth/<label>/<stem>_mask.png become boxes. For every seed a stratified part is trained on and the rest
 predicted, by the classifier and the detector, each beside a plain alternative on the same split. Detectors train on
-the pictures that have boxes only. F1 at an overlap of 0.5 and a score of 0.5, fixed beforehand.
+the pictures that have boxes only. `--drawn` takes a product of `products.py`; on trays, whose parts are several, only
+detectors are measured. F1 at an overlap of 0.5 and a score of 0.5, fixed beforehand.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.products import PRODUCTS, TRAYS, draw
 from local.rekognition.engine import (
     BoxedImage,
     FoundBox,
@@ -47,6 +50,7 @@ from local.rekognition.engine.thresholds import hits
 _SUFFIXES = {".png", ".jpg", ".jpeg"}
 _LEAST_PIXELS, _CUT = 10, 0.5
 _SIDE, _BACKGROUNDS, _STEP = 448, 60, 3
+_DRAWN_BY = 11
 
 Labels = Callable[[Sequence[bytes]], Sequence[str]]
 Finds = Callable[[Sequence[bytes]], list[list[FoundBox]]]
@@ -67,6 +71,12 @@ def read_pictures(folder: Path) -> list[Picture]:
     """Read all pictures of train/<label>/ and test/<label>/."""
     paths = sorted(path for part in ("train", "test") for path in (folder / part).glob("*/*"))
     return [_read(path, folder) for path in paths if path.suffix.lower() in _SUFFIXES]
+
+
+def drawn_pictures(product: str, clean: int, defective: int) -> list[Picture]:
+    """Draw a product; the same numbers give the same pictures."""
+    drawn = draw(product, _DRAWN_BY, clean, defective)
+    return [Picture(f"{number:04}.png", one.data, one.label, one.boxes) for number, one in enumerate(drawn)]
 
 
 def _read(path: Path, folder: Path) -> Picture:
@@ -230,14 +240,23 @@ def report(name: str, results: Sequence[Numbers]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the training engine beside plain alternatives.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with train/, test/ and ground_truth/")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, help="folder with train/, test/ and ground_truth/")
+    source.add_argument("--drawn", choices=[*PRODUCTS, *TRAYS], help="a product that is drawn")
+    parser.add_argument("--clean", type=int, default=40, help="how many clean pictures are drawn")
+    parser.add_argument("--defective", type=int, default=20, help="how many pictures of each defect are drawn")
     parser.add_argument("--train-fraction", type=float, default=0.6, help="part of every label to train on")
     parser.add_argument("--seeds", type=int, default=5, help="number of splits")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=[*METHODS], metavar="METHOD", help="some only")
     options = parser.parse_args()
-    pictures = read_pictures(options.data)
+    if options.data:
+        pictures = read_pictures(options.data)
+    else:
+        pictures = drawn_pictures(options.drawn, options.clean, options.defective)
     if not any(one.boxes for one in pictures):
         parser.error(f"no pictures with masks in {options.data}")
+    if options.drawn in TRAYS and not all("detector" in name for name in options.methods):
+        parser.error("a tray has several labels: add --methods detector")
     results: dict[str, list[Numbers]] = {name: [] for name in options.methods}
     for seed in range(options.seeds):
         training, held_out = train_test_split(
