@@ -44,9 +44,11 @@ class Annotations:
 
 
 # How tools end the name of a mask that they put beside its picture.
-_LIKE_A_MASK = re.compile(
-    r"(?P<name>.+?)[ _.-]?(?:masks?|gt|ground[ _-]?truth|labels?|seg|segmentations?|annotations?)", re.IGNORECASE
+_ENDINGS = (
+    *("mask", "masks", "gt", "groundtruth", "ground truth", "ground_truth", "ground-truth", "label", "labels"),
+    *("seg", "segmentation", "segmentations", "annotation", "annotations"),
 )
+_LIKE_A_MASK = re.compile(rf"(?P<name>.+?)[ _.-]?(?:{'|'.join(_ENDINGS)})")
 _HOW_TO_TELL = "put it below ground_truth/<train, test or holdout>/, or rename one of the images"
 
 
@@ -121,14 +123,19 @@ def masks_among(keys: Iterable[str]) -> dict[str, str]:
     for folder, names in by_folder.items():
         pictures = by_folder.get(_unmasked(folder), {})
         for stem, key in names.items():
-            if picture := names.get(_unmasked(stem)) or pictures.get(stem) or pictures.get(_unmasked(stem)):
+            name = _unmasked(stem)
+            if picture := names.get(name) or pictures.get(stem) or pictures.get(name):
                 found[key] = _as_a_mask(picture)
     return found
 
 
 def _unmasked(name: str) -> str:
-    """The name of the picture, or of the folder of pictures, that something named like a mask belongs to."""
-    match = _LIKE_A_MASK.fullmatch(name)
+    """The name of the picture, or of the folder of pictures, that something named like a mask belongs to.
+
+    All are likenesses: small letters.
+    """
+    # Of a hundred thousand names, hardly one ends so.
+    match = _LIKE_A_MASK.fullmatch(name) if name.endswith(_ENDINGS) else None
     return match["name"] if match else ""
 
 

@@ -97,8 +97,8 @@ FACTS = (
 class Recorded:
     """What is kept of the records of a dataset, as they come one by one: a few hundred bytes of each.
 
-    `images` are the accepted ones, without labels yet; those of `unlabelled` have no folder that names one. Those of a
-    few colours may be masks that lines name: `coloured`.
+    `images` are the accepted ones, with the name of their folder as it is written in place of a label; those of
+    `unlabelled` have no folder that names one. Those of a few colours may be masks that lines name: `coloured`.
     """
 
     images: list[Image] = field(default_factory=list)
@@ -110,6 +110,8 @@ class Recorded:
     others: dict[str, str] = field(default_factory=dict)
     window: tuple[int, int] | None = None
     _remarks: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    # One tuple for all pictures of a folder, of which there may be a hundred thousand.
+    _folders: dict[str, tuple[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> "Recorded":
@@ -137,7 +139,8 @@ class Recorded:
             else:
                 self.refused_masks[key] = reason
         elif kind == "image" and state == ACCEPTED:
-            self.images.append(_image(record))
+            folder = folder_of(key)
+            self.images.append(_image(record, self._folders.setdefault(folder, (folder,))))
             if record.regions:
                 size = record.stored[:2] if record.stored else (record.width, record.height)
                 self.coloured[key] = _Coloured(size, record.regions)
@@ -210,7 +213,7 @@ def read(
         refused,
         settings,
         problem or labels.question(),
-        tuple(replace(mask, label=labels.of(mask.label)) for mask in recorded.masks),
+        tuple(labels.of_mask(mask) for mask in recorded.masks),
         recorded.refused_masks,
         labels.renamed,
         tuple(remarks),
@@ -235,6 +238,11 @@ class _Labels:
     def of(self, name: str) -> str:
         """The label of a folder or of a line's label."""
         return self._labels[name]
+
+    def of_mask(self, mask: MaskRecord) -> MaskRecord:
+        """The mask with the label that its folder stands for."""
+        label = self.of(mask.label)
+        return mask if mask.label == label else replace(mask, label=label)
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -373,12 +381,12 @@ class _Unusable(Exception):  # noqa: N818  - a refusal is a result that is recor
     """Why an image cannot be used."""
 
 
-def _image(record: Record) -> Image:
+def _image(record: Record, labels: tuple[str, ...]) -> Image:
     """An accepted image as it is recorded. Words that many share are kept once."""
     return Image(
         record.key,
         record.etag,
-        labels=(),
+        labels=labels,
         side=intern(record.folder),
         digest=record.digest,
         width=record.width,
@@ -403,7 +411,9 @@ def _labelled(image: Image, recorded: Recorded, labels: _Labels, line: Line | No
         return _annotated(image, line, labels)
     if image.key in recorded.unlabelled:
         raise _Unusable("no line of annotations.manifest names it: add one, or put it under train/<label>/")
-    return replace(image, labels=labels.only(folder_of(image.key)), group=group)
+    alone = labels.only(image.labels[0])
+    # Most folders are called as their labels are, and a copy of each picture would take long.
+    return image if (image.labels, image.group) == (alone, group) else replace(image, labels=alone, group=group)
 
 
 def _annotated(image: Image, line: Line, labels: _Labels) -> Image:
