@@ -134,6 +134,12 @@ class System:
             return Image.open(io.BytesIO(body))
         return json.loads(body) if name.endswith(".json") else body.decode()
 
+    def listed(self, prefix: str) -> list[str]:
+        """The keys of artifacts that begin so."""
+        pages = self.cloud.client("s3").get_paginator("list_objects_v2")
+        found = pages.paginate(Bucket=self.outputs["ArtifactsBucketName"], Prefix=prefix)
+        return [one["Key"] for page in found for one in page.get("Contents", [])]
+
     def answers(self, run_id: str, environment: str) -> list[dict[str, Any]]:
         """What a version answered in its test, judged."""
         return [json.loads(line) for line in self.artifact(run_id, f"{environment}/judged.jsonl").split("\n") if line]
@@ -156,7 +162,7 @@ class System:
     def dead_letters(self, queue: str) -> int:
         """How many messages a queue of the stack holds."""
         answer = self.cloud.client("sqs").get_queue_attributes(
-            QueueUrl=self._resource(queue), AttributeNames=["ApproximateNumberOfMessages"]
+            QueueUrl=self.resource(queue), AttributeNames=["ApproximateNumberOfMessages"]
         )
         return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
@@ -166,7 +172,7 @@ class System:
 
     def invoke(self, function: str) -> None:
         """Run a function, as its schedule does every hour."""
-        name = self._resource(function)
+        name = self.resource(function)
         answer = self.cloud.client("lambda").invoke(FunctionName=name, Payload=b"{}")
         assert "FunctionError" not in answer, answer["Payload"].read()
 
@@ -222,7 +228,7 @@ class System:
     def is_empty(self, queue: str) -> bool:
         """Whether a queue of the stack holds no message, and nobody works at one."""
         names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
-        answer = self.cloud.client("sqs").get_queue_attributes(QueueUrl=self._resource(queue), AttributeNames=names)
+        answer = self.cloud.client("sqs").get_queue_attributes(QueueUrl=self.resource(queue), AttributeNames=names)
         return not any(map(int, answer["Attributes"].values()))
 
     def deliver(self, event: Mapping[str, Any]) -> None:
@@ -234,16 +240,17 @@ class System:
             self.cloud.client("events").put_events(Entries=[{**entry, **content}])
         elif event["detail"]["bucket"]["name"] == self.outputs["DataBucketName"]:
             is_new = event["detail"]["object"]["key"].startswith("inspect/")
-            url = self._resource("InspectionQueue" if is_new else "UploadsQueue")
+            url = self.resource("InspectionQueue" if is_new else "UploadsQueue")
             self.cloud.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event))
         else:
             targets = {"ground_truth.json": "DataPrepareFunction", "training_input.json": "TrainingFunction"}
             if target := targets.get(Path(event["detail"]["object"]["key"]).name):
                 client = self.cloud.client("lambda")
-                name = self._resource(target)
+                name = self.resource(target)
                 client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event).encode())
 
-    def _resource(self, logical_id: str) -> str:
+    def resource(self, logical_id: str) -> str:
+        """The name or the URL of what the stack has made."""
         client = self.cloud.client("cloudformation")
         found = client.describe_stack_resource(StackName=self.stack, LogicalResourceId=logical_id)
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
