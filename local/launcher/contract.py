@@ -34,6 +34,7 @@ CONTRACT: Mapping[str, str] = {
     "ministack.services.eventbridge:_pattern_event_view": "a472224bb7b0d436",
     "ministack.services.lambda_svc:_event_invoke_config": "aeeb62079ef21907",
     "ministack.services.lambda_svc:_execute_function": "3ceb16d6480a2161",
+    "ministack.services.lambda_svc:_execute_function_dispatch": "f62cd259213ecef7",
     "ministack.services.lambda_svc:_execution_record_for_config": "632acaa44892bdae",
     "ministack.services.lambda_svc:_get_func_record_for_ref": "492b4efe8f903a0f",
     "ministack.services.lambda_svc:_poll_loop": "6a443090919adccf",

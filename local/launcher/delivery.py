@@ -4,11 +4,14 @@ import contextlib
 import contextvars
 import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 Handler = Callable[..., Any]
 
+# The id of all attempts at an event, empty for calls whose caller waits.
+_request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 _in_background: contextvars.ContextVar[bool] = contextvars.ContextVar("in_background", default=False)
 
 
@@ -31,6 +34,27 @@ def install_asynchronous_delivery() -> None:
 
     eventbridge._invoke_target = invoke_or_dead_letter
     eventbridge._dispatch_to_lambda = _invoke_asynchronously
+    _keep_request_ids()
+
+
+def _keep_request_ids() -> None:
+    """All attempts at an event have one request id, as on AWS; ministack gives each a new one."""
+    from ministack.services import lambda_svc
+
+    begin, attempt = lambda_svc.invoke_async_with_retry, lambda_svc._execute_function_dispatch
+
+    def begin_with_id(function: dict[str, Any], event: Any) -> None:
+        token = _request_id.set(str(uuid.uuid4()))
+        try:
+            begin(function, event)  # the attempts are made in a copy of this context
+        finally:
+            _request_id.reset(token)
+
+    def attempt_with_id(function: Any, config: Any, event: Any, request_id: str, started: float) -> Any:
+        return attempt(function, config, event, _request_id.get() or request_id, started)
+
+    lambda_svc.invoke_async_with_retry = begin_with_id
+    lambda_svc._execute_function_dispatch = attempt_with_id
 
 
 def _target_exists(arn: str) -> bool:

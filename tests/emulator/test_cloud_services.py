@@ -116,7 +116,10 @@ def test_event_whose_function_raises_is_tried_three_times_and_ends_in_its_failur
     failure = json.loads(probe.message_in("FailuresUrl"))
 
     assert failure["requestPayload"]["detail"] == {"n": 1}
-    assert len([item for item in probe.items("ATTEMPT") if item["sk"].startswith(event_id)]) == 3
+    attempts = [item for item in probe.items("ATTEMPT") if item["sk"].startswith(event_id)]
+    assert len(attempts) == 3
+    # By this a function knows that an earlier attempt is dead.
+    assert len({item["request"] for item in attempts}) == 1
 
 
 def test_role_policies_are_enforced(probe: Probe) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from typing import Any
 
 import boto3
@@ -34,7 +35,7 @@ def consume(event: Event, context: Any) -> Event:
 
 
 def fail(event: Event, context: Any) -> None:
-    note("ATTEMPT", f"{event['id']}#{context.aws_request_id}")
+    note("ATTEMPT", f"{event['id']}#{time.time_ns()}", request=context.aws_request_id)
     raise ValueError("always")
 
 
