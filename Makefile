@@ -75,7 +75,8 @@ check: $(VENVS)/project/.filled ## Style and types
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
 
-test: setup check $(VENVS)/clients/.filled $(VENVS)/clients/javascript/.filled ## Run all tests
+test: ## Run all tests
+	@$(MAKE) --no-print-directory -j 2 setup check $(VENVS)/clients/javascript/.filled
 	@echo "All tests, in $(WORKERS) processes: about 18 minutes on two cores"
 	@$(RUN) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
