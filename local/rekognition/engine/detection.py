@@ -16,7 +16,7 @@ from local.rekognition.engine.files import write_atomically
 from local.rekognition.engine.images import decode_image
 from local.rekognition.engine.linear import Linear
 from local.rekognition.engine.maps import CHANNELS, STRIDE, extract_map, integrate
-from local.rekognition.engine.proposals import cover_shapes, propose
+from local.rekognition.engine.proposals import PROPOSALS, cover_shapes, outstanding, propose
 from local.rekognition.engine.regions import Head, Read, choose, fit_labels, fit_moves, move, rows_of
 from local.rekognition.engine.surroundings import Surroundings
 from local.rekognition.engine.threads import one_thread
@@ -164,7 +164,9 @@ def _complete(cells: np.ndarray, surroundings: Surroundings, exclude: int | None
 def _look(complete: np.ndarray, weights: np.ndarray, shapes: np.ndarray) -> _Look:
     """Return the integral of all that is known of the cells, and proposals (n, 4)."""
     features, likelihoods = _features(complete, weights)
-    return features, propose(integrate(likelihoods), shapes)
+    # How far each cell is from its look-alikes in other images comes last, where it is known.
+    odd = outstanding(complete[:, :, -1]) if complete.shape[2] > _DIMENSIONS else np.zeros((0, 4))
+    return features, np.concatenate([propose(integrate(likelihoods), shapes, PROPOSALS - len(odd)), odd])
 
 
 def _features(complete: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

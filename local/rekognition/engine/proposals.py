@@ -1,6 +1,8 @@
-"""Where an object may be: windows of the shapes seen in training that differ from what is around them."""
+"""Where an object may be: windows of the shapes seen in training that differ from what is around them, and whatever
+stands out from other images, as large as it is."""
 
 import numpy as np
+from scipy.ndimage import find_objects, gaussian_filter, label
 
 from local.rekognition.engine.boxes import suppress
 from local.rekognition.engine.maps import window_means
@@ -8,7 +10,11 @@ from local.rekognition.engine.maps import window_means
 _SHAPES, _ALIKE = 16, 0.6
 _STEP = 1 / 6  # of a window's side
 _LEAST_STEP = 0.75  # cells
-_WINDOWS, _PROPOSALS = 300, 120
+_WINDOWS = 300
+PROPOSALS = 120
+_OUTSTANDING, _ALMOST_SAME = 36, 0.8
+_SMOOTH = 1.0  # cells
+_QUANTILES = (0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
 _OVERLAP = 0.7
 _RING = 0.35
 
@@ -28,12 +34,32 @@ def cover_shapes(sizes: np.ndarray) -> np.ndarray:
     return np.array(chosen)
 
 
-def propose(likelihoods: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+def propose(likelihoods: np.ndarray, shapes: np.ndarray, most: int = PROPOSALS) -> np.ndarray:
     """Return boxes (n, 4), some of every shape, from the integral (h + 1, w + 1, labels) of what covers the cells."""
-    share = -(-_PROPOSALS // len(shapes))
+    share = -(-most // len(shapes))
     found = [_best_windows(likelihoods, shape, share) for shape in shapes]
     boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return boxes[suppress(boxes, scores, 0.9, _PROPOSALS)]
+    return boxes[suppress(boxes, scores, 0.9, most)]
+
+
+def outstanding(strangeness: np.ndarray) -> np.ndarray:
+    """Return boxes (n, 4) around what stands out of a map (h, w), at several heights, the strangest first.
+
+    A defect is seldom as large as one that was seen in training: where it ends, this says better than a window.
+    """
+    smooth = gaussian_filter(strangeness, _SMOOTH)
+    places = [place for height in np.quantile(smooth, _QUANTILES) for place in _islands(smooth > height)]
+    if not places:
+        return np.zeros((0, 4))
+    boxes = np.array([(columns.start, rows.start, columns.stop, rows.stop) for rows, columns in places], float)
+    means = np.array([smooth[place].mean() for place in places])
+    return boxes[suppress(boxes, means, _ALMOST_SAME, _OUTSTANDING)]
+
+
+def _islands(above: np.ndarray) -> list[tuple[slice, slice]]:
+    parts, _ = label(above, np.ones((3, 3)))
+    found: list[tuple[slice, slice]] = find_objects(parts)
+    return found
 
 
 def _best_windows(likelihoods: np.ndarray, shape: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

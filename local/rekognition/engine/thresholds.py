@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from local.rekognition.engine.boxes import overlaps
 
 _OVERLAP = 0.5
-_NEARLY_BEST, _CAUTION = 0.02, 0.8  # of the cuts that are nearly best rather a high one: clean images are not seen
+_NEARLY_BEST = 0.02
 _PRIOR_BOXES = 15  # a label's own cut counts half when it has so many
 _SLOPES = (0.2, 2.0)
 
@@ -50,11 +50,11 @@ def _f1(odds: np.ndarray, hit: np.ndarray, count: int) -> tuple[np.ndarray, np.n
 
 
 def best_cut(odds: np.ndarray, hit: np.ndarray, count: int) -> float | None:
-    """Return a cut that is nearly best for F1 over `count` true boxes; None without a hit."""
+    """Return the middle one of the cuts that are nearly best for F1 over `count` true boxes; None without a hit."""
     if not hit.any():
         return None
     cuts, f1 = _f1(odds, hit, count)
-    return float(np.quantile(cuts[f1 >= f1.max() - _NEARLY_BEST], _CAUTION))
+    return float(np.median(cuts[f1 >= f1.max() - _NEARLY_BEST]))
 
 
 def fit_scores(finds: Finds) -> tuple[float, np.ndarray]:

@@ -8,8 +8,9 @@ from PIL import Image, ImageDraw
 
 from local.rekognition.engine import BoxedImage, DetectionModel, FoundBox, LabeledBox, decode_image, train_detector
 from local.rekognition.engine.boxes import mirror, overlaps
+from local.rekognition.engine.proposals import outstanding
 from local.rekognition.engine.regions import Head, choose, fit_labels
-from local.rekognition.engine.thresholds import Finds, fit_scores, hits
+from local.rekognition.engine.thresholds import Finds, best_cut, fit_scores, hits
 from tests.unit.engine.worn_tray import draw_trays
 
 CUT = 0.5
@@ -233,3 +234,23 @@ def test_a_label_that_some_folds_have_not_seen_is_judged_by_those_that_have() ->
     both = Head.mean([seen, unseen]).labels.log_probabilities(np.eye(3, dtype=np.float32))
 
     assert both.argmax(1).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("box", [(4, 6, 9, 26), (20, 3, 34, 17)])
+def test_what_stands_out_is_proposed_as_large_as_it_is(box: tuple[int, int, int, int]) -> None:
+    left, top, right, bottom = box
+    strangeness = np.random.default_rng(1).uniform(0, 1, (30, 40)).astype(np.float32)
+    strangeness[top:bottom, left:right] += 3
+    found = outstanding(strangeness)
+    assert overlaps(found, np.array([box], float)).max() > 0.6
+
+
+def test_nothing_stands_out_of_what_is_alike_everywhere() -> None:
+    assert outstanding(np.ones((10, 12), np.float32)).shape == (0, 4)
+
+
+def test_a_cut_is_the_middle_of_those_that_are_as_good() -> None:
+    # One of two true boxes found and nothing wrong, or both and two wrong ones: F1 is two thirds either way.
+    odds, hit = np.array([5.0, 4.0, 3.0, 2.0]), np.array([True, False, False, True])
+
+    assert best_cut(odds, hit, 2) == pytest.approx(3.5)

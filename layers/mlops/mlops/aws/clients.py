@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 import boto3
+from botocore import handlers
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.parsers import JSONParser, ResponseParser, ResponseParserFactory, RestXMLParser
@@ -14,6 +15,8 @@ from botocore.utils import parse_timestamp
 
 from mlops import stack
 
+_BEFORE_S3_IS_PARSED = "before-parse.s3.*"
+_look_closely = handlers._handle_200_error  # type: ignore[attr-defined]  # its stubs leave it out
 _RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 # The standard mode takes LimitExceededException for throttling and would sleep for a minute on a quota that is used up
 # for hours: stages wait for that themselves.
@@ -44,7 +47,17 @@ def _make_session() -> None:
     if boto3.DEFAULT_SESSION is None:
         core = get_session()
         core.register_component("response_parser_factory", _Parsers())
+        core.unregister(_BEFORE_S3_IS_PARSED, _look_closely)
+        core.get_component("event_emitter").register_first(_BEFORE_S3_IS_PARSED, _look_for_error)
         boto3.setup_default_session(botocore_session=core)
+
+
+def _look_for_error(response_dict: dict[str, Any], **known: Any) -> None:
+    """S3 may answer 200 and tell of an error, or break off. botocore parses every answer for this and once more for
+    what it says; a listing that ends as one should is neither."""
+    body = response_dict["body"]
+    if not (isinstance(body, bytes) and body.endswith(b"</ListBucketResult>")):
+        _look_closely(response_dict=response_dict, **known)
 
 
 class _Parsers(ResponseParserFactory):

@@ -9,6 +9,8 @@ import boto3
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from mlops.aws import clients
 
@@ -48,6 +50,22 @@ def answering(client: Any, body: bytes, kind: str) -> Any:
     headers = {"content-type": kind, "Last-Modified": "Fri, 02 Jan 2026 03:04:05 GMT"}
     client.meta.events.register("before-send", lambda request, **_: AWSResponse(request.url, 200, headers, Raw()))
     return client
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<Error><Code>InternalError</Code><Message>We encountered an internal error</Message></Error>",
+        LISTING[: len(LISTING) // 2],
+    ],
+    ids=["an error", "half a listing"],
+)
+def test_what_is_no_whole_listing_is_an_error_whatever_its_status(session: Any, body: bytes) -> None:
+    once = Config(retries={"total_max_attempts": 1})
+    s3 = answering(session.client("s3", config=once), body, "application/xml")
+
+    with pytest.raises(ClientError):
+        s3.list_objects_v2(Bucket="b", Prefix="")
 
 
 def test_a_listing_has_keys_etags_and_times(session: Any) -> None:
