@@ -1,5 +1,6 @@
 """The service in a process of its own, as its users start it."""
 
+import atexit
 import os
 import shutil
 import signal
@@ -79,7 +80,9 @@ def fork_service(s3_url: str, *switches: object, **environment: str) -> RunningS
 
 @cache
 def _prepared() -> Prepared:
-    return Prepared(["local.rekognition.__main__"], [], _inherited() | {"PYTHONPATH": str(ROOT)})
+    prepared = Prepared(["local.rekognition.__main__"], [], _inherited() | {"PYTHONPATH": str(ROOT)})
+    atexit.register(prepared.end)
+    return prepared
 
 
 def _switches(s3_url: str, switches: Iterable[object]) -> list[str]:
