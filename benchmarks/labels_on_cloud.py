@@ -32,7 +32,7 @@ from mlops.words import counted  # noqa: E402
 from tests.e2e.conftest import as_png  # noqa: E402
 from tests.e2e.system import QUICK, System, started_system  # noqa: E402
 
-DATASET, TASK = "parts", "classification"
+DATASET = "parts"
 ENVIRONMENTS = ("development", "staging", "production")
 TRAINED, LEAST_CONTINUED = 2, 2
 SIDE = 64
@@ -60,18 +60,22 @@ def give_seconds(system: System, seconds: float) -> None:
     client.update_function_configuration(FunctionName=system.resource("InferenceTestFunction"), Timeout=timeout)
 
 
-def kill_tester() -> bool:
-    """Kill the process of this cloud in which `inference_test` is at work; whether there was one."""
+def kill_testers() -> bool:
+    """Kill all processes of this cloud in which `inference_test` is or was at work; whether there were any.
+
+    All, for of an event that comes twice the second one has a process, too, and does nothing.
+    """
     code = (ROOT / "functions" / "inference_test" / "app.py").read_bytes()
+    killed = False
     for process in Path("/proc").glob("[0-9]*"):
         try:
             # A worker lies where its function was unpacked.
             if is_ours(process) and (process / "cwd" / "app.py").read_bytes() == code:
                 os.kill(int(process.name), signal.SIGKILL)
-                return True
+                killed = True
         except OSError:  # it ended meanwhile, or is somebody else's
             continue
-    return False
+    return killed
 
 
 def is_ours(process: Path) -> bool:
@@ -114,9 +118,7 @@ class Followed:
         return self.system.current(DATASET) == run.run_id and not self.system.running()
 
     def _tell(self, run: Run) -> None:
-        now = "; ".join(
-            f"{stage.stage} {stage.environment} {stage.state} {stage.waiting_for}" for stage in run.stages[-1:]
-        )
+        now = " ".join(f"{one.stage} {one.environment} {one.state} {one.waiting_for}" for one in run.stages[-1:])
         if now != self._told:
             print(f"  {time.strftime('%H:%M:%S')}  {now}", flush=True)
             self._told = now
@@ -131,7 +133,7 @@ class Followed:
         if self.killed_at:
             return
         pieces = self.system.listed(f"runs/{run.run_id}/staging/answers/")
-        if len(pieces) * PIECE >= self.images / 2 and kill_tester():
+        if len(pieces) * PIECE >= self.images / 2 and kill_testers():
             self.killed_at = len(pieces) * PIECE
             print(f"  {time.strftime('%H:%M:%S')}  killed after {self.killed_at} pictures in staging", flush=True)
 
@@ -177,7 +179,8 @@ def main() -> int:
             system.upload({key: picture})
             if number % 500 == 0:
                 system.observe()
-        print(f"{options.labels} labels, {images} pictures to test, uploaded after {time.monotonic() - began:.0f} s")
+        seconds = time.monotonic() - began
+        print(f"{options.labels} labels, {images} pictures to test, uploaded after {seconds:.0f} s", flush=True)
         followed = Followed(system, images)
         run = followed.to_production()
         wrong = [*wrong_with(followed, run)]
