@@ -38,8 +38,10 @@ def install_asynchronous_delivery() -> None:
 
 
 def _keep_request_ids() -> None:
-    """All attempts at an event have one request id, as is assumed of Lambda (docs/aws-assumptions.md, 52); ministack gives
-    each a new one."""
+    """All attempts at an event have one request id, as is assumed of Lambda (docs/aws-assumptions.md, 52).
+
+    ministack gives each a new one.
+    """
     from ministack.services import lambda_svc
 
     begin, attempt = lambda_svc.invoke_async_with_retry, lambda_svc._execute_function_dispatch
